@@ -1,0 +1,5 @@
+//! Reverse-mode automatic differentiation, written to be read.
+
+pub mod error;
+
+pub use error::{Error, Result};
