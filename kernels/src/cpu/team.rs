@@ -1,0 +1,278 @@
+//! Threads that stay awake for a whole step.
+//!
+//! A training step is some forty operations of which many take less time than it takes to wake a sleeping thread. So
+//! rayon's threads are called once for many operations ([`Pool::enter`]), and in between they wait for the next piece
+//! of work by looking for it, not by sleeping. [`Team::run`] hands out numbered tasks; which thread takes which task
+//! varies, what a task computes must not: results are the same for any number of threads as long as tasks are cut by
+//! the problem's shape alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+/// Threads to form a [`Team`] from. Making one starts the threads; they sleep outside [`Pool::enter`].
+#[derive(Debug)]
+pub struct Pool {
+    /// The helpers beside the calling thread; none where one thread was asked for.
+    helpers: Option<rayon::ThreadPool>,
+}
+
+impl Pool {
+    /// A pool of `threads` threads in all (at least one), the calling one included.
+    pub fn new(threads: usize) -> Self {
+        let helpers = (threads > 1).then(|| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads - 1)
+                .thread_name(|i| format!("team-{}", i + 1))
+                .build()
+                .expect("the operating system starts threads")
+        });
+        Self { helpers }
+    }
+
+    /// Threads in all.
+    pub fn threads(&self) -> usize {
+        1 + self.helpers.as_ref().map_or(0, |pool| pool.current_num_threads())
+    }
+
+    /// Calls `f` with a team of all threads, which stay awake until `f` returns.
+    pub fn enter<R>(&self, f: impl FnOnce(&Team) -> R) -> R {
+        let team = Team::default();
+        let Some(pool) = &self.helpers else { return f(&team) };
+        pool.in_place_scope(|scope| {
+            for _ in 0..pool.current_num_threads() {
+                scope.spawn(|_| team.help());
+            }
+            // Dropped when `f` returns or panics: without it the scope would wait for the helpers for ever.
+            let _dismiss = Dismiss(&team);
+            team.helpers.store(pool.current_num_threads(), Ordering::Relaxed);
+            f(&team)
+        })
+    }
+}
+
+struct Dismiss<'a>(&'a Team);
+
+impl Drop for Dismiss<'_> {
+    fn drop(&mut self) {
+        self.0.dismissed.store(true, Ordering::Release);
+    }
+}
+
+/// The threads of a step: the caller, who hands out tasks, and helpers that look for them.
+///
+/// The current job is three words and a ticket. The ticket holds the job's number in its upper half and the next task
+/// in its lower half; a thread takes a task by raising the ticket from the value that it read, which fails if the job
+/// has changed since. So whoever succeeds has read the words of a job that is still running.
+#[derive(Debug, Default)]
+pub struct Team {
+    helpers: AtomicUsize,
+    ticket: AtomicU64,
+    tasks: AtomicUsize,
+    closure: AtomicPtr<()>,
+    call: AtomicPtr<()>,
+    finished: AtomicUsize,
+    panicked: AtomicBool,
+    dismissed: AtomicBool,
+}
+
+/// How a job's closure is called: its address and the task's number.
+type Call = unsafe fn(*const (), usize);
+
+impl Team {
+    /// A team of the calling thread alone.
+    pub fn solo() -> Self {
+        Self::default()
+    }
+
+    /// Threads in all.
+    pub fn threads(&self) -> usize {
+        1 + self.helpers.load(Ordering::Relaxed)
+    }
+
+    /// Calls `f(0) … f(tasks − 1)`, each once, on any thread and in any order, and returns when all have returned.
+    ///
+    /// Only the thread that entered the pool may call this, and `f` may not call it in turn.
+    ///
+    /// # Panics
+    /// If a task panics.
+    pub fn run<F: Fn(usize) + Sync>(&self, tasks: usize, f: F) {
+        if tasks <= 1 || self.helpers.load(Ordering::Relaxed) == 0 {
+            (0..tasks).for_each(f);
+            return;
+        }
+        unsafe fn call<F: Fn(usize)>(closure: *const (), task: usize) {
+            // SAFETY: `run` made this pointer from an `F` that lives until all tasks have finished.
+            unsafe { (*closure.cast::<F>())(task) }
+        }
+        debug_assert!(tasks < u32::MAX as usize);
+        self.finished.store(0, Ordering::Relaxed);
+        // The previous job is over (its ticket is used up), so no thread can act on a mixture of old and new words:
+        // its attempt to raise the old ticket fails.
+        self.ticket.fetch_or(u32::MAX as u64, Ordering::AcqRel);
+        self.tasks.store(tasks, Ordering::Relaxed);
+        self.closure.store((&raw const f).cast_mut().cast(), Ordering::Relaxed);
+        self.call.store(call::<F> as Call as *mut (), Ordering::Relaxed);
+        let number = (self.ticket.load(Ordering::Relaxed) >> 32).wrapping_add(1) & u32::MAX as u64;
+        self.ticket.store(number << 32, Ordering::Release);
+
+        while self.take_task() {}
+        let mut patience = Patience::default();
+        while self.finished.load(Ordering::Acquire) < tasks {
+            patience.wait();
+        }
+        if self.panicked.swap(false, Ordering::Relaxed) {
+            panic!("a task of this team panicked");
+        }
+    }
+
+    /// Takes and runs one task; false where there is none.
+    fn take_task(&self) -> bool {
+        let ticket = self.ticket.load(Ordering::Acquire);
+        let tasks = self.tasks.load(Ordering::Relaxed);
+        let closure = self.closure.load(Ordering::Relaxed);
+        let call = self.call.load(Ordering::Relaxed);
+        let task = (ticket & u32::MAX as u64) as usize;
+        if task >= tasks || call.is_null() {
+            return false;
+        }
+        if self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return true;
+        }
+        // SAFETY: `call` was stored from a `Call`; the ticket was still the one read before the job's words, so they
+        // belong to the job that is running, whose `run` waits for this task before its closure goes.
+        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
+            let call = std::mem::transmute::<*mut (), Call>(call);
+            call(closure, task);
+        }));
+        if outcome.is_err() {
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+        self.finished.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// What a helper does until it is dismissed.
+    fn help(&self) {
+        let mut patience = Patience::default();
+        while !self.dismissed.load(Ordering::Acquire) {
+            if self.take_task() {
+                patience = Patience::default();
+            } else {
+                patience.wait();
+            }
+        }
+    }
+
+    /// Cuts each slice into pieces of its own length (the last may be shorter) and calls `f(i, pieces)` with the i-th
+    /// piece of each, on any thread and in any order. A slice that has no i-th piece contributes an empty one.
+    pub fn pieces<T: Send, const N: usize>(
+        &self,
+        slices: [(&mut [T], usize); N],
+        f: impl Fn(usize, [&mut [T]; N]) + Sync,
+    ) {
+        let tasks = slices.iter().map(|(slice, len)| slice.len().div_ceil((*len).max(1))).max().unwrap_or(0);
+        let cuts = slices.map(|(slice, len)| Cut { start: slice.as_mut_ptr(), len: slice.len(), piece: len.max(1) });
+        self.run(tasks, |i| {
+            // SAFETY: the slices are borrowed mutably until `run` returns, pieces with different numbers do not
+            // overlap, and `run` calls each number once.
+            f(i, std::array::from_fn(|n| unsafe { cuts[n].get(i) }))
+        });
+    }
+}
+
+/// A mutable slice that threads share by taking different pieces.
+struct Cut<T> {
+    start: *mut T,
+    len: usize,
+    piece: usize,
+}
+
+// SAFETY: only `get` reads the pointer, and its caller hands each piece to one thread at a time.
+unsafe impl<T: Send> Sync for Cut<T> {}
+
+impl<T> Cut<T> {
+    /// The i-th piece.
+    ///
+    /// # Safety
+    /// The slice is still borrowed, and no two live pieces have the same number.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn get(&self, i: usize) -> &mut [T] {
+        let start = (i * self.piece).min(self.len);
+        let len = self.piece.min(self.len - start);
+        if len == 0 {
+            return &mut [];
+        }
+        // SAFETY: `start + len` lies within the slice; the rest is the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+}
+
+/// Waiting by looking: at first without leaving the processor, later by offering it to others, so that more threads
+/// than cores still make progress.
+#[derive(Default)]
+struct Patience(u32);
+
+impl Patience {
+    fn wait(&mut self) {
+        self.0 = self.0.saturating_add(1);
+        if self.0 < 4_000 {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_at_any_team_size() {
+        for threads in [1, 2, 3, 8] {
+            let pool = Pool::new(threads);
+            pool.enter(|team| {
+                assert_eq!(team.threads(), threads);
+                for tasks in [0, 1, 2, 7, 100] {
+                    for _ in 0..200 {
+                        let seen: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+                        team.run(tasks, |i| {
+                            seen[i].fetch_add(1, Ordering::Relaxed);
+                        });
+                        assert!(seen.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn pieces_cover_slices_of_different_lengths() {
+        let (mut a, mut b) = (vec![0; 10], vec![0; 3]);
+        Pool::new(2).enter(|team| {
+            team.pieces([(&mut a, 4), (&mut b, 1)], |i, [a, b]| {
+                a.fill(i + 1);
+                b.fill(i + 1);
+            });
+        });
+        assert_eq!(a, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3]);
+        assert_eq!(b, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_panic_in_a_task_reaches_the_caller_and_leaves_the_pool_usable() {
+        let pool = Pool::new(2);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            pool.enter(|team| team.run(8, |i| assert_ne!(i, 5)));
+        }));
+        assert!(outcome.is_err());
+        let count = AtomicUsize::new(0);
+        pool.enter(|team| {
+            team.run(8, |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+        });
+        assert_eq!(count.into_inner(), 8);
+    }
+}

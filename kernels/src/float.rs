@@ -1,0 +1,148 @@
+//! The two element types: `f32` to train with, `f64` so that a gradient check can ask for 1e-6.
+
+use std::fmt::{Debug, Display};
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A floating-point type that every CPU kernel is written for.
+pub trait Float:
+    Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// The type's name, as messages show it.
+    const NAME: &'static str;
+
+    /// The nearest value.
+    fn from_f64(x: f64) -> Self;
+    /// The value, exactly.
+    fn to_f64(self) -> f64;
+    /// `self · a + b` rounded once; only worth calling where the processor has the instruction (see [`crate::cpu::simd`]).
+    fn fused_mul_add(self, a: Self, b: Self) -> Self;
+    /// √x.
+    fn sqrt(self) -> Self;
+    /// |x|.
+    fn abs(self) -> Self;
+    /// Neither NaN nor infinite.
+    fn is_finite(self) -> bool;
+    /// eˣ, branch-free where the type has a vectorisable form (see [`crate::cpu::activation`]).
+    fn exp(self) -> Self;
+    /// ln(1 + x) for x in [0, 1], branch-free where the type has a vectorisable form.
+    fn ln_1p(self) -> Self;
+    /// tanh x, branch-free where the type has a vectorisable form.
+    fn tanh(self) -> Self;
+    /// ln x.
+    fn ln(self) -> Self;
+
+    /// The larger of the two; `other` where `self` is NaN. Compiles to one instruction.
+    #[inline(always)]
+    fn at_least(self, other: Self) -> Self {
+        if self > other { self } else { other }
+    }
+
+    /// The smaller of the two; `other` where `self` is NaN. Compiles to one instruction.
+    #[inline(always)]
+    fn at_most(self, other: Self) -> Self {
+        if self < other { self } else { other }
+    }
+
+    /// `C ← alpha · A·B + beta · C` on strided matrices through matrixmultiply, on the calling thread.
+    ///
+    /// # Safety
+    /// As [`matrixmultiply::sgemm`]: `a`, `b`, `c` point to matrices of `m×k`, `k×n`, `m×n` elements at the given
+    /// (row, column) strides, `c` overlaps neither of the others and aliases no element with itself.
+    unsafe fn gemm(
+        size: (usize, usize, usize),
+        alpha: Self,
+        a: (*const Self, isize, isize),
+        b: (*const Self, isize, isize),
+        beta: Self,
+        c: (*mut Self, isize, isize),
+    );
+}
+
+macro_rules! float {
+    ($t:ident, $gemm:path, $exp:expr, $ln_1p:expr, $tanh:expr) => {
+        impl Float for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NAME: &'static str = stringify!($t);
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn fused_mul_add(self, a: Self, b: Self) -> Self {
+                self.mul_add(a, b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $t::sqrt(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $t::abs(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                $t::is_finite(self)
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
+            #[inline(always)]
+            fn ln_1p(self) -> Self {
+                $ln_1p(self)
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                $tanh(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                $t::ln(self)
+            }
+            unsafe fn gemm(
+                (m, k, n): (usize, usize, usize),
+                alpha: Self,
+                (a, rsa, csa): (*const Self, isize, isize),
+                (b, rsb, csb): (*const Self, isize, isize),
+                beta: Self,
+                (c, rsc, csc): (*mut Self, isize, isize),
+            ) {
+                // SAFETY: the caller's promise is matrixmultiply's.
+                unsafe { $gemm(m, k, n, alpha, a, rsa, csa, b, rsb, csb, beta, c, rsc, csc) }
+            }
+        }
+    };
+}
+
+use crate::cpu::polynomial;
+
+float!(f32, matrixmultiply::sgemm, polynomial::exp, polynomial::ln_1p, polynomial::tanh);
+float!(f64, matrixmultiply::dgemm, f64::exp, f64::ln_1p, f64::tanh);
