@@ -1,0 +1,260 @@
+//! The two register tiles that all convolutions are made of.
+//!
+//! A tile keeps `ROWS × LANES` sums in registers. Its loops run over arrays of constant length, which the compiler unrolls
+//! into vector instructions: with AVX2, 6 × 16 sums fill 12 of 16 registers, and 12 fused multiplications need 8 loads.
+
+use super::{LANES, Store};
+use crate::Float;
+use crate::cpu::simd::Arithmetic;
+
+/// Consecutive factors: `len` elements of each image from `x` on, against `len` rows of packed weights from `w` on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Segment {
+    pub(super) x: usize,
+    pub(super) w: usize,
+    pub(super) len: usize,
+}
+
+/// Rows of a tile: as many as fit the registers.
+#[inline(always)]
+pub(super) fn max_rows<A: Arithmetic>() -> usize {
+    if A::WIDE { 12 } else { 6 }
+}
+
+/// Cuts `0..n` into the fewest tiles of nearly equal height: an iterator of (start, rows).
+pub(super) struct Tiles {
+    start: usize,
+    end: usize,
+    left: usize,
+}
+
+impl Tiles {
+    #[inline(always)]
+    pub(super) fn new<A: Arithmetic>(n: usize) -> Self {
+        Tiles { start: 0, end: n, left: n.div_ceil(max_rows::<A>()) }
+    }
+}
+
+impl Iterator for Tiles {
+    type Item = (usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        if self.left == 0 {
+            return None;
+        }
+        let rows = (self.end - self.start).div_ceil(self.left);
+        self.left -= 1;
+        self.start += rows;
+        Some((self.start - rows, rows))
+    }
+}
+
+/// Calls `$f::<T, A, ROWS>(…)` with the constant that equals `$rows`.
+macro_rules! with_rows {
+    ($rows:expr, $a:ident, tile::$f:ident::<$t:ident>($($arg:expr),* $(,)?)) => {
+        match $rows {
+            1 => tile::$f::<$t, $a, 1>($($arg),*),
+            2 => tile::$f::<$t, $a, 2>($($arg),*),
+            3 => tile::$f::<$t, $a, 3>($($arg),*),
+            4 => tile::$f::<$t, $a, 4>($($arg),*),
+            5 => tile::$f::<$t, $a, 5>($($arg),*),
+            6 => tile::$f::<$t, $a, 6>($($arg),*),
+            7 if $a::WIDE => tile::$f::<$t, $a, 7>($($arg),*),
+            8 if $a::WIDE => tile::$f::<$t, $a, 8>($($arg),*),
+            9 if $a::WIDE => tile::$f::<$t, $a, 9>($($arg),*),
+            10 if $a::WIDE => tile::$f::<$t, $a, 10>($($arg),*),
+            11 if $a::WIDE => tile::$f::<$t, $a, 11>($($arg),*),
+            12 if $a::WIDE => tile::$f::<$t, $a, 12>($($arg),*),
+            rows => unreachable!("a tile of {rows} rows"),
+        }
+    };
+}
+pub(super) use with_rows;
+
+/// `y[r][j] = bias[j] + Σ x[r][i] · w[i][j]` over the segments, for `ROWS` images and up to 16 channels.
+///
+/// `x` and `y` point at the first image; the next one is `x_image`, `y_image` elements on.
+///
+/// # Safety
+/// For every segment and every row, `x + row · x_image + segment` and `w + segment · LANES` are readable for its length;
+/// `bias` is readable for `LANES` elements; `y + row · y_image` is writable for `width ≤ LANES` elements.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_image: usize,
+    segments: &[Segment],
+    w: *const T,
+    bias: *const T,
+    y: *mut T,
+    y_image: usize,
+    width: usize,
+    store: Store,
+) {
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [[T::ZERO; LANES]; ROWS];
+        for segment in segments {
+            let x = x.add(segment.x);
+            let w = w.add(segment.w * LANES);
+            for i in 0..segment.len {
+                let weights: [T; LANES] = *w.add(i * LANES).cast();
+                for r in 0..ROWS {
+                    let factor = *x.add(r * x_image + i);
+                    for j in 0..LANES {
+                        sums[r][j] = A::mul_add(factor, weights[j], sums[r][j]);
+                    }
+                }
+            }
+        }
+        let bias: [T; LANES] = *bias.cast();
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let y = y.add(r * y_image);
+            for j in 0..LANES {
+                sums[j] += bias[j];
+            }
+            if store == Store::WriteRelu {
+                for sum in sums.iter_mut() {
+                    *sum = sum.at_least(T::ZERO);
+                }
+            }
+            if width == LANES {
+                let y: &mut [T; LANES] = &mut *y.cast();
+                for j in 0..LANES {
+                    y[j] = if store == Store::Add { y[j] + sums[j] } else { sums[j] };
+                }
+            } else {
+                for (j, &sum) in sums.iter().enumerate().take(width) {
+                    let y = &mut *y.add(j);
+                    *y = if store == Store::Add { *y + sum } else { sum };
+                }
+            }
+        }
+    }
+}
+
+/// Consecutive pixels of one row that a tap joins: `len` of them, from element `x` of an image and pixel `p` on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    pub(super) x: usize,
+    pub(super) p: usize,
+    pub(super) len: usize,
+}
+
+/// Where the factors of [`outer`] lie: image by image, run by run.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels<'a> {
+    pub(super) images: usize,
+    /// Elements from one image to the next on the side that gives rows.
+    pub(super) x_image: usize,
+    /// Elements from one pixel of a run to the next on that side.
+    pub(super) x_step: usize,
+    /// Pixels from one image to the next on the packed side.
+    pub(super) p_image: usize,
+    pub(super) runs: &'a [Run],
+}
+
+/// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images.
+///
+/// # Safety
+/// For every image, run and pixel, `ROWS` elements of `x` and `LANES` of `panel` are readable where [`Pixels`] says;
+/// `out + r · out_row` is writable for `LANES` elements.
+#[inline(always)]
+pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    panel: *const T,
+    pixels: Pixels<'_>,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [[T::ZERO; LANES]; ROWS];
+        for image in 0..pixels.images {
+            for run in pixels.runs {
+                let x = x.add(image * pixels.x_image + run.x);
+                let panel = panel.add((image * pixels.p_image + run.p) * LANES);
+                for i in 0..run.len {
+                    let values: [T; LANES] = *panel.add(i * LANES).cast();
+                    for r in 0..ROWS {
+                        let factor = *x.add(i * pixels.x_step + r);
+                        for j in 0..LANES {
+                            sums[r][j] = A::mul_add(factor, values[j], sums[r][j]);
+                        }
+                    }
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let out: &mut [T; LANES] = &mut *out.add(r * out_row).cast();
+            for j in 0..LANES {
+                out[j] += sums[j];
+            }
+        }
+    }
+}
+
+/// `y[r] = bias + Σ x[r][i] · w[i]` over the segments: the one-channel form of [`patch`], with lanes along the
+/// factors.
+///
+/// # Safety
+/// As for [`patch`], with `w + segment` readable for its length and `y + row · y_image` for one element.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_image: usize,
+    segments: &[Segment],
+    w: *const T,
+    bias: T,
+    y: *mut T,
+    y_image: usize,
+    store: Store,
+) {
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [[T::ZERO; LANES]; ROWS];
+        let mut rest = [T::ZERO; ROWS];
+        for segment in segments {
+            let x = x.add(segment.x);
+            let w = w.add(segment.w);
+            let whole = segment.len - segment.len % LANES;
+            for i in (0..whole).step_by(LANES) {
+                let weights: [T; LANES] = *w.add(i).cast();
+                for r in 0..ROWS {
+                    let factors: [T; LANES] = *x.add(r * x_image + i).cast();
+                    for j in 0..LANES {
+                        sums[r][j] = A::mul_add(factors[j], weights[j], sums[r][j]);
+                    }
+                }
+            }
+            for i in whole..segment.len {
+                for (r, rest) in rest.iter_mut().enumerate() {
+                    *rest = A::mul_add(*x.add(r * x_image + i), *w.add(i), *rest);
+                }
+            }
+        }
+        for r in 0..ROWS {
+            let mut sum = horizontal_sum(sums[r]) + rest[r] + bias;
+            if store == Store::WriteRelu {
+                sum = sum.at_least(T::ZERO);
+            }
+            let y = &mut *y.add(r * y_image);
+            *y = if store == Store::Add { *y + sum } else { sum };
+        }
+    }
+}
+
+/// The sum of all lanes, by halves.
+#[inline(always)]
+fn horizontal_sum<T: Float>(mut lanes: [T; LANES]) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for j in 0..half {
+            lanes[j] = lanes[j] + lanes[j + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}

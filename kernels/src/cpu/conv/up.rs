@@ -1,0 +1,163 @@
+//! From the small side to the big one: a transposed convolution's forward.
+
+use super::pack::{self, Lanes};
+use super::tile::{self, Segment, Tiles, with_rows};
+use super::{Axis, Geometry, LANES, SLICE, Store};
+use crate::Float;
+use crate::cpu::Team;
+use crate::multiversion;
+
+/// The most taps that one big pixel can have.
+const MAX_SEGMENTS: usize = 64;
+
+/// `big[b] = bias + Σ small[s] · W[k]ᵀ` over the (s, k) with `s · stride − padding + k = b`, stored as `store` says.
+///
+/// - `small`: `(batch, height, width, channels)` of the small side; `big` alike.
+/// - `w`: `(small channels, big channels, kh, kw)`; `bias`: `(big channels)`.
+/// - `scratch`: [`Geometry::up_scratch`] elements.
+///
+/// A big pixel meets only the taps of its own residue modulo the stride, so a 4×4 kernel of stride 2 is four 2×2
+/// convolutions and nothing is multiplied by an inserted zero.
+#[allow(clippy::too_many_arguments)]
+pub fn up<T: Float>(
+    team: &Team,
+    geometry: &Geometry,
+    small: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+    store: Store,
+    big: &mut [T],
+    scratch: &mut [T],
+) {
+    geometry.check(small.len(), big.len(), w.len());
+    assert!(geometry.taps() <= MAX_SEGMENTS, "kernels have at most {MAX_SEGMENTS} taps");
+    let one_channel = geometry.big.channels == 1;
+    let (panels, bias): (&[T], &[T]) = if one_channel {
+        // (small channels, taps) → (taps, small channels)
+        let (panel, rest) = scratch.split_at_mut(geometry.weights());
+        for (tap, row) in panel.chunks_exact_mut(geometry.small.channels).enumerate() {
+            for (c, weight) in row.iter_mut().enumerate() {
+                *weight = w[c * geometry.taps() + tap];
+            }
+        }
+        rest[0] = bias.map_or(T::ZERO, |bias| bias[0]);
+        (panel, &rest[..1])
+    } else {
+        pack::weights(team, geometry, Lanes::Big, w, bias, scratch)
+    };
+    team.pieces([(big, SLICE * geometry.big.len())], |slice, [big]| {
+        let images = big.len() / geometry.big.len();
+        let first = slice * SLICE * geometry.small.len();
+        let small = &small[first..first + images * geometry.small.len()];
+        if one_channel {
+            up_slice_one_channel(geometry, images, small, panels, bias, store, big);
+        } else {
+            up_slice(geometry, images, small, panels, bias, store, big);
+        }
+    });
+}
+
+/// The (small position, tap) pairs that big position `b` has: taps of its residue, whose small position exists.
+#[inline(always)]
+fn taps_of_big(b: usize, axis: Axis, small: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    let start = b + axis.padding;
+    (start % axis.stride..axis.kernel.min(start + 1))
+        .step_by(axis.stride)
+        .map(move |k| ((start - k) / axis.stride, k))
+        .filter(move |&(s, _)| s < small)
+}
+
+/// The segments of big pixel (y, x), and how many there are.
+#[inline(always)]
+fn segments_of(geometry: &Geometry, y: usize, x: usize) -> ([Segment; MAX_SEGMENTS], usize) {
+    let s = geometry.small;
+    let mut segments = [Segment::default(); MAX_SEGMENTS];
+    let mut count = 0;
+    for (sy, ky) in taps_of_big(y, geometry.vertical(), s.height) {
+        for (sx, kx) in taps_of_big(x, geometry.horizontal(), s.width) {
+            segments[count] = Segment {
+                x: (sy * s.width + sx) * s.channels,
+                w: (ky * geometry.kernel.1 + kx) * s.channels,
+                len: s.channels,
+            };
+            count += 1;
+        }
+    }
+    (segments, count)
+}
+
+multiversion! {
+    fn up_slice<T: Float, A: Arithmetic>(
+        geometry: &Geometry,
+        images: usize,
+        small: &[T],
+        panels: &[T],
+        bias: &[T],
+        store: Store,
+        big: &mut [T],
+    ) {
+        let Geometry { small: s, big: b, stride, .. } = *geometry;
+        let panel_len = geometry.taps() * s.channels * LANES;
+        for (p, panel) in panels.chunks_exact(panel_len).enumerate() {
+            let width = LANES.min(b.channels - p * LANES);
+            let bias = &bias[p * LANES..][..LANES];
+            // Pixels of one residue share their taps, so that these weights stay in the nearest cache.
+            for residue in 0..stride.0 * stride.1 {
+                for y in (residue / stride.1..b.height).step_by(stride.0) {
+                    for x in (residue % stride.1..b.width).step_by(stride.1) {
+                        let (segments, count) = segments_of(geometry, y, x);
+                        let segments = &segments[..count];
+                        let pixel = (y * b.width + x) * b.channels + p * LANES;
+                        for (image, rows) in Tiles::new::<A>(images) {
+                            // SAFETY: `up` checked the lengths; images image..image + rows exist, segments lie inside one
+                            // image and one panel, and the tile's channels inside the pixel.
+                            unsafe {
+                                let x = small.as_ptr().add(image * s.len());
+                                let y = big.as_mut_ptr().add(image * b.len() + pixel);
+                                let (w, bias) = (panel.as_ptr(), bias.as_ptr());
+                                with_rows!(
+                                    rows,
+                                    A,
+                                    tile::patch::<T>(x, s.len(), segments, w, bias, y, b.len(), width, store)
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn up_slice_one_channel<T: Float, A: Arithmetic>(
+        geometry: &Geometry,
+        images: usize,
+        small: &[T],
+        w: &[T],
+        bias: &[T],
+        store: Store,
+        big: &mut [T],
+    ) {
+        let Geometry { small: s, big: b, .. } = *geometry;
+        for y in 0..b.height {
+            for x in 0..b.width {
+                let (segments, count) = segments_of(geometry, y, x);
+                let segments = &segments[..count];
+                for (image, rows) in Tiles::new::<A>(images) {
+                    // SAFETY: `up` checked the lengths; images image..image + rows exist and segments lie inside one
+                    // image and the weights.
+                    unsafe {
+                        let from = small.as_ptr().add(image * s.len());
+                        let to = big.as_mut_ptr().add(image * b.len() + y * b.width + x);
+                        with_rows!(
+                            rows,
+                            A,
+                            tile::dot::<T>(from, s.len(), segments, w.as_ptr(), bias[0], to, b.len(), store)
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

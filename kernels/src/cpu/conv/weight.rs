@@ -1,0 +1,214 @@
+//! The gradient of the weights: a long sum over images and pixels into a small result.
+
+use super::pack;
+use super::tile::{self, Pixels, Run, Tiles, with_rows};
+use super::{Geometry, LANES, taps_of_small};
+use crate::Float;
+use crate::cpu::Team;
+use crate::multiversion;
+
+/// Images whose packed pixels stay in the nearest cache while every tap passes over them.
+const BLOCK: usize = 8;
+
+/// Partial results at most: each is a sum over a fixed share of the batch, and they are added in order.
+const MAX_PARTS: usize = 8;
+
+/// Rows of a picture at most, so that the list of runs needs no allocation.
+const MAX_RUNS: usize = 512;
+
+/// How the work is cut; depends on the shapes alone.
+struct Cut {
+    parts: usize,
+    images_per_part: usize,
+    /// Elements of one partial result, `[tap][big channel][padded small channel]`.
+    result: usize,
+    /// Elements of one block's packed small side.
+    packed: usize,
+    /// Elements of one block's big side with its padding, for the one-channel form; else 0.
+    padded: usize,
+}
+
+impl Cut {
+    fn new(geometry: &Geometry) -> Cut {
+        let blocks = geometry.batch.div_ceil(BLOCK).max(1);
+        let images_per_part = blocks.div_ceil(MAX_PARTS) * BLOCK;
+        let lanes = geometry.small.padded_channels();
+        let (height, width) = padded_extent(geometry);
+        Cut {
+            parts: geometry.batch.div_ceil(images_per_part).max(1),
+            images_per_part,
+            result: geometry.taps() * geometry.big.channels * lanes,
+            packed: BLOCK * geometry.small.pixels() * lanes,
+            padded: if geometry.big.channels == 1 { BLOCK * height * width } else { 0 },
+        }
+    }
+
+    fn part(&self) -> usize {
+        self.result + self.packed + self.padded
+    }
+}
+
+/// The big side's extent with room for every tap.
+fn padded_extent(geometry: &Geometry) -> (usize, usize) {
+    let extent = |small: usize, stride: usize, kernel: usize| (small.max(1) - 1) * stride + kernel;
+    (
+        extent(geometry.small.height, geometry.stride.0, geometry.kernel.0),
+        extent(geometry.small.width, geometry.stride.1, geometry.kernel.1),
+    )
+}
+
+/// Elements of scratch that [`weight_gradient`] needs.
+pub fn weight_gradient_scratch(geometry: &Geometry) -> usize {
+    let cut = Cut::new(geometry);
+    cut.parts * cut.part()
+}
+
+/// `dw[k] = Σ small[s]ᵀ · big[s · stride − padding + k]` over images and small pixels, written, or added if `add`.
+///
+/// - `small`, `big`: `(batch, height, width, channels)`.
+/// - `dw`: `(small channels, big channels, kh, kw)`.
+/// - `scratch`: [`weight_gradient_scratch`] elements.
+pub fn weight_gradient<T: Float>(
+    team: &Team,
+    geometry: &Geometry,
+    small: &[T],
+    big: &[T],
+    dw: &mut [T],
+    add: bool,
+    scratch: &mut [T],
+) {
+    geometry.check(small.len(), big.len(), dw.len());
+    assert!(geometry.small.height <= MAX_RUNS, "pictures have at most {MAX_RUNS} rows");
+    let cut = Cut::new(geometry);
+    let (s, b) = (geometry.small, geometry.big);
+    let scratch = &mut scratch[..cut.parts * cut.part()];
+    team.pieces([(&mut *scratch, cut.part())], |part, [memory]| {
+        let (result, rest) = memory.split_at_mut(cut.result);
+        let (packed, padded) = rest.split_at_mut(cut.packed);
+        result.fill(T::ZERO);
+        let images = part * cut.images_per_part..((part + 1) * cut.images_per_part).min(geometry.batch);
+        for first in images.clone().step_by(BLOCK) {
+            let count = BLOCK.min(images.end - first);
+            let small = &small[first * s.len()..(first + count) * s.len()];
+            let big = &big[first * b.len()..(first + count) * b.len()];
+            let packed = &mut packed[..count * s.pixels() * s.padded_channels()];
+            pack::pixels(&s, small, packed);
+            if b.channels == 1 {
+                pad(geometry, big, padded);
+                block_one_channel(geometry, count, packed, padded, result);
+            } else {
+                block(geometry, count, packed, big, result);
+            }
+        }
+    });
+
+    // [part][tap][big][small] → (small, big, tap), parts added in order.
+    let (scratch, taps, lanes) = (&*scratch, geometry.taps(), s.padded_channels());
+    team.pieces([(dw, b.channels * taps)], |c, [dw]| {
+        for (i, dw) in dw.iter_mut().enumerate() {
+            let (channel, tap) = (i / taps, i % taps);
+            let at = (tap * b.channels + channel) * lanes + c;
+            let sum = (1..cut.parts).fold(scratch[at], |sum, part| sum + scratch[part * cut.part() + at]);
+            *dw = if add { *dw + sum } else { sum };
+        }
+    });
+}
+
+/// Copies one-channel pictures into pictures with room for every tap, zero outside.
+fn pad<T: Float>(geometry: &Geometry, big: &[T], padded: &mut [T]) {
+    let (height, width) = padded_extent(geometry);
+    let (top, left) = geometry.padding;
+    let columns = geometry.big.width.min(width.saturating_sub(left));
+    padded.fill(T::ZERO);
+    for (image, padded) in big.chunks_exact(geometry.big.len()).zip(padded.chunks_exact_mut(height * width)) {
+        for (row, padded) in image.chunks_exact(geometry.big.width).zip(padded.chunks_exact_mut(width).skip(top)) {
+            padded[left..left + columns].copy_from_slice(&row[..columns]);
+        }
+    }
+}
+
+multiversion! {
+    /// Adds a block of images: for each tap, rows are the big side's channels, read in place.
+    fn block<T: Float, A: Arithmetic>(geometry: &Geometry, images: usize, packed: &[T], big: &[T], result: &mut [T]) {
+        let Geometry { small: s, big: b, kernel, stride, padding, .. } = *geometry;
+        let lanes = s.padded_channels();
+        let panel_len = images * s.pixels() * LANES;
+        for tap in 0..geometry.taps() {
+            let (ky, kx) = (tap / kernel.1, tap % kernel.1);
+            // The small pixels whose partner under this tap lies inside the picture: a run a row.
+            let mut runs = [Run::default(); MAX_RUNS];
+            let mut count = 0;
+            let inside = |x: &usize| taps_of_small(*x, geometry.horizontal()).contains(&kx);
+            let first = (0..s.width).find(inside).unwrap_or(s.width);
+            let len = (first..s.width).take_while(inside).count();
+            for y in (0..s.height).filter(|&y| taps_of_small(y, geometry.vertical()).contains(&ky)) {
+                if len > 0 {
+                    let (row, column) = (y * stride.0 + ky - padding.0, first * stride.1 + kx - padding.1);
+                    runs[count] = Run { x: (row * b.width + column) * b.channels, p: y * s.width + first, len };
+                    count += 1;
+                }
+            }
+            let pixels = Pixels {
+                images,
+                x_image: b.len(),
+                x_step: stride.1 * b.channels,
+                p_image: s.pixels(),
+                runs: &runs[..count],
+            };
+            for (p, panel) in packed.chunks_exact(panel_len).enumerate() {
+                for (channel, rows) in Tiles::new::<A>(b.channels) {
+                    let out = &mut result[(tap * b.channels + channel) * lanes + p * LANES..];
+                    assert!(out.len() >= (rows - 1) * lanes + LANES);
+                    // SAFETY: `weight_gradient` checked the lengths; runs lie inside both pictures, channels
+                    // channel..channel + rows inside a pixel, and the result's rows inside `out`.
+                    unsafe {
+                        let x = big.as_ptr().add(channel);
+                        with_rows!(rows, A, tile::outer::<T>(x, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                    }
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Adds a block of images where the big side has one channel: rows are the taps of one kernel row, which lie side by
+    /// side in a padded picture.
+    fn block_one_channel<T: Float, A: Arithmetic>(
+        geometry: &Geometry,
+        images: usize,
+        packed: &[T],
+        padded: &[T],
+        result: &mut [T],
+    ) {
+        let Geometry { small: s, kernel, stride, .. } = *geometry;
+        let (height, width) = padded_extent(geometry);
+        let lanes = s.padded_channels();
+        let panel_len = images * s.pixels() * LANES;
+        assert!(padded.len() >= images * height * width);
+        for ky in 0..kernel.0 {
+            let mut runs = [Run::default(); MAX_RUNS];
+            for (y, run) in runs.iter_mut().take(s.height).enumerate() {
+                *run = Run { x: (y * stride.0 + ky) * width, p: y * s.width, len: s.width };
+            }
+            let pixels = Pixels {
+                images,
+                x_image: height * width,
+                x_step: stride.1,
+                p_image: s.pixels(),
+                runs: &runs[..s.height],
+            };
+            for (p, panel) in packed.chunks_exact(panel_len).enumerate() {
+                for (kx, rows) in Tiles::new::<A>(kernel.1) {
+                    let out = &mut result[(ky * kernel.1 + kx) * lanes + p * LANES..];
+                    assert!(out.len() >= (rows - 1) * lanes + LANES);
+                    // SAFETY: a padded picture has room for every tap of every small pixel; the rest as above.
+                    unsafe {
+                        let x = padded.as_ptr().add(kx);
+                        with_rows!(rows, A, tile::outer::<T>(x, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                    }
+                }
+            }
+        }
+    }
+}
