@@ -4,6 +4,10 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::cpu::lanes::Registers;
+use crate::cpu::polynomial;
+use crate::cpu::simd::{Fused, FusedWide, Separate};
+
 /// A floating-point type that every CPU kernel is written for.
 pub trait Float:
     Copy
@@ -24,6 +28,9 @@ pub trait Float:
     + SubAssign
     + MulAssign
     + Sum
+    + Registers<Separate>
+    + Registers<Fused>
+    + Registers<FusedWide>
 {
     /// 0.
     const ZERO: Self;
@@ -141,8 +148,6 @@ macro_rules! float {
         }
     };
 }
-
-use crate::cpu::polynomial;
 
 float!(f32, matrixmultiply::sgemm, polynomial::exp, polynomial::ln_1p, polynomial::tanh);
 float!(f64, matrixmultiply::dgemm, f64::exp, f64::ln_1p, f64::tanh);

@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use super::lanes::{Lanes, Registers};
 use crate::Float;
 
 /// An instruction set that kernels are compiled for.
@@ -64,7 +65,9 @@ pub fn isa() -> Isa {
 }
 
 /// How a kernel multiplies and adds: a type, so that each compiled copy has its own.
-pub trait Arithmetic: 'static {
+pub trait Arithmetic: Sized + 'static {
+    /// Sixteen elements in registers.
+    type Lanes<T: Float>: Lanes<T>;
     /// Rows of a register tile that is 16 `f32` wide: as many as leave a register or two for the operands.
     const WIDE: bool;
     /// `a · b + c`.
@@ -72,13 +75,17 @@ pub trait Arithmetic: 'static {
 }
 
 /// Two roundings: processors without a fused instruction, where calling one would be a slow library routine.
+#[derive(Debug, Clone, Copy)]
 pub struct Separate;
 /// One rounding, with 16 registers of 8 `f32`.
+#[derive(Debug, Clone, Copy)]
 pub struct Fused;
 /// One rounding, with 32 registers of 16 `f32`.
+#[derive(Debug, Clone, Copy)]
 pub struct FusedWide;
 
 impl Arithmetic for Separate {
+    type Lanes<T: Float> = <T as Registers<Separate>>::Lanes;
     const WIDE: bool = false;
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
@@ -87,6 +94,7 @@ impl Arithmetic for Separate {
 }
 
 impl Arithmetic for Fused {
+    type Lanes<T: Float> = <T as Registers<Fused>>::Lanes;
     const WIDE: bool = false;
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
@@ -95,6 +103,7 @@ impl Arithmetic for Fused {
 }
 
 impl Arithmetic for FusedWide {
+    type Lanes<T: Float> = <T as Registers<FusedWide>>::Lanes;
     const WIDE: bool = true;
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {

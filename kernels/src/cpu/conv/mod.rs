@@ -18,7 +18,7 @@
 //!
 //! Pixels are stored channels-last, `(batch, height, width, channels)`, so that vectors run along channels and a patch is
 //! read where it lies: no patch matrix is built. Weights come in PyTorch's layout, which is `(small, big, kh, kw)` for
-//! both kinds, and are packed once a call into panels of [`LANES`] output channels.
+//! both kinds, and are packed once a call into panels of [`LANES`] channels.
 //!
 //! A register tile covers several images at *the same pixel*: they need the same taps, so taps that fall outside
 //! the picture are left out altogether instead of being multiplied by zero (18 % of the work of a padded 3×3 kernel on
@@ -31,12 +31,10 @@ mod tile;
 mod up;
 mod weight;
 
+pub use super::lanes::LANES;
 pub use down::down;
 pub use up::up;
 pub use weight::{weight_gradient, weight_gradient_scratch};
-
-/// Output channels in a panel of packed weights: one AVX-512 register or two AVX2 registers of `f32`.
-pub const LANES: usize = 16;
 
 /// Images that a thread works on at a time, whatever the number of threads.
 pub(crate) const SLICE: usize = 16;

@@ -1,10 +1,11 @@
 //! The two register tiles that all convolutions are made of.
 //!
-//! A tile keeps `ROWS × LANES` sums in registers. Its loops run over arrays of constant length, which the compiler unrolls
-//! into vector instructions: with AVX2, 6 × 16 sums fill 12 of 16 registers, and 12 fused multiplications need 8 loads.
+//! A tile keeps `ROWS × LANES` sums in registers: with AVX2, 6 × 16 sums fill 12 of 16 registers, and 12 fused
+//! multiplications need 8 loads.
 
 use super::{LANES, Store};
 use crate::Float;
+use crate::cpu::lanes::Lanes;
 use crate::cpu::simd::Arithmetic;
 
 /// Consecutive factors: `len` elements of each image from `x` on, against `len` rows of packed weights from `w` on.
@@ -94,38 +95,34 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
-        let mut sums = [[T::ZERO; LANES]; ROWS];
+        let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
         for segment in segments {
             let x = x.add(segment.x);
             let w = w.add(segment.w * LANES);
             for i in 0..segment.len {
-                let weights: [T; LANES] = *w.add(i * LANES).cast();
+                let weights = A::Lanes::<T>::load(w.add(i * LANES));
                 for r in 0..ROWS {
-                    let factor = *x.add(r * x_image + i);
-                    for j in 0..LANES {
-                        sums[r][j] = A::mul_add(factor, weights[j], sums[r][j]);
-                    }
+                    let factor = A::Lanes::<T>::splat(*x.add(r * x_image + i));
+                    sums[r] = factor.mul_add(weights, sums[r]);
                 }
             }
         }
-        let bias: [T; LANES] = *bias.cast();
-        for (r, sums) in sums.iter_mut().enumerate() {
+        let bias = A::Lanes::<T>::load(bias);
+        for (r, sum) in sums.into_iter().enumerate() {
             let y = y.add(r * y_image);
-            for j in 0..LANES {
-                sums[j] += bias[j];
-            }
+            let mut sum = sum.add(bias);
             if store == Store::WriteRelu {
-                for sum in sums.iter_mut() {
-                    *sum = sum.at_least(T::ZERO);
-                }
+                sum = sum.at_least(A::Lanes::<T>::splat(T::ZERO));
             }
             if width == LANES {
-                let y: &mut [T; LANES] = &mut *y.cast();
-                for j in 0..LANES {
-                    y[j] = if store == Store::Add { y[j] + sums[j] } else { sums[j] };
+                if store == Store::Add {
+                    sum = sum.add(A::Lanes::<T>::load(y));
                 }
+                sum.store(y);
             } else {
-                for (j, &sum) in sums.iter().enumerate().take(width) {
+                let mut lanes = [T::ZERO; LANES];
+                sum.store(lanes.as_mut_ptr());
+                for (j, &sum) in lanes.iter().enumerate().take(width) {
                     let y = &mut *y.add(j);
                     *y = if store == Store::Add { *y + sum } else { sum };
                 }
@@ -170,27 +167,23 @@ pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
-        let mut sums = [[T::ZERO; LANES]; ROWS];
+        let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
         for image in 0..pixels.images {
             for run in pixels.runs {
                 let x = x.add(image * pixels.x_image + run.x);
                 let panel = panel.add((image * pixels.p_image + run.p) * LANES);
                 for i in 0..run.len {
-                    let values: [T; LANES] = *panel.add(i * LANES).cast();
+                    let values = A::Lanes::<T>::load(panel.add(i * LANES));
                     for r in 0..ROWS {
-                        let factor = *x.add(i * pixels.x_step + r);
-                        for j in 0..LANES {
-                            sums[r][j] = A::mul_add(factor, values[j], sums[r][j]);
-                        }
+                        let factor = A::Lanes::<T>::splat(*x.add(i * pixels.x_step + r));
+                        sums[r] = factor.mul_add(values, sums[r]);
                     }
                 }
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            let out: &mut [T; LANES] = &mut *out.add(r * out_row).cast();
-            for j in 0..LANES {
-                out[j] += sums[j];
-            }
+        for (r, sum) in sums.into_iter().enumerate() {
+            let out = out.add(r * out_row);
+            sum.add(A::Lanes::<T>::load(out)).store(out);
         }
     }
 }
@@ -214,19 +207,16 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
-        let mut sums = [[T::ZERO; LANES]; ROWS];
+        let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
         let mut rest = [T::ZERO; ROWS];
         for segment in segments {
             let x = x.add(segment.x);
             let w = w.add(segment.w);
             let whole = segment.len - segment.len % LANES;
             for i in (0..whole).step_by(LANES) {
-                let weights: [T; LANES] = *w.add(i).cast();
+                let weights = A::Lanes::<T>::load(w.add(i));
                 for r in 0..ROWS {
-                    let factors: [T; LANES] = *x.add(r * x_image + i).cast();
-                    for j in 0..LANES {
-                        sums[r][j] = A::mul_add(factors[j], weights[j], sums[r][j]);
-                    }
+                    sums[r] = A::Lanes::<T>::load(x.add(r * x_image + i)).mul_add(weights, sums[r]);
                 }
             }
             for i in whole..segment.len {
@@ -236,7 +226,9 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
             }
         }
         for r in 0..ROWS {
-            let mut sum = horizontal_sum(sums[r]) + rest[r] + bias;
+            let mut lanes = [T::ZERO; LANES];
+            sums[r].store(lanes.as_mut_ptr());
+            let mut sum = horizontal_sum(lanes) + rest[r] + bias;
             if store == Store::WriteRelu {
                 sum = sum.at_least(T::ZERO);
             }

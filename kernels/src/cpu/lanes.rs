@@ -1,0 +1,271 @@
+//! Sixteen elements side by side, in whatever registers the instruction set has.
+//!
+//! Loops over slices become vector code by themselves; sums that have to stay in registers across nested loops do not, so
+//! the register tiles name their registers. The operations are the few that a tile needs.
+
+use super::simd::{Fused, FusedWide, Separate};
+
+/// How many elements.
+pub const LANES: usize = 16;
+
+/// Sixteen `T` in registers.
+///
+/// The types for AVX2 and AVX-512 may only be used in code that was chosen by [`super::simd::isa`].
+pub trait Lanes<T>: Copy {
+    /// All lanes equal.
+    fn splat(x: T) -> Self;
+    /// The lanes from memory.
+    ///
+    /// # Safety
+    /// [`LANES`] elements are readable at `from`; any alignment.
+    unsafe fn load(from: *const T) -> Self;
+    /// The lanes to memory.
+    ///
+    /// # Safety
+    /// [`LANES`] elements are writable at `to`; any alignment.
+    unsafe fn store(self, to: *mut T);
+    /// `self · factor + addend`, lane by lane.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `self + other`, lane by lane.
+    fn add(self, other: Self) -> Self;
+    /// The larger of `self` and `other`, lane by lane.
+    fn at_least(self, other: Self) -> Self;
+}
+
+/// An element type's registers for one kind of arithmetic.
+pub trait Registers<A>: Sized {
+    /// Sixteen elements.
+    type Lanes: Lanes<Self>;
+}
+
+/// Implements [`Lanes`] for `N` registers of `WIDTH` elements through the named intrinsics.
+macro_rules! registers {
+    ($arch:ident, $t:ty, $arithmetic:ty, $register:ident, $n:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+     $max:ident, |$a:ident, $b:ident, $c:ident| $mul_add:expr) => {
+        const _: () = {
+            use std::arch::$arch::*;
+
+            const WIDTH: usize = LANES / $n;
+
+            #[derive(Clone, Copy)]
+            pub struct Packed([$register; $n]);
+
+            impl Registers<$arithmetic> for $t {
+                type Lanes = Packed;
+            }
+
+            // SAFETY (all blocks): the type is reached only through code compiled for its instruction set; loads and
+            // stores are of memory that the caller vouches for.
+            #[allow(unused_unsafe, clippy::undocumented_unsafe_blocks)]
+            impl Lanes<$t> for Packed {
+                #[inline(always)]
+                fn splat(x: $t) -> Self {
+                    Packed([unsafe { $splat(x) }; $n])
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const $t) -> Self {
+                    Packed(std::array::from_fn(|i| unsafe { $load(from.add(i * WIDTH)) }))
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut $t) {
+                    for i in 0..$n {
+                        unsafe { $store(to.add(i * WIDTH), self.0[i]) }
+                    }
+                }
+                #[inline(always)]
+                fn mul_add(mut self, factor: Self, addend: Self) -> Self {
+                    for i in 0..$n {
+                        let ($a, $b, $c) = (self.0[i], factor.0[i], addend.0[i]);
+                        self.0[i] = unsafe { $mul_add };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn add(mut self, other: Self) -> Self {
+                    for i in 0..$n {
+                        self.0[i] = unsafe { $add(self.0[i], other.0[i]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn at_least(mut self, other: Self) -> Self {
+                    for i in 0..$n {
+                        self.0[i] = unsafe { $max(self.0[i], other.0[i]) };
+                    }
+                    self
+                }
+            }
+        };
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use super::*;
+
+    registers!(
+        x86_64,
+        f32,
+        Separate,
+        __m128,
+        4,
+        _mm_set1_ps,
+        _mm_loadu_ps,
+        _mm_storeu_ps,
+        _mm_add_ps,
+        _mm_max_ps,
+        |a, b, c| _mm_add_ps(_mm_mul_ps(a, b), c)
+    );
+    registers!(
+        x86_64,
+        f64,
+        Separate,
+        __m128d,
+        8,
+        _mm_set1_pd,
+        _mm_loadu_pd,
+        _mm_storeu_pd,
+        _mm_add_pd,
+        _mm_max_pd,
+        |a, b, c| _mm_add_pd(_mm_mul_pd(a, b), c)
+    );
+    registers!(
+        x86_64,
+        f32,
+        Fused,
+        __m256,
+        2,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_max_ps,
+        |a, b, c| _mm256_fmadd_ps(a, b, c)
+    );
+    registers!(
+        x86_64,
+        f64,
+        Fused,
+        __m256d,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_add_pd,
+        _mm256_max_pd,
+        |a, b, c| _mm256_fmadd_pd(a, b, c)
+    );
+    registers!(
+        x86_64,
+        f32,
+        FusedWide,
+        __m512,
+        1,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_max_ps,
+        |a, b, c| _mm512_fmadd_ps(a, b, c)
+    );
+    registers!(
+        x86_64,
+        f64,
+        FusedWide,
+        __m512d,
+        2,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_add_pd,
+        _mm512_max_pd,
+        |a, b, c| _mm512_fmadd_pd(a, b, c)
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use super::*;
+
+    registers!(
+        aarch64,
+        f32,
+        Fused,
+        float32x4_t,
+        4,
+        vdupq_n_f32,
+        vld1q_f32,
+        vst1q_f32,
+        vaddq_f32,
+        vmaxq_f32,
+        |a, b, c| vfmaq_f32(c, a, b)
+    );
+    registers!(
+        aarch64,
+        f64,
+        Fused,
+        float64x2_t,
+        8,
+        vdupq_n_f64,
+        vld1q_f64,
+        vst1q_f64,
+        vaddq_f64,
+        vmaxq_f64,
+        |a, b, c| vfmaq_f64(c, a, b)
+    );
+}
+
+/// Plain arrays, for processors that have no registers named here.
+#[cfg(not(target_arch = "x86_64"))]
+mod plain {
+    use super::*;
+    use crate::Float;
+    use crate::cpu::simd::Arithmetic;
+
+    /// Sixteen elements, and the arithmetic that they are multiplied with.
+    #[derive(Clone, Copy)]
+    pub struct Array<T, A>([T; LANES], std::marker::PhantomData<A>);
+
+    macro_rules! arrays {
+        ($($t:ty, $arithmetic:ty);*) => { $(
+            impl Registers<$arithmetic> for $t {
+                type Lanes = Array<$t, $arithmetic>;
+            }
+        )* };
+    }
+    arrays!(f32, Separate; f64, Separate; f32, FusedWide; f64, FusedWide);
+    #[cfg(not(target_arch = "aarch64"))]
+    arrays!(f32, Fused; f64, Fused);
+
+    impl<T: Float, A: Arithmetic + Copy> Lanes<T> for Array<T, A> {
+        #[inline(always)]
+        fn splat(x: T) -> Self {
+            Array([x; LANES], std::marker::PhantomData)
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const T) -> Self {
+            // SAFETY: the caller's promise; a read of any alignment.
+            Array(unsafe { from.cast::<[T; LANES]>().read_unaligned() }, std::marker::PhantomData)
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut T) {
+            // SAFETY: the caller's promise; a write of any alignment.
+            unsafe { to.cast::<[T; LANES]>().write_unaligned(self.0) }
+        }
+        #[inline(always)]
+        fn mul_add(mut self, factor: Self, addend: Self) -> Self {
+            (0..LANES).for_each(|j| self.0[j] = A::mul_add(self.0[j], factor.0[j], addend.0[j]));
+            self
+        }
+        #[inline(always)]
+        fn add(mut self, other: Self) -> Self {
+            (0..LANES).for_each(|j| self.0[j] += other.0[j]);
+            self
+        }
+        #[inline(always)]
+        fn at_least(mut self, other: Self) -> Self {
+            (0..LANES).for_each(|j| self.0[j] = self.0[j].at_least(other.0[j]));
+            self
+        }
+    }
+}
