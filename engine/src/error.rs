@@ -1,4 +1,4 @@
-//! What can go wrong while recording, compiling or running a graph.
+//! What can go wrong while recording or running a graph.
 
 /// What went wrong, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,15 +12,19 @@ pub enum Error {
         problem: String,
     },
     /// A value turned NaN or infinite while the graph ran.
-    #[error("{op} (node {node}) is the first whose {what} is not finite")]
+    #[error("the output of `{op}` (node {node}) is the first that is not finite")]
     NotFinite {
         /// The operation's name.
-        op: &'static str,
+        op: String,
         /// Its index on the tape.
         node: usize,
-        /// `output` or `gradient`.
-        what: &'static str,
     },
+}
+
+impl Error {
+    pub(crate) fn shape(op: &'static str, problem: impl Into<String>) -> Self {
+        Error::Shape { op, problem: problem.into() }
+    }
 }
 
 /// A result whose error is [`enum@Error`].

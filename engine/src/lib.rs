@@ -1,5 +1,26 @@
 //! Reverse-mode automatic differentiation, written to be read.
+//!
+//! Ordinary Rust records operations on a [`Tape`]; [`Tape::compile`] makes a [`Plan`] of it once; the plan replays
+//! forward and backward each step without allocating. Each operation is one file in [`ops`].
 
+pub mod device;
 pub mod error;
+pub mod gradcheck;
+pub mod op;
+pub mod ops;
+pub mod optim;
+
+mod arena;
+mod params;
+mod plan;
+mod shape;
+mod tape;
 
 pub use error::{Error, Result};
+pub use inkgrad_kernels::Float;
+pub use inkgrad_kernels::cpu::{Pool, Team};
+pub use op::Clock;
+pub use params::{Init, Param, ParamId, Params};
+pub use plan::{Compile, Plan, Times};
+pub use shape::Shape;
+pub use tape::{Tape, Tensor};

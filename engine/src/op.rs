@@ -1,0 +1,159 @@
+//! What an operation is: its shape rule, its memory, its forward and, right under it, its backward.
+
+use std::fmt::Debug;
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Team;
+
+use crate::{Result, Shape};
+
+/// The most inputs that an operation has (an LSTM layer: x, four weights and biases, h0, c0).
+pub const MAX_INPUTS: usize = 8;
+
+/// A differentiable operation on the tape. No method has a default body: an operation without a backward does not
+/// compile.
+pub trait Op<T: Float>: Debug + Send + Sync {
+    /// The name in the table of operations.
+    fn name(&self) -> &'static str;
+
+    /// The output's shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) if the inputs do not fit the operation.
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
+
+    /// The memory that a run needs beside inputs and output.
+    fn memory(&self, inputs: &[Shape], output: Shape) -> Memory;
+
+    /// Which values the backward reads; all others may be overwritten before it runs.
+    fn reads(&self) -> Reads;
+
+    /// Floating-point operations of the forward, a multiplication and an addition counted as two.
+    fn flops(&self, inputs: &[Shape], output: Shape) -> u64;
+
+    /// Computes the output from the inputs.
+    fn forward(&self, run: Forward<'_, T>);
+
+    /// Computes the gradients of the inputs from the gradient of the output.
+    fn backward(&self, run: Backward<'_, T>);
+}
+
+/// Memory in elements, which the plan finds a place for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Written by the forward, read by the backward.
+    pub saved: usize,
+    /// The forward's own.
+    pub forward_scratch: usize,
+    /// The backward's own.
+    pub backward_scratch: usize,
+}
+
+impl Memory {
+    /// No memory beside inputs and output.
+    pub const NONE: Memory = Memory { saved: 0, forward_scratch: 0, backward_scratch: 0 };
+}
+
+/// Which values a backward reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// One bit an input.
+    inputs: u8,
+    /// Whether the output is read.
+    pub output: bool,
+}
+
+impl Reads {
+    /// Neither inputs nor output.
+    pub const NOTHING: Reads = Reads { inputs: 0, output: false };
+    /// The output alone.
+    pub const OUTPUT: Reads = Reads { inputs: 0, output: true };
+
+    /// The inputs with these indices.
+    pub fn inputs(indices: &[usize]) -> Reads {
+        Reads { inputs: indices.iter().fold(0, |bits, i| bits | 1 << i), output: false }
+    }
+
+    /// These and the output.
+    pub fn and_output(self) -> Reads {
+        Reads { output: true, ..self }
+    }
+
+    /// Whether input `i` is read.
+    pub fn input(&self, i: usize) -> bool {
+        self.inputs >> i & 1 == 1
+    }
+}
+
+/// Where a run stands: what random operations draw from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Clock {
+    /// The run's seed.
+    pub seed: u64,
+    /// The training step; the same step draws the same numbers.
+    pub step: u64,
+}
+
+/// What a forward works with.
+pub struct Forward<'a, T> {
+    /// The inputs' values.
+    pub x: &'a [&'a [T]],
+    /// The inputs' shapes.
+    pub shapes: &'a [Shape],
+    /// The output, with arbitrary content.
+    pub y: &'a mut [T],
+    /// The output's shape.
+    pub y_shape: Shape,
+    /// Kept for the backward.
+    pub saved: &'a mut [T],
+    /// Free for use, with arbitrary content.
+    pub scratch: &'a mut [T],
+    /// The threads.
+    pub team: &'a Team,
+    /// Seed and step.
+    pub clock: Clock,
+    /// The operation's index on the tape: a random operation's own stream.
+    pub node: u64,
+}
+
+/// What a backward works with.
+pub struct Backward<'a, T> {
+    /// The inputs' values; empty where [`Op::reads`] does not name them.
+    pub x: &'a [&'a [T]],
+    /// The inputs' shapes.
+    pub shapes: &'a [Shape],
+    /// The output's value; empty where [`Op::reads`] does not name it.
+    pub y: &'a [T],
+    /// The output's gradient.
+    pub dy: &'a [T],
+    /// The output's shape.
+    pub y_shape: Shape,
+    /// The inputs' gradients, to be written or added to.
+    pub dx: Gradients<'a, T>,
+    /// What the forward kept.
+    pub saved: &'a [T],
+    /// Free for use, with arbitrary content.
+    pub scratch: &'a mut [T],
+    /// The threads.
+    pub team: &'a Team,
+}
+
+/// The gradients that a backward has to compute.
+pub struct Gradients<'a, T> {
+    pub(crate) slots: [Option<Gradient<'a, T>>; MAX_INPUTS],
+}
+
+impl<'a, T> Gradients<'a, T> {
+    /// Takes the place for the gradient of input `i`; `None` where nobody needs it (or it has been taken).
+    pub fn take(&mut self, i: usize) -> Option<Gradient<'a, T>> {
+        self.slots[i].take()
+    }
+}
+
+/// Where the gradient of one input goes.
+pub struct Gradient<'a, T> {
+    /// The buffer; arbitrary content unless `add`.
+    pub values: &'a mut [T],
+    /// Whether an earlier writer has been there, so that the gradient is added.
+    pub add: bool,
+}

@@ -1,0 +1,71 @@
+//! y = a + b.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use super::{equal_shapes, for_pieces, piece, put};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Add;
+
+impl<T: Float> Op<T> for Add {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "a and b", inputs)
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
+        output.len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (a, b) = (run.x[0], run.x[1]);
+        for_pieces(run.team, run.y, |i, y| {
+            for ((y, &a), &b) in y.iter_mut().zip(piece(a, i)).zip(piece(b, i)) {
+                *y = a + b;
+            }
+        });
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // da = dy, db = dy
+        for input in 0..2 {
+            let Some(dx) = run.dx.take(input) else { continue };
+            for_pieces(run.team, dx.values, |i, dx_piece| {
+                dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, dy, dx.add));
+            });
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// a + b, element by element.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn add(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
+        self.record(Add, &[a, b])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "add",
+    formula: "y = a + b",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| tape.add(x[0], x[1]))
+    },
+};

@@ -1,0 +1,80 @@
+//! Binary cross-entropy of sigmoid(x) against targets t in [0, 1], summed over all elements and computed from the logits:
+//!
+//! y = Σ max(x, 0) − x·t + ln(1 + e^{−|x|})
+//!
+//! which never takes the logarithm of a rounded probability.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss;
+
+use super::case::{Spec, case};
+use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct BceWithLogits;
+
+impl<T: Float> Op<T> for BceWithLogits {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "logits and targets", inputs).map(|_| Shape::SCALAR)
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: pieces(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        6 * inputs[0].len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        run.y[0] = sum_pieces(run.team, run.scratch, |i| loss::bce_with_logits(piece(run.x[0], i), piece(run.x[1], i)));
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let dy = run.dy[0];
+        let (x, t) = (run.x[0], run.x[1]);
+        if let Some(dx) = run.dx.take(0) {
+            // dx = (σ(x) − t) · dy
+            for_pieces(run.team, dx.values, |i, d| {
+                loss::bce_with_logits_backward(piece(x, i), piece(t, i), dy, d, dx.add);
+            });
+        }
+        if let Some(dt) = run.dx.take(1) {
+            // dt = −x · dy
+            for_pieces(run.team, dt.values, |i, d| {
+                d.iter_mut().zip(piece(x, i)).for_each(|(d, &x)| put(d, -x * dy, dt.add));
+            });
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The summed binary cross-entropy of `targets` under sigmoid(`logits`), a scalar.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn bce_with_logits(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
+        self.record(BceWithLogits, &[logits, targets])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "bce_with_logits",
+    formula: "y = Σ max(x, 0) − x·t + ln(1 + e^−|x|)",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.fractions(shape)], |tape, x| {
+            tape.bce_with_logits(x[0], x[1])
+        })
+    },
+};

@@ -1,0 +1,134 @@
+//! Random valid cases of operations, for gradient checks and comparisons.
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use crate::{Result, Shape, Tape, Tensor};
+
+/// An operation's line in the table of operations.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// The operation's name.
+    pub name: &'static str,
+    /// What it computes, in one line.
+    pub formula: &'static str,
+    /// Draws a valid case.
+    pub draw: fn(&mut Draw) -> Case,
+}
+
+/// One use of an operation on given values.
+pub struct Case {
+    /// Attributes and shapes, for messages.
+    pub label: String,
+    /// The inputs in order.
+    pub inputs: Vec<CaseInput>,
+    /// Records the operation in `f32`.
+    pub f32: Record<f32>,
+    /// Records the operation in `f64`.
+    pub f64: Record<f64>,
+}
+
+/// Records an operation on a tape.
+pub type Record<T> = Box<dyn Fn(&mut Tape<T>, &[Tensor]) -> Result<Tensor> + Send + Sync>;
+
+/// One input of a case.
+#[derive(Debug, Clone)]
+pub struct CaseInput {
+    /// Its shape.
+    pub shape: Shape,
+    /// Its values.
+    pub values: Vec<f64>,
+    /// Whether the operation has a gradient for it.
+    pub differentiable: bool,
+}
+
+/// Makes a [`Case`] from a label, inputs, and what to record, written once for both element types.
+macro_rules! case {
+    ($label:expr, $inputs:expr, |$tape:ident, $x:ident| $record:expr) => {
+        $crate::ops::Case {
+            label: $label,
+            inputs: $inputs,
+            f32: Box::new(move |$tape, $x| $record),
+            f64: Box::new(move |$tape, $x| $record),
+        }
+    };
+}
+pub(crate) use case;
+
+/// A source of random shapes, attributes and values.
+#[derive(Debug)]
+pub struct Draw {
+    rng: ChaCha8Rng,
+    /// Extents are drawn up to this many times the smallest useful ones.
+    scale: usize,
+}
+
+impl Draw {
+    /// A source for small cases, of which every element can be checked.
+    pub fn small(seed: u64) -> Self {
+        Draw { rng: ChaCha8Rng::seed_from_u64(seed), scale: 1 }
+    }
+
+    /// A source for cases that span several tiles and pieces.
+    pub fn large(seed: u64) -> Self {
+        Draw { rng: ChaCha8Rng::seed_from_u64(seed), scale: 4 }
+    }
+
+    /// A whole number in `low..=high`.
+    pub fn whole(&mut self, low: usize, high: usize) -> usize {
+        self.rng.random_range(low..=high)
+    }
+
+    /// A batch size, 1 to 9 (to 36 in large cases).
+    pub fn batch(&mut self) -> usize {
+        self.whole(1, 9 * self.scale)
+    }
+
+    /// An extent, 1 to 7 (to 28 in large cases).
+    pub fn extent(&mut self) -> usize {
+        self.whole(1, 7 * self.scale)
+    }
+
+    /// True or false.
+    pub fn coin(&mut self) -> bool {
+        self.rng.random()
+    }
+
+    /// A number in `low..high`.
+    pub fn number(&mut self, low: f64, high: f64) -> f64 {
+        self.rng.random_range(low..high)
+    }
+
+    /// Differentiable values in (−2, 2), none within 0.01 of zero, where a ReLU has no derivative.
+    pub fn values(&mut self, shape: impl Into<Shape>) -> CaseInput {
+        let shape = shape.into();
+        let values = (0..shape.len())
+            .map(|_| {
+                let x = self.number(0.01, 2.0);
+                if self.coin() { x } else { -x }
+            })
+            .collect();
+        CaseInput { shape, values, differentiable: true }
+    }
+
+    /// Differentiable weights whose sums over `fan_in` terms stay near 1.
+    pub fn weights(&mut self, shape: impl Into<Shape>, fan_in: usize) -> CaseInput {
+        let mut input = self.values(shape);
+        let scale = 1.0 / (fan_in.max(1) as f64).sqrt();
+        input.values.iter_mut().for_each(|v| *v *= scale);
+        input
+    }
+
+    /// Differentiable values in (0, 1).
+    pub fn fractions(&mut self, shape: impl Into<Shape>) -> CaseInput {
+        let shape = shape.into();
+        let values = (0..shape.len()).map(|_| self.number(0.0, 1.0)).collect();
+        CaseInput { shape, values, differentiable: true }
+    }
+
+    /// Whole numbers below `classes`, without a gradient.
+    pub fn labels(&mut self, n: usize, classes: usize) -> CaseInput {
+        let values = (0..n).map(|_| self.whole(0, classes - 1) as f64).collect();
+        CaseInput { shape: [n].into(), values, differentiable: false }
+    }
+}

@@ -1,0 +1,151 @@
+//! y[p] = b + Σₖ x[p · stride − padding + k] · W[k]: convolution (as everyone calls this correlation), optionally followed
+//! by a ReLU in the same pass. Channels-last pictures, PyTorch's weights.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
+use inkgrad_kernels::cpu::{activation, reduce};
+
+use super::case::{Spec, case};
+use super::{for_pieces, piece};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Error, Result, Shape, Tape, Tensor};
+
+/// A convolution's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Vertical and horizontal step.
+    pub stride: (usize, usize),
+    /// Zeros around the input, above and below, left and right.
+    pub padding: (usize, usize),
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+impl Conv {
+    /// The output's extent along one axis: ⌊(in + 2·padding − kernel) / stride⌋ + 1.
+    fn extent(input: usize, kernel: usize, stride: usize, padding: usize) -> Option<usize> {
+        Some((input + 2 * padding).checked_sub(kernel)? / stride + 1)
+    }
+
+    fn geometry(&self, inputs: &[Shape], output: Shape) -> Geometry {
+        let (x, w, y) = (inputs[0].dims(), inputs[1].dims(), output.dims());
+        Geometry {
+            batch: x[0],
+            small: Grid { height: y[1], width: y[2], channels: y[3] },
+            big: Grid { height: x[1], width: x[2], channels: x[3] },
+            kernel: (w[2], w[3]),
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+}
+
+impl<T: Float> Op<T> for Conv {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let (&[b, h, w, c], &[o, i, kh, kw], &[bias]) = (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) else {
+            let problem = format!(
+                "x is {}, weight {}, bias {}, expected (batch, height, width, in), (out, in, kh, kw), (out)",
+                inputs[0], inputs[1], inputs[2]
+            );
+            return Err(Error::shape(SPEC.name, problem));
+        };
+        if i != c || bias != o {
+            let problem =
+                format!("weight is {}, bias {}, expected (out, {c}, kh, kw) and (out)", inputs[1], inputs[2]);
+            return Err(Error::shape(SPEC.name, problem));
+        }
+        let height = Conv::extent(h, kh, self.stride.0, self.padding.0);
+        let width = Conv::extent(w, kw, self.stride.1, self.padding.1);
+        match (height, width) {
+            (Some(height), Some(width)) => Ok([b, height, width, o].into()),
+            _ => Err(Error::shape(SPEC.name, format!("x is {}, smaller than the {kh}×{kw} kernel", inputs[0]))),
+        }
+    }
+
+    fn memory(&self, inputs: &[Shape], output: Shape) -> Memory {
+        let geometry = self.geometry(inputs, output);
+        let masked = if self.relu { output.len() } else { 0 };
+        Memory {
+            saved: 0,
+            forward_scratch: geometry.down_scratch(),
+            backward_scratch: masked + geometry.up_scratch().max(conv::weight_gradient_scratch(&geometry)),
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        let reads = Reads::inputs(&[0, 1]);
+        if self.relu { reads.and_output() } else { reads }
+    }
+
+    fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
+        self.geometry(inputs, output).flops()
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let geometry = self.geometry(run.shapes, run.y_shape);
+        let store = if self.relu { Store::WriteRelu } else { Store::Write };
+        conv::down(run.team, &geometry, run.x[0], run.x[1], Some(run.x[2]), store, run.y, run.scratch);
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let geometry = self.geometry(run.shapes, run.y_shape);
+        let (masked, scratch) = run.scratch.split_at_mut(if self.relu { run.dy.len() } else { 0 });
+        let dy = if self.relu {
+            // Through the ReLU: dy where y > 0.
+            for_pieces(run.team, masked, |i, d| {
+                activation::relu_backward(piece(run.y, i), piece(run.dy, i), d, false);
+            });
+            &*masked
+        } else {
+            run.dy
+        };
+        if let Some(dx) = run.dx.take(0) {
+            // dx[p · stride − padding + k] += dy[p] · W[k]ᵀ
+            let store = if dx.add { Store::Add } else { Store::Write };
+            conv::up(run.team, &geometry, dy, run.x[1], None, store, dx.values, scratch);
+        }
+        if let Some(dw) = run.dx.take(1) {
+            // dW[k] = Σ dy[p]ᵀ · x[p · stride − padding + k]
+            conv::weight_gradient(run.team, &geometry, dy, run.x[0], dw.values, dw.add, scratch);
+        }
+        if let Some(db) = run.dx.take(2) {
+            // db = Σ dy over batch and pixels
+            reduce::column_sums(run.team, dy, db.values, db.add);
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// A convolution of `x: (B, H, W, C)` with `weight: (O, C, kh, kw)` and `bias: (O)`: `(B, H', W', O)` with
+    /// `H' = ⌊(H + 2·padding − kh) / stride⌋ + 1`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit or a stride is zero.
+    pub fn conv2d(&mut self, x: Tensor, weight: Tensor, bias: Tensor, conv: Conv) -> Result<Tensor> {
+        if conv.stride.0 == 0 || conv.stride.1 == 0 {
+            return Err(Error::shape(SPEC.name, "stride is 0, expected at least 1"));
+        }
+        self.record(conv, &[x, weight, bias])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "conv2d",
+    formula: "y[p] = b + Σₖ x[p·s − pad + k]·W[k], ReLU on request",
+    draw: |draw| {
+        let (kh, kw) = (draw.whole(1, 4), draw.whole(1, 4));
+        let conv = Conv {
+            stride: (draw.whole(1, 3), draw.whole(1, 3)),
+            padding: (draw.whole(0, kh - 1), draw.whole(0, kw - 1)),
+            relu: draw.coin(),
+        };
+        let x = [draw.batch(), kh + draw.extent() / 2, kw + draw.extent() / 2, draw.extent()];
+        let w = [draw.extent(), x[3], kh, kw];
+        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.values([w[0]])];
+        case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| tape.conv2d(x[0], x[1], x[2], conv))
+    },
+};

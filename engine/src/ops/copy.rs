@@ -1,0 +1,56 @@
+//! y = x, in memory of its own. Recorded where an operation is given one value twice.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use super::{for_pieces, piece, put};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape};
+
+/// The operation; [`Tape::record`](crate::Tape::record) inserts it.
+#[derive(Debug)]
+pub struct Copy;
+
+impl<T: Float> Op<T> for Copy {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        Ok(inputs[0])
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], _: Shape) -> u64 {
+        0
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        for_pieces(run.team, run.y, |i, y| y.copy_from_slice(piece(run.x[0], i)));
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx = dy
+        let Some(dx) = run.dx.take(0) else { return };
+        for_pieces(run.team, dx.values, |i, dx_piece| {
+            dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, dy, dx.add));
+        });
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "copy",
+    formula: "y = x",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent()];
+        // A square: the second factor is the copy.
+        case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.mul(x[0], x[0]))
+    },
+};

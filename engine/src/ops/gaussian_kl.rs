@@ -1,0 +1,75 @@
+//! KL(N(μ, σ²) ‖ N(0, I)) = −½ Σ (1 + logσ² − μ² − e^{logσ²}), summed over batch and dimensions (Kingma and Welling, 2014,
+//! appendix B).
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss;
+
+use super::case::{Spec, case};
+use super::{equal_shapes, piece, pieces, put, sum_pieces};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct GaussianKl;
+
+impl<T: Float> Op<T> for GaussianKl {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "mu and logvar", inputs).map(|_| Shape::SCALAR)
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: pieces(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        6 * inputs[0].len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        run.y[0] = sum_pieces(run.team, run.scratch, |i| loss::gaussian_kl(piece(run.x[0], i), piece(run.x[1], i)));
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let dy = run.dy[0];
+        if let Some(dmu) = run.dx.take(0) {
+            // dμ = μ · dy
+            dmu.values.iter_mut().zip(run.x[0]).for_each(|(d, &mu)| put(d, mu * dy, dmu.add));
+        }
+        if let Some(dlogvar) = run.dx.take(1) {
+            // dlogσ² = ½ (e^{logσ²} − 1) · dy
+            let half = T::from_f64(0.5);
+            for (d, &logvar) in dlogvar.values.iter_mut().zip(run.x[1]) {
+                put(d, half * (logvar.exp() - T::ONE) * dy, dlogvar.add);
+            }
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The summed divergence of N(μ, σ²) from N(0, I), a scalar.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn gaussian_kl(&mut self, mu: Tensor, logvar: Tensor) -> Result<Tensor> {
+        self.record(GaussianKl, &[mu, logvar])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "gaussian_kl",
+    formula: "y = −½ Σ (1 + logσ² − μ² − e^logσ²)",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| {
+            tape.gaussian_kl(x[0], x[1])
+        })
+    },
+};

@@ -1,0 +1,127 @@
+//! y = x·Wᵀ + b, optionally followed by a ReLU in the same pass.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm};
+use inkgrad_kernels::cpu::{activation, reduce};
+
+use super::case::{Spec, case};
+use super::{for_pieces, piece};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Error, Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Linear {
+    relu: bool,
+}
+
+/// Batch, inputs and outputs of `x: (B, I)`, `weight: (O, I)`.
+fn extents(shapes: &[Shape]) -> (usize, usize, usize) {
+    (shapes[0].first(), shapes[0].last(), shapes[1].first())
+}
+
+impl<T: Float> Op<T> for Linear {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let (&[b, i], &[o, wi], &[bias]) = (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) else {
+            let problem = format!(
+                "x is {}, weight {}, bias {}, expected (batch, in), (out, in), (out)",
+                inputs[0], inputs[1], inputs[2]
+            );
+            return Err(Error::shape(SPEC.name, problem));
+        };
+        if wi != i || bias != o {
+            let problem =
+                format!("weight is {}, bias {}, expected (out, {i}) = (out, in) and (out)", inputs[1], inputs[2]);
+            return Err(Error::shape(SPEC.name, problem));
+        }
+        Ok([b, o].into())
+    }
+
+    fn memory(&self, _: &[Shape], output: Shape) -> Memory {
+        Memory { backward_scratch: if self.relu { output.len() } else { 0 }, ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        let reads = Reads::inputs(&[0, 1]);
+        if self.relu { reads.and_output() } else { reads }
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        let (b, i, o) = extents(inputs);
+        2 * (b * i * o) as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (b, i, o) = extents(run.shapes);
+        let (x, w, bias) = (run.x[0], run.x[1], run.x[2]);
+        run.y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(bias));
+        let (x, w) = (Matrix::new(x, b, i), Matrix::new(w, o, i));
+        gemm(run.team, T::ONE, x, w.transposed(), T::ONE, MatrixMut::new(run.y, b, o));
+        if self.relu {
+            for_pieces(run.team, run.y, |_, y| activation::relu_in_place(y));
+        }
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let (b, i, o) = extents(run.shapes);
+        let dy = if self.relu {
+            // Through the ReLU: dy where y > 0.
+            for_pieces(run.team, run.scratch, |i, d| {
+                activation::relu_backward(piece(run.y, i), piece(run.dy, i), d, false);
+            });
+            &*run.scratch
+        } else {
+            run.dy
+        };
+        let beta = |add: bool| if add { T::ONE } else { T::ZERO };
+        let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
+        if let Some(dx) = run.dx.take(0) {
+            // dx = dy · W
+            gemm(run.team, T::ONE, dy_matrix, w, beta(dx.add), MatrixMut::new(dx.values, b, i));
+        }
+        if let Some(dw) = run.dx.take(1) {
+            // dW = dyᵀ · x
+            gemm(run.team, T::ONE, dy_matrix.transposed(), x, beta(dw.add), MatrixMut::new(dw.values, o, i));
+        }
+        if let Some(db) = run.dx.take(2) {
+            // db = Σ dy over the batch
+            reduce::column_sums(run.team, dy, db.values, db.add);
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// x·Wᵀ + b for `x: (B, I)`, `weight: (O, I)`, `bias: (O)`: `(B, O)`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn linear(&mut self, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor> {
+        self.record(Linear { relu: false }, &[x, weight, bias])
+    }
+
+    /// max(x·Wᵀ + b, 0).
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn linear_relu(&mut self, x: Tensor, weight: Tensor, bias: Tensor) -> Result<Tensor> {
+        self.record(Linear { relu: true }, &[x, weight, bias])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "linear",
+    formula: "y = x·Wᵀ + b, ReLU on request",
+    draw: |draw| {
+        let (b, i, o, relu) = (draw.batch(), draw.extent() * 2, draw.extent() * 2, draw.coin());
+        let inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.values([o])];
+        let label = format!("x ({b}, {i}), weight ({o}, {i}){}", if relu { ", ReLU" } else { "" });
+        case!(label, inputs, |tape, x| if relu {
+            tape.linear_relu(x[0], x[1], x[2])
+        } else {
+            tape.linear(x[0], x[1], x[2])
+        })
+    },
+};

@@ -1,0 +1,100 @@
+//! The operations, one file each: formula, shape rule, forward and right under it backward, and a recipe for random
+//! valid cases ([`Spec`]) that every property test draws from.
+
+mod add;
+mod bce_with_logits;
+mod concat;
+mod conv2d;
+mod conv_transpose2d;
+mod copy;
+mod embedding;
+mod gaussian_kl;
+mod linear;
+mod mse;
+mod mul;
+mod repeat;
+mod reparameterize;
+mod scale;
+mod select;
+mod softmax_cross_entropy;
+mod sum;
+mod transpose;
+mod unary;
+
+pub(crate) mod case;
+
+pub use case::{Case, CaseInput, Draw, Spec};
+pub use conv_transpose2d::ConvTranspose;
+pub use conv2d::Conv;
+pub use copy::Copy;
+
+/// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
+pub const OPS: &[Spec] = &[
+    add::SPEC,
+    mul::SPEC,
+    scale::SPEC,
+    copy::SPEC,
+    sum::SPEC,
+    transpose::SPEC,
+    concat::SPEC,
+    repeat::SPEC,
+    select::SPEC,
+    embedding::SPEC,
+    unary::RELU,
+    unary::SIGMOID,
+    unary::TANH,
+    unary::SOFTPLUS,
+    unary::EXP,
+    linear::SPEC,
+    conv2d::SPEC,
+    conv_transpose2d::SPEC,
+    reparameterize::SPEC,
+    bce_with_logits::SPEC,
+    mse::SPEC,
+    gaussian_kl::SPEC,
+    softmax_cross_entropy::SPEC,
+];
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Team;
+
+use crate::{Error, Result, Shape};
+
+/// Elements of a piece of element-wise work: enough to be worth handing to a thread, and never a matter of their number.
+const PIECE: usize = 1 << 14;
+
+/// Pieces of `len` elements.
+fn pieces(len: usize) -> usize {
+    len.div_ceil(PIECE)
+}
+
+/// The piece of `x` with number `i`.
+fn piece<T>(x: &[T], i: usize) -> &[T] {
+    let start = (i * PIECE).min(x.len());
+    &x[start..x.len().min(start + PIECE)]
+}
+
+/// Calls `f(i, piece of y)` for every piece of `y`.
+fn for_pieces<T: Float>(team: &Team, y: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
+    team.pieces([(y, PIECE)], |i, [y]| f(i, y));
+}
+
+/// The sum over all pieces of `f(i)`, added in order; `partial` has room for [`pieces`] numbers.
+fn sum_pieces<T: Float>(team: &Team, partial: &mut [T], f: impl Fn(usize) -> T + Sync) -> T {
+    team.pieces([(&mut *partial, 1)], |i, [sum]| sum[0] = f(i));
+    partial.iter().fold(T::ZERO, |sum, &part| sum + part)
+}
+
+/// The shape that all inputs have.
+fn equal_shapes(op: &'static str, names: &str, inputs: &[Shape]) -> Result<Shape> {
+    match inputs.iter().find(|&&shape| shape != inputs[0]) {
+        None => Ok(inputs[0]),
+        Some(other) => Err(Error::shape(op, format!("{names} are {} and {other}, expected equal shapes", inputs[0]))),
+    }
+}
+
+/// `dx ← value` or `dx ← dx + value`.
+#[inline(always)]
+fn put<T: Float>(dx: &mut T, value: T, add: bool) {
+    *dx = if add { *dx + value } else { value };
+}

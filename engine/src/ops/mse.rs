@@ -1,0 +1,71 @@
+//! y = mean (x − t)² over all elements.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss;
+
+use super::case::{Spec, case};
+use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Mse;
+
+impl<T: Float> Op<T> for Mse {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "x and targets", inputs).map(|_| Shape::SCALAR)
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: pieces(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        3 * inputs[0].len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let sum = sum_pieces(run.team, run.scratch, |i| loss::mse(piece(run.x[0], i), piece(run.x[1], i)));
+        run.y[0] = sum / T::from_f64(run.x[0].len() as f64);
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx = 2/n · (x − t) · dy, dt = −dx
+        let scale = T::from_f64(2.0 / run.x[0].len() as f64) * run.dy[0];
+        for (input, scale) in [(0, scale), (1, -scale)] {
+            let Some(dx) = run.dx.take(input) else { continue };
+            for_pieces(run.team, dx.values, |i, d| {
+                for ((d, &x), &t) in d.iter_mut().zip(piece(run.x[0], i)).zip(piece(run.x[1], i)) {
+                    put(d, scale * (x - t), dx.add);
+                }
+            });
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The mean squared difference, a scalar.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn mse(&mut self, x: Tensor, targets: Tensor) -> Result<Tensor> {
+        self.record(Mse, &[x, targets])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "mse",
+    formula: "y = mean (x − t)²",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.fractions(shape)], |tape, x| tape.mse(x[0], x[1]))
+    },
+};

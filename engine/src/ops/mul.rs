@@ -1,0 +1,74 @@
+//! y = a · b, element by element.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use super::{equal_shapes, for_pieces, piece, put};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Mul;
+
+impl<T: Float> Op<T> for Mul {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "a and b", inputs)
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1])
+    }
+
+    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
+        output.len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (a, b) = (run.x[0], run.x[1]);
+        for_pieces(run.team, run.y, |i, y| {
+            for ((y, &a), &b) in y.iter_mut().zip(piece(a, i)).zip(piece(b, i)) {
+                *y = a * b;
+            }
+        });
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // da = dy · b, db = dy · a
+        for input in 0..2 {
+            let Some(dx) = run.dx.take(input) else { continue };
+            let other = run.x[1 - input];
+            for_pieces(run.team, dx.values, |i, dx_piece| {
+                for ((d, &dy), &other) in dx_piece.iter_mut().zip(piece(run.dy, i)).zip(piece(other, i)) {
+                    put(d, dy * other, dx.add);
+                }
+            });
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// a · b, element by element.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn mul(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
+        self.record(Mul, &[a, b])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "mul",
+    formula: "y = a · b",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| tape.mul(x[0], x[1]))
+    },
+};

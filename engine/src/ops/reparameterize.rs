@@ -1,0 +1,89 @@
+//! z = μ + e^{½ logσ²} · ε with ε ~ N(0, I) (Kingma and Welling, "Auto-encoding variational Bayes", 2014, section 2.4).
+//!
+//! ε is a pure function of seed, step and the node's index, so that any device and any number of threads draws the same.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::rng;
+
+use super::case::{Spec, case};
+use super::{PIECE, equal_shapes, put};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Reparameterize;
+
+/// Random streams of one training step; the operations of a tape take one each.
+const STREAMS_PER_STEP: u64 = 1 << 16;
+
+impl<T: Float> Op<T> for Reparameterize {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        equal_shapes(SPEC.name, "mu and logvar", inputs)
+    }
+
+    fn memory(&self, _: &[Shape], output: Shape) -> Memory {
+        // σ · ε, which both gradients need.
+        Memory { saved: output.len(), ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
+        4 * output.len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (mu, logvar) = (run.x[0], run.x[1]);
+        let half = T::from_f64(0.5);
+        let seed = run.clock.seed ^ run.clock.step.wrapping_mul(STREAMS_PER_STEP);
+        run.team.pieces([(run.y, PIECE), (run.saved, PIECE)], |i, [z, noise]| {
+            let first = i * PIECE;
+            rng::fill_normal(seed, run.node, first as u64, noise);
+            for (j, (z, noise)) in z.iter_mut().zip(noise).enumerate() {
+                *noise *= (half * logvar[first + j]).exp();
+                *z = mu[first + j] + *noise;
+            }
+        });
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        if let Some(dmu) = run.dx.take(0) {
+            // dμ = dz
+            dmu.values.iter_mut().zip(run.dy).for_each(|(d, &dz)| put(d, dz, dmu.add));
+        }
+        if let Some(dlogvar) = run.dx.take(1) {
+            // dlogσ² = dz · ½ σ ε
+            let half = T::from_f64(0.5);
+            for ((d, &dz), &noise) in dlogvar.values.iter_mut().zip(run.dy).zip(run.saved) {
+                put(d, half * dz * noise, dlogvar.add);
+            }
+        }
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// A draw from N(μ, σ²) that gradients pass through; `mu` and `logvar` of equal shape.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn reparameterize(&mut self, mu: Tensor, logvar: Tensor) -> Result<Tensor> {
+        self.record(Reparameterize, &[mu, logvar])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "reparameterize",
+    formula: "z = μ + exp(½ logσ²)·ε",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| {
+            tape.reparameterize(x[0], x[1])
+        })
+    },
+};

@@ -1,0 +1,78 @@
+//! y[b, t] = x[b] for each of T steps: a vector made a sequence.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use super::put;
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Error, Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Repeat {
+    steps: usize,
+}
+
+impl<T: Float> Op<T> for Repeat {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        match *inputs[0].dims() {
+            [b, d] => Ok([b, self.steps, d].into()),
+            _ => Err(Error::shape(SPEC.name, format!("x is {}, expected (batch, features)", inputs[0]))),
+        }
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], _: Shape) -> u64 {
+        0
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let d = run.shapes[0].last();
+        run.team.pieces([(run.y, self.steps * d)], |b, [y]| {
+            y.chunks_exact_mut(d).for_each(|step| step.copy_from_slice(&run.x[0][b * d..][..d]));
+        });
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx[b] = Σₜ dy[b, t]
+        let d = run.shapes[0].last();
+        let Some(dx) = run.dx.take(0) else { return };
+        run.team.pieces([(dx.values, d)], |b, [sum]| {
+            for (t, dy) in run.dy[b * self.steps * d..][..self.steps * d].chunks_exact(d).enumerate() {
+                sum.iter_mut().zip(dy).for_each(|(sum, &dy)| put(sum, dy, dx.add || t > 0));
+            }
+        });
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// `(B, D)` to `(B, steps, D)`, every step a copy.
+    ///
+    /// # Errors
+    /// If `x` is not a matrix or `steps` is zero.
+    pub fn repeat(&mut self, x: Tensor, steps: usize) -> Result<Tensor> {
+        if steps == 0 {
+            return Err(Error::shape(SPEC.name, "0 steps, expected at least one"));
+        }
+        self.record(Repeat { steps }, &[x])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "repeat",
+    formula: "y[b, t] = x[b]",
+    draw: |draw| {
+        let (shape, steps) = ([draw.batch(), draw.extent()], draw.extent());
+        case!(format!("{shape:?} × {steps}"), vec![draw.values(shape)], |tape, x| tape.repeat(x[0], steps))
+    },
+};

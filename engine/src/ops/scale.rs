@@ -1,0 +1,66 @@
+//! y = c · x with a constant c.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use super::{for_pieces, piece, put};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Scale(f64);
+
+impl<T: Float> Op<T> for Scale {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        Ok(inputs[0])
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
+        output.len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (c, x) = (T::from_f64(self.0), run.x[0]);
+        for_pieces(run.team, run.y, |i, y| y.iter_mut().zip(piece(x, i)).for_each(|(y, &x)| *y = c * x));
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx = c · dy
+        let c = T::from_f64(self.0);
+        let Some(dx) = run.dx.take(0) else { return };
+        for_pieces(run.team, dx.values, |i, dx_piece| {
+            dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, c * dy, dx.add));
+        });
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// c · x.
+    ///
+    /// # Errors
+    /// None; the result is there for the chain of `?`.
+    pub fn scale(&mut self, x: Tensor, c: f64) -> Result<Tensor> {
+        self.record(Scale(c), &[x])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "scale",
+    formula: "y = c · x",
+    draw: |draw| {
+        let (shape, c) = ([draw.batch(), draw.extent()], draw.number(-2.0, 2.0));
+        case!(format!("{shape:?} c = {c:.2}"), vec![draw.values(shape)], |tape, x| tape.scale(x[0], c))
+    },
+};

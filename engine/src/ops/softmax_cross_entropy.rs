@@ -1,0 +1,77 @@
+//! y = −mean ln softmax(x)[label]: the cross-entropy of a classifier, from logits.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss;
+
+use super::case::{Spec, case};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Error, Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct SoftmaxCrossEntropy;
+
+impl<T: Float> Op<T> for SoftmaxCrossEntropy {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        match (inputs[0].dims(), inputs[1].dims()) {
+            (&[b, _], &[labels]) if b == labels => Ok(Shape::SCALAR),
+            _ => {
+                let problem =
+                    format!("logits are {}, labels {}, expected (batch, classes) and (batch)", inputs[0], inputs[1]);
+                Err(Error::shape(SPEC.name, problem))
+            }
+        }
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        // The probabilities.
+        Memory { saved: inputs[0].len(), ..Memory::NONE }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[1])
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        4 * inputs[0].len() as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let (b, classes) = (run.shapes[0].first(), run.shapes[0].last());
+        let sum = loss::softmax_cross_entropy(run.x[0], run.x[1], classes, run.saved);
+        run.y[0] = sum / T::from_f64(b as f64);
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx = (softmax(x) − onehot) · dy / batch
+        let Some(dx) = run.dx.take(0) else { return };
+        let (b, classes) = (run.shapes[0].first(), run.shapes[0].last());
+        let scale = run.dy[0] / T::from_f64(b as f64);
+        loss::softmax_cross_entropy_backward(run.saved, run.x[1], classes, scale, dx.values, dx.add);
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The mean cross-entropy of `logits: (B, C)` against `labels: (B)`, whole numbers below C; a scalar.
+    ///
+    /// # Errors
+    /// If the shapes are not those.
+    pub fn softmax_cross_entropy(&mut self, logits: Tensor, labels: Tensor) -> Result<Tensor> {
+        self.record(SoftmaxCrossEntropy, &[logits, labels])
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "softmax_cross_entropy",
+    formula: "y = −mean ln softmax(x)[label]",
+    draw: |draw| {
+        let (b, classes) = (draw.batch(), draw.whole(1, 7));
+        let label = format!("logits ({b}, {classes})");
+        case!(label, vec![draw.values([b, classes]), draw.labels(b, classes)], |tape, x| {
+            tape.softmax_cross_entropy(x[0], x[1])
+        })
+    },
+};

@@ -1,0 +1,118 @@
+//! y[b, j, i] = x[b, i, j]: the last two axes change places. Turns channels-first pictures into channels-last ones and back.
+
+use inkgrad_kernels::Float;
+
+use super::case::{Spec, case};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Error, Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Transpose;
+
+/// `y: (columns, rows)` from `x: (rows, columns)`.
+fn transpose<T: Float>(x: &[T], rows: usize, columns: usize, y: &mut [T], add: bool) {
+    /// Both sides of a block stay in the nearest cache.
+    const BLOCK: usize = 16;
+    for first in (0..columns).step_by(BLOCK) {
+        for i in 0..rows {
+            let row = &x[i * columns..(i + 1) * columns];
+            for j in first..columns.min(first + BLOCK) {
+                super::put(&mut y[j * rows + i], row[j], add);
+            }
+        }
+    }
+}
+
+impl<T: Float> Op<T> for Transpose {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        match *inputs[0].dims() {
+            [b, m, n] => Ok([b, n, m].into()),
+            _ => Err(Error::shape(SPEC.name, format!("x is {}, expected three axes", inputs[0]))),
+        }
+    }
+
+    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    fn flops(&self, _: &[Shape], _: Shape) -> u64 {
+        0
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let [_, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        let len = rows * columns;
+        run.team.pieces([(run.y, len)], |b, [y]| transpose(&run.x[0][b * len..][..len], rows, columns, y, false));
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        // dx[b, i, j] = dy[b, j, i]
+        let [_, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        let len = rows * columns;
+        let Some(dx) = run.dx.take(0) else { return };
+        run.team.pieces([(dx.values, len)], |b, [d]| transpose(&run.dy[b * len..][..len], columns, rows, d, dx.add));
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The last two of three axes in each other's place: `(B, M, N)` to `(B, N, M)`.
+    ///
+    /// # Errors
+    /// If `x` has not three axes.
+    pub fn transpose(&mut self, x: Tensor) -> Result<Tensor> {
+        self.record(Transpose, &[x])
+    }
+
+    /// `(B, C, H, W)` to `(B, H, W, C)`, the layout of convolutions. Free for one channel.
+    ///
+    /// # Errors
+    /// If `x` has not four axes.
+    pub fn channels_last(&mut self, x: Tensor) -> Result<Tensor> {
+        let [b, c, h, w] = self.four_axes(x)?;
+        if c == 1 {
+            return self.reshape(x, [b, h, w, c]);
+        }
+        let flat = self.reshape(x, [b, c, h * w])?;
+        let turned = self.transpose(flat)?;
+        self.reshape(turned, [b, h, w, c])
+    }
+
+    /// `(B, H, W, C)` to `(B, C, H, W)`, PyTorch's layout. Free for one channel.
+    ///
+    /// # Errors
+    /// If `x` has not four axes.
+    pub fn channels_first(&mut self, x: Tensor) -> Result<Tensor> {
+        let [b, h, w, c] = self.four_axes(x)?;
+        if c == 1 {
+            return self.reshape(x, [b, c, h, w]);
+        }
+        let flat = self.reshape(x, [b, h * w, c])?;
+        let turned = self.transpose(flat)?;
+        self.reshape(turned, [b, c, h, w])
+    }
+
+    fn four_axes(&self, x: Tensor) -> Result<[usize; 4]> {
+        let shape = self.shape(x);
+        shape
+            .dims()
+            .try_into()
+            .map_err(|_| Error::shape(SPEC.name, format!("x is {shape}, expected four axes")))
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "transpose",
+    formula: "y[b, j, i] = x[b, i, j]",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent(), draw.extent() * 3];
+        case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.transpose(x[0]))
+    },
+};

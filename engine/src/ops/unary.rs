@@ -1,0 +1,84 @@
+//! The element-wise functions of one input. The slice loops, with their formulas, are in `kernels::cpu::activation`.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::activation;
+
+use super::case::{Spec, case};
+use super::{for_pieces, piece};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+/// Defines an operation from its two slice functions; the backward is given what it `reads`: the output `y`, or the
+/// input `x`.
+macro_rules! unary {
+    ($spec:ident, $op:ident, $method:ident, $formula:literal, $forward:path, $backward:path, reads $reads:ident) => {
+        #[derive(Debug)]
+        struct $op;
+
+        impl<T: Float> Op<T> for $op {
+            fn name(&self) -> &'static str {
+                $spec.name
+            }
+
+            fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+                Ok(inputs[0])
+            }
+
+            fn memory(&self, _: &[Shape], _: Shape) -> Memory {
+                Memory::NONE
+            }
+
+            fn reads(&self) -> Reads {
+                unary!(@reads $reads)
+            }
+
+            fn flops(&self, _: &[Shape], output: Shape) -> u64 {
+                output.len() as u64
+            }
+
+            fn forward(&self, run: Forward<'_, T>) {
+                for_pieces(run.team, run.y, |i, y| $forward(piece(run.x[0], i), y));
+            }
+
+            fn backward(&self, mut run: Backward<'_, T>) {
+                let Some(dx) = run.dx.take(0) else { return };
+                let read = unary!(@read run $reads);
+                for_pieces(run.team, dx.values, |i, d| $backward(piece(read, i), piece(run.dy, i), d, dx.add));
+            }
+        }
+
+        impl<T: Float> Tape<T> {
+            #[doc = concat!("`", $formula, "`, element by element.")]
+            ///
+            /// # Errors
+            /// None; the result is there for the chain of `?`.
+            pub fn $method(&mut self, x: Tensor) -> Result<Tensor> {
+                self.record($op, &[x])
+            }
+        }
+
+        pub(super) const $spec: Spec = Spec {
+            name: stringify!($method),
+            formula: $formula,
+            draw: |draw| {
+                let shape = [draw.batch(), draw.extent(), draw.extent()];
+                case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.$method(x[0]))
+            },
+        };
+    };
+    (@reads y) => { Reads::OUTPUT };
+    (@reads x) => { Reads::inputs(&[0]) };
+    (@read $run:ident y) => { $run.y };
+    (@read $run:ident x) => { $run.x[0] };
+}
+
+// dx = dy where y > 0
+unary!(RELU, Relu, relu, "y = max(x, 0)", activation::relu, activation::relu_backward, reads y);
+// dx = dy · y (1 − y)
+unary!(SIGMOID, Sigmoid, sigmoid, "y = 1 / (1 + e⁻ˣ)", activation::sigmoid, activation::sigmoid_backward, reads y);
+// dx = dy · (1 − y²)
+unary!(TANH, Tanh, tanh, "y = tanh x", activation::tanh, activation::tanh_backward, reads y);
+// dx = dy · σ(x)
+unary!(SOFTPLUS, Softplus, softplus, "y = ln(1 + eˣ)", activation::softplus, activation::softplus_backward, reads x);
+// dx = dy · y
+unary!(EXP, Exp, exp, "y = eˣ", activation::exp, activation::exp_backward, reads y);
