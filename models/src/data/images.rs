@@ -1,6 +1,9 @@
 //! Images in memory, in the type that they have on disk.
 
-use super::{PIXELS, npy};
+use std::path::Path;
+
+use super::{PIXELS, SIDE, npy};
+use crate::error::Result;
 
 /// Drawings of 28×28 pixels, row after row, 0 for paper and 255 (or 1.0) for ink.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,8 +119,8 @@ impl Images {
     }
 
     /// Writes the images as they are stored, (N, 28, 28).
-    pub(super) fn save(&self, path: &std::path::Path) -> crate::Result<()> {
-        let shape = [self.len(), super::SIDE, super::SIDE];
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let shape = [self.len(), SIDE, SIDE];
         match &self.pixels {
             Pixels::U8(pixels) => npy::save_npy(path, &shape, pixels),
             Pixels::F32(pixels) => npy::save_npy(path, &shape, pixels),

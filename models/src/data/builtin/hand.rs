@@ -3,8 +3,8 @@
 use super::pen::{Pen, Point, step};
 
 pub(super) fn draw(pen: &mut Pen) {
-    if pen.chance(0.06) {
-        fingers_as_lines(pen);
+    if pen.chance(0.03) {
+        mitten(pen);
     } else {
         outline(pen);
     }
@@ -26,7 +26,7 @@ struct Finger {
 
 /// From the thumb on the left over the fingers to the little finger, then down to the wrist.
 fn outline(pen: &mut Pen) {
-    let fingers = 4 - pen.choose(&[0.8, 0.18, 0.02]);
+    let fingers = 4 - pen.choose(&[0.82, 0.18]);
     let thumb = pen.chance(0.9);
     let palm = [pen.between(0.42, 0.6), pen.between(0.35, 0.65)];
     let fan = pen.between(0.05, 0.22);
@@ -125,31 +125,21 @@ fn around(pen: &mut Pen, finger: &Finger, pointed: bool, path: &mut Vec<Point>) 
     path.push(at(0.3, 0.95));
 }
 
-/// A palm with a line for each finger, or a mitten with lines between them.
-fn fingers_as_lines(pen: &mut Pen) {
-    let palm = [pen.between(0.4, 0.55), pen.between(0.35, 0.5)];
-    if pen.chance(0.5) {
-        pen.ellipse([0.0, 0.0], palm);
-        for i in 0..5 {
-            let direction = -0.45 + 0.1 * i as f32 + pen.around(0.012);
-            let root = step([0.0, 0.0], direction, palm[0] * 0.95);
-            let tip = step(root, direction, pen.between(0.4, 0.7));
-            pen.line(root, tip);
-        }
-    } else {
-        let top = -pen.between(0.9, 1.2);
-        pen.curve(&[
-            [-palm[0], 0.9],
-            [-palm[0] * 1.05, 0.0],
-            [-palm[0] * 0.8, top * 0.85],
-            [0.0, top],
-            [palm[0] * 0.8, top * 0.9],
-            [palm[0], 0.1],
-            [palm[0] * 0.9, 0.9],
-        ]);
-        for across in [-0.4, 0.05, 0.5] {
-            pen.line([palm[0] * across, top * 0.9], [palm[0] * across, top * pen.between(0.0, 0.3)]);
-        }
-        pen.curve(&[[-palm[0], 0.4], [-palm[0] * 1.7, 0.0], [-palm[0] * 1.6, -0.25], [-palm[0] * 1.05, 0.0]]);
+/// A mitten with lines that part the fingers.
+fn mitten(pen: &mut Pen) {
+    let half = pen.between(0.4, 0.55);
+    let top = -pen.between(0.9, 1.2);
+    pen.curve(&[
+        [-half, 0.9],
+        [-half * 1.05, 0.0],
+        [-half * 0.8, top * 0.85],
+        [0.0, top],
+        [half * 0.8, top * 0.9],
+        [half, 0.1],
+        [half * 0.9, 0.9],
+    ]);
+    for across in [-0.4, 0.05, 0.5] {
+        pen.line([half * across, top * 0.9], [half * across, top * pen.between(0.0, 0.3)]);
     }
+    pen.curve(&[[-half, 0.4], [-half * 1.7, 0.0], [-half * 1.6, -0.25], [-half * 1.05, 0.0]]);
 }

@@ -1,7 +1,7 @@
 //! The built-in data set: synthetic drawings of five things, in the look of the Quick, Draw! bitmaps.
 //!
 //! Each drawing is made of strokes that a small procedure per class lays out (poses, styles, parts left out) and
-//! that an unsteady [`Pen`](pen::Pen) draws. No person drew any of it, and no real drawing is in it.
+//! that an unsteady pen draws. No person drew any of it, and no real drawing is in it.
 
 mod hand;
 mod motorbike;
@@ -30,8 +30,11 @@ const FEWEST: usize = 2 * CLASSES.len();
 /// About 750 MiB.
 const MOST: usize = 1_000_000;
 
+/// Draws one thing.
+type Draw = fn(&mut Pen);
+
 /// The classes and what draws them.
-const CLASSES: [(&str, fn(&mut Pen)); 5] = [
+const CLASSES: [(&str, Draw); 5] = [
     ("rabbit", rabbit::draw),
     ("yoga", yoga::draw),
     ("hand", hand::draw),

@@ -3,18 +3,18 @@
 use super::pen::{Pen, Point, mix, step};
 
 pub(super) fn draw(pen: &mut Pen) {
-    let radius = pen.between(0.22, 0.42);
+    let radius = pen.between(0.2, 0.36);
     let [rear, front] = [[-pen.between(0.52, 0.75), pen.around(0.03)], [pen.between(0.52, 0.75), pen.around(0.03)]];
     let bike = Bike { rear, front, radius };
     bike.wheels(pen);
-    let grip = match pen.choose(&[0.2, 0.26, 0.2, 0.22, 0.12]) {
+    let grip = match pen.choose(&[0.26, 0.26, 0.12, 0.22, 0.14]) {
         0 => bike.plank(pen),
         1 => bike.swept(pen),
         2 => bike.triangle(pen),
         3 => bike.body(pen),
         _ => bike.arches(pen),
     };
-    if pen.chance(0.12) {
+    if pen.chance(0.08) {
         bike.rider(pen, grip);
     }
     if pen.chance(0.2) {
@@ -37,7 +37,7 @@ struct Bike {
 
 impl Bike {
     fn wheels(&self, pen: &mut Pen) {
-        let detail = pen.choose(&[0.55, 0.15, 0.12, 0.1, 0.08]);
+        let detail = pen.choose(&[0.66, 0.11, 0.1, 0.08, 0.05]);
         let squash = 1.0 + pen.around(0.08);
         for hub in [self.rear, self.front] {
             let size = self.radius * (1.0 + pen.around(0.1));
@@ -57,11 +57,16 @@ impl Bike {
         }
     }
 
+    /// Where a part meets a wheel: at the top of the rim or at the hub.
+    fn rim(&self, pen: &Pen, hub: Point) -> Point {
+        if pen.chance(0.35) { hub } else { [hub[0] + pen.around(0.05), hub[1] - self.radius * 0.95] }
+    }
+
     /// Fork from the front hub to the handlebar; returns the grip.
     fn fork(&self, pen: &mut Pen, height: f32) -> Point {
         let [x, y] = self.front;
         let head = [x - pen.between(0.05, 0.35), y - height];
-        let foot = if pen.chance(0.6) { self.front } else { [x - self.radius * 0.2, y - self.radius * 0.9] };
+        let foot = self.rim(pen, self.front);
         pen.line(foot, head);
         self.handlebar(pen, head)
     }
@@ -100,7 +105,7 @@ impl Bike {
 
     /// A bar from hub to hub.
     fn plank(&self, pen: &mut Pen) -> Point {
-        let lift = self.radius * pen.between(0.0, 1.2);
+        let lift = self.radius * pen.between(0.3, 1.5);
         let [a, b] = [self.rear, self.front].map(|hub| [hub[0], hub[1] - lift]);
         pen.line(a, b);
         if pen.chance(0.5) {
@@ -125,11 +130,14 @@ impl Bike {
         let tank = pen.near(at(0.6, high * pen.between(1.05, 1.25)), 0.03);
         pen.curve(&[tail, seat, hollow, tank, head]);
         if pen.chance(0.7) {
-            pen.curve(&[tail, at(0.0, high * 0.55), self.rear]);
+            let end = self.rim(pen, self.rear);
+            pen.curve(&[tail, at(0.0, high * 0.75), end]);
         } else {
-            pen.line(seat, self.rear);
+            let end = self.rim(pen, self.rear);
+            pen.line(seat, end);
         }
-        pen.line(head, self.front);
+        let end = self.rim(pen, self.front);
+        pen.line(head, end);
         if pen.chance(0.6) {
             pen.curve(&[
                 at(0.1, self.radius * 0.4),

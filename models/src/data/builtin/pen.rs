@@ -67,7 +67,7 @@ impl Pen {
 
     /// A line, a little bent, that may stop short or run over.
     pub(super) fn line(&mut self, a: Point, b: Point) {
-        let miss = 0.05 * self.sloppiness;
+        let miss = 0.07 * self.sloppiness;
         let (a, b) = (self.near(a, miss), self.near(b, miss));
         let bend = self.around(0.05);
         let middle = [(a[0] + b[0]) / 2.0 + bend * (b[1] - a[1]), (a[1] + b[1]) / 2.0 - bend * (b[0] - a[0])];
@@ -128,7 +128,7 @@ impl Pen {
     /// A closed loop, begun anywhere near the top and closed with a gap or an overlap.
     pub(super) fn ellipse(&mut self, center: Point, radii: [f32; 2]) {
         let start = -0.25 + self.around(0.12);
-        let sweep = 1.0 + self.around(0.05) * self.sloppiness + 0.02;
+        let sweep = 1.0 + self.around(0.11) * self.sloppiness + 0.02;
         let sweep = if self.chance(0.35) { -sweep } else { sweep };
         self.arc(center, radii, start, start + sweep);
     }
@@ -196,7 +196,7 @@ impl Pen {
 
     /// The finished strokes: a little turned, slanted, stretched, and sometimes without their last one.
     pub(super) fn finish(mut self) -> Vec<Vec<Point>> {
-        let (stretch, slant) = (self.around(0.14).exp(), self.around(0.07));
+        let (stretch, slant) = (self.around(0.085).exp(), self.around(0.07));
         self.map(|[x, y]| [x * stretch + slant * y, y / stretch]);
         let turns = self.around(0.012);
         self.turn(turns);

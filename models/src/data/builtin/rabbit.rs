@@ -176,8 +176,8 @@ fn from_the_side(pen: &mut Pen) {
     }
     let radii = [head_size * pen.between(1.0, 1.3), head_size];
     pen.ellipse(head, radii);
-    let ears = Ears::new(pen, 0.32);
-    let lean = pen.between(-0.03, 0.12);
+    let ears = Ears { inner: false, ..Ears::new(pen, 0.38) };
+    let lean = pen.between(-0.03, 0.15);
     for (at, spread) in [(-0.3, -ears.spread * 0.5), (0.35, ears.spread * 0.5)] {
         let root = [head[0] + at * radii[0], head[1] - radii[1] * 0.85];
         ears.draw_one(pen, root, -0.25 + lean + spread);
@@ -188,7 +188,7 @@ fn from_the_side(pen: &mut Pen) {
     if pen.chance(0.35) {
         pen.dot([head[0] - radii[0], head[1] + radii[1] * 0.1]);
     }
-    if pen.chance(0.2) {
+    if pen.chance(0.1) {
         for rise in [-0.08, 0.05] {
             pen.line([head[0] - radii[0] * 0.6, head[1] + 0.05], [head[0] - radii[0] * 1.7, head[1] + 0.08 + rise]);
         }

@@ -4,7 +4,7 @@ use super::pen::{Pen, Point, step};
 
 pub(super) fn draw(pen: &mut Pen) {
     let count = 2 + pen.choose(&[0.3, 0.6, 0.1]);
-    let squash = 1.0 + pen.around(0.15);
+    let squash = 1.1 + pen.around(0.17);
     // Lower balls may be hung under the one above as open arcs, all in the same hand.
     let open = pen.chance(0.3);
     let mut radius = pen.between(0.28, 0.42);
@@ -16,7 +16,7 @@ pub(super) fn draw(pen: &mut Pen) {
         balls.push(([x, top + radii[1]], radii));
         top += 2.0 * radii[1] - radii[1] * pen.between(0.0, 0.22);
         x += pen.around(0.07);
-        radius *= pen.between(0.98, 1.45);
+        radius *= pen.between(1.02, 1.5);
     }
     for (i, &(center, radii)) in balls.iter().enumerate() {
         if i > 0 && open {
@@ -89,7 +89,7 @@ fn arms(pen: &mut Pen, center: Point, [rx, ry]: [f32; 2]) {
         let length = pen.between(0.3, 0.75);
         let hand = step(shoulder, direction, length);
         pen.line(shoulder, hand);
-        if pen.chance(0.35) {
+        if pen.chance(0.25) {
             for fork in [-0.1, 0.1] {
                 pen.line(step(shoulder, direction, length * 0.75), step(hand, direction + fork, 0.15));
             }

@@ -220,6 +220,7 @@ fn lotus(pen: &mut Pen, figure: &Figure) -> Ground {
 }
 
 fn downward_dog(pen: &mut Pen, figure: &Figure) -> Ground {
+    let figure = Figure { head: figure.head * 0.75, ..*figure };
     let (wide, high) = (pen.between(0.7, 1.0), pen.between(0.6, 0.9));
     let hip = [pen.around(0.08), -high];
     let hand = [-wide, 0.0];
@@ -229,7 +230,8 @@ fn downward_dog(pen: &mut Pen, figure: &Figure) -> Ground {
     if pen.chance(0.4) {
         pen.line(hip, [wide * 0.55, 0.0]);
     }
-    figure.head(pen, step(shoulder, 0.36, 0.05), 0.36);
+    let nod = 0.27 + pen.around(0.04);
+    figure.head(pen, step(shoulder, nod, 0.03), nod);
     if pen.chance(0.4) {
         pen.line([wide * 0.8, 0.0], [wide * 0.8 - 0.15, 0.02]);
     }
@@ -241,7 +243,7 @@ fn downward_dog(pen: &mut Pen, figure: &Figure) -> Ground {
 
 fn bridge(pen: &mut Pen, figure: &Figure) -> Ground {
     let (wide, high) = (pen.between(0.6, 0.9), pen.between(0.5, 0.8));
-    if pen.chance(0.5) {
+    if pen.chance(0.8) {
         pen.curve(&[[-wide, 0.0], [-wide * 0.7, -high * 0.7], [0.0, -high], [wide * 0.7, -high * 0.7], [wide, 0.0]]);
     } else {
         pen.corners(&[[-wide, 0.0], [-wide * 0.85, -high], [wide * 0.85, -high], [wide, 0.0]]);

@@ -51,8 +51,9 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
 /// When the file cannot be read, is no such array, or holds a value that is not finite.
 pub fn load_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Vec<f32>)> {
     let array = Array::open(path.as_ref())?;
-    let &[rows, columns] = array.shape() else {
-        return Err(array.unexpected_shape("(N, d)"));
+    let (rows, columns) = match *array.shape() {
+        [rows, columns] if columns > 0 => (rows, columns),
+        _ => return Err(array.unexpected_shape("(N, d)")),
     };
     let path = array.path.clone();
     let values = array.floats("floats")?;
@@ -179,7 +180,7 @@ impl Array {
         let mut bytes = Vec::with_capacity(self.count + 1);
         self.file.read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
         if bytes.len() != self.count {
-            return Err(Error::input(&self.path.display(), "the file changed while it was read"));
+            return Err(Error::input(self.path.display(), "the file changed while it was read"));
         }
         Ok(self.in_c_order(bytes))
     }
