@@ -1,0 +1,105 @@
+//! What a data set is made of, in numbers.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
+
+use serde::Serialize;
+
+use super::{Dataset, Images, Origin, PIXELS, Split};
+
+/// Numbers about a data set, for `data info`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Name of the data set.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: String,
+    /// Whether the program drew it: not the work of people.
+    pub synthetic: bool,
+    /// Drawings of each class, in the order of labels.
+    pub classes: Vec<ClassCount>,
+    /// The training drawings.
+    pub train: SplitSummary,
+    /// The test drawings.
+    pub test: SplitSummary,
+    /// Test drawings that are also training drawings, pixel for pixel.
+    pub test_also_in_train: usize,
+}
+
+/// How many drawings a class has.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassCount {
+    /// Name of the class.
+    pub name: String,
+    /// Training drawings.
+    pub train: usize,
+    /// Test drawings.
+    pub test: usize,
+}
+
+/// Numbers about one split. Values are in [0, 1]; those of an empty split are 0.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SplitSummary {
+    /// Number of drawings.
+    pub images: usize,
+    /// Type of the stored pixels, as NumPy names it.
+    pub pixel_type: &'static str,
+    /// Mean of all pixels.
+    pub mean: f64,
+    /// Standard deviation of all pixels (of the population).
+    pub standard_deviation: f64,
+    /// Share of pixels brighter than one half.
+    pub ink: f64,
+}
+
+/// Counts and measures a data set.
+pub fn describe(dataset: &Dataset) -> Summary {
+    let count = |split: &Split, class| split.labels.iter().filter(|&&label| label == class).count();
+    let classes = dataset.classes.iter().enumerate().map(|(class, name)| ClassCount {
+        name: name.clone(),
+        train: count(&dataset.train, class),
+        test: count(&dataset.test, class),
+    });
+    Summary {
+        name: dataset.name.clone(),
+        origin: dataset.origin.to_string(),
+        synthetic: matches!(dataset.origin, Origin::Builtin { .. }),
+        classes: classes.collect(),
+        train: describe_split(&dataset.train.images),
+        test: describe_split(&dataset.test.images),
+        test_also_in_train: count_shared(&dataset.train.images, &dataset.test.images),
+    }
+}
+
+fn describe_split(images: &Images) -> SplitSummary {
+    let (mut sum, mut squares, mut ink) = (0.0, 0.0, 0usize);
+    for i in 0..images.len() {
+        for v in images.image(i) {
+            sum += f64::from(v);
+            squares += f64::from(v) * f64::from(v);
+            ink += usize::from(v > 0.5);
+        }
+    }
+    let count = (images.len() * PIXELS).max(1) as f64;
+    let mean = sum / count;
+    SplitSummary {
+        images: images.len(),
+        pixel_type: images.pixel_type(),
+        mean,
+        standard_deviation: (squares / count - mean * mean).max(0.0).sqrt(),
+        ink: ink as f64 / count,
+    }
+}
+
+/// How many images of `test` are in `train`, told apart by a 64-bit hash of their values.
+fn count_shared(train: &Images, test: &Images) -> usize {
+    let hash = |image: [f32; PIXELS]| {
+        let mut hasher = DefaultHasher::new();
+        for v in image {
+            hasher.write_u32(v.to_bits());
+        }
+        hasher.finish()
+    };
+    let known: HashSet<u64> = (0..train.len()).map(|i| hash(train.image(i))).collect();
+    (0..test.len()).filter(|&i| known.contains(&hash(test.image(i)))).count()
+}

@@ -1,0 +1,178 @@
+//! Images, labels and matrices in `.npy` files.
+
+use std::fs;
+use std::io::Write;
+
+use super::*;
+
+/// A `.npy` file by hand: any version, any header text, any data.
+fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+    let mut file = b"\x93NUMPY".to_vec();
+    file.extend([version, 0]);
+    if version == 1 {
+        file.extend((header.len() as u16).to_le_bytes());
+    } else {
+        file.extend((header.len() as u32).to_le_bytes());
+    }
+    file.extend(header.as_bytes());
+    file.extend(data);
+    file
+}
+
+fn header(descr: &str, fortran: bool, shape: &str) -> String {
+    let order = if fortran { "True" } else { "False" };
+    format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n")
+}
+
+#[test]
+fn images_load_in_every_shape_version_order_and_type() {
+    let folder = Folder::new();
+    let expected = bytes(2);
+    for version in 1..=3 {
+        for shape in ["(2, 784)", "(2, 28, 28)", "(2, 1, 28, 28)"] {
+            let path = folder.write("x.npy", npy(version, &header("|u1", false, shape), &expected));
+            assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()), "{version} {shape}");
+        }
+    }
+
+    // Fortran order: image n, pixel p stands at n + 2·p; (2, 28, 28) has rows before columns: n + 2·(r + 28·c).
+    let flat: Vec<u8> = (0..2 * PIXELS).map(|at| expected[at % 2 * PIXELS + at / 2]).collect();
+    let path = folder.write("x.npy", npy(1, &header("|u1", true, "(2, 784)"), &flat));
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()));
+    let square: Vec<u8> =
+        (0..2 * PIXELS).map(|at| expected[at % 2 * PIXELS + at / 2 % SIDE * SIDE + at / 2 / SIDE]).collect();
+    let path = folder.write("x.npy", npy(1, &header("|u1", true, "(2, 28, 28)"), &square));
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()));
+
+    let floats: Vec<f32> = expected.iter().map(|&v| f32::from(v) / 256.0).collect();
+    let encode = |big: bool, width: usize| -> Vec<u8> {
+        let one = |&v: &f32| {
+            let mut word = match width {
+                4 => v.to_le_bytes().to_vec(),
+                _ => f64::from(v).to_le_bytes().to_vec(),
+            };
+            if big {
+                word.reverse();
+            }
+            word
+        };
+        floats.iter().flat_map(one).collect()
+    };
+    for (descr, big, width) in [("<f4", false, 4), (">f4", true, 4), ("<f8", false, 8), (">f8", true, 8)] {
+        let path = folder.write("x.npy", npy(1, &header(descr, false, "(2, 784)"), &encode(big, width)));
+        assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::F32(floats.clone()), "{descr}");
+    }
+    // Half precision: 0x3800 is 0.5, 0x0001 is 2^-24, 0x3c00 is 1.
+    let halves: Vec<u8> =
+        [0x3800u16, 0x0001, 0x3c00, 0].iter().cycle().take(PIXELS).flat_map(|h| h.to_le_bytes()).collect();
+    let path = folder.write("x.npy", npy(1, &header("<f2", false, "(1, 784)"), &halves));
+    assert_eq!(load_images(&path).unwrap().image(0)[..4], [0.5, 2f32.powi(-24), 1.0, 0.0]);
+}
+
+#[test]
+fn gather_scales_bytes_and_copies_floats() {
+    let images = Images::from_u8(bytes(3));
+    let mut out = vec![0.0; 2 * PIXELS];
+    images.gather(&[2, 0], &mut out);
+    assert_eq!(out[5], f32::from(bytes(3)[2 * PIXELS + 5]) / 255.0);
+    assert_eq!(out[PIXELS + 250], 250.0 / 255.0);
+    let floats = Images::from_f32(out.clone()).unwrap();
+    assert_eq!(floats.image(1)[..], out[PIXELS..]);
+}
+
+#[test]
+fn labels_load_from_every_integer_type() {
+    let folder = Folder::new();
+    for (descr, word) in [
+        ("|u1", vec![7]),
+        ("|i1", vec![7]),
+        ("<u2", vec![7, 0]),
+        (">i2", vec![0, 7]),
+        ("<i4", vec![7, 0, 0, 0]),
+        (">u4", vec![0, 0, 0, 7]),
+        ("<u8", vec![7, 0, 0, 0, 0, 0, 0, 0]),
+        (">i8", vec![0, 0, 0, 0, 0, 0, 0, 7]),
+    ] {
+        let path = folder.write("y.npy", npy(1, &header(descr, false, "(2,)"), &word.repeat(2)));
+        assert_eq!(load_labels(&path).unwrap(), [7, 7], "{descr}");
+    }
+    save_npy(folder.path("y.npy"), &[3], &[4i32, -2, 1]).unwrap();
+    assert_error(load_labels(folder.path("y.npy")), &["y.npy", "label 1 is -2"]);
+    save_npy(folder.path("y.npy"), &[1], &[1f32]).unwrap();
+    assert_error(load_labels(folder.path("y.npy")), &["type \"<f4\"", "integers"]);
+    save_npy(folder.path("y.npy"), &[1, 2], &[1u8, 2]).unwrap();
+    assert_error(load_labels(folder.path("y.npy")), &["shape (1, 2)", "expected (N,)"]);
+}
+
+#[test]
+fn matrices_come_back_as_they_were_saved() {
+    let folder = Folder::new();
+    let values = [0.5, -1.0, 3e-9, 4.0, f32::MAX, 6.0];
+    let path = folder.path("z.npy");
+    save_npy(&path, &[2, 3], &values).unwrap();
+    assert_eq!(load_matrix(&path).unwrap(), (2, 3, values.to_vec()));
+    // An independent reader agrees.
+    let npyz = npyz::NpyFile::new(fs::File::open(&path).unwrap()).unwrap();
+    assert_eq!(npyz.shape(), [2, 3]);
+    assert_eq!(npyz.into_vec::<f32>().unwrap(), values);
+
+    save_npy(&path, &[2, 2], &[1.0, 2.0, f32::NAN, 4.0]).unwrap();
+    assert_error(load_matrix(&path), &["z.npy", "row 1 holds NaN", "finite"]);
+    save_npy(&path, &[0, 3], &[0f32; 0]).unwrap();
+    assert_eq!(load_matrix(&path).unwrap(), (0, 3, vec![]));
+    save_npy(&path, &[3], &[1f32; 3]).unwrap();
+    assert_error(load_matrix(&path), &["shape (3,)", "expected (N, d)"]);
+    save_npy(&path, &[3, 0], &[0f32; 0]).unwrap();
+    assert_error(load_matrix(&path), &["shape (3, 0)", "expected (N, d)"]);
+    assert_error(save_npy(folder.path("no/such/z.npy"), &[1], &[1f32]), &["no/such/z.npy"]);
+}
+
+#[test]
+fn a_failed_save_leaves_the_old_file_and_no_other() {
+    let folder = Folder::new();
+    let path = folder.write("z.npy", "old");
+    let failure = || Err(std::io::Error::other("disk full"));
+    assert_error(atomic::write(&path, |file| file.write_all(b"new").and_then(|()| failure())), &["disk full"]);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(folder.0.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn hostile_arrays_end_in_one_line() {
+    let folder = Folder::new();
+    let good = npy(1, &header("|u1", false, "(2, 784)"), &bytes(2));
+    let half_image = good[..good.len() - 100].to_vec();
+    let too_long = [&good[..], &[0]].concat();
+    let mut huge_header = npy(2, &header("|u1", false, "(2, 784)"), &bytes(2));
+    huge_header[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    for (file, parts) in [
+        (vec![], &["empty"][..]),
+        (b"PK\x03\x04 a zip file".to_vec(), &["not a .npy array"]),
+        (b"\x93NUM".to_vec(), &["not a .npy array"]),
+        (good[..9].to_vec(), &["truncated"]),
+        (good[..40].to_vec(), &["header of", "in a file of 40"]),
+        (half_image, &["1468 bytes of data, expected 1568", "truncated"]),
+        (too_long, &["1569 bytes of data, expected 1568"]),
+        (huge_header, &["header of 4294967295 bytes"]),
+        (npy(4, "", b""), &["version 4.0", "1.0, 2.0 or 3.0"]),
+        (npy(1, &header("|u1", false, "(1000000000000, 784)"), b"x"), &["1 bytes of data, expected 784000000000000"]),
+        (npy(1, &header("|u1", false, "(9999999999999999, 28, 99999999)"), b"x"), &["too large"]),
+        (npy(1, &header("<i8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<i8\"", "uint8"]),
+        (npy(1, &header("<c8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<c8\""]),
+        (npy(1, &header("|u1", false, "(1, 32, 32)"), &[0; 1024]), &["shape (1, 32, 32)", "(N, 28, 28)"]),
+        (npy(1, &header("|u1", false, "()"), &[0]), &["shape ()"]),
+        (npy(1, &"(".repeat(60_000), b""), &["header"]),
+    ] {
+        let path = folder.write("x.npy", file);
+        assert_error(load_images(&path), &[&["x.npy"], parts].concat());
+    }
+    assert_error(load_images(folder.path("none.npy")), &["none.npy"]);
+    assert_error(load_images(folder.0.path()), &["not a file"]);
+
+    for (value, shown) in [(1.5, "1.5"), (-0.1, "-0.1"), (f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+        let mut values = vec![0f32; 3 * PIXELS];
+        values[PIXELS + 17] = value;
+        save_npy(folder.path("x.npy"), &[3, 784], &values).unwrap();
+        assert_error(load_images(folder.path("x.npy")), &["x.npy", "image 1 holds", shown, "[0, 1]"]);
+    }
+}
