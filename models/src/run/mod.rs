@@ -5,4 +5,6 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod config;
+pub mod folder;
 pub mod metrics;
