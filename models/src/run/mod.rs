@@ -8,3 +8,5 @@ pub mod checkpoint;
 pub mod config;
 pub mod folder;
 pub mod metrics;
+pub mod plot;
+pub mod tensorboard;
