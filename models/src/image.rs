@@ -1,1 +1,291 @@
-//! PNG pictures.
+//! PNG pictures: grids of drawings.
+
+pub mod text;
+
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::run::atomic;
+
+/// Pixels along each side of a drawing.
+const SIDE: usize = 28;
+const DRAWING: usize = SIDE * SIDE;
+
+const PAGE: u8 = 255;
+const TEXT_SIZE: f32 = 15.0;
+/// The least space around a label.
+const TEXT_PADDING: usize = 6;
+
+/// What a picture's pixels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// One byte a pixel.
+    Grey,
+    /// Three bytes a pixel.
+    Rgb,
+}
+
+/// An 8-bit picture, row by row from the top.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Bytes a pixel.
+    pub channels: Channels,
+    /// `width · height` pixels.
+    pub pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// The picture as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it has no pixels or more than a PNG can hold.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write_png(&mut bytes).map_err(|error| Error::input("picture", error))?;
+        Ok(bytes)
+    }
+
+    /// Writes a PNG file, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written, and the errors of [`Picture::to_png`].
+    pub fn save_png(&self, path: impl AsRef<Path>) -> Result<()> {
+        atomic::write(path, |file| self.write_png(file).map_err(io::Error::from))
+    }
+
+    fn write_png(&self, sink: impl io::Write) -> Result<(), png::EncodingError> {
+        let extent = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
+        let mut encoder = png::Encoder::new(sink, extent(self.width)?, extent(self.height)?);
+        encoder.set_color(match self.channels {
+            Channels::Grey => png::ColorType::Grayscale,
+            Channels::Rgb => png::ColorType::Rgb,
+        });
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        writer.finish()
+    }
+
+    /// Draws black text on a grey picture; `x` is its left end and `middle` the middle of its line.
+    fn label(&mut self, label: &str, size: f32, x: f32, middle: f32) {
+        text::draw(label, size, x, middle, |x, y, coverage| {
+            if x < self.width && y < self.height {
+                let pixel = &mut self.pixels[y * self.width + x];
+                *pixel = (f32::from(*pixel) * (1.0 - coverage)).round() as u8;
+            }
+        });
+    }
+}
+
+/// The colours that drawings are shown in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ink {
+    /// As the data are: 1 is white, on black.
+    #[default]
+    White,
+    /// As people draw and as it prints: 1 is black, on white.
+    Black,
+}
+
+impl Ink {
+    /// The shade of a value, clamped to [0, 1]; NaN shows as 0.
+    fn shade(self, value: f32) -> u8 {
+        let shade = (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+        match self {
+            Self::White => shade,
+            Self::Black => 255 - shade,
+        }
+    }
+
+    /// The shade between the cells, told apart from a drawing's ground.
+    fn separator(self) -> u8 {
+        match self {
+            Self::White => 96,
+            Self::Black => 208,
+        }
+    }
+}
+
+/// How a grid looks.
+#[derive(Clone, Copy, Debug)]
+pub struct GridOptions<'a> {
+    /// The drawings' colours.
+    pub ink: Ink,
+    /// The side of a pixel.
+    pub scale: usize,
+    /// The width of the lines between the cells.
+    pub gap: usize,
+    /// What stands left of each row, from the top; rows without one stay bare.
+    pub row_labels: &'a [&'a str],
+    /// What stands above the cells, each over an equal share of the width.
+    pub captions: &'a [&'a str],
+}
+
+impl Default for GridOptions<'_> {
+    fn default() -> Self {
+        Self { ink: Ink::White, scale: 3, gap: 2, row_labels: &[], captions: &[] }
+    }
+}
+
+/// Draws `images: (N, 28, 28)` row by row as a grid of `columns`.
+///
+/// # Panics
+/// Where `images` does not hold whole drawings.
+pub fn grid(images: &[f32], columns: usize, options: &GridOptions) -> Picture {
+    let cells: Vec<&[f32]> = images.chunks_exact(DRAWING).collect();
+    assert_eq!(cells.len() * DRAWING, images.len(), "images of {DRAWING} pixels");
+    draw_cells(&cells, columns, options)
+}
+
+/// Draws rows of originals, each above the row of its reconstructions; both are `(N, 28, 28)`. The rows are labelled
+/// so where the options have no labels of their own.
+///
+/// # Panics
+/// Where the two do not hold the same number of whole drawings.
+pub fn pairs_grid(originals: &[f32], reconstructions: &[f32], columns: usize, options: &GridOptions) -> Picture {
+    assert_eq!(originals.len(), reconstructions.len(), "a reconstruction for each original");
+    let row = columns.clamp(1, (originals.len() / DRAWING).max(1)) * DRAWING;
+    let mut cells: Vec<&[f32]> = Vec::new();
+    for (above, below) in originals.chunks(row).zip(reconstructions.chunks(row)) {
+        for part in [above, below] {
+            cells.extend(part.chunks_exact(DRAWING));
+            // The last pair of rows may be short.
+            cells.resize(cells.len().next_multiple_of(row / DRAWING), &[]);
+        }
+    }
+    let labels = ["original", "reconstructed"].repeat(originals.len().div_ceil(row));
+    let row_labels = if options.row_labels.is_empty() { &labels } else { options.row_labels };
+    draw_cells(&cells, columns, &GridOptions { row_labels, ..*options })
+}
+
+/// Draws cells, each 784 values or none at all.
+fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Picture {
+    let &GridOptions { ink, scale, gap, row_labels, captions } = options;
+    let columns = columns.clamp(1, cells.len().max(1));
+    let rows = cells.len().div_ceil(columns);
+    let pitch = SIDE * scale + gap;
+
+    let widest = row_labels.iter().map(|label| text::width(label, TEXT_SIZE)).fold(0.0, f32::max);
+    let left = if widest > 0.0 { widest.ceil() as usize + 2 * TEXT_PADDING } else { 0 };
+    let top = if captions.is_empty() { 0 } else { TEXT_SIZE as usize + TEXT_PADDING };
+    let (cells_width, cells_height) = (columns * pitch + gap, rows * pitch + gap);
+    let (width, height) = ((left + cells_width).max(1), (top + cells_height).max(1));
+    let mut picture = Picture { width, height, channels: Channels::Grey, pixels: vec![PAGE; width * height] };
+
+    for line in picture.pixels.chunks_exact_mut(width).skip(top) {
+        line[left..].fill(ink.separator());
+    }
+    for (index, cell) in cells.iter().enumerate() {
+        let (x0, y0) = (left + gap + index % columns * pitch, top + gap + index / columns * pitch);
+        for y in 0..SIDE * scale {
+            let start = (y0 + y) * width + x0;
+            let line = &mut picture.pixels[start..start + SIDE * scale];
+            for (x, pixel) in line.iter_mut().enumerate() {
+                // Where there is no drawing, an empty one.
+                let value = cell.get(y / scale * SIDE + x / scale).copied().unwrap_or(0.0);
+                *pixel = ink.shade(value);
+            }
+        }
+    }
+
+    for (row, label) in row_labels.iter().take(rows).enumerate() {
+        let x = left as f32 - TEXT_PADDING as f32 - text::width(label, TEXT_SIZE);
+        picture.label(label, TEXT_SIZE, x, (top + gap + row * pitch) as f32 + (SIDE * scale) as f32 / 2.0);
+    }
+    let share = cells_width as f32 / captions.len().max(1) as f32;
+    for (index, caption) in captions.iter().enumerate() {
+        let size = TEXT_SIZE.min(TEXT_SIZE * share / text::width(caption, TEXT_SIZE).max(1.0));
+        let middle = left as f32 + (index as f32 + 0.5) * share;
+        picture.label(caption, size, middle - text::width(caption, size) / 2.0, top as f32 / 2.0);
+    }
+    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drawing of one value.
+    fn flat(value: f32) -> Vec<f32> {
+        vec![value; DRAWING]
+    }
+
+    fn at(picture: &Picture, x: usize, y: usize) -> u8 {
+        picture.pixels[y * picture.width + x]
+    }
+
+    #[test]
+    fn cells_stand_row_by_row_between_lines() {
+        let images = [flat(0.5), flat(2.0), flat(f32::NAN)].concat();
+        let picture = grid(&images, 2, &GridOptions::default());
+        assert_eq!((picture.width, picture.height), (2 + 2 * 86, 2 + 2 * 86));
+        assert_eq!([at(&picture, 2, 2), at(&picture, 85, 85), at(&picture, 88, 2)], [128, 128, 255]);
+        assert_eq!([at(&picture, 0, 0), at(&picture, 86, 2), at(&picture, 2, 87)], [96; 3]);
+        assert_eq!([at(&picture, 2, 88), at(&picture, 88, 88)], [0, 96]);
+    }
+
+    #[test]
+    fn a_pixel_becomes_a_square_and_ink_can_be_black() {
+        let mut image = flat(0.0);
+        image[SIDE + 1] = 1.0;
+        let options = GridOptions { ink: Ink::Black, scale: 2, gap: 0, ..GridOptions::default() };
+        let picture = grid(&image, 1, &options);
+        let black: Vec<usize> = (0..picture.pixels.len()).filter(|&index| picture.pixels[index] == 0).collect();
+        assert_eq!(black, [2 * 56 + 2, 2 * 56 + 3, 3 * 56 + 2, 3 * 56 + 3]);
+        assert!(picture.pixels.iter().all(|&pixel| pixel == 0 || pixel == 255));
+    }
+
+    #[test]
+    fn reconstructions_stand_below_their_originals() {
+        let originals = [flat(0.2), flat(0.4), flat(0.6)].concat();
+        let reconstructions = [flat(0.3), flat(0.5), flat(0.7)].concat();
+        let options = GridOptions { scale: 1, gap: 0, row_labels: &[""], ..GridOptions::default() };
+        let picture = pairs_grid(&originals, &reconstructions, 2, &options);
+        let cells: Vec<u8> = (0..8).map(|cell| at(&picture, cell % 2 * 28, cell / 2 * 28)).collect();
+        assert_eq!(cells, [51, 102, 77, 128, 153, 0, 179, 0]);
+    }
+
+    #[test]
+    fn labels_are_drawn_outside_the_cells() {
+        let bare = grid(&flat(0.0), 1, &GridOptions::default());
+        let options = GridOptions { row_labels: &["motorbike"], captions: &["one sample"], ..GridOptions::default() };
+        let picture = grid(&flat(0.0), 1, &options);
+        let (left, top) = (picture.width - bare.width, picture.height - bare.height);
+        let inside: Vec<u8> =
+            (0..bare.pixels.len()).map(|i| at(&picture, left + i % bare.width, top + i / bare.width)).collect();
+        assert_eq!(inside, bare.pixels);
+        let dark = |x: std::ops::Range<usize>, y: std::ops::Range<usize>| {
+            y.flat_map(|y| x.clone().map(move |x| (x, y))).filter(|&(x, y)| at(&picture, x, y) < 100).count()
+        };
+        assert!(dark(0..left, top..picture.height) > 50, "the row's label");
+        assert!(dark(left..picture.width, 0..top) > 50, "the caption");
+        assert_eq!(dark(0..left, 0..top), 0);
+    }
+
+    #[test]
+    fn png_files_decode_to_the_same_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.png");
+        let rgb = Picture { width: 2, height: 1, channels: Channels::Rgb, pixels: vec![1, 2, 3, 4, 5, 6] };
+        for picture in [rgb, grid(&flat(0.25), 1, &GridOptions::default())] {
+            picture.save_png(&path).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            assert_eq!(bytes, picture.to_png().unwrap());
+            let mut reader = png::Decoder::new(io::Cursor::new(bytes)).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            assert_eq!((info.width as usize, info.height as usize), (picture.width, picture.height));
+            assert_eq!(pixels, picture.pixels);
+        }
+    }
+
+    #[test]
+    fn no_drawings_give_a_picture_all_the_same() {
+        assert!(grid(&[], 8, &GridOptions::default()).to_png().is_ok());
+        assert!(pairs_grid(&[], &[], 8, &GridOptions::default()).to_png().is_ok());
+    }
+}

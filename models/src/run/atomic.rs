@@ -1,0 +1,164 @@
+//! Files that are either the old version or the new one, never a part of either.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// What a file's contents are written to: buffered, and seekable before the file is put in place.
+pub type Sink<'a> = BufWriter<&'a File>;
+
+/// Replaces the file at `path` by what `fill` writes.
+///
+/// The contents go to a temporary file in the same folder, are flushed and synced, and the file is renamed over
+/// `path`. If anything fails, `path` is as it was and the temporary file is removed. A symbolic link is followed;
+/// a device or a pipe, which no rename may replace, is written directly.
+///
+/// # Errors
+/// [`Error::Io`] with `path`, whatever failed: `fill`, the disk, the rename; also where `path` is a folder.
+pub fn write(path: impl AsRef<Path>, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> Result<()> {
+    let path = path.as_ref();
+    replace(path, fill).map_err(Error::io(path))
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
+    let target = resolve_links(path)?;
+    let permissions = match fs::metadata(&target) {
+        Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => return fill_and_flush(&File::options().write(true).open(&target)?, fill),
+        Ok(found) => Some(found.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".inkgrad-").suffix(".tmp");
+    #[cfg(unix)]
+    builder.permissions(new_file_permissions());
+    // The error's own text would name the temporary file.
+    let temporary = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
+    fill_and_flush(temporary.as_file(), fill)?;
+    if let Some(permissions) = permissions {
+        temporary.as_file().set_permissions(permissions)?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// The file that `path` stands for: a link's target, even one that does not exist yet.
+fn resolve_links(path: &Path) -> io::Result<PathBuf> {
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let target = fs::read_link(path)?;
+            Ok(path.parent().unwrap_or(Path::new("")).join(target))
+        }
+        resolved => resolved,
+    }
+}
+
+fn fill_and_flush(file: &File, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
+    let mut sink = BufWriter::with_capacity(1 << 16, file);
+    let filled = fill(&mut sink).and_then(|()| sink.flush());
+    // What is left in the buffer of a failed file must not be tried again on drop.
+    let _ = sink.into_parts();
+    filled
+}
+
+/// What any other program's new file would have; temporary files are private by default.
+#[cfg(unix)]
+fn new_file_permissions() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666) // less the umask
+}
+
+/// Makes the rename itself durable. The contents are synced already, so a file system that cannot sync folders
+/// is no reason to fail.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn replaces_a_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write(&path, |file| file.write_all(b"the first, longer text")).unwrap();
+        write(&path, |file| file.write_all(b"second")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_failure_midway_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write(&path, |file| file.write_all(b"old")).unwrap();
+        let error = write(&path, |file| {
+            file.write_all(&[0; 1 << 20])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(matches!(&error, Error::Io { path: at, source }
+            if *at == path && source.kind() == io::ErrorKind::StorageFull));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_device_is_an_error_and_a_device_is_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        let error = write("/dev/full", |file| file.write_all(b"x")).unwrap_err();
+        assert_eq!(error.to_string(), "/dev/full: No space left on device (os error 28)");
+        write("/dev/null", |file| file.write_all(b"x")).unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn keeps_the_mode_and_follows_links() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a"), folder.path().join("link"));
+        symlink("a", &link).unwrap();
+        write(&link, |file| file.write_all(b"through a dangling link")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        write(&link, |file| file.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(link.is_symlink());
+    }
+
+    #[test]
+    fn a_missing_folder_is_named_by_the_file_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none/a.txt");
+        let error = write(&path, |_| Ok(())).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Settings with a few named values.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A setting with named values: `name`, `ALL`, `Display`, and a `FromStr` whose error lists what is known.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident($what:literal) { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in files and on the command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::ALL.iter().copied().find(|value| value.name() == text).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|value| value.name()).collect();
+                    format!("unknown {} `{text}`, expected one of {}", $what, known.join(", "))
+                })
+            }
+        }
+    };
+}
+
+choice! {
+    /// The models.
+    Model("model") {
+        /// Autoencoder of two LSTMs over the rows of a drawing.
+        LstmAe = "lstm-ae",
+        /// Convolutional autoencoder.
+        CnnAe = "cnn-ae",
+        /// Variational autoencoder with a bidirectional GRU as its encoder.
+        RnnVae = "rnn-vae",
+        /// Convolutional variational autoencoder.
+        CnnVae = "cnn-vae",
+        /// `cnn-vae` with a class embedding.
+        Cvae = "cvae",
+        /// The classifier that scores samples.
+        Classifier = "classifier",
+    }
+}
+
+impl Model {
+    /// Whether its loss is BCE + β·KL.
+    pub fn is_vae(self) -> bool {
+        matches!(self, Self::RnnVae | Self::CnnVae | Self::Cvae)
+    }
+}
+
+choice! {
+    /// The classifier's architectures.
+    Arch("architecture") {
+        /// Two hidden layers of 256.
+        Mlp = "mlp",
+        /// The convolutions of `cnn-vae` and a hidden layer of 128.
+        Cnn = "cnn",
+    }
+}
+
+choice! {
+    /// Where the class enters a cvae.
+    Condition("condition") {
+        /// Added to the latent before decoding.
+        Latent = "latent",
+        /// Given to the encoder as well.
+        Both = "both",
+    }
+}
+
+choice! {
+    /// The rules that move parameters.
+    Optimizer("optimizer") {
+        /// Adam with PyTorch's constants.
+        Adam = "adam",
+        /// Stochastic gradient descent with momentum.
+        Sgd = "sgd",
+    }
+}
+
+choice! {
+    /// How the learning rate goes over a run.
+    Schedule("schedule") {
+        /// The same throughout, after the warm-up.
+        Constant = "constant",
+        /// Down to 0 along half a cosine, after the warm-up.
+        Cosine = "cosine",
+    }
+}
+
+choice! {
+    /// What computes.
+    Device("device") {
+        /// This machine's processor.
+        Cpu = "cpu",
+        /// An NVIDIA GPU.
+        Cuda = "cuda",
+        /// The GPU's programs, run by an emulator on the processor.
+        Emulated = "emulated",
+    }
+}

@@ -1,0 +1,75 @@
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Arch, Condition, Config, Device, Model, Optimizer, Schedule, read_toml};
+use crate::error::Result;
+
+/// Settings to change: a `--config` file's or the command line's; `None` leaves a setting as it is.
+/// The fields are those of [`Config`]. A run's own `config.toml` can be read as one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each is documented in `Config`")]
+pub struct Overrides {
+    /// Read past; a run keeps the format it is written in.
+    pub format: Option<u32>,
+    /// Read past, as `format`.
+    pub inkgrad: Option<String>,
+    /// Compared by [`Config::resolve`], never changed.
+    pub model: Option<Model>,
+    /// Read past; the data has its own.
+    pub classes: Option<Vec<String>>,
+    pub arch: Option<Arch>,
+    pub condition: Option<Condition>,
+    pub data: Option<String>,
+    pub test_fraction: Option<f64>,
+    pub epochs: Option<u64>,
+    pub steps: Option<u64>,
+    pub batch_size: Option<usize>,
+    pub optimizer: Option<Optimizer>,
+    pub momentum: Option<f64>,
+    pub lr: Option<f64>,
+    pub schedule: Option<Schedule>,
+    pub warmup_steps: Option<u64>,
+    pub clip_norm: Option<f64>,
+    pub beta: Option<f64>,
+    pub seed: Option<u64>,
+    pub threads: Option<usize>,
+    pub device: Option<Device>,
+    pub val_fraction: Option<f64>,
+    pub log_every: Option<u64>,
+    pub patience: Option<u64>,
+    pub checkpoint_minutes: Option<f64>,
+    pub quick: Option<bool>,
+}
+
+impl Overrides {
+    /// Reads a `--config` file.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) where it cannot be read; [`Error::Input`](crate::Error::Input) with the line
+    /// of a key that is unknown or whose value has the wrong type.
+    pub fn read(path: &Path) -> Result<Self> {
+        read_toml(path)
+    }
+}
+
+impl Config {
+    /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
+    pub fn apply(&mut self, overrides: &Overrides) {
+        let Overrides { format: _, inkgrad: _, model: _, classes: _, epochs, steps, .. } = overrides;
+        if epochs.is_some() || steps.is_some() {
+            (self.epochs, self.steps) = (*epochs, *steps);
+        }
+
+        macro_rules! set {
+            ($($field:ident),*) => { $(if let Some(value) = &overrides.$field { self.$field = value.clone(); })* };
+        }
+        macro_rules! set_optional {
+            ($($field:ident),*) => { $(if overrides.$field.is_some() { self.$field = overrides.$field; })* };
+        }
+        set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, beta, seed, threads);
+        set!(device, val_fraction, log_every, checkpoint_minutes, quick);
+        set_optional!(arch, condition, clip_norm, patience);
+    }
+}

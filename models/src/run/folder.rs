@@ -1,0 +1,224 @@
+//! A run's folder: making one without losing an earlier run, and the names of what is in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::config::Config;
+use crate::error::{Error, Result};
+
+/// Any of these makes a folder a run.
+const MARKS: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "state.safetensors"];
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// A folder made by [`RunFolder::create`].
+#[derive(Debug)]
+pub struct Created {
+    /// The new, empty folder.
+    pub folder: RunFolder,
+    /// Where the run that stood there before was moved.
+    pub moved: Option<PathBuf>,
+}
+
+impl RunFolder {
+    /// Makes the folder for a new run. With `force`, a run that is there already is renamed to `<name>.bak-N`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `path` is a file, holds a run (without `force`), or holds anything that is not a run;
+    /// [`Error::Io`] where the folder cannot be made or moved.
+    pub fn create(path: impl AsRef<Path>, force: bool) -> Result<Created> {
+        let path = path.as_ref();
+        let moved = match occupant(path).map_err(Error::io(path))? {
+            Occupant::Nothing => None,
+            Occupant::Run if force => Some(move_aside(path)?),
+            Occupant::Run => {
+                return Err(Error::input(path.display(), "holds a run already, expected a new folder (or --force)"));
+            }
+            Occupant::File => return Err(Error::input(path.display(), "is a file, expected a folder or a new name")),
+            Occupant::Other(name) => {
+                let problem = format_args!("holds `{name}` and is no run, expected an empty folder or a new name");
+                return Err(Error::input(path.display(), problem));
+            }
+        };
+        fs::create_dir_all(path).map_err(Error::io(path))?;
+        Ok(Created { folder: Self { path: path.to_owned() }, moved })
+    }
+
+    /// Opens the folder of a run and reads its configuration.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where `path` is no folder or holds no `config.toml`, and the errors of [`Config::load`].
+    pub fn open(path: impl AsRef<Path>) -> Result<(Self, Config)> {
+        let folder = Self { path: path.as_ref().to_owned() };
+        let place = folder.path.display();
+        if !folder.path.exists() {
+            return Err(Error::input(place, "no such folder, expected a run"));
+        }
+        if !folder.path.is_dir() {
+            return Err(Error::input(place, "is a file, expected a run's folder"));
+        }
+        if !folder.config().exists() {
+            return Err(Error::input(place, "holds no config.toml, expected a run's folder"));
+        }
+        let config = Config::load(&folder.config())?;
+        Ok((folder, config))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `config.toml`: every setting.
+    pub fn config(&self) -> PathBuf {
+        self.file("config.toml")
+    }
+
+    /// `metrics.jsonl`: losses as training went.
+    pub fn metrics(&self) -> PathBuf {
+        self.file("metrics.jsonl")
+    }
+
+    /// `model.safetensors`: the weights.
+    pub fn model(&self) -> PathBuf {
+        self.file("model.safetensors")
+    }
+
+    /// `state.safetensors`: what a resumed run goes on from.
+    pub fn state(&self) -> PathBuf {
+        self.file("state.safetensors")
+    }
+
+    /// Any other file in the folder, such as a figure.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+enum Occupant {
+    /// No such path, or an empty folder.
+    Nothing,
+    Run,
+    File,
+    /// A folder with something else in it.
+    Other(String),
+}
+
+fn occupant(path: &Path) -> io::Result<Occupant> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Occupant::Nothing),
+        Err(error) => return Err(error),
+        Ok(found) if !found.is_dir() => return Ok(Occupant::File),
+        Ok(_) => {}
+    }
+    if MARKS.iter().any(|name| path.join(name).exists()) {
+        return Ok(Occupant::Run);
+    }
+    Ok(match fs::read_dir(path)?.next().transpose()? {
+        Some(entry) => Occupant::Other(entry.file_name().to_string_lossy().into_owned()),
+        None => Occupant::Nothing,
+    })
+}
+
+/// Renames the folder to the first `<name>.bak-N` that is free, and makes an empty one in its place.
+fn move_aside(path: &Path) -> Result<PathBuf> {
+    // `.`, `run/` and links have a name only once they are resolved.
+    let from = fs::canonicalize(path).map_err(Error::io(path))?;
+    let Some(name) = from.file_name() else {
+        return Err(Error::input(path.display(), "cannot be moved aside, expected a folder with a name"));
+    };
+    for n in 1.. {
+        let mut backup = name.to_owned();
+        backup.push(format!(".bak-{n}"));
+        let to = from.with_file_name(backup);
+        if to.symlink_metadata().is_err() {
+            fs::rename(&from, &to).map_err(Error::io(path))?;
+            // Here, where a link to the folder still leads.
+            fs::create_dir(&from).map_err(Error::io(path))?;
+            return Ok(to);
+        }
+    }
+    unreachable!("one of all numbers is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Model;
+    use super::*;
+
+    fn error(result: Result<impl Sized>) -> String {
+        result.err().expect("an error").to_string()
+    }
+
+    #[test]
+    fn makes_nested_and_takes_empty_folders() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("runs/a");
+        for _ in 0..2 {
+            let created = RunFolder::create(&path, false).unwrap();
+            assert_eq!((created.folder.path(), created.moved), (path.as_path(), None));
+            assert!(path.is_dir());
+        }
+    }
+
+    #[test]
+    fn an_earlier_run_is_refused_or_moved_aside_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        for n in 1..=2 {
+            RunFolder::create(&path, false).unwrap();
+            fs::write(path.join("model.safetensors"), format!("weights {n}")).unwrap();
+            assert!(
+                error(RunFolder::create(&path, false))
+                    .ends_with("holds a run already, expected a new folder (or --force)")
+            );
+            let moved = RunFolder::create(path.join(""), true).unwrap().moved.unwrap();
+            assert!(moved.ends_with(format!("run.bak-{n}")), "{moved:?}");
+            assert_eq!(fs::read_to_string(moved.join("model.safetensors")).unwrap(), format!("weights {n}"));
+            assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_a_run_leads_to_the_new_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (path, link) = (root.path().join("run"), root.path().join("link"));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("metrics.jsonl"), "").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(RunFolder::create(&link, true).unwrap().moved.unwrap().ends_with("run.bak-1"));
+        assert_eq!((fs::read_dir(&link).unwrap().count(), fs::read_dir(&path).unwrap().count()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_no_run_is_never_touched() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("photos");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("a.jpg"), "x").unwrap();
+        for force in [false, true] {
+            assert!(error(RunFolder::create(&path, force)).contains("holds `a.jpg` and is no run"));
+            assert!(error(RunFolder::create(path.join("a.jpg"), force)).contains("is a file"));
+        }
+        assert!(path.join("a.jpg").exists());
+    }
+
+    #[test]
+    fn opens_a_run_and_says_why_not() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        assert!(error(RunFolder::open(&path)).ends_with("run: no such folder, expected a run"));
+        let created = RunFolder::create(&path, false).unwrap().folder;
+        assert!(error(RunFolder::open(&path)).ends_with("run: holds no config.toml, expected a run's folder"));
+        let config = Config::defaults(Model::CnnVae);
+        config.save(&created.config()).unwrap();
+        assert_eq!(RunFolder::open(&path).unwrap(), (created.clone(), config));
+        assert!(error(RunFolder::open(created.config())).ends_with("config.toml: is a file, expected a run's folder"));
+    }
+}

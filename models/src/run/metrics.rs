@@ -1,0 +1,219 @@
+//! `metrics.jsonl`: one JSON object a line, appended as training goes.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::atomic;
+use crate::error::{Error, Result};
+
+/// Which part of the data a record was measured on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The drawings trained on.
+    Train,
+    /// The part of the training set held back.
+    Val,
+    /// The test set.
+    Test,
+}
+
+impl Split {
+    /// `train`, `val` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// One line: losses per image, averaged over the epoch or the logging interval that ends at `step`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Optimiser steps taken so far.
+    pub step: u64,
+    /// Passes over the training set so far; a fraction between two epochs' ends.
+    pub epoch: f64,
+    /// What was measured.
+    pub split: Split,
+    /// The whole loss; written as `null` where it is not finite, and read as NaN.
+    #[serde(deserialize_with = "nan_for_null")]
+    pub loss: f64,
+    /// Binary cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bce: Option<f64>,
+    /// Kullback–Leibler divergence, before β.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kl: Option<f64>,
+    /// Mean squared error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mse: Option<f64>,
+    /// The share of drawings classified right, in [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The learning rate at `step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Seconds of training so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+impl Record {
+    /// A record of `loss` alone; the rest is filled in by struct update.
+    pub fn new(step: u64, epoch: f64, split: Split, loss: f64) -> Self {
+        Self { step, epoch, split, loss, bce: None, kl: None, mse: None, accuracy: None, lr: None, seconds: None }
+    }
+}
+
+fn nan_for_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub struct MetricsLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl MetricsLog {
+    /// Opens the file, making it where there is none. A torn last line, left by a process that was killed, is cut.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read or written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let open = || {
+            let file = File::options().append(true).create(true).open(path)?;
+            let text = fs::read(path)?;
+            let whole = whole_lines(&text).len();
+            if whole < text.len() {
+                file.set_len(whole as u64)?;
+            }
+            Ok(file)
+        };
+        Ok(Self { path: path.to_owned(), file: open().map_err(Error::io(path))? })
+    }
+
+    /// Appends one line, by one write.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn append(&mut self, record: &Record) -> Result<()> {
+        let append = |file: &mut File| file.write_all(&to_line(record)?);
+        append(&mut self.file).map_err(Error::io(&self.path))
+    }
+}
+
+/// Reads every record. A last line without its end is left out: its writer was stopped midway.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be read; [`Error::Input`] with the line's number where it is no record.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<Record>> {
+    let path = path.as_ref();
+    let text = fs::read(path).map_err(Error::io(path))?;
+    whole_lines(&text)
+        .split(|&byte| byte == b'\n')
+        .enumerate()
+        .filter(|(_, line)| !line.trim_ascii().is_empty())
+        .map(|(index, line)| {
+            serde_json::from_slice(line).map_err(|error| {
+                Error::input(format_args!("{}:{}", path.display(), index + 1), format_args!("not a record: {error}"))
+            })
+        })
+        .collect()
+}
+
+/// Drops the records after `step`, so that a resumed run writes them anew. The rest stays as it was.
+///
+/// # Errors
+/// Those of [`read`], and [`Error::Io`] where the file cannot be replaced.
+pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<()> {
+    let path = path.as_ref();
+    let records = read(path)?;
+    atomic::write(path, |file| {
+        records.iter().filter(|record| record.step <= step).try_for_each(|record| file.write_all(&to_line(record)?))
+    })
+}
+
+fn to_line(record: &Record) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// All of `text` up to its last line end.
+fn whole_lines(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(step: u64) -> Record {
+        Record { kl: Some(0.1), lr: Some(1e-3), ..Record::new(step, step as f64 / 10.0, Split::Train, 184.16) }
+    }
+
+    fn temporary() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        (folder, path)
+    }
+
+    #[test]
+    fn writes_the_documented_keys_and_skips_what_does_not_exist() {
+        let line = String::from_utf8(to_line(&record(5)).unwrap()).unwrap();
+        assert_eq!(line, "{\"step\":5,\"epoch\":0.5,\"split\":\"train\",\"loss\":184.16,\"kl\":0.1,\"lr\":0.001}\n");
+    }
+
+    #[test]
+    fn reads_back_what_was_appended_over_two_openings() {
+        let (_folder, path) = temporary();
+        for step in [1, 2] {
+            MetricsLog::open(&path).unwrap().append(&record(step)).unwrap();
+        }
+        assert_eq!(read(&path).unwrap(), [record(1), record(2)]);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_cut_before_the_next() {
+        let (_folder, path) = temporary();
+        MetricsLog::open(&path).unwrap().append(&record(1)).unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\":2,\"ep").unwrap();
+        assert_eq!(read(&path).unwrap(), [record(1)]);
+        MetricsLog::open(&path).unwrap().append(&record(3)).unwrap();
+        assert_eq!(read(&path).unwrap(), [record(1), record(3)]);
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let (_folder, path) = temporary();
+        fs::write(&path, "{\"step\":1,\"epoch\":1,\"split\":\"train\",\"loss\":1}\n{\"step\":2}\n").unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:2: not a record: missing field `epoch`"), "{error}");
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_survives() {
+        let (_folder, path) = temporary();
+        MetricsLog::open(&path).unwrap().append(&Record::new(1, 0.0, Split::Val, f64::INFINITY)).unwrap();
+        assert!(read(&path).unwrap()[0].loss.is_nan());
+    }
+
+    #[test]
+    fn truncates_after_a_step() {
+        let (_folder, path) = temporary();
+        let mut log = MetricsLog::open(&path).unwrap();
+        (1..=4).for_each(|step| log.append(&record(step)).unwrap());
+        truncate_after(&path, 2).unwrap();
+        assert_eq!(read(&path).unwrap(), [record(1), record(2)]);
+    }
+}

@@ -1,0 +1,202 @@
+//! TensorBoard event files, written by hand: an `Event` message in protobuf's encoding per record, each record framed
+//! as a TFRecord: length (u64), its masked CRC-32C, the message, its masked CRC-32C, all little-endian.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+
+/// An event file, open for appending.
+#[derive(Debug)]
+pub struct EventFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl EventFile {
+    /// Starts a new event file in `folder`. Files of an earlier part of the same run stay, and TensorBoard reads all.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be made.
+    pub fn create(folder: impl AsRef<Path>) -> Result<Self> {
+        let seconds = since_epoch().as_secs();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+        let mut n = 0;
+        loop {
+            let suffix = if n == 0 { String::new() } else { format!(".{n}") };
+            let path = folder.as_ref().join(format!("events.out.tfevents.{seconds}.{host}{suffix}"));
+            match File::options().append(true).create_new(true).open(&path) {
+                Ok(file) => {
+                    let mut events = Self { path, file };
+                    events.append(&Message::new().double(1, now()).bytes(3, b"brain.Event:2"))?;
+                    return Ok(events);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+                Err(error) => return Err(Error::io(path)(error)),
+            }
+        }
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends values at a step; a `/` in a tag groups what stands before it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        let mut summary = Message::new();
+        for &(tag, value) in values {
+            summary = summary.message(1, &Message::new().bytes(1, tag.as_bytes()).float(2, value as f32));
+        }
+        self.append(&event(step, &summary))
+    }
+
+    /// Appends a picture, given as a PNG file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn image(&mut self, step: u64, tag: &str, width: usize, height: usize, png: &[u8]) -> Result<()> {
+        const RGB: u64 = 3;
+        let image = Message::new().varint(1, height as u64).varint(2, width as u64).varint(3, RGB).bytes(4, png);
+        let value = Message::new().bytes(1, tag.as_bytes()).message(4, &image);
+        self.append(&event(step, &Message::new().message(1, &value)))
+    }
+
+    fn append(&mut self, event: &Message) -> Result<()> {
+        self.file.write_all(&frame(&event.0)).map_err(Error::io(&self.path))
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn now() -> f64 {
+    since_epoch().as_secs_f64()
+}
+
+/// `Event { wall_time = 1, step = 2, summary = 5 }`.
+fn event(step: u64, summary: &Message) -> Message {
+    Message::new().double(1, now()).varint(2, step).message(5, summary)
+}
+
+/// A protobuf message: fields, each a key (number and wire type) and its value.
+struct Message(Vec<u8>);
+
+impl Message {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn varint(self, field: u64, value: u64) -> Self {
+        self.base_128(field << 3).base_128(value)
+    }
+
+    fn double(self, field: u64, value: f64) -> Self {
+        self.base_128(field << 3 | 1).raw(&value.to_le_bytes())
+    }
+
+    fn float(self, field: u64, value: f32) -> Self {
+        self.base_128(field << 3 | 5).raw(&value.to_le_bytes())
+    }
+
+    fn bytes(self, field: u64, value: &[u8]) -> Self {
+        self.base_128(field << 3 | 2).base_128(value.len() as u64).raw(value)
+    }
+
+    fn message(self, field: u64, value: &Self) -> Self {
+        self.bytes(field, &value.0)
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Seven bits a byte from the lowest, the top bit set in all but the last.
+    fn base_128(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
+}
+
+fn frame(message: &[u8]) -> Vec<u8> {
+    let length = (message.len() as u64).to_le_bytes();
+    [&length[..], &masked_crc(&length).to_le_bytes(), message, &masked_crc(message).to_le_bytes()].concat()
+}
+
+/// The checksum as TFRecord stores it: rotated and moved, so that a checksum of checksums stays a good one.
+fn masked_crc(bytes: &[u8]) -> u32 {
+    crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// CRC-32C (Castagnoli), reflected, byte by byte.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc: u32, &byte| crc >> 8 ^ CRC_TABLE[usize::from(crc as u8 ^ byte)])
+}
+
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let mut crc = index as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+            bit += 1;
+        }
+        table[index] = crc;
+        index += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_those_of_rfc_3720() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+    }
+
+    #[test]
+    fn messages_are_encoded_as_protobuf_says() {
+        let inner = Message::new().bytes(1, b"loss").float(2, 1.0);
+        let message = Message::new().varint(2, 300).message(5, &Message::new().message(1, &inner));
+        assert_eq!(message.0, b"\x10\xac\x02\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x80\x3f");
+    }
+
+    #[test]
+    fn files_are_made_of_whole_frames_and_never_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut events = EventFile::create(folder.path()).unwrap();
+        assert_ne!(EventFile::create(folder.path()).unwrap().path(), events.path());
+        events.scalars(3, &[("train/loss", 0.5), ("train/kl", 2.0)]).unwrap();
+        events.image(3, "samples", 2, 1, b"png").unwrap();
+
+        let bytes = fs::read(events.path()).unwrap();
+        let mut rest = &bytes[..];
+        let mut lengths = Vec::new();
+        while let Some((length, _)) = rest.split_first_chunk() {
+            let length = u64::from_le_bytes(*length) as usize;
+            let (whole, after) = rest.split_at(length + 16);
+            assert_eq!(whole, frame(&whole[12..12 + length]));
+            lengths.push(length);
+            rest = after;
+        }
+        assert_eq!(lengths.len(), 3);
+        assert!(bytes.windows(10).any(|window| window == b"train/loss"));
+    }
+}
