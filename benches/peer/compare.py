@@ -1,0 +1,196 @@
+"""Alternates PyTorch's training step with inkgrad's and prints a table of both (see README.md here).
+
+Each side is a process that speaks the protocol of torch_step.py. They take turns in short blocks with a pause between,
+so that both meet the same clock speed, temperature and neighbours, and neither is disturbed by the other's threads
+spinning for more work; who goes first changes from round to round.
+"""
+
+import argparse
+import datetime
+import json
+import math
+import os
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+MODELS = {"lstm-ae": 256, "cnn-ae": 256, "rnn-vae": 128, "cnn-vae": 128, "cvae": 128, "classifier": 128}
+OURS = "inkgrad bench --model {model} --batch-size {batch} --threads {threads} --paced"
+
+
+class Worker:
+    def __init__(self, side, command, threads):
+        self.side = side
+        # OpenMP reads this before PyTorch is told its number of threads.
+        env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+            )
+        except OSError as error:
+            sys.exit(f"error: {side}: cannot start `{command[0]}`: {error.strerror}")
+        self.ms = []
+
+    def __enter__(self):
+        self.ready = self.read("ready")
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def read(self, key):
+        line = self.process.stdout.readline()
+        try:
+            message = json.loads(line)
+        except json.JSONDecodeError:
+            message = None
+        if isinstance(message, dict) and key in message:
+            return message
+        found = f"`{line.strip()}`" if line else f"the end of its output, exit status {self.process.wait()}"
+        sys.exit(f"error: {self.side}: found {found}, expected a JSON object with `{key}`")
+
+    def ask(self, line, key):
+        try:
+            print(line, file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # `read` says how it ended.
+        return self.read(key)
+
+    def run(self, steps):
+        ms = self.ask(steps, "ms")["ms"]
+        if len(ms) != steps:
+            sys.exit(f"error: {self.side}: found {len(ms)} times, expected {steps}")
+        self.ms += ms
+
+    def finish(self):
+        """The worker's numbers; it ends after this."""
+        peak = self.ask("", "peak_rss_mib")["peak_rss_mib"]
+        return {
+            "ms": [round(ms, 4) for ms in self.ms],
+            "ms_median": statistics.median(self.ms),
+            "ms_min": min(self.ms),
+            "ms_max": max(self.ms),
+            "peak_rss_mib": peak,
+        }
+
+
+def compare(model, threads, args):
+    batch = args.batch or MODELS[model]
+    torch_command = [sys.executable, str(HERE / "torch_step.py"), "--model", model, "--batch", str(batch)]
+    torch_command += ["--threads", str(threads)] + ["--channels-last"] * args.channels_last
+    ours_command = shlex.split(args.ours.format(model=model, batch=batch, threads=threads))
+    if args.ours == OURS:
+        ours_command[0] = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad"))
+
+    with Worker("inkgrad", ours_command, threads) as ours, Worker("PyTorch", torch_command, threads) as pytorch:
+        order = [pytorch, ours]
+        while len(ours.ms) < args.steps:
+            for worker in order:
+                time.sleep(args.pause)
+                worker.run(args.block)
+            order.reverse()
+        result = {"model": model, "batch": batch, "threads": threads, "torch": pytorch.ready["torch"]}
+        result |= {"pytorch": pytorch.finish(), "inkgrad": ours.finish()}
+    result["ratio"] = result["pytorch"]["ms_median"] / result["inkgrad"]["ms_median"]
+    return result
+
+
+def row(r):
+    cells = [r["model"], r["batch"], r["threads"]]
+    for side in (r["pytorch"], r["inkgrad"]):
+        cells.append(f"{side['ms_median']:.4g} ({side['ms_min']:.4g} to {side['ms_max']:.4g})")
+    cells.append(f"{r['ratio']:.2f}")
+    cells += [f"{r[side]['peak_rss_mib']:.0f}" for side in ("pytorch", "inkgrad")]
+    return cells
+
+
+def table_line(cells):
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+COLUMNS = ["model", "batch", "threads", "PyTorch, ms (min to max)", "inkgrad, ms (min to max)", "ratio"]
+COLUMNS += ["PyTorch, MiB", "inkgrad, MiB"]
+
+
+def machine():
+    """The processor's name, the widest vectors it has (a virtual machine's name may not tell), and the cores seen."""
+    try:
+        cpuinfo = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        cpuinfo = ""
+    name = re.search(r"^model name\s*: (.*)$", cpuinfo, re.M)
+    vectors = [v for v in ("avx512f", "avx2", "asimd") if re.search(rf"\b{v}\b", cpuinfo)]
+    return {
+        "cpu": name[1].strip() if name else os.uname().machine,
+        "vectors": vectors[0] if vectors else None,
+        "cores": os.cpu_count(),
+    }
+
+
+def revision():
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return git.stdout.strip() or None
+
+
+def fresh_path(day, cpu):
+    """A file of benches/results that does not exist yet."""
+    slug = re.sub(r"[^a-z0-9]+", "-", cpu.lower()).strip("-")
+    folder = ROOT / "benches" / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    path, n = folder / f"{day}-peer-{slug}.json", 1
+    while path.exists():
+        n += 1
+        path = folder / f"{day}-peer-{slug}-{n}.json"
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    listed = lambda kind: lambda text: [kind(item) for item in text.split(",")]
+    parser.add_argument("--models", type=listed(str), default=list(MODELS), help="comma-separated; default: all")
+    parser.add_argument("--threads", type=listed(int), default=[2], help="comma-separated; default: 2")
+    parser.add_argument("--batch", type=int, help="default: 256 for the autoencoders, 128 for the others")
+    parser.add_argument("--steps", type=int, default=30, help="of each side, at least; default: 30")
+    parser.add_argument("--block", type=int, default=5, help="steps in one turn; default: 5")
+    parser.add_argument("--pause", type=float, default=0.2, help="seconds before each turn; default: 0.2")
+    parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC weights and images")
+    parser.add_argument("--ours", default=OURS, help="our side's command; default: the release build's %(default)s")
+    args = parser.parse_args()
+    if unknown := [model for model in args.models if model not in MODELS]:
+        parser.error(f"--models: found {', '.join(unknown)}, expected some of {', '.join(MODELS)}")
+    if min(args.threads + [args.steps, args.block]) < 1:
+        parser.error("--threads, --steps and --block: expected 1 or more")
+
+    now, load = datetime.datetime.now(datetime.timezone.utc), round(os.getloadavg()[0], 2)
+    if load > 0.5:
+        print(f"note: the machine is busy (load average {load}), so take these times as rough", file=sys.stderr)
+    results = []
+    print(table_line(COLUMNS), "|---" * len(COLUMNS) + "|", sep="\n", flush=True)
+    for threads in args.threads:
+        for model in args.models:
+            results.append(compare(model, threads, args))
+            print(table_line(row(results[-1])), flush=True)
+    means = {}
+    for threads in args.threads:
+        ratios = [r["ratio"] for r in results if r["threads"] == threads]
+        means[threads] = math.exp(statistics.fmean(map(math.log, ratios)))
+        print(f"\nGeometric mean of the ratios at {threads} thread{'s' * (threads > 1)}: {means[threads]:.2f}")
+
+    host = machine()
+    record = {"date": now.isoformat(timespec="seconds"), **host, "load_before": load, "revision": revision()}
+    record |= {"torch": results[0]["torch"], "channels_last": args.channels_last, "ours": args.ours}
+    record |= {"block": args.block, "pause_s": args.pause, "geometric_mean": means, "results": results}
+    path = fresh_path(now.date(), host["cpu"])
+    path.write_text(json.dumps(record) + "\n")
+    print(f"\nRaw numbers: {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
