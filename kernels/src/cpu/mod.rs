@@ -1,6 +1,7 @@
 //! Kernels for the processor: generic over [`Float`](crate::Float), compiled for several instruction sets,
 //! split over threads in pieces whose size never depends on the number of threads.
 
+pub mod activation;
 pub mod polynomial;
 pub mod simd;
 pub mod team;
