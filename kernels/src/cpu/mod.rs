@@ -2,6 +2,7 @@
 //! split over threads in pieces whose size never depends on the number of threads.
 
 pub mod activation;
+pub mod gemm;
 pub mod polynomial;
 pub mod simd;
 pub mod team;
