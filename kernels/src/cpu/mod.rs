@@ -1,7 +1,9 @@
 //! Kernels for the processor: generic over [`Float`](crate::Float), compiled for several instruction sets,
 //! split over threads in pieces whose size never depends on the number of threads.
 
+pub mod activation;
 pub mod conv;
+pub mod gemm;
 pub mod lanes;
 pub mod polynomial;
 pub mod simd;

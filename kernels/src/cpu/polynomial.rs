@@ -13,7 +13,8 @@ pub fn exp(x: f32) -> f32 {
     // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let clamped = clamp(x, -87.3, 88.7);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
     let mut p = 1.987_569_1e-4;
     p = p * r + 1.398_2e-3;
@@ -22,30 +23,27 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 5e-1;
     let e = (p * r * r + r) + 1.0;
-    // 2ⁿ in two factors: n = 128 has no float of its own.
-    let half = (n as i32) >> 1;
-    let rest = (n as i32) - half;
-    let scaled = e * power_of_two(half) * power_of_two(rest);
-    if x < -87.3 {
-        0.0
-    } else if !x.is_nan() {
-        scaled
-    } else {
-        x
-    }
+    // n as an integer stands in the low bits of `shifted`; a conversion would check its range. 2ⁿ in two factors:
+    // n = 128 has no float of its own.
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let half = n >> 1;
+    let scaled = e * power_of_two(half) * power_of_two(n.wrapping_sub(half));
+    // The mask keeps the compiler from branching around all of the above, which would end its vector form.
+    let keep = if x < -87.3 { 0 } else { u32::MAX };
+    f32::from_bits(scaled.to_bits() & keep)
 }
 
 /// 2ⁿ for −126 ≤ n ≤ 127, from its bits.
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {
-    f32::from_bits(((n + 127) << 23) as u32)
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
 }
 
-/// `x` held within bounds, NaN becoming the lower bound; compiles to two instructions.
+/// `x` held within bounds, NaN kept; compiles to two instructions.
 #[inline(always)]
 fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    let x = if x > low { x } else { low };
-    if x < high { x } else { high }
+    let x = if low > x { low } else { x };
+    if high < x { high } else { x }
 }
 
 /// tanh x within 3e-7 relative, NaN kept.

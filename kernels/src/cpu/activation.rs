@@ -1,0 +1,241 @@
+//! Element-wise functions and their gradients: serial loops, which callers split over threads.
+//!
+//! A backward form takes what its formula needs, the output `y` where that suffices, and either writes `dx` or adds
+//! to it: the first gradient into a buffer writes, later ones add.
+
+use crate::{Float, multiversion};
+
+/// σ(x) = 1 / (1 + e⁻ˣ). No overflow matters: where e⁻ˣ is infinite, the quotient is 0.
+#[inline(always)]
+pub(crate) fn sigmoid_of<T: Float>(x: T) -> T {
+    T::ONE / (T::ONE + (-x).exp())
+}
+
+/// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|).
+#[inline(always)]
+pub(crate) fn softplus_of<T: Float>(x: T) -> T {
+    positive_part(x) + (-x.abs()).exp().ln_1p()
+}
+
+/// max(x, 0), NaN kept.
+#[inline(always)]
+pub(crate) fn positive_part<T: Float>(x: T) -> T {
+    if x < T::ZERO { T::ZERO } else { x }
+}
+
+/// Writes `value` to `place`, or adds it to what is there.
+#[inline(always)]
+pub(crate) fn put<T: Float>(place: &mut T, value: T, add: bool) {
+    *place = if add { *place + value } else { value };
+}
+
+/// `fn name(x, y)`: y = f(x), element by element.
+macro_rules! forward {
+    ($(#[$meta:meta])* $name:ident: |$x:ident| $f:expr) => {
+        multiversion! {
+            $(#[$meta])*
+            ///
+            /// # Panics
+            /// If the slices differ in length.
+            pub fn $name<T: Float, A: Arithmetic>(x: &[T], y: &mut [T]) {
+                assert_eq!(x.len(), y.len(), concat!(stringify!($name), ": x and y differ in length"));
+                for (y, &$x) in y.iter_mut().zip(x) {
+                    *y = $f;
+                }
+            }
+        }
+    };
+}
+
+/// `fn name(x)`: x = f(x), element by element.
+macro_rules! in_place {
+    ($(#[$meta:meta])* $name:ident: |$x:ident| $f:expr) => {
+        multiversion! {
+            $(#[$meta])*
+            pub fn $name<T: Float, A: Arithmetic>(x: &mut [T]) {
+                for place in x {
+                    let $x = *place;
+                    *place = $f;
+                }
+            }
+        }
+    };
+}
+
+/// `fn name(v, dy, dx, add)`: dx = f(v, dy) or dx += f(v, dy), element by element.
+macro_rules! backward {
+    ($(#[$meta:meta])* $name:ident: |$v:ident, $dy:ident| $f:expr) => {
+        multiversion! {
+            $(#[$meta])*
+            ///
+            /// # Panics
+            /// If the slices differ in length.
+            pub fn $name<T: Float, A: Arithmetic>($v: &[T], dy: &[T], dx: &mut [T], add: bool) {
+                assert!(
+                    $v.len() == dx.len() && dy.len() == dx.len(),
+                    concat!(stringify!($name), ": the slices differ in length")
+                );
+                for ((dx, &$v), &$dy) in dx.iter_mut().zip($v).zip(dy) {
+                    put(dx, $f, add);
+                }
+            }
+        }
+    };
+}
+
+forward! {
+    /// y = max(x, 0), NaN kept.
+    relu: |x| positive_part(x)
+}
+
+backward! {
+    /// dx = dy where y > 0, else 0.
+    relu_backward: |y, dy| if y > T::ZERO { dy } else { T::ZERO }
+}
+
+in_place! {
+    /// x = max(x, 0), NaN kept.
+    relu_in_place: |x| positive_part(x)
+}
+
+forward! {
+    /// y = σ(x) = 1 / (1 + e⁻ˣ).
+    sigmoid: |x| sigmoid_of(x)
+}
+
+backward! {
+    /// dx = dy·y·(1 − y).
+    sigmoid_backward: |y, dy| dy * y * (T::ONE - y)
+}
+
+in_place! {
+    /// x = σ(x).
+    sigmoid_in_place: |x| sigmoid_of(x)
+}
+
+forward! {
+    /// y = tanh x.
+    tanh: |x| x.tanh()
+}
+
+backward! {
+    /// dx = dy·(1 − y²).
+    tanh_backward: |y, dy| dy * (T::ONE - y * y)
+}
+
+forward! {
+    /// y = ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^−|x|).
+    softplus: |x| softplus_of(x)
+}
+
+backward! {
+    /// dx = dy·σ(x), from the input x.
+    softplus_backward: |x, dy| dy * sigmoid_of(x)
+}
+
+forward! {
+    /// y = eˣ.
+    exp: |x| x.exp()
+}
+
+backward! {
+    /// dx = dy·y.
+    exp_backward: |y, dy| dy * y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Forward<T> = fn(&[T], &mut [T]);
+
+    /// From −20 to 20, a length that is no multiple of any vector, with the ends of every branch.
+    fn inputs<T: Float>() -> Vec<T> {
+        (-2003..=2003).map(|i| T::from_f64(f64::from(i) * 0.01)).chain([T::ZERO, -T::ZERO]).collect()
+    }
+
+    /// `dispatched` on a whole slice equals `generic` (compiled for the baseline) to the bit, and `exact` to `tolerance`.
+    fn check<T: Float>(dispatched: Forward<T>, generic: fn(T) -> T, exact: fn(f64) -> f64, tolerance: f64) {
+        let x = inputs::<T>();
+        let mut y = vec![T::ZERO; x.len()];
+        dispatched(&x, &mut y);
+        for (&x, &y) in x.iter().zip(&y) {
+            assert_eq!(y, generic(x), "the copies differ at {x}");
+            let expected = exact(x.to_f64());
+            let error = (y.to_f64() - expected).abs() / expected.abs().max(1e-30);
+            assert!(error <= tolerance || y.to_f64() == expected, "at {x}: {y}, expected {expected}");
+        }
+    }
+
+    fn check_all<T: Float>(tolerance: f64) {
+        check::<T>(relu, positive_part, |x| x.max(0.0), 0.0);
+        check::<T>(sigmoid, sigmoid_of, |x| 1.0 / (1.0 + (-x).exp()), tolerance);
+        check::<T>(tanh, T::tanh, f64::tanh, tolerance);
+        check::<T>(softplus, softplus_of, |x| x.exp().ln_1p(), tolerance);
+        check::<T>(exp, T::exp, f64::exp, tolerance);
+    }
+
+    #[test]
+    fn forward_agrees_with_std_in_both_types() {
+        check_all::<f32>(1e-6);
+        check_all::<f64>(1e-14);
+    }
+
+    #[test]
+    fn ends_stay_finite() {
+        let x = [-1e4f32, -100.0, 100.0, 1e4];
+        let mut y = [0.0; 4];
+        sigmoid(&x, &mut y);
+        assert!(y[0] < 1e-37 && y[1] < 1e-37 && y[2] == 1.0 && y[3] == 1.0);
+        softplus(&x, &mut y);
+        assert_eq!(y, [0.0, 0.0, 100.0, 1e4]);
+        relu(&[f32::NAN], &mut y[..1]);
+        assert!(y[0].is_nan());
+    }
+
+    #[test]
+    fn in_place_forms_agree() {
+        let x = inputs::<f32>();
+        let mut y = vec![0.0; x.len()];
+        let mut z = x.clone();
+        sigmoid(&x, &mut y);
+        sigmoid_in_place(&mut z);
+        assert_eq!(y, z);
+        z.copy_from_slice(&x);
+        relu(&x, &mut y);
+        relu_in_place(&mut z);
+        assert_eq!(y, z);
+    }
+
+    /// Central differences in f64 against the backward form, which writes and then adds to its own result.
+    fn check_backward(forward: Forward<f64>, backward: fn(&[f64], &[f64], &mut [f64], bool), takes_output: bool) {
+        let x: Vec<f64> = (-30..30).map(|i| f64::from(i) * 0.1 + 0.05).collect();
+        let eval = |shift: f64| {
+            let shifted: Vec<f64> = x.iter().map(|x| x + shift).collect();
+            let mut y = vec![0.0; x.len()];
+            forward(&shifted, &mut y);
+            y
+        };
+        let (y, up, down) = (eval(0.0), eval(1e-6), eval(-1e-6));
+        let dy: Vec<f64> = (0..x.len()).map(|i| 1.0 + 0.1 * i as f64).collect();
+        let mut dx = vec![f64::NAN; x.len()];
+        let v = if takes_output { &y } else { &x };
+        backward(v, &dy, &mut dx, false);
+        let once = dx.clone();
+        backward(v, &dy, &mut dx, true);
+        for i in 0..x.len() {
+            let slope = (up[i] - down[i]) / 2e-6 * dy[i];
+            assert!((once[i] - slope).abs() < 1e-7 * slope.abs().max(1.0), "at {}: {} for {slope}", x[i], once[i]);
+            assert_eq!(dx[i], once[i] + once[i]);
+        }
+    }
+
+    #[test]
+    fn backward_forms_are_the_slopes() {
+        check_backward(relu, relu_backward, true);
+        check_backward(sigmoid, sigmoid_backward, true);
+        check_backward(tanh, tanh_backward, true);
+        check_backward(exp, exp_backward, true);
+        check_backward(softplus, softplus_backward, false);
+    }
+}

@@ -1,0 +1,454 @@
+//! Matrix products, all behind one function that decides by the shape alone how to split the work.
+//!
+//! The arithmetic is matrixmultiply's, whose pointers live in this file only. It packs both operands in a buffer that
+//! it allocates each call, so the split also decides what is packed more than once.
+
+use std::ops::Range;
+
+use super::team::Team;
+use crate::Float;
+
+/// A matrix to read: element (i, j) is `data[i·row_stride + j·col_stride]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a, T> {
+    data: &'a [T],
+    layout: Layout,
+}
+
+/// A matrix to write: element (i, j) is `data[i·row_stride + j·col_stride]`, each element at a place of its own.
+#[derive(Debug)]
+pub struct MatrixMut<'a, T> {
+    data: &'a mut [T],
+    layout: Layout,
+}
+
+/// Where the elements of a matrix are.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl Layout {
+    /// Elements from the first to the last, both included: what the data has to hold.
+    fn span(&self) -> usize {
+        if self.rows == 0 || self.cols == 0 {
+            return 0;
+        }
+        (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1
+    }
+
+    fn check(self, len: usize) -> Self {
+        assert!(
+            self.span() <= len,
+            "matrix ({}, {}) with strides ({}, {}) needs {} elements, the slice has {len}",
+            self.rows,
+            self.cols,
+            self.row_stride,
+            self.col_stride,
+            self.span(),
+        );
+        self
+    }
+
+    /// Whether no two elements share a place.
+    fn is_distinct(&self) -> bool {
+        let apart = |inner: usize, stride: usize, outer: usize, outer_stride: usize| {
+            (inner <= 1 || stride > 0) && (outer <= 1 || outer_stride > inner.saturating_sub(1) * stride)
+        };
+        apart(self.cols, self.col_stride, self.rows, self.row_stride)
+            || apart(self.rows, self.row_stride, self.cols, self.col_stride)
+    }
+
+    fn transposed(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride }
+    }
+
+    /// The layout of a block and the offset of its first element.
+    fn block(self, rows: &Range<usize>, cols: &Range<usize>) -> (usize, Self) {
+        assert!(
+            rows.start <= rows.end && rows.end <= self.rows && cols.start <= cols.end && cols.end <= self.cols,
+            "block {rows:?} × {cols:?} of a matrix ({}, {})",
+            self.rows,
+            self.cols,
+        );
+        let block = Self { rows: rows.len(), cols: cols.len(), ..self };
+        let offset = rows.start * self.row_stride + cols.start * self.col_stride;
+        (if block.span() == 0 { 0 } else { offset }, block)
+    }
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// The first `rows · cols` elements of `data`, row by row.
+    ///
+    /// # Panics
+    /// If `data` has fewer.
+    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
+        Self::with_strides(data, rows, cols, cols, 1)
+    }
+
+    /// Elements at any strides, which may repeat elements (a stride of 0).
+    ///
+    /// # Panics
+    /// If the last element lies beyond `data`.
+    pub fn with_strides(data: &'a [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+        Self { data, layout: Layout { rows, cols, row_stride, col_stride }.check(data.len()) }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub fn transposed(self) -> Self {
+        Self { layout: self.layout.transposed(), ..self }
+    }
+
+    /// Some of the rows.
+    pub fn rows(self, range: Range<usize>) -> Self {
+        let cols = 0..self.layout.cols;
+        self.block(range, cols)
+    }
+
+    /// Some of the columns.
+    pub fn cols(self, range: Range<usize>) -> Self {
+        let rows = 0..self.layout.rows;
+        self.block(rows, range)
+    }
+
+    fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        let (offset, layout) = self.layout.block(&rows, &cols);
+        Self { data: &self.data[offset..], layout }
+    }
+}
+
+impl<'a, T> MatrixMut<'a, T> {
+    /// The first `rows · cols` elements of `data`, row by row.
+    ///
+    /// # Panics
+    /// If `data` has fewer.
+    pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
+        Self::with_strides(data, rows, cols, cols, 1)
+    }
+
+    /// Elements at strides that give each a place of its own.
+    ///
+    /// # Panics
+    /// If the last element lies beyond `data`, or the strides may put two elements in one place.
+    pub fn with_strides(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+        let layout = Layout { rows, cols, row_stride, col_stride }.check(data.len());
+        assert!(
+            layout.is_distinct(),
+            "matrix ({rows}, {cols}) with strides ({row_stride}, {col_stride}) has two elements in one place"
+        );
+        Self { data, layout }
+    }
+
+    /// The same elements with rows and columns exchanged.
+    pub fn transposed(self) -> Self {
+        Self { layout: self.layout.transposed(), ..self }
+    }
+
+    /// Some of the rows.
+    pub fn rows(self, range: Range<usize>) -> Self {
+        let cols = 0..self.layout.cols;
+        self.block(range, cols)
+    }
+
+    /// Some of the columns.
+    pub fn cols(self, range: Range<usize>) -> Self {
+        let rows = 0..self.layout.rows;
+        self.block(rows, range)
+    }
+
+    fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        let (offset, layout) = self.layout.block(&rows, &cols);
+        Self { data: &mut self.data[offset..], layout }
+    }
+}
+
+/// How a product is split into tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Split {
+    /// Not at all.
+    Serial,
+    /// Into blocks of this many rows of C; each task packs all of B.
+    Rows(usize),
+    /// Into blocks of this many columns of C; each task packs all of A.
+    Cols(usize),
+    /// Into chunks of this many terms of each sum; the partial products are added in order.
+    Terms(usize),
+}
+
+impl Split {
+    /// Multiplications below which a product is not split: some 20 µs of one core.
+    const SERIAL_BELOW: usize = 1 << 20;
+    /// Multiplications that are worth a task of their own.
+    const TASK: usize = 1 << 19;
+    const MAX_TASKS: usize = 8;
+    /// Rows or columns of a task: below the first, packing costs as much as multiplying; the second is nearly free of it.
+    const MIN_BLOCK: usize = 64;
+    const GOOD_BLOCK: usize = 128;
+    /// Terms of a task: matrixmultiply's own chunk.
+    const MIN_TERMS: usize = 256;
+
+    /// The split for C (m, n) = A (m, k) · B (k, n), from the shape alone, so that results do not depend on the number
+    /// of threads.
+    ///
+    /// Rows pack B again for each task, columns A, terms write and read C again: what touches the fewest elements
+    /// wins, if that dimension is long enough to be cut.
+    fn of(m: usize, k: usize, n: usize) -> Self {
+        let work = m * k * n;
+        if work < Self::SERIAL_BELOW {
+            return Split::Serial;
+        }
+        let tasks = (work / Self::TASK).min(Self::MAX_TASKS);
+        let block = |len: usize, least: usize| len.div_ceil(tasks).max(least).next_multiple_of(16);
+        let narrow = |len: usize| (len / 2).clamp(Self::MIN_BLOCK, Self::GOOD_BLOCK);
+        let (rows, cols, terms) = (block(m, narrow(m)), block(n, narrow(n)), block(k, Self::MIN_TERMS));
+        let cut = |len: usize, block: usize| len.div_ceil(block);
+        // Sorted by cost, ties in this order. A cut into fewer than four is taken only where nothing else can be cut.
+        let mut choices = [
+            (cut(m, rows), k * n, Split::Rows(rows)),
+            (cut(n, cols), m * k, Split::Cols(cols)),
+            (cut(k, terms), 2 * m * n, Split::Terms(terms)),
+        ];
+        choices.sort_by_key(|&(tasks, cost, _)| (std::cmp::Reverse(tasks.min(4)), cost));
+        match choices[0] {
+            (0 | 1, ..) => Split::Serial,
+            (_, _, split) => split,
+        }
+    }
+}
+
+/// C ← alpha · A·B + beta · C, with A (m, k), B (k, n), C (m, n); where beta is 0, C is not read.
+///
+/// Split over the team by the shape alone: the result is the same to the bit for any number of threads. A caller that
+/// is itself one of several tasks passes [`Team::solo`].
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>) {
+    let (m, k, n) = (a.layout.rows, a.layout.cols, b.layout.cols);
+    assert!(
+        b.layout.rows == k && c.layout.rows == m && c.layout.cols == n,
+        "gemm: A ({m}, {k}) · B ({}, {n}) into C ({}, {})",
+        b.layout.rows,
+        c.layout.rows,
+        c.layout.cols,
+    );
+    let target = Target { start: c.data.as_mut_ptr(), layout: c.layout };
+    match Split::of(m, k, n) {
+        Split::Serial => {
+            // SAFETY: `c` is borrowed mutably here and used by this call alone.
+            unsafe { target.multiply(alpha, a, b, beta) }
+        }
+        Split::Rows(block) => team.run(m.div_ceil(block), |i| {
+            let rows = i * block..m.min((i + 1) * block);
+            // SAFETY: blocks of different tasks share no rows.
+            unsafe { target.block(rows.clone(), 0..n).multiply(alpha, a.rows(rows), b, beta) }
+        }),
+        Split::Cols(block) => team.run(n.div_ceil(block), |i| {
+            let cols = i * block..n.min((i + 1) * block);
+            // SAFETY: blocks of different tasks share no columns.
+            unsafe { target.block(0..m, cols.clone()).multiply(alpha, a, b.cols(cols), beta) }
+        }),
+        Split::Terms(chunk) => {
+            // The first chunk goes to C itself, the others to products of their own.
+            let mut partial = vec![T::ZERO; (k.div_ceil(chunk) - 1) * m * n];
+            let products = Target::new(&mut partial, k.div_ceil(chunk) - 1, m * n);
+            team.run(k.div_ceil(chunk), |i| {
+                let terms = i * chunk..k.min((i + 1) * chunk);
+                let (a, b) = (a.cols(terms.clone()), b.rows(terms));
+                let Some(row) = i.checked_sub(1) else {
+                    // SAFETY: only the first task writes C.
+                    return unsafe { target.multiply(alpha, a, b, beta) };
+                };
+                let start = products.block(row..row + 1, 0..m * n).start;
+                let product = Target { start, layout: Layout { rows: m, cols: n, row_stride: n, col_stride: 1 } };
+                // SAFETY: each task has m·n elements of `partial` for itself.
+                unsafe { product.multiply(alpha, a, b, T::ZERO) }
+            });
+            for product in partial.chunks_exact((m * n).max(1)) {
+                for (i, row) in product.chunks_exact(n).enumerate() {
+                    for (j, &x) in row.iter().enumerate() {
+                        c.data[i * c.layout.row_stride + j * c.layout.col_stride] += x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The matrix that tasks write, each a block of its own.
+#[derive(Clone, Copy)]
+struct Target<T> {
+    start: *mut T,
+    layout: Layout,
+}
+
+// SAFETY: the pointer is written through `multiply` only, whose callers give each element to one thread.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T: Float> Target<T> {
+    fn new(data: &mut [T], rows: usize, cols: usize) -> Self {
+        let c = MatrixMut::new(data, rows, cols);
+        Self { start: c.data.as_mut_ptr(), layout: c.layout }
+    }
+
+    fn block(&self, rows: Range<usize>, cols: Range<usize>) -> Self {
+        let (offset, layout) = self.layout.block(&rows, &cols);
+        // `wrapping_add`, since an empty matrix has no element to point to.
+        Self { start: self.start.wrapping_add(offset), layout }
+    }
+
+    /// This matrix ← alpha · A·B + beta · this matrix, on the calling thread.
+    ///
+    /// # Safety
+    /// The data is still borrowed mutably by whoever made this, and no other thread touches these elements.
+    unsafe fn multiply(&self, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T) {
+        debug_assert!(a.layout.rows == self.layout.rows && b.layout.cols == self.layout.cols);
+        debug_assert!(a.layout.cols == b.layout.rows);
+        let size = (a.layout.rows, a.layout.cols, b.layout.cols);
+        let strides = |layout: Layout| (layout.row_stride as isize, layout.col_stride as isize);
+        let ((ar, ac), (br, bc), (cr, cc)) = (strides(a.layout), strides(b.layout), strides(self.layout));
+        // SAFETY: each layout was checked against its slice when the matrix was made, and blocks lie within; C's
+        // elements are distinct; the slices of A and B cannot overlap C's, which is borrowed mutably.
+        unsafe {
+            T::gemm(size, alpha, (a.data.as_ptr(), ar, ac), (b.data.as_ptr(), br, bc), beta, (self.start, cr, cc))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Pool;
+    use proptest::prelude::*;
+
+    /// Whole numbers from −4 to 4, whose products are exact in any order of adding, so that results can be compared
+    /// for equality.
+    fn numbers<T: Float>(len: usize, seed: usize) -> Vec<T> {
+        (0..len).map(|i| T::from_f64(((i * 7919 + seed * 104_729 + i * i % 31) % 9) as f64 - 4.0)).collect()
+    }
+
+    /// The triple loop.
+    fn naive<T: Float>(alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: &mut [T]) {
+        let at = |m: &Matrix<T>, i, j| m.data[i * m.layout.row_stride + j * m.layout.col_stride];
+        for i in 0..a.layout.rows {
+            for j in 0..b.layout.cols {
+                let sum: T = (0..a.layout.cols).map(|p| at(&a, i, p) * at(&b, p, j)).sum();
+                let place = &mut c[i * b.layout.cols + j];
+                *place = alpha * sum + if beta == T::ZERO { T::ZERO } else { beta * *place };
+            }
+        }
+    }
+
+    /// `gemm` equals the triple loop on whole numbers, at 1 and 3 threads and with C stored by columns.
+    fn check<T: Float>(pool: &Pool, (m, k, n): (usize, usize, usize), ta: bool, tb: bool, alpha: f64, beta: f64) {
+        let (alpha, beta) = (T::from_f64(alpha), T::from_f64(beta));
+        let (a, b) = (numbers::<T>(m * k, 1), numbers::<T>(k * n, 2));
+        let a = if ta { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
+        let b = if tb { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
+        let before = if beta == T::ZERO { vec![T::from_f64(f64::NAN); m * n] } else { numbers(m * n, 3) };
+
+        let mut expected = before.clone();
+        naive(alpha, a, b, beta, &mut expected);
+        let mut c = before.clone();
+        gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, m, n));
+        assert_eq!(c, expected, "{m}×{k}×{n}");
+        c.copy_from_slice(&before);
+        pool.enter(|team| gemm(team, alpha, a, b, beta, MatrixMut::new(&mut c, m, n)));
+        assert_eq!(c, expected, "{m}×{k}×{n} on three threads");
+
+        let by_columns = |c: &[T]| -> Vec<T> { (0..m * n).map(|i| c[i % m * n + i / m]).collect() };
+        let mut c = by_columns(&before);
+        gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, n, m).transposed());
+        assert_eq!(c, by_columns(&expected), "{m}×{k}×{n} by columns");
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_triple_loop(
+            size in (1usize..70, 1usize..70, 1usize..70),
+            (ta, tb) in any::<(bool, bool)>(),
+            alpha in prop::sample::select(vec![1.0, -1.0, 0.5]),
+            beta in prop::sample::select(vec![0.0, 1.0, -2.0]),
+        ) {
+            let pool = Pool::new(3);
+            check::<f32>(&pool, size, ta, tb, alpha, beta);
+            check::<f64>(&pool, size, ta, tb, alpha, beta);
+        }
+    }
+
+    #[test]
+    fn every_split_equals_the_triple_loop() {
+        let pool = Pool::new(3);
+        for (size, split) in
+            [((600, 70, 65), Split::Rows(128)), ((37, 70, 900), Split::Cols(240)), ((33, 3001, 40), Split::Terms(432))]
+        {
+            assert_eq!(Split::of(size.0, size.1, size.2), split);
+            for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+                check::<f32>(&pool, size, ta, tb, 1.0, 1.0);
+                check::<f64>(&pool, size, ta, tb, -1.0, 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn results_are_the_same_to_the_bit_at_any_number_of_threads() {
+        for (m, k, n) in [(600, 70, 65), (37, 70, 900), (33, 3001, 40)] {
+            let fractions = |len, seed| numbers::<f32>(len, seed).into_iter().map(|x| x / 7.0).collect::<Vec<f32>>();
+            let (a, b) = (fractions(m * k, 1), fractions(k * n, 2));
+            let results = [1, 2, 3, 8].map(|threads| {
+                let mut c = vec![0.0; m * n];
+                Pool::new(threads).enter(|team| {
+                    gemm(team, 1.0, Matrix::new(&a, m, k), Matrix::new(&b, k, n), 0.0, MatrixMut::new(&mut c, m, n));
+                });
+                c
+            });
+            assert!(results.iter().all(|c| c == &results[0]));
+        }
+    }
+
+    #[test]
+    fn blocks_and_strides_take_the_elements_they_name() {
+        let data = numbers::<f64>(8 * 10, 4);
+        let whole = Matrix::new(&data, 8, 10);
+        let (a, b) = (whole.rows(2..5).cols(1..7), whole.transposed().rows(4..10).cols(3..5));
+        let mut c = vec![1.0; 100];
+        gemm(&Team::solo(), 1.0, a, b, 1.0, MatrixMut::new(&mut c, 10, 10).rows(4..7).cols(8..10));
+        let mut expected = vec![1.0; 6];
+        naive(1.0, a, b, 1.0, &mut expected);
+        for (i, &x) in c.iter().enumerate() {
+            let (row, col) = (i / 10, i % 10);
+            let inside = (4..7).contains(&row) && col >= 8;
+            assert_eq!(x, if inside { expected[(row - 4) * 2 + col - 8] } else { 1.0 });
+        }
+    }
+
+    #[test]
+    fn empty_matrices() {
+        let mut c = [3.0f32, 4.0];
+        gemm(&Team::solo(), 1.0, Matrix::new(&[], 1, 0), Matrix::new(&[], 0, 2), 2.0, MatrixMut::new(&mut c, 1, 2));
+        assert_eq!(c, [6.0, 8.0]);
+        gemm(
+            &Team::solo(),
+            1.0,
+            Matrix::new(&[], 0, 2),
+            Matrix::new(&[0.0; 6], 2, 3),
+            0.0,
+            MatrixMut::new(&mut [], 0, 3),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "needs 7 elements, the slice has 6")]
+    fn a_matrix_beyond_its_slice_is_refused() {
+        Matrix::with_strides(&[0.0f32; 6], 2, 3, 4, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "two elements in one place")]
+    fn a_target_with_shared_places_is_refused() {
+        MatrixMut::with_strides(&mut [0.0f32; 6], 2, 3, 2, 1);
+    }
+}
