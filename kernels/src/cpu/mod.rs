@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod gemm;
 pub mod polynomial;
+pub mod reduce;
 pub mod simd;
 pub mod team;
 
