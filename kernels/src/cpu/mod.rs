@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod gemm;
+pub mod optimizer;
 pub mod polynomial;
 pub mod reduce;
 pub mod simd;
