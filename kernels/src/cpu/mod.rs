@@ -6,6 +6,7 @@ pub mod gemm;
 pub mod optimizer;
 pub mod polynomial;
 pub mod reduce;
+pub mod rng;
 pub mod simd;
 pub mod team;
 
