@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod gemm;
+pub mod loss;
 pub mod optimizer;
 pub mod polynomial;
 pub mod reduce;
