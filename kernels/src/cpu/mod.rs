@@ -5,7 +5,11 @@ pub mod activation;
 pub mod conv;
 pub mod gemm;
 pub mod lanes;
+pub mod loss;
+pub mod optimizer;
 pub mod polynomial;
+pub mod reduce;
+pub mod rng;
 pub mod simd;
 pub mod team;
 

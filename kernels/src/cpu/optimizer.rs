@@ -1,0 +1,194 @@
+//! Updates of parameters: one pass over flat buffers, split over threads in fixed pieces.
+
+use super::team::Team;
+use crate::{Float, multiversion};
+
+/// Elements of a task.
+const PIECE: usize = 16_384;
+
+/// What one step of Adam needs beside its buffers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// The step size α.
+    pub lr: f64,
+    /// How much of the mean gradient is kept each step.
+    pub beta1: f64,
+    /// How much of the mean squared gradient is kept each step.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// This much of each parameter is added to its gradient (L2; not AdamW).
+    pub weight_decay: f64,
+    /// The number of this step, from 1.
+    pub step: u64,
+}
+
+/// One step of Adam (Kingma and Ba 2015) by PyTorch's formula, with g = grad_scale · grad + weight_decay · param:
+///
+/// - m ← m + (1 − β₁)(g − m), v ← β₂·v + (1 − β₂)·g²
+/// - param ← param − lr / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + eps)
+///
+/// `grad_scale` is 1, or below it where the gradient is clipped (see [`clip_scale`]).
+///
+/// # Panics
+/// If the buffers differ in length or the step is 0.
+pub fn adam<T: Float>(
+    team: &Team,
+    step: AdamStep,
+    grad_scale: T,
+    params: &mut [T],
+    grads: &[T],
+    m: &mut [T],
+    v: &mut [T],
+) {
+    assert!(step.step > 0, "adam: steps count from 1");
+    assert!(
+        params.len() == grads.len() && m.len() == grads.len() && v.len() == grads.len(),
+        "adam: {} parameters, {} gradients, moments of {} and {}",
+        params.len(),
+        grads.len(),
+        m.len(),
+        v.len()
+    );
+    // In f64 until the end, as PyTorch's scalars are: 1 − β₂ᵗ loses digits at small t.
+    let correction = |beta: f64| 1.0 - beta.powf(step.step as f64);
+    let factors = [
+        grad_scale.to_f64(),
+        step.weight_decay,
+        1.0 - step.beta1,
+        step.beta2,
+        1.0 - step.beta2,
+        correction(step.beta2).sqrt(),
+        step.eps,
+        step.lr / correction(step.beta1),
+    ]
+    .map(T::from_f64);
+    team.pieces([(params, PIECE), (m, PIECE), (v, PIECE)], |i, [params, m, v]| {
+        adam_piece(factors, params, &grads[i * PIECE..][..params.len()], m, v);
+    });
+}
+
+multiversion! {
+    fn adam_piece<T: Float, A: Arithmetic>(factors: [T; 8], params: &mut [T], grads: &[T], m: &mut [T], v: &mut [T]) {
+        let [scale, decay, new1, keep2, new2, correction, eps, rate] = factors;
+        for (((p, &g), m), v) in params.iter_mut().zip(grads).zip(m).zip(v) {
+            let g = g * scale + *p * decay;
+            *m += (g - *m) * new1;
+            *v = *v * keep2 + g * g * new2;
+            *p -= rate * *m / ((*v).sqrt() / correction + eps);
+        }
+    }
+}
+
+/// One step of gradient descent with momentum μ by PyTorch's formula, with g = grad_scale · grad:
+/// v ← μ·v + g (on the first step v ← g), param ← param − lr·v. With μ = 0, v is g.
+///
+/// # Panics
+/// If the buffers differ in length.
+#[allow(clippy::too_many_arguments)]
+pub fn sgd<T: Float>(
+    team: &Team,
+    lr: T,
+    momentum: T,
+    grad_scale: T,
+    params: &mut [T],
+    grads: &[T],
+    velocity: &mut [T],
+    first_step: bool,
+) {
+    assert!(
+        params.len() == grads.len() && velocity.len() == grads.len(),
+        "sgd: {} parameters, {} gradients, a velocity of {}",
+        params.len(),
+        grads.len(),
+        velocity.len()
+    );
+    team.pieces([(params, PIECE), (velocity, PIECE)], |i, [params, velocity]| {
+        let grads = &grads[i * PIECE..][..params.len()];
+        sgd_piece([lr, momentum, grad_scale], params, grads, velocity, first_step);
+    });
+}
+
+multiversion! {
+    fn sgd_piece<T: Float, A: Arithmetic>(
+        factors: [T; 3], params: &mut [T], grads: &[T], velocity: &mut [T], first_step: bool,
+    ) {
+        let [lr, momentum, scale] = factors;
+        for ((p, &g), v) in params.iter_mut().zip(grads).zip(velocity) {
+            let g = g * scale;
+            *v = if first_step { g } else { momentum * *v + g };
+            *p -= lr * *v;
+        }
+    }
+}
+
+/// The factor that brings a gradient of length `norm` to at most `max`: min(1, max / (norm + 1e-6)), as PyTorch's
+/// `clip_grad_norm_`.
+pub fn clip_scale(norm: f64, max: f64) -> f64 {
+    (max / (norm + 1e-6)).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Pool;
+
+    const STEP: AdamStep = AdamStep { lr: 1e-2, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: 1 };
+
+    #[test]
+    fn adam_follows_pytorchs_formula() {
+        // The formula of torch.optim.Adam's documentation evaluated in Python, for the parameters (1, −2, 0.5) and the
+        // gradients (0.1, −0.2, 3e-5)·t, t = 1, 2, 3.
+        for (weight_decay, expected) in [
+            (0.0, [0.970_768_169_554_484_2, -1.970_768_168_527_642, 0.470_775_011_349_365_06]),
+            (0.1, [0.970_214_206_650_317_9, -1.970_216_830_273_058, 0.470_020_614_719_766_3]),
+        ] {
+            let mut params = [1.0, -2.0, 0.5];
+            let (mut m, mut v) = ([0.0; 3], [0.0; 3]);
+            for t in 1..=3 {
+                let grads = [0.1, -0.2, 3e-5].map(|g| 10.0 * g * t as f64);
+                let step = AdamStep { step: t, weight_decay, ..STEP };
+                adam(&Team::solo(), step, 0.1, &mut params, &grads, &mut m, &mut v);
+            }
+            for (found, expected) in params.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn sgd_keeps_velocity() {
+        let (mut params, mut velocity) = ([1.0, 2.0], [f64::NAN; 2]);
+        sgd(&Team::solo(), 0.1, 0.9, 0.5, &mut params, &[2.0, -4.0], &mut velocity, true);
+        assert_eq!((params, velocity), ([0.9, 2.2], [1.0, -2.0]));
+        sgd(&Team::solo(), 0.1, 0.9, 1.0, &mut params, &[1.0, 0.0], &mut velocity, false);
+        assert_eq!(velocity, [1.9, -1.8]);
+        assert!((params[0] - 0.71).abs() < 1e-15 && (params[1] - 2.38).abs() < 1e-15);
+    }
+
+    #[test]
+    fn long_buffers_are_the_same_at_any_number_of_threads() {
+        let len = 2 * PIECE + 77;
+        let grads: Vec<f32> = (0..len).map(|i| (i as f32 * 0.3).sin()).collect();
+        let results = [1, 2, 3, 8].map(|threads| {
+            let (mut p, mut m, mut v) = (vec![1.0; len], vec![0.0; len], vec![0.0; len]);
+            Pool::new(threads).enter(|team| {
+                for t in 1..=3 {
+                    adam(team, AdamStep { step: t, ..STEP }, 1.0, &mut p, &grads, &mut m, &mut v);
+                    sgd(team, 1e-3, 0.9, 1.0, &mut p, &grads, &mut m, false);
+                }
+            });
+            p
+        });
+        assert!(results.iter().all(|p| p == &results[0]));
+        // Every element has moved, the last piece's too.
+        assert!(results[0].iter().skip(1).all(|&p| p != 1.0));
+    }
+
+    #[test]
+    fn clipping_only_shortens() {
+        assert_eq!(clip_scale(0.5, 1.0), 1.0);
+        assert!((clip_scale(4.0, 1.0) - 0.25).abs() < 1e-6);
+        assert_eq!(clip_scale(0.0, 1.0), 1.0);
+    }
+}

@@ -1,0 +1,219 @@
+//! Sums in a fixed order: 16 lanes over short chunks, the chunks' sums added in f64.
+//!
+//! Chunks and pieces have sizes that depend on the length alone, so a sum is the same to the bit on any number of
+//! threads, and a sum of a million `f32` keeps six digits.
+
+use std::ops::Range;
+
+use super::activation::put;
+use super::team::Team;
+use crate::{Float, multiversion};
+
+/// Partial sums side by side: two AVX2 registers of `f32`.
+const LANES: usize = 16;
+/// Elements added in the type itself before f64 takes over.
+const CHUNK: usize = 512;
+
+/// Σ x over one chunk: lane l takes elements l, l + 16, …; then neighbouring halves are added.
+#[inline(always)]
+fn sum_chunk<T: Float>(x: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (rows, rest) = x.as_chunks::<LANES>();
+    for row in rows {
+        for (lane, &x) in lanes.iter_mut().zip(row) {
+            *lane += x;
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += x;
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            lanes[l] += lanes[l + width];
+        }
+    }
+    lanes[0]
+}
+
+/// Σ of `len` terms, which `fill` computes a range at a time: an element-wise loop, so that it becomes vector code.
+#[inline(always)]
+pub(crate) fn sum_of_terms<T: Float>(len: usize, mut fill: impl FnMut(Range<usize>, &mut [T])) -> f64 {
+    let mut terms = [T::ZERO; CHUNK];
+    let mut total = 0.0;
+    for start in (0..len).step_by(CHUNK) {
+        let range = start..len.min(start + CHUNK);
+        let terms = &mut terms[..range.len()];
+        fill(range, terms);
+        total += sum_chunk(terms).to_f64();
+    }
+    total
+}
+
+multiversion! {
+    /// Σ x.
+    pub fn sum<T: Float, A: Arithmetic>(x: &[T]) -> T {
+        T::from_f64(x.chunks(CHUNK).map(|chunk| sum_chunk(chunk).to_f64()).sum())
+    }
+}
+
+multiversion! {
+    /// Σ a·b.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn dot<T: Float, A: Arithmetic>(a: &[T], b: &[T]) -> T {
+        assert_eq!(a.len(), b.len(), "dot: a and b differ in length");
+        let total = sum_of_terms::<T>(a.len(), |range, terms| {
+            for ((term, &a), &b) in terms.iter_mut().zip(&a[range.clone()]).zip(&b[range]) {
+                *term = a * b;
+            }
+        });
+        T::from_f64(total)
+    }
+}
+
+/// The sum over the rows of x (rows, columns), written or added to `out` (columns): the gradient of a bias.
+///
+/// # Panics
+/// If `out` is empty or `x` is no whole number of rows.
+pub fn column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
+    /// Columns of a task: two cache lines of `f32`.
+    const BLOCK: usize = 32;
+    let cols = out.len();
+    assert!(
+        cols > 0 && x.len().is_multiple_of(cols),
+        "column_sums: {} elements are no whole number of rows of {cols}",
+        x.len()
+    );
+    team.pieces([(out, BLOCK)], |i, [out]| block_column_sums::<T, BLOCK>(x, cols, i * BLOCK, out, add));
+}
+
+/// Sums of the columns from `first` on, as many as `out` has (at most `N`).
+fn block_column_sums<T: Float, const N: usize>(x: &[T], cols: usize, first: usize, out: &mut [T], add: bool) {
+    /// Rows added in the type itself before f64 takes over.
+    const ROWS: usize = 64;
+    let mut total = [0.0f64; N];
+    for rows in x.chunks(cols * ROWS) {
+        let mut sums = [T::ZERO; N];
+        add_columns(rows, cols, first, &mut sums[..out.len()]);
+        for (total, sum) in total.iter_mut().zip(sums) {
+            *total += sum.to_f64();
+        }
+    }
+    for (out, total) in out.iter_mut().zip(total) {
+        put(out, T::from_f64(total), add);
+    }
+}
+
+multiversion! {
+    /// Adds the columns from `first` on of x (rows, cols) to `sums`.
+    fn add_columns<T: Float, A: Arithmetic>(x: &[T], cols: usize, first: usize, sums: &mut [T]) {
+        for row in x.chunks_exact(cols) {
+            for (sum, &x) in sums.iter_mut().zip(&row[first..]) {
+                *sum += x;
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// The index of the first element that is NaN or infinite.
+    pub fn first_non_finite<T: Float, A: Arithmetic>(x: &[T]) -> Option<usize> {
+        x.chunks(CHUNK).enumerate().find_map(|(i, chunk)| {
+            // 0 · x is 0 for finite x and NaN otherwise, and NaN survives any sum: no branch for each element.
+            let mut probe = [T::ZERO; CHUNK];
+            for (probe, &x) in probe.iter_mut().zip(chunk) {
+                *probe = x * T::ZERO;
+            }
+            if sum_chunk(&probe[..chunk.len()]) == T::ZERO {
+                return None;
+            }
+            chunk.iter().position(|x| !x.is_finite()).map(|at| i * CHUNK + at)
+        })
+    }
+}
+
+/// Σ x², split over the team in pieces fixed by the length.
+pub fn squared_norm<T: Float>(team: &Team, x: &[T]) -> T {
+    const PIECES: usize = 64;
+    let len = x.len().div_ceil(PIECES).max(1).next_multiple_of(CHUNK);
+    let mut sums = [0.0f64; PIECES];
+    let used = x.len().div_ceil(len);
+    team.pieces([(&mut sums[..used], 1)], |i, [sum]| {
+        let piece = &x[i * len..x.len().min((i + 1) * len)];
+        sum[0] = piece_squared_norm(piece);
+    });
+    T::from_f64(sums.iter().sum())
+}
+
+multiversion! {
+    fn piece_squared_norm<T: Float, A: Arithmetic>(x: &[T]) -> f64 {
+        sum_of_terms::<T>(x.len(), |range, terms| {
+            for (term, &x) in terms.iter_mut().zip(&x[range]) {
+                *term = x * x;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Pool;
+
+    fn wavy(len: usize) -> Vec<f32> {
+        (0..len).map(|i| 1.0 + (i as f32 * 0.7).sin()).collect()
+    }
+
+    /// `found` within 1e-6 of the sum of `terms` in f64.
+    fn close(found: f32, terms: impl Iterator<Item = f64>) {
+        let expected: f64 = terms.sum();
+        assert!((f64::from(found) - expected).abs() <= 1e-6 * expected.abs(), "{found}, expected {expected}");
+    }
+
+    #[test]
+    fn sums_keep_six_digits() {
+        for len in [0, 1, 15, 16, 17, 511, 512, 513, 100_000] {
+            let (a, b) = (wavy(len), wavy(len + 3)[3..].to_vec());
+            close(sum(&a), a.iter().map(|&x| f64::from(x)));
+            close(dot(&a, &b), a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b)));
+            close(squared_norm(&Team::solo(), &a), a.iter().map(|&x| f64::from(x).powi(2)));
+        }
+        assert_eq!(sum(&[0.1f64, 0.2, 0.3]), 0.1 + 0.3 + 0.2);
+    }
+
+    #[test]
+    fn columns_are_summed_and_added() {
+        for (rows, cols) in [(0, 3), (1, 1), (130, 32), (201, 71), (5000, 2)] {
+            let x = wavy(rows * cols);
+            let mut out = vec![f32::NAN; cols];
+            column_sums(&Team::solo(), &x, &mut out, false);
+            for (j, &found) in out.iter().enumerate() {
+                close(found, (0..rows).map(|i| f64::from(x[i * cols + j])));
+            }
+            let once = out.clone();
+            Pool::new(3).enter(|team| column_sums(team, &x, &mut out, true));
+            assert!(out.iter().zip(once).all(|(&twice, once)| twice == once + once));
+        }
+    }
+
+    #[test]
+    fn a_norm_is_the_same_at_any_number_of_threads() {
+        let x = wavy(70_001);
+        let norms = [1, 2, 3, 8].map(|threads| Pool::new(threads).enter(|team| squared_norm(team, &x)));
+        assert!(norms.iter().all(|norm| norm.to_bits() == norms[0].to_bits()));
+    }
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_found() {
+        let mut x = vec![1e38f32; 2000];
+        assert_eq!(first_non_finite(&x), None);
+        x[1999] = f32::NAN;
+        assert_eq!(first_non_finite(&x), Some(1999));
+        x[700] = f32::NEG_INFINITY;
+        assert_eq!(first_non_finite(&x), Some(700));
+        assert_eq!(first_non_finite::<f64>(&[]), None);
+    }
+}
