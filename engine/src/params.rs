@@ -1,7 +1,7 @@
 //! Trained parameters: one flat buffer of values and one of gradients, so that an optimiser is a single pass.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::rng;
+use inkgrad_kernels::cpu::{Team, rng};
 
 use crate::Shape;
 
@@ -56,8 +56,7 @@ impl<T: Float> Params<T> {
     /// Adds a parameter, its values zero until [`Params::initialise`].
     pub fn declare(&mut self, name: impl Into<String>, shape: impl Into<Shape>, init: Init) -> Param {
         let shape = shape.into();
-        let param =
-            Param { id: ParamId(self.list.len()), name: name.into(), shape, init, offset: self.values.len() };
+        let param = Param { id: ParamId(self.list.len()), name: name.into(), shape, init, offset: self.values.len() };
         self.values.resize(param.offset + shape.len(), T::ZERO);
         self.grads.resize(param.offset + shape.len(), T::ZERO);
         self.list.push(param.clone());
@@ -67,13 +66,14 @@ impl<T: Float> Params<T> {
     /// Draws every parameter anew: parameter *i* from stream *i* of `seed`, so that no layer's values depend on the
     /// sizes of those before it.
     pub fn initialise(&mut self, seed: u64) {
+        let team = Team::solo();
         for param in &self.list {
             let values = &mut self.values[param.range()];
             let stream = INIT_STREAMS + param.id.0 as u64;
             match param.init {
-                Init::Normal => rng::fill_normal(seed, stream, 0, values),
+                Init::Normal => rng::fill_normal(&team, seed, stream, 0, values),
                 Init::Uniform(bound) => {
-                    rng::fill_uniform(seed, stream, 0, values);
+                    rng::fill_uniform(&team, seed, stream, 0, values);
                     values.iter_mut().for_each(|v| *v = T::from_f64((2.0 * v.to_f64() - 1.0) * bound));
                 }
             }

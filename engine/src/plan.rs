@@ -128,12 +128,13 @@ impl<T: Float> Tape<T> {
             if root == i && !matches!(node.kind, Kind::Param(..)) {
                 buffers[i * PER_NODE + value] = Lifetime { len: node.shape.len(), first: i, last: i };
             }
-            let lives_on = &mut buffers[root * PER_NODE + value].last;
-            match &node.kind {
-                // What was filled in stays, so that a run can be repeated.
-                Kind::Input(_) => *lives_on = end,
-                _ if kept[i] => *lives_on = end,
-                _ => {}
+            let life = &mut buffers[root * PER_NODE + value];
+            if let Kind::Input(_) = node.kind {
+                // Filled in before the first operation runs; stays, so that a run can be repeated.
+                (life.first, life.last) = (0, end);
+            }
+            if kept[i] {
+                life.last = end;
             }
             let Kind::Op(op) = &node.kind else { continue };
             let reads = op.reads();
@@ -483,8 +484,12 @@ impl<T: Float> fmt::Display for Plan<T> {
                 .filter_map(|(x, add)| add.map(|add| format!("{} {}", x.0, if add { "add" } else { "write" })))
                 .collect();
             let gradient = step.gradient.as_ref().map_or("-".to_owned(), show);
-            let line =
-                format!("{i:>4}  {:<22} {:<22} {gradient:<22} {}", self.tape.label(i), show(&step.value), edges.join(", "));
+            let line = format!(
+                "{i:>4}  {:<22} {:<22} {gradient:<22} {}",
+                self.tape.label(i),
+                show(&step.value),
+                edges.join(", ")
+            );
             writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())

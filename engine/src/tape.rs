@@ -173,7 +173,11 @@ impl<T: Float> Tape<T> {
 impl<T: Float> fmt::Display for Tape<T> {
     /// One line a node: index, operation, inputs, shape, bytes, floating-point operations, name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:>4}  {:<22} {:<14} {:<20} {:>12} {:>12}  name", "node", "op", "inputs", "shape", "bytes", "MFLOP")?;
+        writeln!(
+            f,
+            "{:>4}  {:<22} {:<14} {:<20} {:>12} {:>12}  name",
+            "node", "op", "inputs", "shape", "bytes", "MFLOP"
+        )?;
         for (i, node) in self.nodes.iter().enumerate() {
             let inputs: Vec<String> = node.inputs.iter().map(|x| x.0.to_string()).collect();
             let name = match &node.kind {

@@ -1,8 +1,11 @@
-//! The models of inkgrad and what surrounds them: layers, data, training, run folders.
+//! The models of inkgrad and what surrounds them: layers, networks, data, training, run folders.
 
 pub mod data;
 pub mod error;
 pub mod image;
+pub mod layers;
+pub mod network;
 pub mod run;
 
 pub use error::{Error, Result};
+pub use network::Network;

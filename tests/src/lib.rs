@@ -1,1 +1,1 @@
-//! t
+//! What the checks that cross the crates share.

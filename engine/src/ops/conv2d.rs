@@ -54,8 +54,7 @@ impl<T: Float> Op<T> for Conv {
             return Err(Error::shape(SPEC.name, problem));
         };
         if i != c || bias != o {
-            let problem =
-                format!("weight is {}, bias {}, expected (out, {c}, kh, kw) and (out)", inputs[1], inputs[2]);
+            let problem = format!("weight is {}, bias {}, expected (out, {c}, kh, kw) and (out)", inputs[1], inputs[2]);
             return Err(Error::shape(SPEC.name, problem));
         }
         let height = Conv::extent(h, kh, self.stride.0, self.padding.0);

@@ -56,8 +56,7 @@ impl<T: Float> Op<T> for ConvTranspose {
             return Err(Error::shape(SPEC.name, problem));
         };
         if i != c || bias != o {
-            let problem =
-                format!("weight is {}, bias {}, expected ({c}, out, kh, kw) and (out)", inputs[1], inputs[2]);
+            let problem = format!("weight is {}, bias {}, expected ({c}, out, kh, kw) and (out)", inputs[1], inputs[2]);
             return Err(Error::shape(SPEC.name, problem));
         }
         let height = ConvTranspose::extent(h, kh, self.stride.0, self.padding.0, self.output_padding.0);
@@ -127,13 +126,7 @@ impl<T: Float> Tape<T> {
     ///
     /// # Errors
     /// If the shapes do not fit, a stride is zero, or the output padding is not smaller than the stride.
-    pub fn conv_transpose2d(
-        &mut self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        conv: ConvTranspose,
-    ) -> Result<Tensor> {
+    pub fn conv_transpose2d(&mut self, x: Tensor, weight: Tensor, bias: Tensor, conv: ConvTranspose) -> Result<Tensor> {
         let (stride, extra) = (conv.stride, conv.output_padding);
         if extra.0 >= stride.0 || extra.1 >= stride.1 {
             let problem = format!("output padding is {extra:?}, expected less than the stride {stride:?}");

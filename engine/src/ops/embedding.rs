@@ -26,8 +26,10 @@ impl<T: Float> Op<T> for Embedding {
         match (inputs[0].dims(), inputs[1].dims()) {
             (&[_, d], &[b]) => Ok([b, d].into()),
             _ => {
-                let problem =
-                    format!("weight is {}, labels are {}, expected (classes, features) and (batch)", inputs[0], inputs[1]);
+                let problem = format!(
+                    "weight is {}, labels are {}, expected (classes, features) and (batch)",
+                    inputs[0], inputs[1]
+                );
                 Err(Error::shape(SPEC.name, problem))
             }
         }

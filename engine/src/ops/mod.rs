@@ -12,8 +12,8 @@ mod gaussian_kl;
 mod linear;
 mod mse;
 mod mul;
-mod repeat;
 mod reparameterize;
+mod repeat;
 mod scale;
 mod select;
 mod softmax_cross_entropy;
@@ -23,7 +23,7 @@ mod unary;
 
 pub(crate) mod case;
 
-pub use case::{Case, CaseInput, Draw, Spec};
+pub use case::{Case, CaseInput, Draw, Record, Spec};
 pub use conv_transpose2d::ConvTranspose;
 pub use conv2d::Conv;
 pub use copy::Copy;

@@ -42,9 +42,9 @@ impl<T: Float> Op<T> for Reparameterize {
         let (mu, logvar) = (run.x[0], run.x[1]);
         let half = T::from_f64(0.5);
         let seed = run.clock.seed ^ run.clock.step.wrapping_mul(STREAMS_PER_STEP);
+        rng::fill_normal(run.team, seed, run.node, 0, run.saved);
         run.team.pieces([(run.y, PIECE), (run.saved, PIECE)], |i, [z, noise]| {
             let first = i * PIECE;
-            rng::fill_normal(seed, run.node, first as u64, noise);
             for (j, (z, noise)) in z.iter_mut().zip(noise).enumerate() {
                 *noise *= (half * logvar[first + j]).exp();
                 *z = mu[first + j] + *noise;

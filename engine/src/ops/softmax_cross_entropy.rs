@@ -40,17 +40,17 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let (b, classes) = (run.shapes[0].first(), run.shapes[0].last());
-        let sum = loss::softmax_cross_entropy(run.x[0], run.x[1], classes, run.saved);
+        let b = run.shapes[0].first();
+        let sum = loss::softmax_cross_entropy(run.x[0], run.x[1], run.saved);
         run.y[0] = sum / T::from_f64(b as f64);
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // dx = (softmax(x) − onehot) · dy / batch
         let Some(dx) = run.dx.take(0) else { return };
-        let (b, classes) = (run.shapes[0].first(), run.shapes[0].last());
+        let b = run.shapes[0].first();
         let scale = run.dy[0] / T::from_f64(b as f64);
-        loss::softmax_cross_entropy_backward(run.saved, run.x[1], classes, scale, dx.values, dx.add);
+        loss::softmax_cross_entropy_backward(run.saved, run.x[1], scale, dx.values, dx.add);
     }
 }
 

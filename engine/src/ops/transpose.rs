@@ -101,10 +101,7 @@ impl<T: Float> Tape<T> {
 
     fn four_axes(&self, x: Tensor) -> Result<[usize; 4]> {
         let shape = self.shape(x);
-        shape
-            .dims()
-            .try_into()
-            .map_err(|_| Error::shape(SPEC.name, format!("x is {shape}, expected four axes")))
+        shape.dims().try_into().map_err(|_| Error::shape(SPEC.name, format!("x is {shape}, expected four axes")))
     }
 }
 

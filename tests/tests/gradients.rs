@@ -1,0 +1,76 @@
+//! Properties that hold for every operation in the table.
+
+use inkgrad_engine::gradcheck::{check_case, check_op};
+use inkgrad_engine::ops::{Case, Draw, OPS};
+use inkgrad_engine::{Clock, Compile, Float, Params, Pool, Tape, Team};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Analytic against numeric gradients in f64, element by element.
+    #[test]
+    fn gradients_of_small_cases(seed in any::<u64>()) {
+        for spec in OPS {
+            let outcome = check_case(&(spec.draw)(&mut Draw::small(seed)), &Team::solo(), seed).unwrap();
+            prop_assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
+        }
+    }
+
+    /// Along random directions, over shapes that span several tiles and pieces.
+    #[test]
+    fn gradients_of_large_cases(seed in any::<u64>()) {
+        for spec in OPS {
+            let outcome = check_case(&(spec.draw)(&mut Draw::large(seed)), &Team::solo(), seed).unwrap();
+            prop_assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
+        }
+    }
+
+    /// f32 gives what f64 gives, up to rounding.
+    #[test]
+    fn single_agrees_with_double(seed in any::<u64>()) {
+        for spec in OPS {
+            let case = (spec.draw)(&mut Draw::large(seed));
+            let single = forward(&case, &case.f32, 1);
+            let double = forward(&case, &case.f64, 1);
+            let scale = double.iter().fold(1.0, |m: f64, x| m.max(x.abs()));
+            for (s, d) in single.iter().zip(&double) {
+                prop_assert!((f64::from(*s) - d).abs() <= 1e-5 * scale, "{} {}: {s}, {d}", spec.name, case.label);
+            }
+        }
+    }
+
+    /// The number of threads changes no bit.
+    #[test]
+    fn threads_change_nothing(seed in any::<u64>()) {
+        for spec in OPS {
+            let case = (spec.draw)(&mut Draw::large(seed));
+            prop_assert_eq!(forward(&case, &case.f32, 1), forward(&case, &case.f32, 3), "{} {}", spec.name, &case.label);
+        }
+    }
+}
+
+fn forward<T: Float>(case: &Case, record: &inkgrad_engine::ops::Record<T>, threads: usize) -> Vec<T> {
+    let mut tape = Tape::new();
+    let inputs: Vec<_> = case.inputs.iter().map(|input| tape.input("x", input.shape)).collect();
+    let y = record(&mut tape, &inputs).unwrap();
+    let mut plan = tape.compile(Compile { keep: &[y], ..Compile::default() });
+    for (&tensor, input) in inputs.iter().zip(&case.inputs) {
+        for (value, &given) in plan.input(tensor).iter_mut().zip(&input.values) {
+            *value = T::from_f64(given);
+        }
+    }
+    Pool::new(threads).enter(|team| plan.forward(&Params::new(), team, Clock::default()));
+    plan.value(y).to_vec()
+}
+
+#[test]
+fn every_operation_passes_the_check_of_the_command_line() {
+    Pool::new(2).enter(|team| {
+        for spec in OPS {
+            let outcome = check_op(spec, team, 5).unwrap();
+            println!("{:24} {:6} compared, error {:.1e}", spec.name, outcome.compared, outcome.error);
+            assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
+        }
+    });
+}
