@@ -3,9 +3,12 @@
 pub mod data;
 pub mod error;
 pub mod image;
+pub mod infer;
 pub mod layers;
 pub mod network;
 pub mod run;
+pub mod sample;
+pub mod trainer;
 
 pub use error::{Error, Result};
 pub use network::Network;

@@ -33,9 +33,11 @@ proptest! {
             let case = (spec.draw)(&mut Draw::large(seed));
             let single = forward(&case, &case.f32, 1);
             let double = forward(&case, &case.f64, 1);
-            let scale = double.iter().fold(1.0, |m: f64, x| m.max(x.abs()));
+            // Rounding grows with the number of terms, of which some cancel.
+            let terms: usize = case.inputs.iter().map(|input| input.values.len()).sum();
+            let scale = double.iter().fold((terms as f64).sqrt(), |m: f64, x| m.max(x.abs()));
             for (s, d) in single.iter().zip(&double) {
-                prop_assert!((f64::from(*s) - d).abs() <= 1e-5 * scale, "{} {}: {s}, {d}", spec.name, case.label);
+                prop_assert!((f64::from(*s) - d).abs() <= 2e-6 * scale, "{} {}: {s}, {d}", spec.name, case.label);
             }
         }
     }

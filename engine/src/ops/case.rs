@@ -119,6 +119,16 @@ impl Draw {
         input
     }
 
+    /// Differentiable biases. In large cases they are far from zero: among hundreds of thousands of sums near zero, some
+    /// would cross a ReLU's corner within the step of a numeric gradient.
+    pub fn biases(&mut self, n: usize) -> CaseInput {
+        let mut input = self.values([n]);
+        if self.scale > 1 {
+            input.values.iter_mut().for_each(|v| *v += 20.0 * v.signum());
+        }
+        input
+    }
+
     /// Differentiable values in (0, 1).
     pub fn fractions(&mut self, shape: impl Into<Shape>) -> CaseInput {
         let shape = shape.into();

@@ -144,7 +144,7 @@ pub(super) const SPEC: Spec = Spec {
         };
         let x = [draw.batch(), kh + draw.extent() / 2, kw + draw.extent() / 2, draw.extent()];
         let w = [draw.extent(), x[3], kh, kw];
-        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.values([w[0]])];
+        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[0])];
         case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| tape.conv2d(x[0], x[1], x[2], conv))
     },
 };

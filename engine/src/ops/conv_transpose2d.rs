@@ -150,7 +150,7 @@ pub(super) const SPEC: Spec = Spec {
         };
         let x = [draw.batch(), 1 + draw.extent() / 2, 1 + draw.extent() / 2, draw.extent()];
         let w = [x[3], draw.extent(), kh, kw];
-        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.values([w[1]])];
+        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[1])];
         case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| {
             tape.conv_transpose2d(x[0], x[1], x[2], conv)
         })

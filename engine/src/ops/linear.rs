@@ -116,7 +116,7 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = x·Wᵀ + b, ReLU on request",
     draw: |draw| {
         let (b, i, o, relu) = (draw.batch(), draw.extent() * 2, draw.extent() * 2, draw.coin());
-        let inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.values([o])];
+        let inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)];
         let label = format!("x ({b}, {i}), weight ({o}, {i}){}", if relu { ", ReLU" } else { "" });
         case!(label, inputs, |tape, x| if relu {
             tape.linear_relu(x[0], x[1], x[2])

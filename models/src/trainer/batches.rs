@@ -1,0 +1,182 @@
+//! Which drawings a step trains on: a pure function of seed and step, so that a resumed run needs no saved shuffle.
+
+use rand::rngs::ChaCha8Rng;
+use rand::seq::{SliceRandom, index};
+use rand::{RngExt, SeedableRng};
+
+use crate::run::config::Config;
+use crate::{Error, Result};
+
+/// The order of training.
+#[derive(Debug, Clone)]
+pub struct Batches {
+    seed: u64,
+    batch: usize,
+    total: u64,
+    plan: Order,
+    /// Drawings trained on.
+    training: Vec<usize>,
+    /// Drawings held back for validation.
+    validation: Vec<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum Order {
+    /// Passes over all drawings, shuffled anew each time; the last batch of a pass may be smaller.
+    Epochs {
+        /// The pass whose order is at hand.
+        current: Option<u64>,
+        order: Vec<usize>,
+    },
+    /// Each batch drawn without replacement from all drawings.
+    Steps,
+}
+
+/// Streams of one seed: validation split, then one a pass or step.
+const SPLIT: u64 = u64::MAX;
+
+fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    rng
+}
+
+/// Records between two evaluations where a run is counted in steps.
+const RECORDS_PER_EVALUATION: u64 = 5;
+
+impl Batches {
+    /// Splits `drawings` training drawings and plans the run.
+    ///
+    /// # Errors
+    /// If a batch would be larger than the training set.
+    pub fn new(config: &Config, drawings: usize) -> Result<Self> {
+        let mut all: Vec<usize> = (0..drawings).collect();
+        let held_back = (drawings as f64 * config.val_fraction).round() as usize;
+        if held_back > 0 {
+            all.shuffle(&mut rng(config.seed, SPLIT));
+        }
+        let validation = all.split_off(drawings - held_back);
+        if config.batch_size > all.len() {
+            let held = if held_back > 0 { format!(", {held_back} held back for validation") } else { String::new() };
+            return Err(Error::input(
+                "--batch-size",
+                format!("{}, expected at most the {} training drawings{held}", config.batch_size, all.len()),
+            ));
+        }
+        let (total, plan) = match (config.steps, config.epochs) {
+            (Some(steps), _) => (steps, Order::Steps),
+            (None, epochs) => {
+                let per_epoch = all.len().div_ceil(config.batch_size) as u64;
+                (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs { current: None, order: Vec::new() })
+            }
+        };
+        Ok(Batches { seed: config.seed, batch: config.batch_size, total, plan, training: all, validation })
+    }
+
+    /// Steps of the whole run.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether the run is counted in passes.
+    pub fn by_epoch(&self) -> bool {
+        matches!(self.plan, Order::Epochs { .. })
+    }
+
+    /// The drawings held back.
+    pub fn validation(&self) -> &[usize] {
+        &self.validation
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.training.len().div_ceil(self.batch) as u64
+    }
+
+    /// Passes over the training set after `step` steps.
+    pub fn epoch(&self, step: u64) -> f64 {
+        match self.plan {
+            Order::Epochs { .. } => step as f64 / self.steps_per_epoch() as f64,
+            Order::Steps => step as f64 * self.batch as f64 / self.training.len() as f64,
+        }
+    }
+
+    /// Whether the training loss is recorded after `step` steps: at the end of a pass, or every `log_every` steps.
+    pub fn record_due(&self, step: u64, log_every: u64) -> bool {
+        let interval = if self.by_epoch() { self.steps_per_epoch() } else { log_every.max(1) };
+        step == self.total || step.is_multiple_of(interval)
+    }
+
+    /// Whether losses on held-back drawings are recorded too.
+    pub fn evaluation_due(&self, step: u64, log_every: u64) -> bool {
+        self.by_epoch() || step == self.total || step.is_multiple_of(log_every.max(1) * RECORDS_PER_EVALUATION)
+    }
+
+    /// The drawings of step `step` (from 0).
+    pub fn next(&mut self, step: u64) -> Vec<usize> {
+        let per_epoch = self.steps_per_epoch();
+        match &mut self.plan {
+            Order::Epochs { current, order } => {
+                let (epoch, position) = (step / per_epoch, (step % per_epoch) as usize);
+                if *current != Some(epoch) {
+                    order.clone_from(&self.training);
+                    order.shuffle(&mut rng(self.seed, epoch));
+                    *current = Some(epoch);
+                }
+                let first = position * self.batch;
+                order[first..order.len().min(first + self.batch)].to_vec()
+            }
+            Order::Steps => {
+                let mut rng = rng(self.seed, step);
+                // A word apart from a pass's shuffle of the same number.
+                let _: u32 = rng.random();
+                index::sample(&mut rng, self.training.len(), self.batch).iter().map(|i| self.training[i]).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::config::Model;
+
+    fn config(epochs: Option<u64>, steps: Option<u64>, val_fraction: f64) -> Config {
+        Config { epochs, steps, batch_size: 8, val_fraction, ..Config::defaults(Model::CnnVae) }
+    }
+
+    #[test]
+    fn a_pass_takes_every_drawing_once_in_a_new_order() {
+        let mut batches = Batches::new(&config(Some(2), None, 0.0), 30).unwrap();
+        assert_eq!(batches.total(), 8);
+        let passes: Vec<Vec<usize>> =
+            [0..4, 4..8].into_iter().map(|steps| steps.flat_map(|step| batches.next(step)).collect()).collect();
+        assert_ne!(passes[0], passes[1]);
+        for mut pass in passes {
+            assert_eq!(pass.len(), 30);
+            pass.sort_unstable();
+            assert_eq!(pass, (0..30).collect::<Vec<_>>());
+        }
+        // The same batch whether or not the steps before it were taken.
+        assert_eq!(Batches::new(&config(Some(2), None, 0.0), 30).unwrap().next(6), batches.next(6));
+    }
+
+    #[test]
+    fn steps_draw_without_replacement_and_never_held_back_drawings() {
+        let mut batches = Batches::new(&config(None, Some(50), 0.2), 30).unwrap();
+        let held_back = batches.validation().to_vec();
+        assert_eq!(held_back.len(), 6);
+        for step in 0..50 {
+            let mut batch = batches.next(step);
+            assert!(batch.iter().all(|i| !held_back.contains(i)));
+            batch.sort_unstable();
+            batch.dedup();
+            assert_eq!(batch.len(), 8);
+        }
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_data_is_refused() {
+        let error = Batches::new(&config(Some(1), None, 0.5), 14).unwrap_err().to_string();
+        assert_eq!(error, "--batch-size: 8, expected at most the 7 training drawings, 7 held back for validation");
+    }
+}

@@ -1,0 +1,312 @@
+//! Training: batches, steps, records, checkpoints, and going on after an interruption.
+
+mod batches;
+mod state;
+mod step;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use inkgrad_engine::Pool;
+use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
+
+use self::batches::Batches;
+pub use self::state::{load_network, save_weights};
+pub use self::step::{Losses, Stepper, Sums};
+use crate::data::{self, Dataset, LoadOptions};
+use crate::network::Network;
+use crate::run::config::{self, Config};
+use crate::run::folder::RunFolder;
+use crate::run::metrics::{self, MetricsLog, Record, Split};
+use crate::run::plot;
+use crate::{Error, Result, image};
+
+/// Who watches a run and may stop it.
+pub trait Observer {
+    /// Called after every step.
+    fn step(&mut self, progress: &Progress);
+    /// Called for every record that goes into `metrics.jsonl`.
+    fn record(&mut self, record: &Record);
+    /// Whether to stop after the step that has just ended.
+    fn stop(&self) -> bool;
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps taken.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Passes over the training set, with the fraction of the one under way.
+    pub epoch: f64,
+    /// Mean loss since the epoch (or the logging interval) began.
+    pub loss: f64,
+    /// Drawings of this step.
+    pub batch: usize,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps were taken.
+    Finished,
+    /// The observer stopped it; it can be resumed.
+    Stopped,
+    /// The validation loss did not improve for as long as the configuration allows.
+    Converged,
+}
+
+/// A run under way.
+pub struct Trainer {
+    config: Config,
+    folder: RunFolder,
+    dataset: Dataset,
+    network: Network<f32>,
+    optimizer: Optimizer<f32>,
+    schedule: Schedule,
+    batches: Batches,
+    log: MetricsLog,
+    step: u64,
+    /// What the steps since the last record summed up to.
+    sums: Sums,
+    /// Seconds of training before this process.
+    earlier: f64,
+    best: Option<f64>,
+    /// Validations since the best.
+    since_best: u64,
+}
+
+/// Loads the data that a configuration names.
+///
+/// # Errors
+/// Those of [`data::load`].
+pub fn load_data(config: &Config) -> Result<Dataset> {
+    let mut options = LoadOptions { test_fraction: config.test_fraction, seed: config.seed, ..LoadOptions::default() };
+    if config.quick {
+        options.builtin_drawings = QUICK_DRAWINGS;
+    }
+    data::load(&config.data, &options)
+}
+
+/// Built-in drawings of a `--quick` run.
+const QUICK_DRAWINGS: usize = 5_000;
+
+/// Drawings in a run folder's figures.
+const FIGURE_DRAWINGS: usize = 40;
+
+impl Trainer {
+    /// Starts a run: loads the data, makes the folder and writes the configuration.
+    ///
+    /// # Errors
+    /// If the configuration does not fit the data, the model is not known, or the folder cannot be made. Nothing is
+    /// written in the first two cases. The path is where an earlier run was moved to.
+    pub fn start(mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
+        let dataset = load_data(&config)?;
+        config.classes = dataset.classes.clone();
+        config.validate()?;
+        let batches = Batches::new(&config, dataset.train.len())?;
+        let mut network = Network::new(&config)?;
+        network.initialise(config.seed);
+        let created = RunFolder::create(path, force)?;
+        config.save(&created.folder.config())?;
+        let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
+        Ok((trainer, created.moved))
+    }
+
+    fn assemble(
+        config: Config,
+        folder: RunFolder,
+        dataset: Dataset,
+        network: Network<f32>,
+        batches: Batches,
+    ) -> Result<Self> {
+        let rule = match config.optimizer {
+            config::Optimizer::Adam => Rule::Adam,
+            config::Optimizer::Sgd => Rule::Sgd(config.momentum),
+        };
+        let schedule = match config.schedule {
+            config::Schedule::Constant => Schedule::Constant,
+            config::Schedule::Cosine => Schedule::Cosine { warmup: config.warmup_steps, total: batches.total() },
+        };
+        let optimizer = Optimizer::new(rule, config.clip_norm, network.params.count());
+        let log = MetricsLog::open(folder.metrics())?;
+        Ok(Trainer {
+            config,
+            folder,
+            dataset,
+            network,
+            optimizer,
+            schedule,
+            batches,
+            log,
+            step: 0,
+            sums: Sums::default(),
+            earlier: 0.0,
+            best: None,
+            since_best: 0,
+        })
+    }
+
+    /// The configuration, resolved.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Steps taken so far.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> u64 {
+        self.batches.total()
+    }
+
+    /// The network in its present state.
+    pub fn network(&self) -> &Network<f32> {
+        &self.network
+    }
+
+    /// Trains until all steps are taken or the observer stops the run, and leaves checkpoint, records and figures.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        let pool = Pool::new(self.config.threads);
+        let mut stepper = Stepper::default();
+        let started = Instant::now();
+        let every = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).clamp(0.0, 1e9));
+        let mut saved = Instant::now();
+        let mut outcome = Outcome::Finished;
+        while self.step < self.batches.total() {
+            let batch = self.batches.next(self.step);
+            let rate = self.schedule.rate(self.config.lr, self.step);
+            let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
+            let losses = pool.enter(|team| {
+                let images = &self.dataset.train;
+                stepper.step(&mut self.network, &mut self.optimizer, images, &batch, clock, rate, team)
+            });
+            let losses = losses.map_err(|error| self.not_finite(error))?;
+            self.step += 1;
+            self.sums.add(&losses);
+            observer.step(&Progress {
+                step: self.step,
+                total: self.batches.total(),
+                epoch: self.batches.epoch(self.step),
+                loss: self.sums.mean().loss,
+                batch: batch.len(),
+            });
+            if self.batches.record_due(self.step, self.config.log_every) {
+                let seconds = self.earlier + started.elapsed().as_secs_f64();
+                let converged = self.record(&mut stepper, &pool, rate, seconds, observer)?;
+                self.save(seconds)?;
+                saved = Instant::now();
+                if converged {
+                    outcome = Outcome::Converged;
+                    break;
+                }
+            }
+            if observer.stop() {
+                outcome = Outcome::Stopped;
+                break;
+            }
+            if saved.elapsed() >= every {
+                self.save(self.earlier + started.elapsed().as_secs_f64())?;
+                saved = Instant::now();
+            }
+        }
+        self.earlier += started.elapsed().as_secs_f64();
+        self.save(self.earlier)?;
+        self.figures()?;
+        Ok(outcome)
+    }
+
+    /// Records the training loss since the last record, and the losses on held-back drawings. Returns whether the
+    /// validation loss has stopped improving.
+    fn record(
+        &mut self,
+        stepper: &mut Stepper,
+        pool: &Pool,
+        lr: f64,
+        seconds: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<bool> {
+        let epoch = self.batches.epoch(self.step);
+        let make = |split, losses: step::Losses| Record {
+            bce: losses.bce,
+            kl: losses.kl,
+            mse: losses.mse,
+            accuracy: losses.accuracy,
+            seconds: Some(seconds),
+            ..Record::new(self.step, epoch, split, losses.loss)
+        };
+        let mut records = vec![Record { lr: Some(lr), ..make(Split::Train, self.sums.mean()) }];
+        self.sums = Sums::default();
+        let mut converged = false;
+        let last = self.step == self.batches.total();
+        if self.batches.evaluation_due(self.step, self.config.log_every) {
+            let batch = self.config.batch_size;
+            if !self.batches.validation().is_empty() {
+                let held_back = self.batches.validation();
+                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, pool)?;
+                records.push(make(Split::Val, losses));
+                self.since_best += 1;
+                if self.best.is_none_or(|best| losses.loss < best) {
+                    (self.best, self.since_best) = (Some(losses.loss), 0);
+                    self.save_model(&self.folder.file("best.safetensors"))?;
+                }
+                converged = self.config.patience.is_some_and(|patience| self.since_best >= patience);
+            }
+            if !self.dataset.test.is_empty() && (self.batches.by_epoch() || last || converged) {
+                let all: Vec<usize> = (0..self.dataset.test.len()).collect();
+                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, pool)?;
+                records.push(make(Split::Test, losses));
+            }
+        }
+        for record in &records {
+            self.log.append(record)?;
+            observer.record(record);
+        }
+        Ok(converged)
+    }
+
+    fn not_finite(&self, error: inkgrad_engine::Error) -> Error {
+        let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
+        Error::input(
+            self.folder.path().display(),
+            format!("step {}: the loss is not finite: {error}{kept}; a smaller --lr may help", self.step + 1),
+        )
+    }
+
+    /// Curves, reconstructions and samples as PNG.
+    fn figures(&mut self) -> Result<()> {
+        plot::save_figures(self.folder.path(), &self.config, &metrics::read(self.folder.metrics())?)?;
+        let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
+        let count = FIGURE_DRAWINGS.min(source.len());
+        let mut originals = vec![0.0; count * data::PIXELS];
+        source.gather(&(0..count).collect::<Vec<_>>(), &mut originals);
+        let images = data::Images::from_f32(originals.clone()).map_err(|problem| Error::input("data", problem))?;
+        let mut inference = crate::infer::Inference::new(self.network.clone(), self.config.threads);
+        let reconstructed = inference.reconstruct(&images, None)?;
+        let options = image::GridOptions::default();
+        image::pairs_grid(&originals, &reconstructed, 10, &options)
+            .save_png(&self.folder.file("reconstructions.png"))?;
+        if self.config.model.is_vae() {
+            let latents = crate::sample::prior(count, inference.network().latent(), self.config.seed);
+            let samples = inference.decode(&latents, None)?;
+            image::grid(&samples, 10, &options).save_png(&self.folder.file("samples.png"))?;
+        }
+        Ok(())
+    }
+
+    /// Where the run is kept.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+}

@@ -1,0 +1,169 @@
+//! Checkpoints: everything that the next step depends on, written so that a failure at any moment leaves a whole one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Trainer;
+use super::batches::Batches;
+use super::step::{Losses, Sums};
+use crate::network::Network;
+use crate::run::checkpoint::{self, Tensors};
+use crate::run::config::{Config, FORMAT, Overrides};
+use crate::run::folder::RunFolder;
+use crate::run::metrics;
+use crate::{Error, Result};
+
+/// Loads the weights of a finished or interrupted run.
+///
+/// # Errors
+/// If the folder holds no run, or its weights do not fit its model.
+pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
+    let (folder, config) = RunFolder::open(path)?;
+    let mut network = Network::new(&config)?;
+    let tensors = checkpoint::load_tensors(folder.model())?;
+    let values = tensors.take_all(&network.layout())?;
+    for (param, values) in network.list().iter().zip(values) {
+        network.params.value_mut(param).copy_from_slice(&values);
+    }
+    Ok((folder, config, network))
+}
+
+/// The parts of the state that hold one number a parameter.
+const PARTS: [&str; 3] = ["param", "first", "second"];
+
+impl Trainer {
+    /// Goes on with an interrupted or finished run, with some settings changed.
+    ///
+    /// # Errors
+    /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
+    pub fn resume(path: &Path, options: &Overrides) -> Result<Self> {
+        let (folder, mut config) = RunFolder::open(path)?;
+        let model = config.model;
+        config.apply(options);
+        config.model = model;
+        config.validate()?;
+        let state = checkpoint::load_tensors(folder.state())?;
+        state.check_format(FORMAT)?;
+        let dataset = super::load_data(&config)?;
+        if dataset.classes != config.classes {
+            return Err(Error::input(
+                &config.data,
+                format!("holds the classes {}, expected {}", dataset.classes.join(", "), config.classes.join(", ")),
+            ));
+        }
+        let batches = Batches::new(&config, dataset.train.len())?;
+        let drawings: usize = state.parse("drawings")?;
+        if drawings != dataset.train.len() {
+            let found = dataset.train.len();
+            return Err(Error::input(
+                &config.data,
+                format!("{found} training drawings, expected {drawings} as before"),
+            ));
+        }
+        let network = Network::new(&config)?;
+        let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
+        trainer.restore(state)?;
+        metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
+        trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
+        trainer.config.save(&trainer.folder.config())?;
+        Ok(trainer)
+    }
+
+    fn restore(&mut self, state: Tensors) -> Result<()> {
+        self.step = state.parse("step")?;
+        self.optimizer.step = self.step;
+        self.earlier = state.parse("seconds")?;
+        self.since_best = state.parse("since_best")?;
+        self.best = state.metadata("best").map(|_| state.parse("best")).transpose()?;
+        let part = |name: &str| state.metadata(name).map(|_| state.parse(name)).transpose();
+        self.sums = Sums {
+            total: Losses {
+                loss: state.parse("sum_loss")?,
+                bce: part("sum_bce")?,
+                kl: part("sum_kl")?,
+                mse: part("sum_mse")?,
+                accuracy: part("sum_accuracy")?,
+                drawings: state.parse("sum_drawings")?,
+            },
+        };
+        let list = self.network.list();
+        let parts = if self.optimizer.second.is_empty() { &PARTS[..2] } else { &PARTS[..] };
+        let layout: Vec<(String, Vec<usize>)> = parts
+            .iter()
+            .flat_map(|part| list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims().to_vec())))
+            .collect();
+        let values = state.take_all(&layout)?;
+        for (part, values) in values.chunks(list.len()).enumerate() {
+            for (param, values) in list.iter().zip(values) {
+                let target = match part {
+                    0 => &mut self.network.params.values,
+                    1 => &mut self.optimizer.first,
+                    _ => &mut self.optimizer.second,
+                };
+                target[param.range()].copy_from_slice(values);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the state, then the weights. A resumed run reads the state alone, so the two need not be of one moment.
+    pub(super) fn save(&self, seconds: f64) -> Result<()> {
+        let mut metadata = BTreeMap::from(
+            [
+                ("format", FORMAT.to_string()),
+                ("model", self.config.model.to_string()),
+                ("step", self.step.to_string()),
+                ("epoch", self.batches.epoch(self.step).to_string()),
+                ("seconds", seconds.to_string()),
+                ("drawings", self.dataset.train.len().to_string()),
+                ("since_best", self.since_best.to_string()),
+                ("sum_loss", self.sums.total.loss.to_string()),
+                ("sum_drawings", self.sums.total.drawings.to_string()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value)),
+        );
+        let total = &self.sums.total;
+        let optional = [
+            ("best", self.best),
+            ("sum_bce", total.bce),
+            ("sum_kl", total.kl),
+            ("sum_mse", total.mse),
+            ("sum_accuracy", total.accuracy),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                metadata.insert(key.to_owned(), value.to_string());
+            }
+        }
+        let list = self.network.list();
+        let buffers = [&self.network.params.values, &self.optimizer.first, &self.optimizer.second];
+        let named: Vec<(String, &[usize], &[f32])> = PARTS
+            .iter()
+            .zip(buffers)
+            .filter(|(_, buffer)| !buffer.is_empty())
+            .flat_map(|(part, buffer)| {
+                list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims(), &buffer[p.range()]))
+            })
+            .collect();
+        let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
+        checkpoint::save_tensors(self.folder.state(), &tensors, &metadata)?;
+        self.save_model(&self.folder.model())
+    }
+
+    pub(super) fn save_model(&self, path: &Path) -> Result<()> {
+        save_weights(path, &self.config, &self.network)
+    }
+}
+
+/// Writes weights under PyTorch's names.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn save_weights(path: &Path, config: &Config, network: &Network<f32>) -> Result<()> {
+    let metadata =
+        BTreeMap::from([("format".to_owned(), "pt".to_owned()), ("model".to_owned(), config.model.to_string())]);
+    let list = network.list();
+    let tensors: Vec<(&str, &[usize], &[f32])> =
+        list.iter().map(|p| (p.name.as_str(), p.shape.dims(), network.params.value(p))).collect();
+    checkpoint::save_tensors(path, &tensors, &metadata)
+}
