@@ -4,8 +4,11 @@
 pub mod activation;
 pub mod gemm;
 pub mod loss;
+pub mod lstm;
 pub mod optimizer;
+mod packed;
 pub mod polynomial;
+pub mod recurrence;
 pub mod reduce;
 pub mod rng;
 pub mod simd;
