@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod gemm;
+pub mod gru;
 pub mod loss;
 pub mod lstm;
 pub mod optimizer;
