@@ -286,7 +286,7 @@ multiversion! {
         // dz_f = dc·c' · f(1 − f); dc' = dc·f
         for (((dz_f, dc), &c_prev), &f) in dz_f.iter_mut().zip(dc).zip(c_prev).zip(f) {
             *dz_f = *dc * c_prev * f * (T::ONE - f);
-            *dc = *dc * f;
+            *dc *= f;
         }
     }
 }

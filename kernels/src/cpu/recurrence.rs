@@ -136,6 +136,8 @@ pub(super) mod testing {
 
     pub(crate) type Parameters<T> = Vec<Vec<T>>;
 
+    type Backward<T> = fn(&Team, &RecurrentShape, &Parameters<T>, &[T], &mut Parameters<T>, bool);
+
     /// A layer under test.
     pub(crate) struct Layer<T: Float> {
         /// Blocks of H rows in the weights.
@@ -144,7 +146,7 @@ pub(super) mod testing {
         pub(crate) states: usize,
         pub(crate) forward: fn(&Team, &RecurrentShape, &Parameters<T>) -> Vec<T>,
         /// Writes or adds all gradients, from that of the output.
-        pub(crate) backward: fn(&Team, &RecurrentShape, &Parameters<T>, &[T], &mut Parameters<T>, bool),
+        pub(crate) backward: Backward<T>,
         /// One element after the other, by the formula.
         pub(crate) naive: fn(&RecurrentShape, &Parameters<f64>) -> Vec<f64>,
     }
