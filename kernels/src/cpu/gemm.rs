@@ -236,7 +236,8 @@ impl Split {
 /// C ← alpha · A·B + beta · C, with A (m, k), B (k, n), C (m, n); where beta is 0, C is not read.
 ///
 /// Split over the team by the shape alone: the result is the same to the bit for any number of threads. A caller that
-/// is itself one of several tasks passes [`Team::solo`].
+/// is itself one of several tasks passes [`Team::solo`]. Allocates for packing, and for partial products where a small
+/// C has long sums; both are freed on return.
 ///
 /// # Panics
 /// If the shapes do not fit together.
