@@ -97,6 +97,20 @@ impl<'a, T> Matrix<'a, T> {
         Self { data, layout: Layout { rows, cols, row_stride, col_stride }.check(data.len()) }
     }
 
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.layout.rows, self.layout.cols)
+    }
+
+    /// Element (i, j).
+    #[inline]
+    pub(crate) fn at(&self, i: usize, j: usize) -> T
+    where
+        T: Copy,
+    {
+        self.data[i * self.layout.row_stride + j * self.layout.col_stride]
+    }
+
     /// The same elements with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         Self { layout: self.layout.transposed(), ..self }
@@ -222,7 +236,8 @@ impl Split {
 /// C ← alpha · A·B + beta · C, with A (m, k), B (k, n), C (m, n); where beta is 0, C is not read.
 ///
 /// Split over the team by the shape alone: the result is the same to the bit for any number of threads. A caller that
-/// is itself one of several tasks passes [`Team::solo`].
+/// is itself one of several tasks passes [`Team::solo`]. Allocates for packing, and for partial products where a small
+/// C has long sums; both are freed on return.
 ///
 /// # Panics
 /// If the shapes do not fit together.
@@ -332,10 +347,9 @@ mod tests {
 
     /// The triple loop.
     fn naive<T: Float>(alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: &mut [T]) {
-        let at = |m: &Matrix<T>, i, j| m.data[i * m.layout.row_stride + j * m.layout.col_stride];
         for i in 0..a.layout.rows {
             for j in 0..b.layout.cols {
-                let sum: T = (0..a.layout.cols).map(|p| at(&a, i, p) * at(&b, p, j)).sum();
+                let sum: T = (0..a.layout.cols).map(|p| a.at(i, p) * b.at(p, j)).sum();
                 let place = &mut c[i * b.layout.cols + j];
                 *place = alpha * sum + if beta == T::ZERO { T::ZERO } else { beta * *place };
             }

@@ -1,6 +1,6 @@
 //! Which vector instructions this processor has, chosen at run time.
 //!
-//! A kernel is written once, as plain loops over arrays, and compiled several times: [`multiversion!`] makes a copy for
+//! A kernel is written once, as plain loops over arrays, and compiled several times: [`multiversion!`](crate::multiversion) makes a copy for
 //! each instruction set and calls the widest one that the processor has. The compiler turns the loops into vector
 //! code, so what the tests check on one machine is the source that runs on every other.
 

@@ -1,0 +1,393 @@
+//! The gated recurrent unit (Cho et al. 2014) over whole sequences, in PyTorch's variant and by its conventions: gates
+//! in the order r, z, n, two bias vectors, batch first.
+//!
+//! For each step, with the previous state h', a = x·w_ihᵀ + b_ih and q = h'·w_hhᵀ + b_hh:
+//!
+//! - r = σ(aᵣ + qᵣ), z = σ(a_z + q_z)
+//! - n = tanh(aₙ + r·qₙ)
+//! - h = (1 − z)·n + z·h'
+
+use super::activation::{put, sigmoid_of};
+use super::gemm::{Matrix, MatrixMut, gemm};
+use super::packed::{Packed, Rows, multiply, packed_len};
+use super::recurrence::{Gradient, RecurrentShape, beta, check_len, cut, deliver, recurrent_weight_gradient, start};
+use super::reduce::column_sums;
+use super::team::Team;
+use crate::{Float, multiversion};
+
+/// What goes in.
+#[derive(Debug, Clone, Copy)]
+pub struct GruInputs<'a, T> {
+    /// (B, T, I)
+    pub x: &'a [T],
+    /// (3H, I)
+    pub w_ih: &'a [T],
+    /// (3H, H)
+    pub w_hh: &'a [T],
+    /// (3H)
+    pub b_ih: &'a [T],
+    /// (3H)
+    pub b_hh: &'a [T],
+    /// (B, H); zeros if absent.
+    pub h0: Option<&'a [T]>,
+}
+
+/// Where the gradients of [`GruInputs`] go, each of its input's shape.
+#[derive(Debug)]
+pub struct GruGradients<'a, T> {
+    /// Of `x`.
+    pub x: Gradient<'a, T>,
+    /// Of `w_ih`.
+    pub w_ih: Gradient<'a, T>,
+    /// Of `w_hh`.
+    pub w_hh: Gradient<'a, T>,
+    /// Of `b_ih`.
+    pub b_ih: Gradient<'a, T>,
+    /// Of `b_hh`.
+    pub b_hh: Gradient<'a, T>,
+    /// Of `h0`.
+    pub h0: Gradient<'a, T>,
+}
+
+/// Blocks of H elements in a record of `saved`, which is (B, T, 4, H): r, z, n, qₙ.
+const RECORD: usize = 4;
+
+/// Elements of `saved`.
+pub fn saved_len(shape: &RecurrentShape) -> usize {
+    shape.rows() * RECORD * shape.hidden
+}
+
+/// Elements of [`forward`]'s `scratch`.
+pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
+    forward_scratch(shape).iter().sum()
+}
+
+/// Elements of [`backward`]'s `scratch`.
+pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
+    backward_scratch(shape).iter().sum()
+}
+
+/// Packed w_ihᵀ and w_hhᵀ, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), the state h, q of one step.
+fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
+    let gates = 3 * hidden;
+    [packed_len(input, gates), packed_len(hidden, gates), 4 * hidden, batch * hidden, batch * gates]
+}
+
+/// Packed w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (B, T, 4, H), their sum over rows, zeros in place of h0, dh.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 5] {
+    let &RecurrentShape { batch, hidden, .. } = shape;
+    [packed_len(3 * hidden, hidden), shape.rows() * 4 * hidden, 4 * hidden, hidden, batch * hidden]
+}
+
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, out: &[T], saved: &[T]) {
+    shape.check();
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    check_len("gru: x", inputs.x.len(), shape.rows() * input);
+    check_len("gru: w_ih", inputs.w_ih.len(), 3 * hidden * input);
+    check_len("gru: w_hh", inputs.w_hh.len(), 3 * hidden * hidden);
+    check_len("gru: b_ih", inputs.b_ih.len(), 3 * hidden);
+    check_len("gru: b_hh", inputs.b_hh.len(), 3 * hidden);
+    check_len("gru: h0", inputs.h0.map_or(batch * hidden, <[T]>::len), batch * hidden);
+    check_len("gru: out", out.len(), shape.rows() * hidden);
+    check_len("gru: saved", saved.len(), saved_len(shape));
+}
+
+/// Writes all hidden states to `out` (B, T, H), and to `saved` what [`backward`] needs. The last hidden state is
+/// `out[:, T − 1]`, or `out[:, 0]` of a reversed sequence.
+///
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+pub fn forward<T: Float>(
+    team: &Team,
+    shape: &RecurrentShape,
+    inputs: &GruInputs<T>,
+    out: &mut [T],
+    saved: &mut [T],
+    scratch: &mut [T],
+) {
+    check(shape, inputs, out, saved);
+    let &RecurrentShape { time, input, hidden, .. } = shape;
+    let (gates, record, slice) = (3 * hidden, RECORD * hidden, shape.slice());
+    let [w_ih, w_hh, bias, h, q] = cut("gru: scratch", scratch, forward_scratch(shape));
+    let w_ih = Packed::new(team, Matrix::new(inputs.w_ih, gates, input).transposed(), w_ih);
+    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden).transposed(), w_hh);
+    for (j, bias) in bias.iter_mut().enumerate() {
+        *bias = match j / hidden {
+            0 | 1 => inputs.b_ih[j] + inputs.b_hh[j],
+            2 => inputs.b_ih[j],
+            _ => inputs.b_hh[j - hidden],
+        };
+    }
+    let bias = &*bias;
+    start(h, inputs.h0);
+    let pieces =
+        [(out, slice * time * hidden), (saved, slice * time * record), (h, slice * hidden), (q, slice * gates)];
+    team.pieces(pieces, |i, [out, saved, h, q]| {
+        let batch = h.len() / hidden;
+        let x = Rows { data: &inputs.x[i * slice * time * input..], stride: input };
+        multiply(batch * time, x, w_ih, saved, record, false);
+        for step in 0..time {
+            let t = shape.place(step);
+            if step > 0 || inputs.h0.is_some() {
+                multiply(batch, Rows { data: h, stride: hidden }, w_hh, q, gates, false);
+            } else {
+                q.fill(T::ZERO);
+            }
+            for b in 0..batch {
+                let row = b * time + t;
+                let h = &mut h[b * hidden..][..hidden];
+                cell(&mut saved[row * record..][..record], &q[b * gates..][..gates], bias, h);
+                out[row * hidden..][..hidden].copy_from_slice(h);
+            }
+        }
+    });
+}
+
+/// All gradients, from `dout` (B, T, H), the gradient of `out`.
+///
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+#[allow(clippy::too_many_arguments)]
+pub fn backward<T: Float>(
+    team: &Team,
+    shape: &RecurrentShape,
+    inputs: &GruInputs<T>,
+    out: &[T],
+    dout: &[T],
+    saved: &[T],
+    scratch: &mut [T],
+    gradients: GruGradients<T>,
+) {
+    check(shape, inputs, out, saved);
+    check_len("gru: dout", dout.len(), out.len());
+    let &RecurrentShape { time, input, hidden, .. } = shape;
+    let (record, slice, rows) = (RECORD * hidden, shape.slice(), shape.rows());
+    let [w_hh, da, bias, zeros, dh] = cut("gru: scratch", scratch, backward_scratch(shape));
+    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, 3 * hidden, hidden), w_hh);
+    zeros.fill(T::ZERO);
+    let zeros = &*zeros;
+    let pieces = [(&mut *da, slice * time * record), (&mut *dh, slice * hidden)];
+    team.pieces(pieces, |i, [da, dh]| {
+        dh.fill(T::ZERO);
+        let batch = dh.len() / hidden;
+        for step in (0..time).rev() {
+            let t = shape.place(step);
+            for b in 0..batch {
+                let sequence = i * slice + b;
+                let row = sequence * time + t;
+                let h_prev = match inputs.h0 {
+                    _ if step > 0 => &out[(sequence * time + shape.place(step - 1)) * hidden..],
+                    Some(h0) => &h0[sequence * hidden..],
+                    None => zeros,
+                };
+                cell_backward(
+                    &saved[row * record..][..record],
+                    &h_prev[..hidden],
+                    &dout[row * hidden..][..hidden],
+                    &mut da[(b * time + t) * record..][..record],
+                    &mut dh[b * hidden..][..hidden],
+                );
+            }
+            // dh' += (daᵣ, da_z, dqₙ)·w_hh
+            let dq = Rows { data: &da[t * record + hidden..], stride: time * record };
+            multiply(batch, dq, w_hh, dh, hidden, true);
+        }
+    });
+    deliver(dh, gradients.h0);
+
+    // What w_ih has as (r, z, n) stands in `da` as (n, r, z, …): two products.
+    let da_n = Matrix::with_strides(da, rows, hidden, record, 1);
+    let da_rz = Matrix::with_strides(&da[hidden..], rows, 2 * hidden, record, 1);
+    if let Some((dx, add)) = gradients.x {
+        // dx = daᵣ·w_ir + da_z·w_iz + daₙ·w_in
+        let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);
+        let w_rz = Matrix::new(w_rz, 2 * hidden, input);
+        gemm(team, T::ONE, da_rz, w_rz, beta(add), MatrixMut::new(dx, rows, input));
+        gemm(team, T::ONE, da_n, Matrix::new(w_n, hidden, input), T::ONE, MatrixMut::new(dx, rows, input));
+    }
+    if let Some((dw_ih, add)) = gradients.w_ih {
+        // dw_ir = daᵣᵀ·x, dw_iz = da_zᵀ·x, dw_in = daₙᵀ·x
+        let x = Matrix::new(inputs.x, rows, input);
+        let (dw_rz, dw_n) = dw_ih.split_at_mut(2 * hidden * input);
+        gemm(team, T::ONE, da_rz.transposed(), x, beta(add), MatrixMut::new(dw_rz, 2 * hidden, input));
+        gemm(team, T::ONE, da_n.transposed(), x, beta(add), MatrixMut::new(dw_n, hidden, input));
+    }
+    if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
+        column_sums(team, da, bias, false);
+        // As (r, z, n, qₙ): b_ih has the first three, b_hh r, z and qₙ.
+        bias[..3 * hidden].rotate_left(hidden);
+        deliver(&bias[..3 * hidden], gradients.b_ih);
+        bias.copy_within(3 * hidden.., 2 * hidden);
+        deliver(&bias[..3 * hidden], gradients.b_hh);
+    }
+    if let Some(dw_hh) = gradients.w_hh {
+        recurrent_weight_gradient(team, shape, (da, record, hidden), out, inputs.h0, dw_hh);
+    }
+}
+
+multiversion! {
+    /// One step of one sequence. `record`: a without its biases in the first three blocks of H, all four to be
+    /// written. `q`: (3H) without its biases. `h`: the state before, then after.
+    fn cell<T: Float, A: Arithmetic>(record: &mut [T], q: &[T], bias: &[T], h: &mut [T]) {
+        let hidden = h.len();
+        let (rz, n_q) = record.split_at_mut(2 * hidden);
+        let (n, q_saved) = n_q.split_at_mut(hidden);
+        let (q_rz, q_n) = q.split_at(2 * hidden);
+        let (b_rz, b_nq) = bias.split_at(2 * hidden);
+        let (b_n, b_q) = b_nq.split_at(hidden);
+        for ((a, &q), &b) in rz.iter_mut().zip(q_rz).zip(b_rz) {
+            *a = sigmoid_of(*a + q + b);
+        }
+        let (r, z) = rz.split_at(hidden);
+        for ((saved, &q), &b) in q_saved.iter_mut().zip(q_n).zip(b_q) {
+            *saved = q + b;
+        }
+        // n = tanh(aₙ + r·qₙ)
+        for (((n, &b), &r), &q) in n.iter_mut().zip(b_n).zip(r).zip(&*q_saved) {
+            *n = (*n + b + r * q).tanh();
+        }
+        // h = (1 − z)·n + z·h' = n + z·(h' − n)
+        for ((h, &n), &z) in h.iter_mut().zip(&*n).zip(z) {
+            *h = n + z * (*h - n);
+        }
+    }
+}
+
+multiversion! {
+    /// The gradients of one step of one sequence: `da` (daₙ, daᵣ, da_z, dqₙ), and `dh`, which holds what the steps
+    /// after it gave and becomes the part of the gradient of h' that does not pass w_hh.
+    fn cell_backward<T: Float, A: Arithmetic>(
+        record: &[T], h_prev: &[T], dout: &[T], da: &mut [T], dh: &mut [T],
+    ) {
+        let hidden = dh.len();
+        let block = |k: usize| &record[k * hidden..(k + 1) * hidden];
+        let (r, z, n, q) = (block(0), block(1), block(2), block(3));
+        let (da_nr, da_zq) = da.split_at_mut(2 * hidden);
+        let (da_n, da_r) = da_nr.split_at_mut(hidden);
+        let (da_z, dq) = da_zq.split_at_mut(hidden);
+        for (dh, &dout) in dh.iter_mut().zip(dout) {
+            put(dh, dout, true);
+        }
+        // dz = (h' − n)·dh; da_z = dz·z(1 − z)
+        for (((da_z, &dh), &z), (&n, &h_prev)) in da_z.iter_mut().zip(&*dh).zip(z).zip(n.iter().zip(h_prev)) {
+            *da_z = (h_prev - n) * dh * z * (T::ONE - z);
+        }
+        // dn = (1 − z)·dh; daₙ = dn·(1 − n²); dh' = z·dh
+        for (((da_n, dh), &z), &n) in da_n.iter_mut().zip(dh).zip(z).zip(n) {
+            *da_n = (T::ONE - z) * *dh * (T::ONE - n * n);
+            *dh = z * *dh;
+        }
+        // dqₙ = daₙ·r; dr = daₙ·qₙ; daᵣ = dr·r(1 − r)
+        for (((da_r, dq), &da_n), (&r, &q)) in da_r.iter_mut().zip(dq).zip(&*da_n).zip(r.iter().zip(q)) {
+            *dq = da_n * r;
+            *da_r = da_n * q * r * (T::ONE - r);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cpu::recurrence::testing::{Layer, Parameters, check_forward, check_gradients, check_threads, shapes};
+
+    fn layer<T: Float>() -> Layer<T> {
+        Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive }
+    }
+
+    fn inputs<T>(p: &Parameters<T>) -> GruInputs<'_, T> {
+        let state = |k: usize| p.get(k).map(Vec::as_slice);
+        GruInputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5) }
+    }
+
+    fn run_and_save<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> (Vec<T>, Vec<T>) {
+        // Memory comes as it was left: NaN shows what is read before it is written.
+        let nan = |len| vec![T::from_f64(f64::NAN); len];
+        let (mut out, mut saved) = (nan(shape.rows() * shape.hidden), nan(saved_len(shape)));
+        forward(team, shape, &inputs(p), &mut out, &mut saved, &mut nan(forward_scratch_len(shape)));
+        (out, saved)
+    }
+
+    fn run<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> Vec<T> {
+        run_and_save(team, shape, p).0
+    }
+
+    fn run_backward<T: Float>(
+        team: &Team,
+        shape: &RecurrentShape,
+        p: &Parameters<T>,
+        dout: &[T],
+        gradients: &mut Parameters<T>,
+        add: bool,
+    ) {
+        let (out, saved) = run_and_save(team, shape, p);
+        let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
+        let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
+        let gradients = GruGradients {
+            x: gradients.next(),
+            w_ih: gradients.next(),
+            w_hh: gradients.next(),
+            b_ih: gradients.next(),
+            b_hh: gradients.next(),
+            h0: gradients.next(),
+        };
+        backward(team, shape, &inputs(p), &out, dout, &saved, &mut scratch, gradients);
+    }
+
+    fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
+        let &RecurrentShape { batch, time, input, hidden, .. } = shape;
+        let GruInputs { x, w_ih, w_hh, b_ih, b_hh, h0 } = inputs(p);
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let mut out = vec![0.0; batch * time * hidden];
+        for b in 0..batch {
+            let mut h = h0.map_or(vec![0.0; hidden], |h0| h0[b * hidden..(b + 1) * hidden].to_vec());
+            for step in 0..time {
+                let row = b * time + shape.place(step);
+                let a = |k: usize| b_ih[k] + (0..input).map(|j| x[row * input + j] * w_ih[k * input + j]).sum::<f64>();
+                let q = |k: usize| b_hh[k] + (0..hidden).map(|j| h[j] * w_hh[k * hidden + j]).sum::<f64>();
+                h = (0..hidden)
+                    .map(|unit| {
+                        let r = sigmoid(a(unit) + q(unit));
+                        let z = sigmoid(a(hidden + unit) + q(hidden + unit));
+                        let n = (a(2 * hidden + unit) + r * q(2 * hidden + unit)).tanh();
+                        (1.0 - z) * n + z * h[unit]
+                    })
+                    .collect();
+                out[row * hidden..(row + 1) * hidden].copy_from_slice(&h);
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
+            check_forward::<f64>(&layer(), &shape, initial, 1e-12);
+            check_forward::<f32>(&layer(), &shape, initial, 1e-5);
+            check_gradients(&layer(), &shape, initial);
+        }
+    }
+
+    #[test]
+    fn several_slices_agree_with_the_formula() {
+        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
+        check_forward::<f32>(&layer(), &shape, true, 1e-5);
+        check_gradients(&layer(), &shape, false);
+    }
+
+    #[test]
+    fn results_are_the_same_at_any_number_of_threads() {
+        check_threads(&layer());
+    }
+
+    #[test]
+    #[should_panic(expected = "gru: w_hh has 11 elements, expected 12")]
+    fn a_weight_of_the_wrong_size_is_refused() {
+        let shape = RecurrentShape { batch: 1, time: 1, input: 1, hidden: 2, reverse: false };
+        run(&Team::solo(), &shape, &[1, 6, 11, 6, 6].map(|len| vec![0.0; len]).to_vec());
+    }
+}

@@ -1,0 +1,405 @@
+//! The long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000) over whole
+//! sequences, by PyTorch's conventions: gates in the order i, f, g, o, two bias vectors, batch first.
+//!
+//! For each step, with the previous states h' and c':
+//!
+//! - i = σ(zᵢ), f = σ(z_f), g = tanh(z_g), o = σ(zₒ), where z = x·w_ihᵀ + b_ih + h'·w_hhᵀ + b_hh
+//! - c = f·c' + i·g
+//! - h = o·tanh c
+
+use super::activation::{put, sigmoid_of};
+use super::gemm::{Matrix, MatrixMut, gemm};
+use super::packed::{Packed, Rows, multiply, packed_len};
+use super::recurrence::{Gradient, RecurrentShape, beta, check_len, cut, deliver, recurrent_weight_gradient, start};
+use super::reduce::column_sums;
+use super::team::Team;
+use crate::{Float, multiversion};
+
+/// What goes in.
+#[derive(Debug, Clone, Copy)]
+pub struct LstmInputs<'a, T> {
+    /// (B, T, I)
+    pub x: &'a [T],
+    /// (4H, I)
+    pub w_ih: &'a [T],
+    /// (4H, H)
+    pub w_hh: &'a [T],
+    /// (4H)
+    pub b_ih: &'a [T],
+    /// (4H)
+    pub b_hh: &'a [T],
+    /// (B, H); zeros if absent.
+    pub h0: Option<&'a [T]>,
+    /// (B, H); zeros if absent.
+    pub c0: Option<&'a [T]>,
+}
+
+/// Where the gradients of [`LstmInputs`] go, each of its input's shape.
+#[derive(Debug)]
+pub struct LstmGradients<'a, T> {
+    /// Of `x`.
+    pub x: Gradient<'a, T>,
+    /// Of `w_ih`.
+    pub w_ih: Gradient<'a, T>,
+    /// Of `w_hh`.
+    pub w_hh: Gradient<'a, T>,
+    /// Of `b_ih`.
+    pub b_ih: Gradient<'a, T>,
+    /// Of `b_hh`.
+    pub b_hh: Gradient<'a, T>,
+    /// Of `h0`.
+    pub h0: Gradient<'a, T>,
+    /// Of `c0`.
+    pub c0: Gradient<'a, T>,
+}
+
+/// Blocks of H elements in a record of `saved`, which is (B, T, 6, H): i, f, g, o, c, tanh c.
+const RECORD: usize = 6;
+
+/// Elements of `saved`.
+pub fn saved_len(shape: &RecurrentShape) -> usize {
+    shape.rows() * RECORD * shape.hidden
+}
+
+/// Elements of [`forward`]'s `scratch`.
+pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
+    forward_scratch(shape).iter().sum()
+}
+
+/// Elements of [`backward`]'s `scratch`.
+pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
+    backward_scratch(shape).iter().sum()
+}
+
+/// Packed w_ihᵀ and w_hhᵀ, the sum of the biases, the states h and c.
+fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
+    let gates = 4 * hidden;
+    [packed_len(input, gates), packed_len(hidden, gates), gates, batch * hidden, batch * hidden]
+}
+
+/// Packed w_hh, dz (B, T, 4H), its sum over rows, zeros in place of c0, dh and dc.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
+    let &RecurrentShape { batch, hidden, .. } = shape;
+    let gates = 4 * hidden;
+    [packed_len(gates, hidden), shape.rows() * gates, gates, hidden, batch * hidden, batch * hidden]
+}
+
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, out: &[T], saved: &[T]) {
+    shape.check();
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    check_len("lstm: x", inputs.x.len(), shape.rows() * input);
+    check_len("lstm: w_ih", inputs.w_ih.len(), 4 * hidden * input);
+    check_len("lstm: w_hh", inputs.w_hh.len(), 4 * hidden * hidden);
+    check_len("lstm: b_ih", inputs.b_ih.len(), 4 * hidden);
+    check_len("lstm: b_hh", inputs.b_hh.len(), 4 * hidden);
+    check_len("lstm: h0", inputs.h0.map_or(batch * hidden, <[T]>::len), batch * hidden);
+    check_len("lstm: c0", inputs.c0.map_or(batch * hidden, <[T]>::len), batch * hidden);
+    check_len("lstm: out", out.len(), shape.rows() * hidden);
+    check_len("lstm: saved", saved.len(), saved_len(shape));
+}
+
+/// Writes all hidden states to `out` (B, T, H), and to `saved` what [`backward`] needs. The last hidden state is
+/// `out[:, T − 1]`, or `out[:, 0]` of a reversed sequence.
+///
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+pub fn forward<T: Float>(
+    team: &Team,
+    shape: &RecurrentShape,
+    inputs: &LstmInputs<T>,
+    out: &mut [T],
+    saved: &mut [T],
+    scratch: &mut [T],
+) {
+    check(shape, inputs, out, saved);
+    let &RecurrentShape { time, input, hidden, .. } = shape;
+    let (gates, record, slice) = (4 * hidden, RECORD * hidden, shape.slice());
+    let [w_ih, w_hh, bias, h, c] = cut("lstm: scratch", scratch, forward_scratch(shape));
+    let w_ih = Packed::new(team, Matrix::new(inputs.w_ih, gates, input).transposed(), w_ih);
+    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden).transposed(), w_hh);
+    for ((bias, &b_ih), &b_hh) in bias.iter_mut().zip(inputs.b_ih).zip(inputs.b_hh) {
+        *bias = b_ih + b_hh;
+    }
+    let bias = &*bias;
+    start(h, inputs.h0);
+    start(c, inputs.c0);
+    let pieces =
+        [(out, slice * time * hidden), (saved, slice * time * record), (h, slice * hidden), (c, slice * hidden)];
+    team.pieces(pieces, |i, [out, saved, h, c]| {
+        let batch = h.len() / hidden;
+        let x = Rows { data: &inputs.x[i * slice * time * input..], stride: input };
+        multiply(batch * time, x, w_ih, saved, record, false);
+        for step in 0..time {
+            let t = shape.place(step);
+            if step > 0 || inputs.h0.is_some() {
+                let h = Rows { data: h, stride: hidden };
+                multiply(batch, h, w_hh, &mut saved[t * record..], time * record, true);
+            }
+            for b in 0..batch {
+                let row = b * time + t;
+                let h = &mut h[b * hidden..][..hidden];
+                let c = &mut c[b * hidden..][..hidden];
+                cell(&mut saved[row * record..][..record], bias, c, h);
+                out[row * hidden..][..hidden].copy_from_slice(h);
+            }
+        }
+    });
+}
+
+/// All gradients, from `dout` (B, T, H), the gradient of `out`.
+///
+/// # Panics
+/// If a dimension is 0 or a slice is not of its length.
+#[allow(clippy::too_many_arguments)]
+pub fn backward<T: Float>(
+    team: &Team,
+    shape: &RecurrentShape,
+    inputs: &LstmInputs<T>,
+    out: &[T],
+    dout: &[T],
+    saved: &[T],
+    scratch: &mut [T],
+    gradients: LstmGradients<T>,
+) {
+    check(shape, inputs, out, saved);
+    check_len("lstm: dout", dout.len(), out.len());
+    let &RecurrentShape { time, input, hidden, .. } = shape;
+    let (gates, record, slice, rows) = (4 * hidden, RECORD * hidden, shape.slice(), shape.rows());
+    let [w_hh, dz, bias, zeros, dh, dc] = cut("lstm: scratch", scratch, backward_scratch(shape));
+    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden), w_hh);
+    zeros.fill(T::ZERO);
+    let zeros = &*zeros;
+    let pieces = [(&mut *dz, slice * time * gates), (&mut *dh, slice * hidden), (&mut *dc, slice * hidden)];
+    team.pieces(pieces, |i, [dz, dh, dc]| {
+        dh.fill(T::ZERO);
+        dc.fill(T::ZERO);
+        let batch = dh.len() / hidden;
+        for step in (0..time).rev() {
+            let t = shape.place(step);
+            for b in 0..batch {
+                let sequence = i * slice + b;
+                let row = sequence * time + t;
+                let c_prev = match inputs.c0 {
+                    _ if step > 0 => &saved[(sequence * time + shape.place(step - 1)) * record + 4 * hidden..],
+                    Some(c0) => &c0[sequence * hidden..],
+                    None => zeros,
+                };
+                cell_backward(
+                    &saved[row * record..][..record],
+                    &c_prev[..hidden],
+                    &dout[row * hidden..][..hidden],
+                    &mut dz[(b * time + t) * gates..][..gates],
+                    &mut dh[b * hidden..][..hidden],
+                    &mut dc[b * hidden..][..hidden],
+                );
+            }
+            // dh' = dz·w_hh
+            let dz = Rows { data: &dz[t * gates..], stride: time * gates };
+            multiply(batch, dz, w_hh, dh, hidden, false);
+        }
+    });
+    deliver(dh, gradients.h0);
+    deliver(dc, gradients.c0);
+    let dz_rows = Matrix::new(dz, rows, gates);
+    if let Some((dx, add)) = gradients.x {
+        // dx = dz·w_ih
+        let w_ih = Matrix::new(inputs.w_ih, gates, input);
+        gemm(team, T::ONE, dz_rows, w_ih, beta(add), MatrixMut::new(dx, rows, input));
+    }
+    if let Some((dw_ih, add)) = gradients.w_ih {
+        // dw_ih = dzᵀ·x
+        let x = Matrix::new(inputs.x, rows, input);
+        gemm(team, T::ONE, dz_rows.transposed(), x, beta(add), MatrixMut::new(dw_ih, gates, input));
+    }
+    if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
+        column_sums(team, dz, bias, false);
+        deliver(bias, gradients.b_ih);
+        deliver(bias, gradients.b_hh);
+    }
+    if let Some(dw_hh) = gradients.w_hh {
+        recurrent_weight_gradient(team, shape, (dz, gates, 0), out, inputs.h0, dw_hh);
+    }
+}
+
+multiversion! {
+    /// One step of one sequence. `record`: z without its biases in the first four blocks of H, all six to be written.
+    /// `bias`: b_ih + b_hh. `c`, `h`: the states before, then after.
+    fn cell<T: Float, A: Arithmetic>(record: &mut [T], bias: &[T], c: &mut [T], h: &mut [T]) {
+        let hidden = h.len();
+        let (z, states) = record.split_at_mut(4 * hidden);
+        let (b_if, b_go) = bias.split_at(2 * hidden);
+        let (b_g, b_o) = b_go.split_at(hidden);
+        let (z_if, z_go) = z.split_at_mut(2 * hidden);
+        let (z_g, z_o) = z_go.split_at_mut(hidden);
+        for (z, &b) in z_if.iter_mut().zip(b_if) {
+            *z = sigmoid_of(*z + b);
+        }
+        for (z, &b) in z_g.iter_mut().zip(b_g) {
+            *z = (*z + b).tanh();
+        }
+        for (z, &b) in z_o.iter_mut().zip(b_o) {
+            *z = sigmoid_of(*z + b);
+        }
+        let (i, f) = z_if.split_at(hidden);
+        let (g, o) = (&*z_g, &*z_o);
+        let (c_saved, tanh_c) = states.split_at_mut(hidden);
+        // c = f·c' + i·g
+        for ((c, &f), (&i, &g)) in c.iter_mut().zip(f).zip(i.iter().zip(g)) {
+            *c = f * *c + i * g;
+        }
+        c_saved.copy_from_slice(c);
+        // h = o·tanh c
+        for (((h, tanh_c), &c), &o) in h.iter_mut().zip(tanh_c).zip(&*c).zip(o) {
+            *tanh_c = c.tanh();
+            *h = o * *tanh_c;
+        }
+    }
+}
+
+multiversion! {
+    /// The gradients of one step of one sequence: `dz` (4H), and `dh`, `dc`, which hold what the steps after it gave;
+    /// `dc` becomes that of c', `dh` the whole gradient of h.
+    fn cell_backward<T: Float, A: Arithmetic>(
+        record: &[T], c_prev: &[T], dout: &[T], dz: &mut [T], dh: &mut [T], dc: &mut [T],
+    ) {
+        let hidden = dh.len();
+        let block = |k: usize| &record[k * hidden..(k + 1) * hidden];
+        let (i, f, g, o, tanh_c) = (block(0), block(1), block(2), block(3), block(5));
+        let (dz_if, dz_go) = dz.split_at_mut(2 * hidden);
+        let (dz_i, dz_f) = dz_if.split_at_mut(hidden);
+        let (dz_g, dz_o) = dz_go.split_at_mut(hidden);
+        for (dh, &dout) in dh.iter_mut().zip(dout) {
+            put(dh, dout, true);
+        }
+        // dzₒ = dh·tanh c · o(1 − o); dc += dh·o·(1 − tanh² c)
+        for (((dz_o, dc), &dh), (&o, &tanh_c)) in dz_o.iter_mut().zip(&mut *dc).zip(&*dh).zip(o.iter().zip(tanh_c)) {
+            *dz_o = dh * tanh_c * o * (T::ONE - o);
+            *dc += dh * o * (T::ONE - tanh_c * tanh_c);
+        }
+        // dzᵢ = dc·g · i(1 − i); dz_g = dc·i · (1 − g²)
+        for (((dz_i, dz_g), &dc), (&i, &g)) in dz_i.iter_mut().zip(dz_g).zip(&*dc).zip(i.iter().zip(g)) {
+            *dz_i = dc * g * i * (T::ONE - i);
+            *dz_g = dc * i * (T::ONE - g * g);
+        }
+        // dz_f = dc·c' · f(1 − f); dc' = dc·f
+        for (((dz_f, dc), &c_prev), &f) in dz_f.iter_mut().zip(dc).zip(c_prev).zip(f) {
+            *dz_f = *dc * c_prev * f * (T::ONE - f);
+            *dc *= f;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cpu::recurrence::testing::{Layer, Parameters, check_forward, check_gradients, check_threads, shapes};
+
+    fn layer<T: Float>() -> Layer<T> {
+        Layer { gates: 4, states: 2, forward: run, backward: run_backward, naive }
+    }
+
+    fn inputs<T>(p: &Parameters<T>) -> LstmInputs<'_, T> {
+        let state = |k: usize| p.get(k).map(Vec::as_slice);
+        LstmInputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5), c0: state(6) }
+    }
+
+    fn run_and_save<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> (Vec<T>, Vec<T>) {
+        // Memory comes as it was left: NaN shows what is read before it is written.
+        let nan = |len| vec![T::from_f64(f64::NAN); len];
+        let (mut out, mut saved) = (nan(shape.rows() * shape.hidden), nan(saved_len(shape)));
+        forward(team, shape, &inputs(p), &mut out, &mut saved, &mut nan(forward_scratch_len(shape)));
+        (out, saved)
+    }
+
+    fn run<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> Vec<T> {
+        run_and_save(team, shape, p).0
+    }
+
+    fn run_backward<T: Float>(
+        team: &Team,
+        shape: &RecurrentShape,
+        p: &Parameters<T>,
+        dout: &[T],
+        gradients: &mut Parameters<T>,
+        add: bool,
+    ) {
+        let (out, saved) = run_and_save(team, shape, p);
+        let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
+        let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
+        let gradients = LstmGradients {
+            x: gradients.next(),
+            w_ih: gradients.next(),
+            w_hh: gradients.next(),
+            b_ih: gradients.next(),
+            b_hh: gradients.next(),
+            h0: gradients.next(),
+            c0: gradients.next(),
+        };
+        backward(team, shape, &inputs(p), &out, dout, &saved, &mut scratch, gradients);
+    }
+
+    fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
+        let &RecurrentShape { batch, time, input, hidden, .. } = shape;
+        let LstmInputs { x, w_ih, w_hh, b_ih, b_hh, h0, c0 } = inputs(p);
+        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+        let mut out = vec![0.0; batch * time * hidden];
+        for b in 0..batch {
+            let state = |initial: Option<&[f64]>| match initial {
+                Some(initial) => initial[b * hidden..(b + 1) * hidden].to_vec(),
+                None => vec![0.0; hidden],
+            };
+            let (mut h, mut c) = (state(h0), state(c0));
+            for step in 0..time {
+                let row = b * time + shape.place(step);
+                let z = |gate: usize, unit: usize| {
+                    let k = gate * hidden + unit;
+                    let from_x: f64 = (0..input).map(|j| x[row * input + j] * w_ih[k * input + j]).sum();
+                    let from_h: f64 = (0..hidden).map(|j| h[j] * w_hh[k * hidden + j]).sum();
+                    from_x + b_ih[k] + from_h + b_hh[k]
+                };
+                let next: Vec<(f64, f64)> = (0..hidden)
+                    .map(|unit| {
+                        let c = sigmoid(z(1, unit)) * c[unit] + sigmoid(z(0, unit)) * z(2, unit).tanh();
+                        (sigmoid(z(3, unit)) * c.tanh(), c)
+                    })
+                    .collect();
+                (h, c) = next.into_iter().unzip();
+                out[row * hidden..(row + 1) * hidden].copy_from_slice(&h);
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
+            check_forward::<f64>(&layer(), &shape, initial, 1e-12);
+            check_forward::<f32>(&layer(), &shape, initial, 1e-5);
+            check_gradients(&layer(), &shape, initial);
+        }
+    }
+
+    #[test]
+    fn several_slices_agree_with_the_formula() {
+        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
+        check_forward::<f32>(&layer(), &shape, true, 1e-5);
+        check_gradients(&layer(), &shape, false);
+    }
+
+    #[test]
+    fn results_are_the_same_at_any_number_of_threads() {
+        check_threads(&layer());
+    }
+
+    #[test]
+    #[should_panic(expected = "lstm: w_hh has 15 elements, expected 16")]
+    fn a_weight_of_the_wrong_size_is_refused() {
+        let shape = RecurrentShape { batch: 1, time: 1, input: 1, hidden: 2, reverse: false };
+        run(&Team::solo(), &shape, &[1, 8, 15, 8, 8].map(|len| vec![0.0; len]).to_vec());
+    }
+}
