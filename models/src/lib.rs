@@ -1,5 +1,6 @@
 //! The models of inkgrad and what surrounds them: layers, networks, data, training, run folders.
 
+pub mod check;
 pub mod data;
 pub mod error;
 pub mod image;
