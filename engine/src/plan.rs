@@ -52,6 +52,23 @@ pub struct Times {
     pub backward: Duration,
 }
 
+/// What was measured of one operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile<'a> {
+    /// Its index on the tape.
+    pub node: usize,
+    /// Its name.
+    pub op: &'a str,
+    /// Its output's shape.
+    pub shape: Shape,
+    /// Floating-point operations of one forward.
+    pub flops: u64,
+    /// Floating-point operations of one backward.
+    pub backward_flops: u64,
+    /// How long it took.
+    pub times: Times,
+}
+
 /// A node's memory.
 #[derive(Debug, Clone, Default)]
 struct Step {
@@ -403,12 +420,32 @@ impl<T: Float> Plan<T> {
         self.times = on.then(|| vec![Times::default(); self.tape.nodes.len()]);
     }
 
-    /// For each operation: its index, its name, the floating-point operations of a forward, and its times.
-    pub fn profile(&self) -> impl Iterator<Item = (usize, &str, u64, Times)> {
+    /// What was measured of each operation since [`Plan::set_profiling`].
+    pub fn profile(&self) -> impl Iterator<Item = Profile<'_>> {
         self.times.iter().flatten().enumerate().filter_map(|(i, &times)| match self.tape.nodes[i].kind {
-            Kind::Op(_) => Some((i, self.tape.label(i), self.tape.node_flops(i), times)),
+            Kind::Op(_) => Some(Profile {
+                node: i,
+                op: self.tape.label(i),
+                shape: self.tape.nodes[i].shape,
+                flops: self.tape.node_flops(i),
+                backward_flops: self.backward_flops(i),
+                times,
+            }),
             _ => None,
         })
+    }
+
+    /// Floating-point operations of a forward and a backward.
+    pub fn flops(&self) -> u64 {
+        self.tape.flops() + (0..self.steps.len()).map(|i| self.backward_flops(i)).sum::<u64>()
+    }
+
+    /// Floating-point operations of node `i`'s backward: as many as its forward's for the gradient of its first input, and
+    /// as many again for those of all others together, each where somebody needs it. That is exact for products.
+    fn backward_flops(&self, i: usize) -> u64 {
+        let [first, others @ ..] = &self.steps[i].adds;
+        let gradients = u64::from(first.is_some()) + u64::from(others.iter().any(Option::is_some));
+        self.tape.node_flops(i) * gradients
     }
 
     /// Holds the promise that the unsafe borrows rest on: at no moment does a range that is written overlap another
