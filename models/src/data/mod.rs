@@ -5,6 +5,7 @@ pub mod builtin;
 mod class_files;
 mod class_names;
 mod course;
+pub mod download;
 mod idx;
 mod images;
 mod ndjson;
