@@ -28,12 +28,16 @@ const PEN_CORNERS: usize = 12;
 /// Lines that sample a row of pixels, as in cairo; along a line, coverage is exact.
 const LINES_A_ROW: usize = 15;
 const LINES: usize = SIDE * LINES_A_ROW;
+/// The interval without a point.
+const NOWHERE: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
 
 /// Paints strokes; keeps its memory between them.
 pub(super) struct Rasterizer {
     pen: [Point; PEN_CORNERS],
     /// What the current stroke covers of each line: intervals of x that neither touch nor overlap.
     covered: Vec<Vec<[f32; 2]>>,
+    /// Between which x each line crosses the current polygon; [`NOWHERE`] between polygons.
+    crossed: [[f32; 2]; LINES],
 }
 
 impl Rasterizer {
@@ -42,7 +46,7 @@ impl Rasterizer {
             let (sin, cos) = (TAU * i as f32 / PEN_CORNERS as f32).sin_cos();
             [RADIUS * cos, RADIUS * sin]
         };
-        Self { pen: std::array::from_fn(corner), covered: vec![Vec::new(); LINES] }
+        Self { pen: std::array::from_fn(corner), covered: vec![Vec::new(); LINES], crossed: [NOWHERE; LINES] }
     }
 
     /// Lays a line through `points`, in pixels, over `image`: (784), 0 for paper and 255 for ink.
@@ -63,14 +67,14 @@ impl Rasterizer {
         let mut ink = [0.0; PIXELS];
         for (row, lines) in ink.chunks_exact_mut(SIDE).zip(self.covered.chunks_exact_mut(LINES_A_ROW)) {
             for [left, right] in lines.iter_mut().flat_map(|line| line.drain(..)) {
-                let first = left as usize;
-                for (x, pixel) in (first..).zip(&mut row[first..right.ceil() as usize]) {
+                let (first, last) = (left as usize, (right as usize).min(SIDE - 1));
+                for (x, pixel) in (first..).zip(&mut row[first..=last]) {
                     *pixel += right.min(x as f32 + 1.0) - left.max(x as f32);
                 }
             }
         }
         // A stroke covers what is below it: out = ink + (1 − ink) · image, in bytes.
-        for (pixel, ink) in image.iter_mut().zip(ink) {
+        for (pixel, ink) in image.iter_mut().zip(ink).filter(|&(_, ink)| ink > 0.0) {
             let ink = (ink * (255.0 / LINES_A_ROW as f32)).round();
             *pixel = (ink + (1.0 - ink / 255.0) * f32::from(*pixel)).round() as u8;
         }
@@ -78,22 +82,29 @@ impl Rasterizer {
 
     /// Covers a convex polygon.
     fn cover(&mut self, corners: &[Point]) {
-        let line_at = |y: f32| ((y * LINES_A_ROW as f32 - 0.5).ceil().max(0.0) as usize).min(LINES);
-        let extreme = |start: f32, pick: fn(f32, f32) -> f32| corners.iter().map(|p| p[1]).fold(start, pick);
-        let lines = line_at(extreme(f32::INFINITY, f32::min))..line_at(extreme(f32::NEG_INFINITY, f32::max));
-        for (line, covered) in lines.clone().zip(&mut self.covered[lines]) {
-            let y = (line as f32 + 0.5) / LINES_A_ROW as f32;
-            let (mut left, mut right) = (SIDE as f32, 0.0f32);
-            for (i, a) in corners.iter().enumerate() {
-                let b = corners[(i + 1) % corners.len()];
-                if (a[1] <= y) != (b[1] <= y) {
-                    let x = a[0] + (b[0] - a[0]) * (y - a[1]) / (b[1] - a[1]);
-                    (left, right) = (left.min(x), right.max(x));
-                }
+        // A line crosses the polygon between the edges that it meets; this is the first line at or below a y.
+        let line_at = |y: f32| ((y * LINES_A_ROW as f32 + 0.5) as usize).min(LINES);
+        let (mut top, mut bottom) = (LINES, 0);
+        for (i, &a) in corners.iter().enumerate() {
+            let b = corners[(i + 1) % corners.len()];
+            let (a, b) = if a[1] < b[1] { (a, b) } else { (b, a) };
+            let lines = line_at(a[1])..line_at(b[1]);
+            if lines.is_empty() {
+                continue;
             }
+            let slope = (b[0] - a[0]) / (b[1] - a[1]);
+            for line in lines.clone() {
+                let x = a[0] + slope * ((line as f32 + 0.5) / LINES_A_ROW as f32 - a[1]);
+                let [left, right] = &mut self.crossed[line];
+                (*left, *right) = (left.min(x), right.max(x));
+            }
+            (top, bottom) = (top.min(lines.start), bottom.max(lines.end));
+        }
+        for line in top..bottom {
+            let [left, right] = std::mem::replace(&mut self.crossed[line], NOWHERE);
             let (left, right) = (left.max(0.0), right.min(SIDE as f32));
             if left < right {
-                insert(covered, left, right);
+                insert(&mut self.covered[line], left, right);
             }
         }
     }
@@ -101,13 +112,15 @@ impl Rasterizer {
 
 /// Adds an interval, joining it with those it meets.
 fn insert(covered: &mut Vec<[f32; 2]>, mut left: f32, mut right: f32) {
-    covered.retain(|&[other_left, other_right]| {
-        let apart = other_right < left || right < other_left;
-        if !apart {
+    let mut i = 0;
+    while let Some(&[other_left, other_right]) = covered.get(i) {
+        if other_right < left || right < other_left {
+            i += 1;
+        } else {
             (left, right) = (left.min(other_left), right.max(other_right));
+            covered.swap_remove(i);
         }
-        apart
-    });
+    }
     covered.push([left, right]);
 }
 
