@@ -11,6 +11,7 @@ pub mod network;
 pub mod run;
 pub mod sample;
 pub mod trainer;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use network::Network;

@@ -9,9 +9,12 @@ mod conv_transpose2d;
 mod copy;
 mod embedding;
 mod gaussian_kl;
+mod gru;
 mod linear;
+mod lstm;
 mod mse;
 mod mul;
+mod recurrent;
 mod reparameterize;
 mod repeat;
 mod scale;
@@ -48,6 +51,8 @@ pub const OPS: &[Spec] = &[
     linear::SPEC,
     conv2d::SPEC,
     conv_transpose2d::SPEC,
+    lstm::SPEC,
+    gru::SPEC,
     reparameterize::SPEC,
     bce_with_logits::SPEC,
     mse::SPEC,

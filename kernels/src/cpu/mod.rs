@@ -4,8 +4,8 @@
 pub mod activation;
 pub mod conv;
 pub mod gemm;
-pub mod lanes;
 pub mod gru;
+pub mod lanes;
 pub mod loss;
 pub mod lstm;
 pub mod optimizer;

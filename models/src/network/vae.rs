@@ -22,11 +22,19 @@ impl Vae {
         Vae { encoder: CnnEncoder::new(params), decoder: Decoder::new(params), beta }
     }
 
-    /// BCE + β·KL, summed over the batch, of drawings coded and decoded.
-    pub(super) fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+    /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
+    pub(super) fn training<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        batch: usize,
+        noise: Option<Tensor>,
+    ) -> Result<Training> {
         let Encoding { images, labels, mu, logvar } = self.encoding(tape, batch)?;
         let logvar = logvar.expect("a variational encoder has a variance");
-        let z = tape.reparameterize(mu, logvar)?;
+        let z = match noise {
+            Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
+            None => tape.reparameterize(mu, logvar)?,
+        };
         let logits = self.decoder.logits(tape, z)?;
         let bce = tape.bce_with_logits(logits, images)?;
         let kl = tape.gaussian_kl(mu, logvar)?;

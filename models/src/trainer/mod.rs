@@ -200,7 +200,7 @@ impl Trainer {
             let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
             let losses = pool.enter(|team| {
                 let images = &self.dataset.train;
-                stepper.step(&mut self.network, &mut self.optimizer, images, &batch, clock, rate, team)
+                stepper.step(&mut self.network, &mut self.optimizer, images, batch, clock, rate, team)
             });
             let losses = losses.map_err(|error| self.not_finite(error))?;
             self.step += 1;
@@ -210,7 +210,7 @@ impl Trainer {
                 total: self.batches.total(),
                 epoch: self.batches.epoch(self.step),
                 loss: self.sums.mean().loss,
-                batch: batch.len(),
+                batch: losses.drawings,
             });
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();

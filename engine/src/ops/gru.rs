@@ -1,0 +1,101 @@
+//! y = GRU(x): a layer of gated recurrent units over whole sequences, in one direction, in PyTorch's variant.
+//!
+//! For each step, with the state h' before it, a = x·w_ihᵀ + b_ih and q = h'·w_hhᵀ + b_hh, blocks in the order r, z, n:
+//!
+//! - r = σ(aᵣ + qᵣ), z = σ(a_z + q_z)
+//! - n = tanh(aₙ + r·qₙ)
+//! - y = h = (1 − z)·n + z·h'
+//!
+//! Backward through time, with dh the sum of dy and what the next step gave:
+//!
+//! - daₙ = dh·(1 − z)·(1 − n²), da_z = dh·(h' − n)·z(1 − z), daᵣ = daₙ·qₙ·r(1 − r)
+//! - dq = (daᵣ, da_z, daₙ·r), and dh' = dq·w_hh + dh·z
+//! - over all steps at once: dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h', db_ih = Σ da, db_hh = Σ dq
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
+
+use super::case::{Spec, case};
+use super::recurrent::{self, extents, gradient};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Gru {
+    reverse: bool,
+}
+
+fn inputs<'a, T>(x: &[&'a [T]]) -> GruInputs<'a, T> {
+    GruInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied() }
+}
+
+impl<T: Float> Op<T> for Gru {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        recurrent::output_shape(SPEC.name, 3, inputs)
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        let shape = extents(inputs, self.reverse);
+        Memory {
+            saved: gru::saved_len(&shape),
+            forward_scratch: gru::forward_scratch_len(&shape),
+            backward_scratch: gru::backward_scratch_len(&shape),
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1, 2, 3, 4, 5]).and_output()
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        // The two products; the gates are a few operations a unit beside them.
+        let shape = extents(inputs, self.reverse);
+        (2 * shape.batch * shape.time * 3 * shape.hidden * (shape.input + shape.hidden)) as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let shape = extents(run.shapes, self.reverse);
+        gru::forward(run.team, &shape, &inputs(run.x), run.y, run.saved, run.scratch);
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let shape = extents(run.shapes, self.reverse);
+        let gradients = GruGradients {
+            x: gradient(&mut run.dx, 0),
+            w_ih: gradient(&mut run.dx, 1),
+            w_hh: gradient(&mut run.dx, 2),
+            b_ih: gradient(&mut run.dx, 3),
+            b_hh: gradient(&mut run.dx, 4),
+            h0: gradient(&mut run.dx, 5),
+        };
+        gru::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The hidden states `(B, T, H)` of a GRU layer over `x: (B, T, I)`, from the first step to the last, or from the
+    /// last to the first with `reverse` (each at the place of its input either way).
+    ///
+    /// `weights` are weight_ih (3H, I), weight_hh (3H, H), bias_ih (3H), bias_hh (3H), gates in the order r, z, n;
+    /// `initial` is h0 (B, H), zeros if absent.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn gru(&mut self, x: Tensor, weights: [Tensor; 4], initial: Option<Tensor>, reverse: bool) -> Result<Tensor> {
+        let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial).collect();
+        self.record(Gru { reverse }, &inputs)
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "gru",
+    formula: "r, z = σ(a + q), n = tanh(aₙ + r·qₙ) of a = x·w_ihᵀ + b_ih, q = h'·w_hhᵀ + b_hh; y = h = (1 − z)·n + z·h'",
+    draw: |draw| {
+        let (label, inputs, reverse) = recurrent::draw(draw, 3, 1);
+        case!(label, inputs, |tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], x.get(5).copied(), reverse))
+    },
+};

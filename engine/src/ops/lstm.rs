@@ -1,0 +1,134 @@
+//! y = LSTM(x): a layer of long short-term memory over whole sequences, in one direction, by PyTorch's conventions.
+//!
+//! For each step, with the states h' and c' before it:
+//!
+//! - i, f, o = σ(z) and g = tanh(z) of their blocks of z = x·w_ihᵀ + b_ih + h'·w_hhᵀ + b_hh, in the order i, f, g, o
+//! - c = f·c' + i·g
+//! - y = h = o·tanh c
+//!
+//! Backward through time, with dh the sum of dy and what the next step gave:
+//!
+//! - dc = (the next step's f·dc) + dh·o·(1 − tanh² c)
+//! - dz = (dc·g·i(1 − i), dc·c'·f(1 − f), dc·i·(1 − g²), dh·tanh c·o(1 − o)), and dh' = dz·w_hh
+//! - over all steps at once: dx = dz·w_ih, dw_ih = dzᵀ·x, dw_hh = dzᵀ·h', db = Σ dz
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::lstm::{self, LstmGradients, LstmInputs};
+
+use super::case::{Spec, case};
+use super::recurrent::{self, extents, gradient};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::{Result, Shape, Tape, Tensor};
+
+#[derive(Debug)]
+struct Lstm {
+    reverse: bool,
+}
+
+fn inputs<'a, T>(x: &[&'a [T]]) -> LstmInputs<'a, T> {
+    LstmInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied(), c0: x.get(6).copied() }
+}
+
+impl<T: Float> Op<T> for Lstm {
+    fn name(&self) -> &'static str {
+        SPEC.name
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        recurrent::output_shape(SPEC.name, 4, inputs)
+    }
+
+    fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        let shape = extents(inputs, self.reverse);
+        Memory {
+            saved: lstm::saved_len(&shape),
+            forward_scratch: lstm::forward_scratch_len(&shape),
+            backward_scratch: lstm::backward_scratch_len(&shape),
+        }
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0, 1, 2, 3, 4, 5, 6]).and_output()
+    }
+
+    fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
+        // The two products; the gates are a few operations a unit beside them.
+        let shape = extents(inputs, self.reverse);
+        (2 * shape.batch * shape.time * 4 * shape.hidden * (shape.input + shape.hidden)) as u64
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        let shape = extents(run.shapes, self.reverse);
+        lstm::forward(run.team, &shape, &inputs(run.x), run.y, run.saved, run.scratch);
+    }
+
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let shape = extents(run.shapes, self.reverse);
+        let gradients = LstmGradients {
+            x: gradient(&mut run.dx, 0),
+            w_ih: gradient(&mut run.dx, 1),
+            w_hh: gradient(&mut run.dx, 2),
+            b_ih: gradient(&mut run.dx, 3),
+            b_hh: gradient(&mut run.dx, 4),
+            h0: gradient(&mut run.dx, 5),
+            c0: gradient(&mut run.dx, 6),
+        };
+        lstm::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+    }
+}
+
+impl<T: Float> Tape<T> {
+    /// The hidden states `(B, T, H)` of an LSTM layer over `x: (B, T, I)`, from the first step to the last, or from the
+    /// last to the first with `reverse` (each at the place of its input either way).
+    ///
+    /// `weights` are weight_ih (4H, I), weight_hh (4H, H), bias_ih (4H), bias_hh (4H), gates in the order i, f, g, o;
+    /// `initial` h0 and c0, (B, H) each, zeros if absent.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn lstm(
+        &mut self,
+        x: Tensor,
+        weights: [Tensor; 4],
+        initial: Option<[Tensor; 2]>,
+        reverse: bool,
+    ) -> Result<Tensor> {
+        let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial.into_iter().flatten()).collect();
+        self.record(Lstm { reverse }, &inputs)
+    }
+}
+
+pub(super) const SPEC: Spec = Spec {
+    name: "lstm",
+    formula: "i, f, o = σ(z), g = tanh z of z = x·w_ihᵀ + b_ih + h'·w_hhᵀ + b_hh; c = f·c' + i·g; y = h = o·tanh c",
+    draw: |draw| {
+        let (label, inputs, reverse) = recurrent::draw(draw, 4, 2);
+        case!(label, inputs, |tape, x| {
+            let initial = (x.len() > 5).then(|| [x[5], x[6]]);
+            tape.lstm(x[0], [x[1], x[2], x[3], x[4]], initial, reverse)
+        })
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use crate::Tape;
+
+    #[test]
+    fn shapes_that_do_not_fit_are_named() {
+        let mut tape = Tape::<f32>::new();
+        let mut input = |shape: &[usize]| tape.input("x", shape);
+        let x = input(&[2, 3, 5]);
+        let weights = [input(&[16, 5]), input(&[16, 4]), input(&[16]), input(&[15])];
+        let states = [input(&[2, 4]), input(&[2, 3])];
+        let flat = input(&[6, 5]);
+        let line = |result: crate::Result<crate::Tensor>| result.unwrap_err().to_string();
+        assert_eq!(line(tape.lstm(flat, weights, None, false)), "lstm: x is (6, 5), expected (batch, time, in)");
+        assert_eq!(line(tape.lstm(x, weights, None, false)), "lstm: bias_hh is (15), expected (16) = (4·hidden)");
+        let weights = [weights[0], weights[1], weights[2], weights[2]];
+        assert_eq!(
+            line(tape.lstm(x, weights, Some(states), false)),
+            "lstm: c0 is (2, 3), expected (2, 4) = (batch, hidden)"
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What the LSTM and the GRU share: the rule for their shapes, and the draw of their cases.
+
+use inkgrad_kernels::cpu::recurrence::{Gradient, RecurrentShape};
+
+use super::case::{CaseInput, Draw};
+use crate::op::Gradients;
+use crate::{Error, Result, Shape};
+
+/// The shape of a call on `x: (B, T, I)` and `weight_hh: (gates·H, H)`, its inputs in the order x, weight_ih, weight_hh,
+/// bias_ih, bias_hh, initial states.
+pub(super) fn extents(shapes: &[Shape], reverse: bool) -> RecurrentShape {
+    let [batch, time, input] = *shapes[0].dims() else { unreachable!("three axes") };
+    RecurrentShape { batch, time, input, hidden: shapes[2].last(), reverse }
+}
+
+/// The output's shape (B, T, H), once the inputs of a layer with `gates` blocks of weights fit.
+pub(super) fn output_shape(op: &'static str, gates: usize, inputs: &[Shape]) -> Result<Shape> {
+    let &[batch, time, input] = inputs[0].dims() else {
+        return Err(Error::shape(op, format!("x is {}, expected (batch, time, in)", inputs[0])));
+    };
+    let hidden = inputs[2].last();
+    let rows = gates * hidden;
+    let expected = [
+        ("x", inputs[0], "(batch, time, in)".to_owned()),
+        ("weight_ih", [rows, input].into(), format!("({gates}·hidden, in)")),
+        ("weight_hh", [rows, hidden].into(), format!("({gates}·hidden, hidden)")),
+        ("bias_ih", [rows].into(), format!("({gates}·hidden)")),
+        ("bias_hh", [rows].into(), format!("({gates}·hidden)")),
+        ("h0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
+        ("c0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
+    ];
+    for (&found, (name, expected, meaning)) in inputs.iter().zip(&expected) {
+        if found != *expected {
+            return Err(Error::shape(op, format!("{name} is {found}, expected {expected} = {meaning}")));
+        }
+        if found.is_empty() {
+            return Err(Error::shape(op, format!("{name} is {found}, expected no axis of 0")));
+        }
+    }
+    Ok([batch, time, hidden].into())
+}
+
+/// Where the gradient of input `i` goes, as the kernels take it.
+pub(super) fn gradient<'a, T>(dx: &mut Gradients<'a, T>, i: usize) -> Gradient<'a, T> {
+    dx.take(i).map(|gradient| (gradient.values, gradient.add))
+}
+
+/// Draws the inputs of a layer with `gates` blocks of weights and, in half of the cases, its `states` initial ones.
+/// Returns a label, the inputs, and the direction.
+pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec<CaseInput>, bool) {
+    let (batch, time, input, hidden) = (draw.batch(), draw.extent(), draw.extent(), draw.extent());
+    let (initial, reverse) = (draw.coin(), draw.coin());
+    let rows = gates * hidden;
+    let mut inputs = vec![
+        draw.values([batch, time, input]),
+        draw.weights([rows, input], input),
+        draw.weights([rows, hidden], hidden),
+        draw.weights([rows], hidden),
+        draw.weights([rows], hidden),
+    ];
+    if initial {
+        inputs.extend((0..states).map(|_| draw.weights([batch, hidden], 2)));
+    }
+    let label = format!(
+        "x ({batch}, {time}, {input}), hidden {hidden}{}{}",
+        if initial { ", initial state" } else { "" },
+        if reverse { ", reverse" } else { "" }
+    );
+    (label, inputs, reverse)
+}
