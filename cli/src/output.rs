@@ -52,6 +52,20 @@ pub fn check_target(path: &Path) -> Result<()> {
     }
 }
 
+/// The most drawings in one picture.
+pub const PICTURE: usize = 400;
+
+/// The line about a picture, saying where it does not show all drawings.
+pub fn picture_line(out: &mut dyn Write, path: Option<&Path>, shown: Option<usize>, of: usize) -> io::Result<()> {
+    match (path, shown) {
+        (Some(path), Some(shown)) if shown < of => {
+            writeln!(out, "{}: a picture of {shown} of the {}", path.display(), thousands(of as u64))
+        }
+        (Some(path), _) => writeln!(out, "{}: a picture of them", path.display()),
+        (None, _) => Ok(()),
+    }
+}
+
 /// A number with its thousands apart: `20,000`.
 pub fn thousands(n: impl Into<u64>) -> String {
     let digits = n.into().to_string();

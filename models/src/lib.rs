@@ -1,6 +1,8 @@
 //! The models of inkgrad and what surrounds them: layers, networks, data, training, run folders.
 
+pub mod check;
 pub mod data;
+pub mod distance;
 pub mod error;
 pub mod image;
 pub mod infer;

@@ -26,10 +26,10 @@ pub const NAME: &str = "built-in synthetic drawings";
 /// Drawings unless told otherwise: 20,000 to train on and 5,000 to test on.
 pub const DEFAULT_DRAWINGS: usize = 25_000;
 
-/// At least one training and one test drawing of each class.
-const FEWEST: usize = 2 * CLASSES.len();
-/// About 750 MiB.
-const MOST: usize = 1_000_000;
+/// The fewest drawings: at least one training and one test drawing of each class.
+pub const FEWEST: usize = 2 * CLASSES.len();
+/// The most drawings that are made at once, about 750 MiB.
+pub const MOST: usize = 1_000_000;
 
 /// Draws one thing.
 type Draw = fn(&mut Pen);
