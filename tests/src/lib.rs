@@ -1,1 +1,3 @@
 //! What the checks that cross the crates share.
+
+pub mod fixture;

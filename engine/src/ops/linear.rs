@@ -1,7 +1,7 @@
 //! y = x·Wᵀ + b, optionally followed by a ReLU in the same pass.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm};
+use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::{activation, reduce};
 
 use super::case::{Spec, case};
@@ -40,8 +40,14 @@ impl<T: Float> Op<T> for Linear {
         Ok([b, o].into())
     }
 
-    fn memory(&self, _: &[Shape], output: Shape) -> Memory {
-        Memory { backward_scratch: if self.relu { output.len() } else { 0 }, ..Memory::NONE }
+    fn memory(&self, inputs: &[Shape], output: Shape) -> Memory {
+        let (b, i, o) = extents(inputs);
+        let masked = if self.relu { output.len() } else { 0 };
+        Memory {
+            saved: 0,
+            forward_scratch: gemm_scratch_len(b, i, o),
+            backward_scratch: masked + gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)),
+        }
     }
 
     fn reads(&self) -> Reads {
@@ -59,7 +65,7 @@ impl<T: Float> Op<T> for Linear {
         let (x, w, bias) = (run.x[0], run.x[1], run.x[2]);
         run.y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(bias));
         let (x, w) = (Matrix::new(x, b, i), Matrix::new(w, o, i));
-        gemm(run.team, T::ONE, x, w.transposed(), T::ONE, MatrixMut::new(run.y, b, o));
+        gemm(run.team, T::ONE, x, w.transposed(), T::ONE, MatrixMut::new(run.y, b, o), run.scratch);
         if self.relu {
             for_pieces(run.team, run.y, |_, y| activation::relu_in_place(y));
         }
@@ -67,12 +73,13 @@ impl<T: Float> Op<T> for Linear {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let (b, i, o) = extents(run.shapes);
+        let (masked, scratch) = run.scratch.split_at_mut(if self.relu { run.dy.len() } else { 0 });
         let dy = if self.relu {
             // Through the ReLU: dy where y > 0.
-            for_pieces(run.team, run.scratch, |i, d| {
+            for_pieces(run.team, masked, |i, d| {
                 activation::relu_backward(piece(run.y, i), piece(run.dy, i), d, false);
             });
-            &*run.scratch
+            &*masked
         } else {
             run.dy
         };
@@ -80,11 +87,11 @@ impl<T: Float> Op<T> for Linear {
         let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
         if let Some(dx) = run.dx.take(0) {
             // dx = dy · W
-            gemm(run.team, T::ONE, dy_matrix, w, beta(dx.add), MatrixMut::new(dx.values, b, i));
+            gemm(run.team, T::ONE, dy_matrix, w, beta(dx.add), MatrixMut::new(dx.values, b, i), scratch);
         }
         if let Some(dw) = run.dx.take(1) {
             // dW = dyᵀ · x
-            gemm(run.team, T::ONE, dy_matrix.transposed(), x, beta(dw.add), MatrixMut::new(dw.values, o, i));
+            gemm(run.team, T::ONE, dy_matrix.transposed(), x, beta(dw.add), MatrixMut::new(dw.values, o, i), scratch);
         }
         if let Some(db) = run.dx.take(2) {
             // db = Σ dy over the batch

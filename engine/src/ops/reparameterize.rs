@@ -11,7 +11,10 @@ use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
-struct Reparameterize;
+struct Reparameterize {
+    /// Whether ε is a third input instead of drawn.
+    given: bool,
+}
 
 /// Random streams of one training step; the operations of a tape take one each.
 const STREAMS_PER_STEP: u64 = 1 << 16;
@@ -22,7 +25,7 @@ impl<T: Float> Op<T> for Reparameterize {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        equal_shapes(SPEC.name, "mu and logvar", inputs)
+        equal_shapes(SPEC.name, if self.given { "mu, logvar and noise" } else { "mu and logvar" }, inputs)
     }
 
     fn memory(&self, _: &[Shape], output: Shape) -> Memory {
@@ -31,7 +34,7 @@ impl<T: Float> Op<T> for Reparameterize {
     }
 
     fn reads(&self) -> Reads {
-        Reads::NOTHING
+        if self.given { Reads::inputs(&[1]) } else { Reads::NOTHING }
     }
 
     fn flops(&self, _: &[Shape], output: Shape) -> u64 {
@@ -41,8 +44,12 @@ impl<T: Float> Op<T> for Reparameterize {
     fn forward(&self, run: Forward<'_, T>) {
         let (mu, logvar) = (run.x[0], run.x[1]);
         let half = T::from_f64(0.5);
-        let seed = run.clock.seed ^ run.clock.step.wrapping_mul(STREAMS_PER_STEP);
-        rng::fill_normal(run.team, seed, run.node, 0, run.saved);
+        if self.given {
+            run.saved.copy_from_slice(run.x[2]);
+        } else {
+            let seed = run.clock.seed ^ run.clock.step.wrapping_mul(STREAMS_PER_STEP);
+            rng::fill_normal(run.team, seed, run.node, 0, run.saved);
+        }
         run.team.pieces([(run.y, PIECE), (run.saved, PIECE)], |i, [z, noise]| {
             let first = i * PIECE;
             for (j, (z, noise)) in z.iter_mut().zip(noise).enumerate() {
@@ -53,15 +60,21 @@ impl<T: Float> Op<T> for Reparameterize {
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
+        let half = T::from_f64(0.5);
         if let Some(dmu) = run.dx.take(0) {
             // dμ = dz
             dmu.values.iter_mut().zip(run.dy).for_each(|(d, &dz)| put(d, dz, dmu.add));
         }
         if let Some(dlogvar) = run.dx.take(1) {
             // dlogσ² = dz · ½ σ ε
-            let half = T::from_f64(0.5);
             for ((d, &dz), &noise) in dlogvar.values.iter_mut().zip(run.dy).zip(run.saved) {
                 put(d, half * dz * noise, dlogvar.add);
+            }
+        }
+        if let Some(dnoise) = self.given.then(|| run.dx.take(2)).flatten() {
+            // dε = dz · σ
+            for ((d, &dz), &logvar) in dnoise.values.iter_mut().zip(run.dy).zip(run.x[1]) {
+                put(d, dz * (half * logvar).exp(), dnoise.add);
             }
         }
     }
@@ -73,7 +86,15 @@ impl<T: Float> Tape<T> {
     /// # Errors
     /// If the shapes differ.
     pub fn reparameterize(&mut self, mu: Tensor, logvar: Tensor) -> Result<Tensor> {
-        self.record(Reparameterize, &[mu, logvar])
+        self.record(Reparameterize { given: false }, &[mu, logvar])
+    }
+
+    /// The same with the noise ε as a value of its own, of the shape of `mu`: for comparisons, which need a known one.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn reparameterize_with(&mut self, mu: Tensor, logvar: Tensor, noise: Tensor) -> Result<Tensor> {
+        self.record(Reparameterize { given: true }, &[mu, logvar, noise])
     }
 }
 
@@ -81,9 +102,12 @@ pub(super) const SPEC: Spec = Spec {
     name: "reparameterize",
     formula: "z = μ + exp(½ logσ²)·ε",
     draw: |draw| {
-        let shape = [draw.batch(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| {
-            tape.reparameterize(x[0], x[1])
+        let (shape, given) = ([draw.batch(), draw.extent()], draw.coin());
+        let inputs = (0..if given { 3 } else { 2 }).map(|_| draw.values(shape)).collect();
+        let label = format!("{shape:?}, noise {}", if given { "given" } else { "drawn" });
+        case!(label, inputs, |tape, x| match *x {
+            [mu, logvar, noise] => tape.reparameterize_with(mu, logvar, noise),
+            _ => tape.reparameterize(x[0], x[1]),
         })
     },
 };

@@ -3,6 +3,7 @@
 //! The arithmetic is matrixmultiply's, whose pointers live in this file only. It packs both operands in a buffer that
 //! it allocates each call, so the split also decides what is packed more than once.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::team::Team;
@@ -233,15 +234,23 @@ impl Split {
     }
 }
 
+/// Elements of `scratch` that [`gemm`] needs for A (m, k) and B (k, n): partial products, where a small C has long sums.
+pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
+    match Split::of(m, k, n) {
+        Split::Terms(chunk) => (k.div_ceil(chunk) - 1) * m * n,
+        Split::Serial | Split::Rows(_) | Split::Cols(_) => 0,
+    }
+}
+
 /// C ← alpha · A·B + beta · C, with A (m, k), B (k, n), C (m, n); where beta is 0, C is not read.
 ///
 /// Split over the team by the shape alone: the result is the same to the bit for any number of threads. A caller that
-/// is itself one of several tasks passes [`Team::solo`]. Allocates for packing, and for partial products where a small
-/// C has long sums; both are freed on return.
+/// is itself one of several tasks passes [`Team::solo`]. `scratch` has arbitrary content, and at least
+/// [`gemm_scratch_len`] elements. Allocates for [packing], which is freed on return.
 ///
 /// # Panics
-/// If the shapes do not fit together.
-pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>) {
+/// If the shapes do not fit together, or `scratch` is too short.
+pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>, scratch: &mut [T]) {
     let (m, k, n) = (a.layout.rows, a.layout.cols, b.layout.cols);
     assert!(
         b.layout.rows == k && c.layout.rows == m && c.layout.cols == n,
@@ -268,8 +277,10 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
         }),
         Split::Terms(chunk) => {
             // The first chunk goes to C itself, the others to products of their own.
-            let mut partial = vec![T::ZERO; (k.div_ceil(chunk) - 1) * m * n];
-            let products = Target::new(&mut partial, k.div_ceil(chunk) - 1, m * n);
+            let needed = gemm_scratch_len(m, k, n);
+            assert!(needed <= scratch.len(), "gemm: scratch of {} elements, expected {needed}", scratch.len());
+            let partial = &mut scratch[..needed];
+            let products = Target::new(partial, k.div_ceil(chunk) - 1, m * n);
             team.run(k.div_ceil(chunk), |i| {
                 let terms = i * chunk..k.min((i + 1) * chunk);
                 let (a, b) = (a.cols(terms.clone()), b.rows(terms));
@@ -291,6 +302,16 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
             }
         }
     }
+}
+
+thread_local! {
+    static PACKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is inside matrixmultiply, whose buffer for packing is all that a training step allocates.
+/// For a counting allocator to ask.
+pub fn packing() -> bool {
+    PACKING.get()
 }
 
 /// The matrix that tasks write, each a block of its own.
@@ -325,11 +346,13 @@ impl<T: Float> Target<T> {
         let size = (a.layout.rows, a.layout.cols, b.layout.cols);
         let strides = |layout: Layout| (layout.row_stride as isize, layout.col_stride as isize);
         let ((ar, ac), (br, bc), (cr, cc)) = (strides(a.layout), strides(b.layout), strides(self.layout));
+        PACKING.set(true);
         // SAFETY: each layout was checked against its slice when the matrix was made, and blocks lie within; C's
         // elements are distinct; the slices of A and B cannot overlap C's, which is borrowed mutably.
         unsafe {
             T::gemm(size, alpha, (a.data.as_ptr(), ar, ac), (b.data.as_ptr(), br, bc), beta, (self.start, cr, cc))
         }
+        PACKING.set(false);
     }
 }
 
@@ -363,19 +386,21 @@ mod tests {
         let a = if ta { Matrix::new(&a, k, m).transposed() } else { Matrix::new(&a, m, k) };
         let b = if tb { Matrix::new(&b, n, k).transposed() } else { Matrix::new(&b, k, n) };
         let before = if beta == T::ZERO { vec![T::from_f64(f64::NAN); m * n] } else { numbers(m * n, 3) };
+        let scratch = || vec![T::from_f64(f64::NAN); gemm_scratch_len(m, k, n)];
 
         let mut expected = before.clone();
         naive(alpha, a, b, beta, &mut expected);
         let mut c = before.clone();
-        gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, m, n));
+        gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, m, n), &mut scratch());
         assert_eq!(c, expected, "{m}×{k}×{n}");
         c.copy_from_slice(&before);
-        pool.enter(|team| gemm(team, alpha, a, b, beta, MatrixMut::new(&mut c, m, n)));
+        pool.enter(|team| gemm(team, alpha, a, b, beta, MatrixMut::new(&mut c, m, n), &mut scratch()));
         assert_eq!(c, expected, "{m}×{k}×{n} on three threads");
 
         let by_columns = |c: &[T]| -> Vec<T> { (0..m * n).map(|i| c[i % m * n + i / m]).collect() };
         let mut c = by_columns(&before);
-        gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, n, m).transposed());
+        let by_column = MatrixMut::new(&mut c, n, m).transposed();
+        gemm(&Team::solo(), alpha, a, b, beta, by_column, &mut scratch());
         assert_eq!(c, by_columns(&expected), "{m}×{k}×{n} by columns");
     }
 
@@ -414,8 +439,10 @@ mod tests {
             let (a, b) = (fractions(m * k, 1), fractions(k * n, 2));
             let results = [1, 2, 3, 8].map(|threads| {
                 let mut c = vec![0.0; m * n];
+                let mut scratch = vec![0.0; gemm_scratch_len(m, k, n)];
                 Pool::new(threads).enter(|team| {
-                    gemm(team, 1.0, Matrix::new(&a, m, k), Matrix::new(&b, k, n), 0.0, MatrixMut::new(&mut c, m, n));
+                    let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+                    gemm(team, 1.0, a, b, 0.0, MatrixMut::new(&mut c, m, n), &mut scratch);
                 });
                 c
             });
@@ -429,7 +456,7 @@ mod tests {
         let whole = Matrix::new(&data, 8, 10);
         let (a, b) = (whole.rows(2..5).cols(1..7), whole.transposed().rows(4..10).cols(3..5));
         let mut c = vec![1.0; 100];
-        gemm(&Team::solo(), 1.0, a, b, 1.0, MatrixMut::new(&mut c, 10, 10).rows(4..7).cols(8..10));
+        gemm(&Team::solo(), 1.0, a, b, 1.0, MatrixMut::new(&mut c, 10, 10).rows(4..7).cols(8..10), &mut []);
         let mut expected = vec![1.0; 6];
         naive(1.0, a, b, 1.0, &mut expected);
         for (i, &x) in c.iter().enumerate() {
@@ -442,7 +469,8 @@ mod tests {
     #[test]
     fn empty_matrices() {
         let mut c = [3.0f32, 4.0];
-        gemm(&Team::solo(), 1.0, Matrix::new(&[], 1, 0), Matrix::new(&[], 0, 2), 2.0, MatrixMut::new(&mut c, 1, 2));
+        let c_matrix = MatrixMut::new(&mut c, 1, 2);
+        gemm(&Team::solo(), 1.0, Matrix::new(&[], 1, 0), Matrix::new(&[], 0, 2), 2.0, c_matrix, &mut []);
         assert_eq!(c, [6.0, 8.0]);
         gemm(
             &Team::solo(),
@@ -451,6 +479,7 @@ mod tests {
             Matrix::new(&[0.0; 6], 2, 3),
             0.0,
             MatrixMut::new(&mut [], 0, 3),
+            &mut [],
         );
     }
 

@@ -10,7 +10,9 @@
 use super::activation::{put, sigmoid_of};
 use super::gemm::{Matrix, MatrixMut, gemm};
 use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{Gradient, RecurrentShape, beta, check_len, cut, deliver, recurrent_weight_gradient, start};
+use super::recurrence::{
+    Gradient, RecurrentShape, beta, check_len, cut, deliver, products_scratch_len, recurrent_weight_gradient, start,
+};
 use super::reduce::column_sums;
 use super::team::Team;
 use crate::{Float, multiversion};
@@ -73,10 +75,12 @@ fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape
     [packed_len(input, gates), packed_len(hidden, gates), 4 * hidden, batch * hidden, batch * gates]
 }
 
-/// Packed w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (B, T, 4, H), their sum over rows, zeros in place of h0, dh.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 5] {
+/// Packed w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (B, T, 4, H), their sum over rows, zeros in place of h0, dh,
+/// partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
     let &RecurrentShape { batch, hidden, .. } = shape;
-    [packed_len(3 * hidden, hidden), shape.rows() * 4 * hidden, 4 * hidden, hidden, batch * hidden]
+    let products = products_scratch_len(shape, &[2 * hidden, hidden]);
+    [packed_len(3 * hidden, hidden), shape.rows() * 4 * hidden, 4 * hidden, hidden, batch * hidden, products]
 }
 
 /// # Panics
@@ -164,7 +168,7 @@ pub fn backward<T: Float>(
     check_len("gru: dout", dout.len(), out.len());
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (record, slice, rows) = (RECORD * hidden, shape.slice(), shape.rows());
-    let [w_hh, da, bias, zeros, dh] = cut("gru: scratch", scratch, backward_scratch(shape));
+    let [w_hh, da, bias, zeros, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
     let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, 3 * hidden, hidden), w_hh);
     zeros.fill(T::ZERO);
     let zeros = &*zeros;
@@ -204,15 +208,16 @@ pub fn backward<T: Float>(
         // dx = daᵣ·w_ir + da_z·w_iz + daₙ·w_in
         let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);
         let w_rz = Matrix::new(w_rz, 2 * hidden, input);
-        gemm(team, T::ONE, da_rz, w_rz, beta(add), MatrixMut::new(dx, rows, input));
-        gemm(team, T::ONE, da_n, Matrix::new(w_n, hidden, input), T::ONE, MatrixMut::new(dx, rows, input));
+        gemm(team, T::ONE, da_rz, w_rz, beta(add), MatrixMut::new(dx, rows, input), products);
+        let w_n = Matrix::new(w_n, hidden, input);
+        gemm(team, T::ONE, da_n, w_n, T::ONE, MatrixMut::new(dx, rows, input), products);
     }
     if let Some((dw_ih, add)) = gradients.w_ih {
         // dw_ir = daᵣᵀ·x, dw_iz = da_zᵀ·x, dw_in = daₙᵀ·x
         let x = Matrix::new(inputs.x, rows, input);
         let (dw_rz, dw_n) = dw_ih.split_at_mut(2 * hidden * input);
-        gemm(team, T::ONE, da_rz.transposed(), x, beta(add), MatrixMut::new(dw_rz, 2 * hidden, input));
-        gemm(team, T::ONE, da_n.transposed(), x, beta(add), MatrixMut::new(dw_n, hidden, input));
+        gemm(team, T::ONE, da_rz.transposed(), x, beta(add), MatrixMut::new(dw_rz, 2 * hidden, input), products);
+        gemm(team, T::ONE, da_n.transposed(), x, beta(add), MatrixMut::new(dw_n, hidden, input), products);
     }
     if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
         column_sums(team, da, bias, false);
@@ -223,7 +228,7 @@ pub fn backward<T: Float>(
         deliver(&bias[..3 * hidden], gradients.b_hh);
     }
     if let Some(dw_hh) = gradients.w_hh {
-        recurrent_weight_gradient(team, shape, (da, record, hidden), out, inputs.h0, dw_hh);
+        recurrent_weight_gradient(team, shape, (da, record, hidden), out, inputs.h0, dw_hh, products);
     }
 }
 

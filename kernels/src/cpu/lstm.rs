@@ -10,7 +10,9 @@
 use super::activation::{put, sigmoid_of};
 use super::gemm::{Matrix, MatrixMut, gemm};
 use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{Gradient, RecurrentShape, beta, check_len, cut, deliver, recurrent_weight_gradient, start};
+use super::recurrence::{
+    Gradient, RecurrentShape, beta, check_len, cut, deliver, products_scratch_len, recurrent_weight_gradient, start,
+};
 use super::reduce::column_sums;
 use super::team::Team;
 use crate::{Float, multiversion};
@@ -77,11 +79,12 @@ fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape
     [packed_len(input, gates), packed_len(hidden, gates), gates, batch * hidden, batch * hidden]
 }
 
-/// Packed w_hh, dz (B, T, 4H), its sum over rows, zeros in place of c0, dh and dc.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
+/// Packed w_hh, dz (B, T, 4H), its sum over rows, zeros in place of c0, dh and dc, partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 7] {
     let &RecurrentShape { batch, hidden, .. } = shape;
     let gates = 4 * hidden;
-    [packed_len(gates, hidden), shape.rows() * gates, gates, hidden, batch * hidden, batch * hidden]
+    let products = products_scratch_len(shape, &[gates]);
+    [packed_len(gates, hidden), shape.rows() * gates, gates, hidden, batch * hidden, batch * hidden, products]
 }
 
 /// # Panics
@@ -167,7 +170,7 @@ pub fn backward<T: Float>(
     check_len("lstm: dout", dout.len(), out.len());
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (gates, record, slice, rows) = (4 * hidden, RECORD * hidden, shape.slice(), shape.rows());
-    let [w_hh, dz, bias, zeros, dh, dc] = cut("lstm: scratch", scratch, backward_scratch(shape));
+    let [w_hh, dz, bias, zeros, dh, dc, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
     let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden), w_hh);
     zeros.fill(T::ZERO);
     let zeros = &*zeros;
@@ -206,12 +209,12 @@ pub fn backward<T: Float>(
     if let Some((dx, add)) = gradients.x {
         // dx = dz·w_ih
         let w_ih = Matrix::new(inputs.w_ih, gates, input);
-        gemm(team, T::ONE, dz_rows, w_ih, beta(add), MatrixMut::new(dx, rows, input));
+        gemm(team, T::ONE, dz_rows, w_ih, beta(add), MatrixMut::new(dx, rows, input), products);
     }
     if let Some((dw_ih, add)) = gradients.w_ih {
         // dw_ih = dzᵀ·x
         let x = Matrix::new(inputs.x, rows, input);
-        gemm(team, T::ONE, dz_rows.transposed(), x, beta(add), MatrixMut::new(dw_ih, gates, input));
+        gemm(team, T::ONE, dz_rows.transposed(), x, beta(add), MatrixMut::new(dw_ih, gates, input), products);
     }
     if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
         column_sums(team, dz, bias, false);
@@ -219,7 +222,7 @@ pub fn backward<T: Float>(
         deliver(bias, gradients.b_hh);
     }
     if let Some(dw_hh) = gradients.w_hh {
-        recurrent_weight_gradient(team, shape, (dz, gates, 0), out, inputs.h0, dw_hh);
+        recurrent_weight_gradient(team, shape, (dz, gates, 0), out, inputs.h0, dw_hh, products);
     }
 }
 

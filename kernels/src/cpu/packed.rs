@@ -127,7 +127,7 @@ fn store<T: Float, const R: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::gemm::{MatrixMut, gemm};
+    use crate::cpu::gemm::{MatrixMut, gemm, gemm_scratch_len};
 
     fn check<T: Float>(rows: usize, k: usize, n: usize) {
         // Small whole numbers: sums are exact in any order.
@@ -145,7 +145,8 @@ mod tests {
             let a = Matrix::with_strides(&a, rows, k, k + 3, 1);
             let beta = if add { T::ONE } else { T::ZERO };
             let c = MatrixMut::with_strides(&mut expected, rows, n, n + 2, 1);
-            gemm(&Team::solo(), T::ONE, a, Matrix::new(&b, n, k).transposed(), beta, c);
+            let mut scratch = vec![T::ZERO; gemm_scratch_len(rows, k, n)];
+            gemm(&Team::solo(), T::ONE, a, Matrix::new(&b, n, k).transposed(), beta, c, &mut scratch);
             assert_eq!(found, expected, "({rows}, {k}) · ({k}, {n})");
         }
     }

@@ -4,7 +4,7 @@
 //! all its steps.
 
 use super::activation::put;
-use super::gemm::{Matrix, MatrixMut, gemm};
+use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::team::Team;
 use crate::Float;
 
@@ -91,12 +91,22 @@ pub(super) fn beta<T: Float>(add: bool) -> T {
     if add { T::ONE } else { T::ZERO }
 }
 
+/// Elements of scratch for the products of a backward, of which one runs at a time: dx and dw_ih for each block of this
+/// many gates, and dw_hh for all gates.
+pub(super) fn products_scratch_len(shape: &RecurrentShape, blocks: &[usize]) -> usize {
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    let (rows, gates) = (shape.rows(), blocks.iter().sum());
+    let input_products = blocks.iter().flat_map(|&gates| [(rows, gates, input), (gates, rows, input)]);
+    let recurrent_products = [(gates, batch, hidden), (gates, rows.saturating_sub(1), hidden)];
+    input_products.chain(recurrent_products).map(|(m, k, n)| gemm_scratch_len(m, k, n)).max().unwrap_or(0)
+}
+
 /// dw_hh = Σ dzᵀ·h_prev over all sequences and steps.
 ///
 /// `dz` holds records of `record` elements, (B, T, record), of which the columns from `first` on, as many as dw_hh
 /// (·, H) has rows, are the gradients of h_prev·w_hhᵀ. `out`: (B, T, H); h_prev stands one row before its dz there (one
 /// behind in a reversed sequence), except for a sequence's first step, whose h_prev is h0. So those records of `dz` are
-/// paired with h0 and set to zero, and the rest is one product.
+/// paired with h0 and set to zero, and the rest is one product. `scratch`: [`products_scratch_len`].
 pub(super) fn recurrent_weight_gradient<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
@@ -104,6 +114,7 @@ pub(super) fn recurrent_weight_gradient<T: Float>(
     out: &[T],
     h0: Option<&[T]>,
     (dw_hh, mut add): (&mut [T], bool),
+    scratch: &mut [T],
 ) {
     let &RecurrentShape { batch, time, hidden, reverse, .. } = shape;
     let gates = dw_hh.len() / hidden;
@@ -111,7 +122,7 @@ pub(super) fn recurrent_weight_gradient<T: Float>(
     if let Some(h0) = h0 {
         let dz = Matrix::with_strides(&dz[start * record + first..], batch, gates, time * record, 1);
         let h0 = Matrix::new(h0, batch, hidden);
-        gemm(team, T::ONE, dz.transposed(), h0, beta(add), MatrixMut::new(dw_hh, gates, hidden));
+        gemm(team, T::ONE, dz.transposed(), h0, beta(add), MatrixMut::new(dw_hh, gates, hidden), scratch);
         add = true;
     }
     for sequence in dz.chunks_exact_mut(time * record) {
@@ -121,7 +132,7 @@ pub(super) fn recurrent_weight_gradient<T: Float>(
     let rows = shape.rows() - 1;
     let dz = Matrix::with_strides(dz.get(first..).unwrap_or(&[]), rows, gates, record, 1);
     let out = Matrix::new(out, rows, hidden);
-    gemm(team, T::ONE, dz.transposed(), out, beta(add), MatrixMut::new(dw_hh, gates, hidden));
+    gemm(team, T::ONE, dz.transposed(), out, beta(add), MatrixMut::new(dw_hh, gates, hidden), scratch);
 }
 
 #[cfg(test)]

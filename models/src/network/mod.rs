@@ -185,9 +185,18 @@ impl<T: Float> Network<T> {
     /// # Errors
     /// None for the shapes that the networks are built with.
     pub fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        self.training_with(tape, batch, None)
+    }
+
+    /// Records a training step with `noise: (B, latent)` in place of the noise that a variational network draws; other
+    /// networks have no use for it.
+    ///
+    /// # Errors
+    /// If the noise is not of that shape.
+    pub fn training_with(&self, tape: &mut Tape<T>, batch: usize, noise: Option<Tensor>) -> Result<Training> {
         Ok(match &self.kind {
             Kind::Autoencoder(autoencoder) => autoencoder.training(tape, batch)?,
-            Kind::Vae(vae) => vae.training(tape, batch)?,
+            Kind::Vae(vae) => vae.training(tape, batch, noise)?,
             Kind::Classifier(classifier) => classifier.training(tape, batch)?,
         })
     }

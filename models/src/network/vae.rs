@@ -50,12 +50,20 @@ impl Vae {
         self.encoder.class_embedding.is_some()
     }
 
-    /// BCE + β·KL, summed over the batch, of drawings coded and decoded.
-    pub(super) fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+    /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
+    pub(super) fn training<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        batch: usize,
+        noise: Option<Tensor>,
+    ) -> Result<Training> {
         let images = images_input(tape, batch);
         let labels = self.decoder_sees_classes().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
-        let z = tape.reparameterize(mu, logvar)?;
+        let z = match noise {
+            Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
+            None => tape.reparameterize(mu, logvar)?,
+        };
         let logits = self.decode(tape, z, labels)?;
         let bce = tape.bce_with_logits(logits, images)?;
         let kl = tape.gaussian_kl(mu, logvar)?;

@@ -1,7 +1,7 @@
 //! Which drawings a step trains on: a pure function of seed and step, so that a resumed run needs no saved shuffle.
 
 use rand::rngs::ChaCha8Rng;
-use rand::seq::{SliceRandom, index};
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use crate::run::config::Config;
@@ -16,6 +16,8 @@ pub struct Batches {
     plan: Order,
     /// Drawings trained on.
     training: Vec<usize>,
+    /// The drawings trained on, as far as they are shuffled: kept, so that the next batch allocates nothing.
+    order: Vec<usize>,
     /// Drawings held back for validation.
     validation: Vec<usize>,
 }
@@ -26,7 +28,6 @@ enum Order {
     Epochs {
         /// The pass whose order is at hand.
         current: Option<u64>,
-        order: Vec<usize>,
     },
     /// Each batch drawn without replacement from all drawings.
     Steps,
@@ -67,10 +68,11 @@ impl Batches {
             (Some(steps), _) => (steps, Order::Steps),
             (None, epochs) => {
                 let per_epoch = all.len().div_ceil(config.batch_size) as u64;
-                (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs { current: None, order: Vec::new() })
+                (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs { current: None })
             }
         };
-        Ok(Batches { seed: config.seed, batch: config.batch_size, total, plan, training: all, validation })
+        let order = Vec::with_capacity(all.len());
+        Ok(Batches { seed: config.seed, batch: config.batch_size, total, plan, training: all, order, validation })
     }
 
     /// Steps of the whole run.
@@ -108,28 +110,31 @@ impl Batches {
 
     /// Whether losses on held-back drawings are recorded too.
     pub fn evaluation_due(&self, step: u64, log_every: u64) -> bool {
-        self.by_epoch() || step == self.total || step.is_multiple_of(log_every.max(1) * RECORDS_PER_EVALUATION)
+        self.by_epoch()
+            || step == self.total
+            || step.is_multiple_of(log_every.max(1).saturating_mul(RECORDS_PER_EVALUATION))
     }
 
     /// The drawings of step `step` (from 0).
-    pub fn next(&mut self, step: u64) -> Vec<usize> {
+    pub fn next(&mut self, step: u64) -> &[usize] {
         let per_epoch = self.steps_per_epoch();
         match &mut self.plan {
-            Order::Epochs { current, order } => {
+            Order::Epochs { current } => {
                 let (epoch, position) = (step / per_epoch, (step % per_epoch) as usize);
                 if *current != Some(epoch) {
-                    order.clone_from(&self.training);
-                    order.shuffle(&mut rng(self.seed, epoch));
+                    self.order.clone_from(&self.training);
+                    self.order.shuffle(&mut rng(self.seed, epoch));
                     *current = Some(epoch);
                 }
                 let first = position * self.batch;
-                order[first..order.len().min(first + self.batch)].to_vec()
+                &self.order[first..self.order.len().min(first + self.batch)]
             }
             Order::Steps => {
                 let mut rng = rng(self.seed, step);
                 // A word apart from a pass's shuffle of the same number.
                 let _: u32 = rng.random();
-                index::sample(&mut rng, self.training.len(), self.batch).iter().map(|i| self.training[i]).collect()
+                self.order.clone_from(&self.training);
+                self.order.partial_shuffle(&mut rng, self.batch).0
             }
         }
     }
@@ -148,8 +153,7 @@ mod tests {
     fn a_pass_takes_every_drawing_once_in_a_new_order() {
         let mut batches = Batches::new(&config(Some(2), None, 0.0), 30).unwrap();
         assert_eq!(batches.total(), 8);
-        let passes: Vec<Vec<usize>> =
-            [0..4, 4..8].into_iter().map(|steps| steps.flat_map(|step| batches.next(step)).collect()).collect();
+        let passes = [0..4, 4..8].map(|steps| steps.flat_map(|step| batches.next(step).to_vec()).collect::<Vec<_>>());
         assert_ne!(passes[0], passes[1]);
         for mut pass in passes {
             assert_eq!(pass.len(), 30);
@@ -166,7 +170,7 @@ mod tests {
         let held_back = batches.validation().to_vec();
         assert_eq!(held_back.len(), 6);
         for step in 0..50 {
-            let mut batch = batches.next(step);
+            let mut batch = batches.next(step).to_vec();
             assert!(batch.iter().all(|i| !held_back.contains(i)));
             batch.sort_unstable();
             batch.dedup();

@@ -167,6 +167,16 @@ impl Trainer {
         self.batches.total()
     }
 
+    /// Passes over the training set so far.
+    pub fn epoch(&self) -> f64 {
+        self.batches.epoch(self.step)
+    }
+
+    /// Seconds of training so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        self.earlier
+    }
+
     /// The network in its present state.
     pub fn network(&self) -> &Network<f32> {
         &self.network
@@ -189,7 +199,7 @@ impl Trainer {
             let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
             let losses = pool.enter(|team| {
                 let images = &self.dataset.train;
-                stepper.step(&mut self.network, &mut self.optimizer, images, &batch, clock, rate, team)
+                stepper.step(&mut self.network, &mut self.optimizer, images, batch, clock, rate, team)
             });
             let losses = losses.map_err(|error| self.not_finite(error))?;
             self.step += 1;
@@ -199,7 +209,7 @@ impl Trainer {
                 total: self.batches.total(),
                 epoch: self.batches.epoch(self.step),
                 loss: self.sums.mean().loss,
-                batch: batch.len(),
+                batch: losses.drawings,
             });
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
