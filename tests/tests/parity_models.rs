@@ -1,0 +1,202 @@
+//! Whole models against PyTorch: what a forward gives, the losses, every parameter's gradient, and ten steps of Adam.
+//!
+//! The fixtures have some elements of each tensor, its norm and its sum. Our f64 run is compared with these, and our
+//! f32 run with our f64 run in full.
+
+use std::collections::BTreeMap;
+
+use inkgrad_engine::optim::{Optimizer, Rule as Update};
+use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
+use inkgrad_models::Network;
+use inkgrad_models::data::PIXELS;
+use inkgrad_models::run::config::{Arch, Condition, Config, Model};
+use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
+
+/// The fixtures, and what each is of.
+fn fixtures() -> Vec<(&'static str, Config)> {
+    let defaults =
+        |model| Config { classes: ["a", "b", "c", "d", "e"].map(str::to_owned).into(), ..Config::defaults(model) };
+    let plain = [Model::LstmAe, Model::CnnAe, Model::RnnVae, Model::CnnVae, Model::Cvae, Model::Classifier];
+    let mut list: Vec<_> = plain.map(|model| (model.name(), defaults(model))).into();
+    let both = Config { condition: Some(Condition::Both), ..defaults(Model::Cvae) };
+    let cnn = Config { arch: Some(Arch::Cnn), ..defaults(Model::Classifier) };
+    list.extend([("cvae-both", both), ("classifier-cnn", cnn)]);
+    list
+}
+
+/// What a run gives.
+struct Run<T> {
+    /// By the fixture's names.
+    outputs: BTreeMap<&'static str, Vec<T>>,
+    /// Before each step, by the fixture's names.
+    losses: BTreeMap<&'static str, Vec<f64>>,
+    /// At the first step, all parameters.
+    grads: Vec<T>,
+    /// After the last step.
+    values: Vec<T>,
+    network: Network<T>,
+}
+
+/// Fills the inputs that a graph has.
+fn fill<T: Float>(plan: &mut Plan<T>, batch: usize, images: Option<Tensor>, labels: Option<Tensor>) {
+    if let Some(images) = images {
+        plan.input(images).copy_from_slice(&draw("images", batch * PIXELS, Rule::Cube));
+    }
+    if let Some(labels) = labels {
+        plan.input(labels).copy_from_slice(&draw("labels", batch, Rule::Label { classes: 5 }));
+    }
+}
+
+/// ε of a reparameterisation.
+fn noise<T: Float>(batch: usize) -> Vec<T> {
+    draw("eps", batch * 32, Rule::Signed { bound: 3f64.sqrt() })
+}
+
+/// The outputs at the first step.
+fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMap<&'static str, Vec<T>> {
+    let mut found = BTreeMap::new();
+    let mut tape = Tape::new();
+    if network.model() == Model::Classifier {
+        let graph = network.classification(&mut tape, batch).unwrap();
+        let mut plan = tape.compile(Compile { keep: &[graph.logits], ..Compile::default() });
+        fill(&mut plan, batch, Some(graph.images), None);
+        plan.forward(&network.params, team, Clock::default());
+        found.insert("logits", plan.value(graph.logits).to_vec());
+        return found;
+    }
+    let graph = network.encoding(&mut tape, batch).unwrap();
+    let keep: Vec<Tensor> = [graph.mu].into_iter().chain(graph.logvar).collect();
+    let mut plan = tape.compile(Compile { keep: &keep, ..Compile::default() });
+    fill(&mut plan, batch, Some(graph.images), graph.labels);
+    plan.forward(&network.params, team, Clock::default());
+    let mut latents = plan.value(graph.mu).to_vec();
+    if let Some(logvar) = graph.logvar {
+        found.insert("mu", latents.clone());
+        found.insert("logvar", plan.value(logvar).to_vec());
+        for ((z, &logvar), eps) in latents.iter_mut().zip(plan.value(logvar)).zip(noise::<T>(batch)) {
+            *z += (T::from_f64(0.5) * logvar).exp() * eps;
+        }
+        found.insert("z", latents.clone());
+    } else {
+        found.insert("latent", latents.clone());
+    }
+    let mut tape = Tape::new();
+    let graph = network.decoding(&mut tape, batch).unwrap();
+    let mut plan = tape.compile(Compile { keep: &[graph.images], ..Compile::default() });
+    fill(&mut plan, batch, None, graph.labels);
+    plan.input(graph.latents).copy_from_slice(&latents);
+    plan.forward(&network.params, team, Clock::default());
+    found.insert("reconstruction", plan.value(graph.images).to_vec());
+    found
+}
+
+fn run<T: Float>(config: &Config, fixture: &fixture::Model, team: &Team) -> Run<T> {
+    let batch = fixture.batch;
+    let mut network = Network::<T>::new(config).unwrap();
+    assert_eq!(network.params.count(), fixture.parameters);
+    let names: Vec<_> = network.list().into_iter().map(|p| (p.name, p.shape.dims().to_vec())).collect();
+    let expected: Vec<_> = fixture.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
+    assert_eq!(names, expected, "names and shapes in the order of PyTorch's `state_dict`");
+    for (param, p) in network.list().iter().zip(&fixture.params) {
+        let values = draw(&p.name, param.shape.len(), Rule::Signed { bound: p.bound });
+        network.params.value_mut(param).copy_from_slice(&values);
+    }
+    let outputs = outputs(&network, batch, team);
+
+    let mut tape = Tape::new();
+    let eps = tape.input("eps", [batch, 32]);
+    let graph = network.training_with(&mut tape, batch, Some(eps)).unwrap();
+    let parts: Vec<(&str, Tensor)> = [("loss", Some(graph.loss)), ("bce", graph.bce), ("kl", graph.kl)]
+        .into_iter()
+        .filter_map(|(name, x)| Some((name, x?)))
+        .collect();
+    let keep: Vec<Tensor> = parts.iter().map(|&(_, x)| x).collect();
+    let mut plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, ..Compile::default() });
+    fill(&mut plan, batch, Some(graph.images), graph.labels);
+    plan.input(eps).copy_from_slice(&noise(batch));
+
+    let mut optimizer = Optimizer::new(Update::Adam, None, network.params.count());
+    let mut losses: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut grads = Vec::new();
+    for step in 0..fixture.steps["loss"].values.len() {
+        plan.forward(&network.params, team, Clock::default());
+        plan.backward(&mut network.params, team);
+        for &(name, x) in &parts {
+            losses.entry(name).or_default().push(plan.value(x)[0].to_f64() / graph.per);
+        }
+        if step == 0 {
+            grads = network.params.grads.clone();
+        }
+        optimizer.update(&mut network.params, team, 1e-3);
+    }
+    Run { outputs, losses, grads, values: network.params.values.clone(), network }
+}
+
+/// f32 ends up at most this many times as far from f64 as PyTorch's f32 does. In ten steps of Adam a gradient near zero
+/// decides by its sign alone which way an element goes, so the distance is as much chance as precision: of PyTorch's
+/// own, between 1e-7 and 1e-4 for different parameters of one model.
+const DRIFT: f64 = 8.0;
+/// The drift of parameters for which chance was kind to PyTorch.
+const LEAST_DRIFT: f64 = 1e-4;
+
+#[test]
+fn models_do_what_pytorchs_do() {
+    Pool::new(2).enter(|team| {
+        for (name, config) in fixtures() {
+            let fixture: fixture::Model = fixture::load(name);
+            let found = run::<f64>(&config, &fixture, team);
+            let single = run::<f32>(&config, &fixture, team);
+            check_double(name, &found, &fixture);
+            check_single(name, &single, &found, &fixture);
+        }
+    });
+}
+
+/// f64 against PyTorch.
+fn check_double(name: &str, found: &Run<f64>, fixture: &fixture::Model) {
+    let mut worst = [0.0; 4];
+    let mut check = |part: usize, what: &str, error: f64, tolerance: f64| {
+        assert!(error <= tolerance, "{name}, {what}: error {error:.1e}, expected at most {tolerance:.0e}");
+        worst[part] = f64::max(worst[part], error);
+    };
+    assert_eq!(found.outputs.keys().collect::<Vec<_>>(), fixture.outputs.keys().collect::<Vec<_>>(), "{name}");
+    for (output, values) in &found.outputs {
+        check(0, output, fixture.outputs[*output].error(values), 1e-9);
+    }
+    assert_eq!(found.losses.keys().collect::<Vec<_>>(), fixture.steps.keys().collect::<Vec<_>>(), "{name}");
+    for (part, values) in &found.losses {
+        check(1, part, error(values, &fixture.steps[*part].values), 1e-9);
+    }
+    for (param, p) in found.network.list().iter().zip(&fixture.params) {
+        let range = param.range();
+        check(2, &format!("gradient of {}", p.name), p.grad.error(&found.grads[range.clone()]), 1e-8);
+        check(3, &format!("{} after ten steps", p.name), p.after.error(&found.values[range]), 1e-6);
+    }
+    let [outputs, losses, grads, values] = worst;
+    println!("{name}, f64: outputs {outputs:.0e}, losses {losses:.0e}, gradients {grads:.0e}, after {values:.0e}");
+}
+
+/// f32 against our f64, and its samples against PyTorch's.
+fn check_single(name: &str, found: &Run<f32>, reference: &Run<f64>, fixture: &fixture::Model) {
+    let mut worst = [0.0; 4];
+    let mut check = |part: usize, what: &str, error: f64, tolerance: f64| {
+        assert!(error <= tolerance, "{name}, {what}: error {error:.1e} in f32, expected at most {tolerance:.0e}");
+        worst[part] = f64::max(worst[part], error);
+    };
+    for (output, values) in &found.outputs {
+        check(0, output, error(values, &reference.outputs[output]), 1e-5);
+    }
+    for (part, values) in &found.losses {
+        check(1, part, error(values, &reference.losses[part]), 1e-5);
+    }
+    for (param, p) in found.network.list().iter().zip(&fixture.params) {
+        let (range, what) = (param.range(), format!("gradient of {}", p.name));
+        let grads = &found.grads[range.clone()];
+        check(2, &what, error_l2(grads, &reference.grads[range.clone()]), 1e-5);
+        check(2, &what, error_l2(&p.grad.of(grads), &p.grad.values), 1e-5);
+        let drift = error_l2(&found.values[range.clone()], &reference.values[range]);
+        check(3, &format!("{} after ten steps", p.name), drift, (DRIFT * p.after.dev_l2).max(LEAST_DRIFT));
+    }
+    let [outputs, losses, grads, values] = worst;
+    println!("{name}, f32: outputs {outputs:.0e}, losses {losses:.0e}, gradients {grads:.0e}, after {values:.0e}");
+}

@@ -1,0 +1,186 @@
+//! Plans of random graphs: sharing memory changes nothing, gradients are right, inputs survive.
+
+use inkgrad_engine::gradcheck::Problem;
+use inkgrad_engine::{Clock, Compile, Init, Params, Plan, Result, Shape, Tape, Team, Tensor};
+use proptest::prelude::*;
+
+/// Elements of every value.
+const LEN: usize = 12;
+
+/// What a node of a random graph does to earlier values; numbers choose them, modulo how many there are.
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    /// Half the sum, so that values stay in range; of a value with itself where both numbers are equal.
+    Add(usize, usize),
+    /// tanh of the product, likewise.
+    Mul(usize, usize),
+    Scale(usize),
+    Tanh(usize),
+    Sigmoid(usize),
+    /// A view under the shape of this number.
+    Reshape(usize, usize),
+    Flatten(usize),
+    /// Of the value seen as (1, 3, 4).
+    Transpose(usize),
+    /// x·Wᵀ + b of the value seen as (3, 4), with W (4, 4).
+    Linear(usize),
+}
+
+/// A random graph.
+#[derive(Debug, Clone)]
+struct Graph {
+    nodes: Vec<Node>,
+    /// Whether each node's value is kept.
+    keep: Vec<bool>,
+}
+
+fn graphs() -> impl Strategy<Value = Graph> {
+    let i = || 0usize..64;
+    let node = prop_oneof![
+        (i(), i()).prop_map(|(a, b)| Node::Add(a, b)),
+        (i(), i()).prop_map(|(a, b)| Node::Mul(a, b)),
+        i().prop_map(|a| Node::Add(a, a)),
+        i().prop_map(|a| Node::Mul(a, a)),
+        i().prop_map(Node::Scale),
+        i().prop_map(Node::Tanh),
+        i().prop_map(Node::Sigmoid),
+        (i(), i()).prop_map(|(x, shape)| Node::Reshape(x, shape)),
+        i().prop_map(Node::Flatten),
+        i().prop_map(Node::Transpose),
+        i().prop_map(Node::Linear),
+    ];
+    prop::collection::vec((node, any::<bool>()), 1..24).prop_map(|list| {
+        let (nodes, keep) = list.into_iter().unzip();
+        Graph { nodes, keep }
+    })
+}
+
+/// A recorded graph.
+struct Recorded {
+    tape: Tape<f64>,
+    params: Params<f64>,
+    input: Tensor,
+    kept: Vec<Tensor>,
+    loss: Tensor,
+}
+
+fn record(graph: &Graph) -> Result<Recorded> {
+    let (mut tape, mut params) = (Tape::new(), Params::new());
+    let mut declare = |name, shape: &[usize]| params.declare(name, shape, Init::Normal);
+    let declared = [declare("a", &[3, 4]), declare("b", &[LEN]), declare("weight", &[4, 4]), declare("bias", &[4])];
+    params.initialise(3);
+    let [a, b, weight, bias] = declared.each_ref().map(|param| tape.param(param));
+    let input = tape.input("x", [2, 6]);
+    let mut values = vec![a, b, input];
+    let mut kept = Vec::new();
+    for (&node, &keep) in graph.nodes.iter().zip(&graph.keep) {
+        let at = |i: usize| values[i % values.len()];
+        let alike = |tape: &mut Tape<f64>, x: Tensor, y: Tensor| tape.reshape(y, tape.shape(x));
+        let (value, computed) = match node {
+            Node::Add(i, j) => {
+                let other = if i == j { at(i) } else { alike(&mut tape, at(i), at(j))? };
+                let sum = tape.add(at(i), other)?;
+                (tape.scale(sum, 0.5)?, true)
+            }
+            Node::Mul(i, j) => {
+                let other = if i == j { at(i) } else { alike(&mut tape, at(i), at(j))? };
+                let product = tape.mul(at(i), other)?;
+                (tape.tanh(product)?, true)
+            }
+            Node::Scale(i) => (tape.scale(at(i), -1.1)?, true),
+            Node::Tanh(i) => (tape.tanh(at(i))?, true),
+            Node::Sigmoid(i) => (tape.sigmoid(at(i))?, true),
+            Node::Reshape(i, shape) => {
+                let shapes: [&[usize]; 5] = [&[LEN], &[3, 4], &[2, 6], &[2, 3, 2], &[1, 2, 2, 3]];
+                (tape.reshape(at(i), Shape::from(shapes[shape % shapes.len()]))?, false)
+            }
+            Node::Flatten(i) => (tape.flatten(at(i)), false),
+            Node::Transpose(i) => {
+                let x = tape.reshape(at(i), [1, 3, 4])?;
+                (tape.transpose(x)?, true)
+            }
+            Node::Linear(i) => {
+                let x = tape.reshape(at(i), [3, 4])?;
+                let y = tape.linear(x, weight, bias)?;
+                (tape.sigmoid(y)?, true)
+            }
+        };
+        values.push(value);
+        if keep && computed {
+            kept.push(value);
+        }
+    }
+    // The second and third terms give every parameter a gradient that is not tiny.
+    let last = tape.sum(values[values.len() - 1])?;
+    let b = tape.reshape(b, [3, 4])?;
+    let affine = tape.linear(b, weight, bias)?;
+    let product = tape.mul(affine, a)?;
+    let product = tape.sum(product)?;
+    let loss = tape.add(last, product)?;
+    Ok(Recorded { tape, params, input, kept, loss })
+}
+
+/// What the input is filled with.
+fn filling() -> Vec<f64> {
+    (0..LEN).map(|i| (i as f64 * 0.7).sin()).collect()
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// The bits of the loss, the kept values and all gradients after a run.
+fn run(plan: &mut Plan<f64>, recorded: &Recorded, params: &mut Params<f64>) -> Vec<Vec<u64>> {
+    let team = Team::solo();
+    params.grads.fill(f64::NAN);
+    plan.forward(params, &team, Clock::default());
+    plan.backward(params, &team);
+    let values = recorded.kept.iter().chain([&recorded.loss]).map(|&x| bits(plan.value(x)));
+    values.chain([bits(&params.grads)]).collect()
+}
+
+/// Compiles a graph; its input is filled.
+fn compile(graph: &Graph, debug: bool) -> (Plan<f64>, Recorded) {
+    let mut recorded = record(graph).unwrap();
+    let tape = std::mem::take(&mut recorded.tape);
+    let mut plan = tape.compile(Compile { loss: Some(recorded.loss), keep: &recorded.kept, debug });
+    plan.input(recorded.input).copy_from_slice(&filling());
+    (plan, recorded)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Debug mode gives every buffer a place of its own; otherwise buffers share. Values, gradients and a second run agree
+    /// to the bit, and the input is what it was.
+    #[test]
+    fn sharing_memory_changes_nothing(graph in graphs()) {
+        let (mut shared, recorded) = compile(&graph, false);
+        let (mut apart, _) = compile(&graph, true);
+        let mut params = recorded.params.clone();
+        let expected = run(&mut apart, &recorded, &mut params);
+        prop_assert!(params.grads.iter().all(|g| g.is_finite()));
+        for _ in 0..2 {
+            prop_assert_eq!(&run(&mut shared, &recorded, &mut params), &expected);
+            prop_assert_eq!(bits(shared.input(recorded.input)), bits(&filling()));
+        }
+        prop_assert!(shared.arena_bytes() <= apart.arena_bytes());
+    }
+
+    /// The gradients are right.
+    #[test]
+    fn gradients_of_random_graphs(graph in graphs()) {
+        let (plan, Recorded { params, loss, .. }) = compile(&graph, false);
+        let team = Team::solo();
+        let outcome = Problem { label: String::new(), plan, loss, params, team: &team }.check(1);
+        prop_assert!(outcome.passes() && outcome.compared == 2 * LEN + 20, "{outcome:?}");
+    }
+}
+
+/// Where buffers never live together the arena is smaller than their sum, or the first property would say little.
+#[test]
+fn memory_is_shared() {
+    let graph = Graph { nodes: (0..20).map(|i| Node::Scale(i + 2)).collect(), keep: vec![false; 20] };
+    let (shared, apart) = (compile(&graph, false).0, compile(&graph, true).0);
+    assert!(2 * shared.arena_bytes() < apart.arena_bytes(), "{} of {}", shared.arena_bytes(), apart.arena_bytes());
+}
