@@ -14,7 +14,7 @@ use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
 use inkgrad_engine::{Pool, Team};
 
 use self::batches::Batches;
-pub use self::state::{load_network, save_weights};
+pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::network::Network;
