@@ -21,11 +21,22 @@ pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
     let (folder, config) = RunFolder::open(path)?;
     let mut network = Network::new(&config)?;
     let tensors = checkpoint::load_tensors(folder.model())?;
+    check_model(&tensors, &config, &folder.model())?;
     let values = tensors.take_all(&network.layout())?;
     for (param, values) in network.list().iter().zip(values) {
         network.params.value_mut(param).copy_from_slice(&values);
     }
     Ok((folder, config, network))
+}
+
+/// Refuses the tensors of another model, where they say whose they are.
+fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
+    match tensors.metadata("model") {
+        Some(found) if found != config.model.name() => {
+            Err(Error::input(path.display(), format!("holds a {found}, expected a {}", config.model)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The parts of the state that hold one number a parameter.
@@ -44,6 +55,7 @@ impl Trainer {
         config.validate()?;
         let state = checkpoint::load_tensors(folder.state())?;
         state.check_format(FORMAT)?;
+        check_model(&state, &config, &folder.state())?;
         let dataset = super::load_data(&config)?;
         if dataset.classes != config.classes {
             return Err(Error::input(
@@ -107,7 +119,11 @@ impl Trainer {
     }
 
     /// Writes the state, then the weights. A resumed run reads the state alone, so the two need not be of one moment.
+    ///
+    /// # Errors
+    /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
     pub(super) fn save(&self, seconds: f64) -> Result<()> {
+        self.check_finite()?;
         let mut metadata = BTreeMap::from(
             [
                 ("format", FORMAT.to_string()),
@@ -151,6 +167,7 @@ impl Trainer {
     }
 
     pub(super) fn save_model(&self, path: &Path) -> Result<()> {
+        self.check_finite()?;
         save_weights(path, &self.config, &self.network)
     }
 }
