@@ -21,6 +21,6 @@ pub use inkgrad_kernels::Float;
 pub use inkgrad_kernels::cpu::{Pool, Team};
 pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
-pub use plan::{Compile, Plan, Times};
+pub use plan::{Compile, Plan, Profile, Times};
 pub use shape::Shape;
 pub use tape::{Tape, Tensor};

@@ -39,6 +39,9 @@ pub struct Plan<T> {
     /// Per node: whether its value can be read after a run.
     kept: Vec<bool>,
     debug: bool,
+    /// Elements that the plan needs.
+    size: usize,
+    /// Allocated when it is first needed, or taken over from another plan.
     arena: Arena<T>,
     times: Option<Vec<Times>>,
 }
@@ -50,6 +53,23 @@ pub struct Times {
     pub forward: Duration,
     /// In all backwards.
     pub backward: Duration,
+}
+
+/// What was measured of one operation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile<'a> {
+    /// Its index on the tape.
+    pub node: usize,
+    /// Its name.
+    pub op: &'a str,
+    /// Its output's shape.
+    pub shape: Shape,
+    /// Floating-point operations of one forward.
+    pub flops: u64,
+    /// Floating-point operations of one backward.
+    pub backward_flops: u64,
+    /// How long it took.
+    pub times: Times,
 }
 
 /// A node's memory.
@@ -101,7 +121,7 @@ fn active_nodes<T: Float>(tape: &Tape<T>, loss: Option<Tensor>) -> Vec<bool> {
 }
 
 impl<T: Float> Tape<T> {
-    /// Fixes shapes, lifetimes and the order of writing, and allocates the arena.
+    /// Fixes shapes, lifetimes and the order of writing.
     ///
     /// # Panics
     /// If the loss is not a single number.
@@ -211,7 +231,8 @@ impl<T: Float> Tape<T> {
             loss: options.loss,
             kept,
             debug: options.debug,
-            arena: Arena::new(total),
+            size: total,
+            arena: Arena::new(0),
             times: None,
         };
         plan.check_disjoint();
@@ -225,9 +246,22 @@ impl<T: Float> Plan<T> {
         &self.tape
     }
 
-    /// The size of the arena.
+    /// The memory that the plan needs.
     pub fn arena_bytes(&self) -> usize {
-        self.arena.len() * size_of::<T>()
+        self.size * size_of::<T>()
+    }
+
+    /// Takes over the memory of a plan that is not needed until it is given memory again or allocates its own. Values of
+    /// both are lost: inputs have to be filled in anew.
+    pub fn take_memory(&mut self, other: &mut Plan<T>) {
+        self.arena = std::mem::replace(&mut other.arena, Arena::new(0));
+    }
+
+    /// Allocates the arena if it is not there or too small for this plan.
+    fn ensure_memory(&mut self) {
+        if self.arena.len() < self.size {
+            self.arena = Arena::new(self.size);
+        }
     }
 
     /// An input's buffer, to be filled before a run. It keeps its content until it is filled again.
@@ -236,6 +270,7 @@ impl<T: Float> Plan<T> {
     /// If `x` is not an input.
     pub fn input(&mut self, x: Tensor) -> &mut [T] {
         assert!(matches!(self.tape.nodes[x.0].kind, Kind::Input(_)), "node {} is no input", x.0);
+        self.ensure_memory();
         match &self.steps[x.0].value {
             Place::Arena(range) => self.arena.get_mut(range),
             Place::Params(_) => unreachable!("an input lies in the arena"),
@@ -264,6 +299,7 @@ impl<T: Float> Plan<T> {
 
     /// Runs all operations in order.
     pub fn forward(&mut self, params: &Params<T>, team: &Team, clock: Clock) {
+        self.ensure_memory();
         for i in 0..self.tape.nodes.len() {
             self.forward_node(i, params, team, clock);
         }
@@ -274,6 +310,7 @@ impl<T: Float> Plan<T> {
     /// # Errors
     /// [`Error::NotFinite`] names the first operation whose output is NaN or infinite.
     pub fn forward_checked(&mut self, params: &Params<T>, team: &Team, clock: Clock) -> Result<(), Error> {
+        self.ensure_memory();
         for i in 0..self.tape.nodes.len() {
             self.forward_node(i, params, team, clock);
             let (value, op) = match (&self.steps[i].value, &self.tape.nodes[i].kind) {
@@ -403,12 +440,32 @@ impl<T: Float> Plan<T> {
         self.times = on.then(|| vec![Times::default(); self.tape.nodes.len()]);
     }
 
-    /// For each operation: its index, its name, the floating-point operations of a forward, and its times.
-    pub fn profile(&self) -> impl Iterator<Item = (usize, &str, u64, Times)> {
+    /// What was measured of each operation since [`Plan::set_profiling`].
+    pub fn profile(&self) -> impl Iterator<Item = Profile<'_>> {
         self.times.iter().flatten().enumerate().filter_map(|(i, &times)| match self.tape.nodes[i].kind {
-            Kind::Op(_) => Some((i, self.tape.label(i), self.tape.node_flops(i), times)),
+            Kind::Op(_) => Some(Profile {
+                node: i,
+                op: self.tape.label(i),
+                shape: self.tape.nodes[i].shape,
+                flops: self.tape.node_flops(i),
+                backward_flops: self.backward_flops(i),
+                times,
+            }),
             _ => None,
         })
+    }
+
+    /// Floating-point operations of a forward and a backward.
+    pub fn flops(&self) -> u64 {
+        self.tape.flops() + (0..self.steps.len()).map(|i| self.backward_flops(i)).sum::<u64>()
+    }
+
+    /// Floating-point operations of node `i`'s backward: as many as its forward's for the gradient of its first input, and
+    /// as many again for those of all others together, each where somebody needs it. That is exact for products.
+    fn backward_flops(&self, i: usize) -> u64 {
+        let [first, others @ ..] = &self.steps[i].adds;
+        let gradients = u64::from(first.is_some()) + u64::from(others.iter().any(Option::is_some));
+        self.tape.node_flops(i) * gradients
     }
 
     /// Holds the promise that the unsafe borrows rest on: at no moment does a range that is written overlap another
@@ -474,7 +531,7 @@ impl<T: Float> fmt::Display for Plan<T> {
             Place::Arena(range) => format!("{}..{}", range.start, range.end),
             Place::Params(id) => format!("param {id}"),
         };
-        writeln!(f, "arena: {} elements, {:.1} MiB", self.arena.len(), self.arena_bytes() as f64 / 1_048_576.0)?;
+        writeln!(f, "arena: {} elements, {:.1} MiB", self.size, self.arena_bytes() as f64 / 1_048_576.0)?;
         writeln!(f, "{:>4}  {:<22} {:<22} {:<22} gradients of the inputs", "node", "op", "value", "gradient")?;
         for (i, step) in self.steps.iter().enumerate() {
             let edges: Vec<String> = self.tape.nodes[i]

@@ -1,6 +1,8 @@
 //! The models of inkgrad and what surrounds them: layers, networks, data, training, run folders.
 
+pub mod check;
 pub mod data;
+pub mod distance;
 pub mod error;
 pub mod image;
 pub mod infer;
@@ -9,6 +11,7 @@ pub mod network;
 pub mod run;
 pub mod sample;
 pub mod trainer;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use network::Network;

@@ -1,5 +1,7 @@
-//! Google's layout: one `<class>.npy` a class, split into training and test drawings here.
+//! Google's layouts: one `<class>.npy` or `<class>.ndjson` a class, split into training and test drawings here.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
@@ -7,7 +9,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
 use super::npy::Array;
-use super::{Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, folder_name};
+use super::{Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, folder_name, ndjson};
 use crate::error::{Error, Result};
 
 /// Loads a folder of one file a class, classes in alphabetical order.
@@ -19,11 +21,8 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
     if !(0.0..1.0).contains(&test_fraction) {
         return Err(Error::input("test fraction", format_args!("{test_fraction}, expected at least 0 and below 1")));
     }
-    let (classes, paths) = class_paths(folder)?;
-    let mut counts = Vec::with_capacity(paths.len());
-    for path in &paths {
-        counts.push(Array::open(path)?.image_count()?);
-    }
+    let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
+    let counts = sources.iter().map(Source::count).collect::<Result<Vec<_>>>()?;
     let plan = Plan::new(&counts, test_fraction, seed);
     if plan.train.is_empty() {
         return Err(Error::input(folder.display(), "no images to train on, expected at least one"));
@@ -31,14 +30,15 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
 
     // Images go straight to their places in the splits, so only one class is in memory twice.
     let mut images: Option<[Pixels; 2]> = None;
-    for (class, path) in paths.iter().enumerate() {
-        let source = super::load_images(path)?;
-        if source.len() != counts[class] {
-            return Err(Error::input(path.display(), "the file changed while it was read"));
+    for (class, source) in sources.iter().enumerate() {
+        let bad = |problem| Error::input(source.path.display(), problem);
+        let drawings = source.load()?;
+        if drawings.len() != counts[class] {
+            return Err(bad("the file changed while it was read"));
         }
-        let splits = images.get_or_insert_with(|| plan.room_for(source.pixels()));
+        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels()));
         for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
-            scatter(source.pixels(), class, order, split).map_err(|problem| Error::input(path.display(), problem))?;
+            scatter(drawings.pixels(), class, order, split).map_err(bad)?;
         }
     }
     let [train, test] =
@@ -52,25 +52,66 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
     })
 }
 
+/// The file of a class.
+struct Source {
+    path: PathBuf,
+    kind: Kind,
+}
+
+/// What the file of a class holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Images: an array.
+    Npy,
+    /// Strokes: lines of JSON.
+    Ndjson,
+}
+
+impl Source {
+    /// Number of drawings.
+    fn count(&self) -> Result<usize> {
+        match self.kind {
+            Kind::Npy => Array::open(&self.path)?.image_count(),
+            Kind::Ndjson => ndjson::count(&self.path),
+        }
+    }
+
+    fn load(&self) -> Result<Images> {
+        match self.kind {
+            Kind::Npy => super::load_images(&self.path),
+            Kind::Ndjson => ndjson::load(&self.path),
+        }
+    }
+}
+
 /// Class names and files, sorted by name.
-fn class_paths(folder: &Path) -> Result<(Vec<String>, Vec<PathBuf>)> {
-    let mut found = Vec::new();
+fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
+    let mut found: BTreeMap<String, Source> = BTreeMap::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
         let path = entry.map_err(Error::io(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "npy")
-            && let Some(class) = path.file_stem()
-        {
-            found.push((class.to_string_lossy().into_owned(), path));
+        let kind = match path.extension().and_then(OsStr::to_str) {
+            Some("npy") => Kind::Npy,
+            Some("ndjson") => Kind::Ndjson,
+            _ => continue,
+        };
+        let Some(class) = path.file_stem() else { continue };
+        let class = class.to_string_lossy().into_owned();
+        if found.contains_key(&class) {
+            return Err(Error::input(
+                folder.display(),
+                format_args!("both {class}.npy and {class}.ndjson, expected one file a class"),
+            ));
         }
+        found.insert(class, Source { path, kind });
     }
     if found.is_empty() {
         return Err(Error::input(
             folder.display(),
-            "no drawings, expected train_images.npy and its three companions, one <class>.npy a class, or IDX files",
+            "no drawings, expected train_images.npy and its three companions, one <class>.npy or <class>.ndjson a \
+             class, or IDX files",
         ));
     }
-    found.sort();
-    Ok(found.into_iter().unzip())
+    Ok(found)
 }
 
 /// A drawing in a class's file.

@@ -5,9 +5,12 @@ pub mod builtin;
 mod class_files;
 mod class_names;
 mod course;
+pub mod download;
 mod idx;
 mod images;
+mod ndjson;
 pub mod npy;
+mod raster;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -79,7 +82,7 @@ pub enum Origin {
     },
     /// A folder in the course layout.
     Course(PathBuf),
-    /// A folder of one `.npy` file a class, split by the program.
+    /// A folder of one `.npy` or `.ndjson` file a class, split by the program.
     ClassFiles {
         /// The folder.
         path: PathBuf,
@@ -124,7 +127,8 @@ impl Default for LoadOptions {
     }
 }
 
-/// Loads `builtin` or a folder: the course layout, IDX files, or one `.npy` file a class.
+/// Loads `builtin` or a folder: the course layout, IDX files, or one `.npy` or `.ndjson` file a
+/// class.
 ///
 /// # Errors
 /// One line that names the file, what was found and what was expected.

@@ -151,7 +151,7 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 /// IEEE 754 half precision: 1 sign bit, 5 exponent bits with bias 15, 10 fraction bits.
-fn f16_to_f32(bits: u16) -> f32 {
+pub(crate) fn f16_to_f32(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f32::from(bits & 0x3ff);
     match bits >> 10 & 0x1f {
@@ -163,6 +163,11 @@ fn f16_to_f32(bits: u16) -> f32 {
 }
 
 impl Tensors {
+    /// Tensors without metadata; `place` is the file that messages name.
+    pub(crate) fn new(place: String, tensors: BTreeMap<String, Tensor>) -> Self {
+        Self { place, tensors, metadata: BTreeMap::new() }
+    }
+
     /// The tensors by name, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))

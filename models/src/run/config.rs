@@ -20,6 +20,9 @@ use crate::error::{Error, Result};
 /// The newest layout of a run folder that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
 
+/// More threads than this are taken for a mistake.
+pub const MOST_THREADS: usize = 1024;
+
 /// Every setting of a run. [`Config::resolve`] gives one that is valid; [`Config::validate`] says what that means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,14 +127,28 @@ impl Config {
         }
     }
 
+    /// Makes these the settings of a short run, of some ten seconds on two cores.
+    fn shorten(&mut self) {
+        self.quick = true;
+        (self.epochs, self.steps) = match self.model {
+            Model::LstmAe | Model::CnnAe => (None, Some(100)),
+            Model::RnnVae | Model::CnnVae | Model::Cvae => (Some(4), None),
+            Model::Classifier => (Some(5), None),
+        };
+        self.log_every = 10;
+    }
+
     /// A model's defaults under a `--config` file under the command line's `options`, all checked.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read; [`Error::Input`] naming the file's line or key, or the option.
     pub fn resolve(model: Model, file: Option<&Path>, options: &Overrides) -> Result<Self> {
+        let file = file.map(|path| Overrides::read(path).map(|overrides| (path, overrides))).transpose()?;
         let mut config = Self::defaults(model);
-        if let Some(path) = file {
-            let overrides = Overrides::read(path)?;
+        if options.quick.or(file.as_ref().and_then(|(_, overrides)| overrides.quick)).unwrap_or(false) {
+            config.shorten();
+        }
+        if let Some((path, overrides)) = file {
             if let Some(other) = overrides.model.filter(|&other| other != model) {
                 return Err(Error::input(path.display(), format_args!("model is {other}, expected {model}")));
             }
@@ -227,6 +244,9 @@ impl Config {
             return fail("seed", format!("{}, expected at most {} (TOML's largest integer)", self.seed, i64::MAX));
         }
         at_least_1("threads", self.threads as u64)?;
+        if self.threads > MOST_THREADS {
+            return fail("threads", format!("{}, expected at most {MOST_THREADS}", self.threads));
+        }
         number("val_fraction", self.val_fraction, (0.0..1.0).contains(&self.val_fraction), "0 ≤ F < 1")?;
         at_least_1("log_every", self.log_every)?;
         if let Some(patience) = self.patience {

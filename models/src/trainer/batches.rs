@@ -110,7 +110,9 @@ impl Batches {
 
     /// Whether losses on held-back drawings are recorded too.
     pub fn evaluation_due(&self, step: u64, log_every: u64) -> bool {
-        self.by_epoch() || step == self.total || step.is_multiple_of(log_every.max(1) * RECORDS_PER_EVALUATION)
+        self.by_epoch()
+            || step == self.total
+            || step.is_multiple_of(log_every.max(1).saturating_mul(RECORDS_PER_EVALUATION))
     }
 
     /// The drawings of step `step` (from 0).

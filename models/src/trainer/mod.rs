@@ -168,6 +168,16 @@ impl Trainer {
         self.batches.total()
     }
 
+    /// Passes over the training set so far.
+    pub fn epoch(&self) -> f64 {
+        self.batches.epoch(self.step)
+    }
+
+    /// Seconds of training so far, those before an interruption included.
+    pub fn seconds(&self) -> f64 {
+        self.earlier
+    }
+
     /// The network in its present state.
     pub fn network(&self) -> &Network<f32> {
         &self.network

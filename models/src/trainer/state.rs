@@ -49,9 +49,13 @@ impl Trainer {
     /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
     pub fn resume(path: &Path, options: &Overrides) -> Result<Self> {
         let (folder, mut config) = RunFolder::open(path)?;
-        let model = config.model;
+        let by_epoch = config.epochs.is_some();
         config.apply(options);
-        config.model = model;
+        if config.epochs.is_some() != by_epoch {
+            let (found, expected) = if by_epoch { ("--steps", "epochs") } else { ("--epochs", "steps") };
+            let problem = format_args!("given for a run that is counted in {expected}, expected --{expected}");
+            return Err(Error::input(found, problem));
+        }
         config.validate()?;
         let state = checkpoint::load_tensors(folder.state())?;
         state.check_format(FORMAT)?;
@@ -75,6 +79,14 @@ impl Trainer {
         let network = Network::new(&config)?;
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         trainer.restore(state)?;
+        if trainer.step > trainer.total_steps() {
+            let option = if by_epoch { "--epochs" } else { "--steps" };
+            let (asked, done) = (trainer.total_steps(), trainer.step);
+            return Err(Error::input(
+                option,
+                format!("{asked} steps in all, expected at least the {done} that are done"),
+            ));
+        }
         metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.save(&trainer.folder.config())?;

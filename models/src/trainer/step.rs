@@ -84,6 +84,11 @@ impl Stepper {
         })
     }
 
+    /// The plan of a step on `batch` drawings: its operations, memory and times.
+    pub fn compiled(&mut self, network: &Network<f32>, batch: usize) -> &mut Plan<f32> {
+        &mut self.plan(network, batch).1
+    }
+
     /// Trains on the drawings `batch` of `data` and returns their losses before the update.
     ///
     /// # Errors

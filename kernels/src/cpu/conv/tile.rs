@@ -132,7 +132,7 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
     }
 }
 
-/// Consecutive pixels of one row that a tap joins: `len` of them, from element `x` of an image and pixel `p` on.
+/// Consecutive pixels of one row that a tap joins: `len` of them, from pixel `x` of one side and pixel `p` of the other on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
     pub(super) x: usize,
@@ -144,16 +144,16 @@ pub(super) struct Run {
 #[derive(Clone, Copy)]
 pub(super) struct Pixels<'a> {
     pub(super) images: usize,
-    /// Elements from one image to the next on the side that gives rows.
+    /// Pixels from one image to the next on the side that gives rows.
     pub(super) x_image: usize,
-    /// Elements from one pixel of a run to the next on that side.
+    /// Pixels from one of a run to the next on that side.
     pub(super) x_step: usize,
     /// Pixels from one image to the next on the packed side.
     pub(super) p_image: usize,
     pub(super) runs: &'a [Run],
 }
 
-/// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images.
+/// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images, where a pixel of `x` is `x_pixel` elements.
 ///
 /// # Safety
 /// For every image, run and pixel, `ROWS` elements of `x` and `LANES` of `panel` are readable where [`Pixels`] says;
@@ -161,6 +161,7 @@ pub(super) struct Pixels<'a> {
 #[inline(always)]
 pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
     x: *const T,
+    x_pixel: usize,
     panel: *const T,
     pixels: Pixels<'_>,
     out: *mut T,
@@ -171,12 +172,13 @@ pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
         let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
         for image in 0..pixels.images {
             for run in pixels.runs {
-                let x = x.add(image * pixels.x_image + run.x);
+                let x = x.add((image * pixels.x_image + run.x) * x_pixel);
                 let panel = panel.add((image * pixels.p_image + run.p) * LANES);
+                let step = pixels.x_step * x_pixel;
                 for i in 0..run.len {
                     let values = A::Lanes::<T>::load(panel.add(i * LANES));
                     for r in 0..ROWS {
-                        let factor = A::Lanes::<T>::splat(*x.add(i * pixels.x_step + r));
+                        let factor = A::Lanes::<T>::splat(*x.add(i * step + r));
                         sums[r] = factor.mul_add(values, sums[r]);
                     }
                 }
@@ -193,50 +195,55 @@ pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
 /// factors.
 ///
 /// # Safety
-/// As for [`patch`], with `w + segment` readable for its length and `y + row · y_image` for one element.
+/// For every segment and every row, `x + row · x_row + segment` and `w + segment` are readable for its length;
+/// `y + row · y_row` is writable for one element.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
     x: *const T,
-    x_image: usize,
+    x_row: usize,
     segments: &[Segment],
     w: *const T,
     bias: T,
     y: *mut T,
-    y_image: usize,
+    y_row: usize,
     store: Store,
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
         let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
-        let mut rest = [T::ZERO; ROWS];
         for segment in segments {
             let x = x.add(segment.x);
             let w = w.add(segment.w);
-            let whole = segment.len - segment.len % LANES;
-            for i in (0..whole).step_by(LANES) {
+            for i in (0..whole(segment.len)).step_by(LANES) {
                 let weights = A::Lanes::<T>::load(w.add(i));
                 for r in 0..ROWS {
-                    sums[r] = A::Lanes::<T>::load(x.add(r * x_image + i)).mul_add(weights, sums[r]);
-                }
-            }
-            for i in whole..segment.len {
-                for (r, rest) in rest.iter_mut().enumerate() {
-                    *rest = A::mul_add(*x.add(r * x_image + i), *w.add(i), *rest);
+                    sums[r] = A::Lanes::<T>::load(x.add(r * x_row + i)).mul_add(weights, sums[r]);
                 }
             }
         }
-        for r in 0..ROWS {
-            let mut lanes = [T::ZERO; LANES];
-            sums[r].store(lanes.as_mut_ptr());
-            let mut sum = horizontal_sum(lanes) + rest[r] + bias;
+        for (r, lanes) in sums.into_iter().enumerate() {
+            let mut array = [T::ZERO; LANES];
+            lanes.store(array.as_mut_ptr());
+            let mut sum = horizontal_sum(array) + bias;
+            for segment in segments {
+                for i in whole(segment.len)..segment.len {
+                    sum += *x.add(r * x_row + segment.x + i) * *w.add(segment.w + i);
+                }
+            }
             if store == Store::WriteRelu {
                 sum = T::ZERO.at_least(sum);
             }
-            let y = &mut *y.add(r * y_image);
+            let y = &mut *y.add(r * y_row);
             *y = if store == Store::Add { *y + sum } else { sum };
         }
     }
+}
+
+/// The part of a length that fills all lanes.
+#[inline(always)]
+fn whole(len: usize) -> usize {
+    len - len % LANES
 }
 
 /// The sum of all lanes, by halves.

@@ -130,6 +130,8 @@ multiversion! {
 }
 
 multiversion! {
+    /// With one channel there are no lanes to fill with channels: they run along the factors instead, and the rows of a tile
+    /// are neighbouring pixels of one image that have the same taps, so that their factors overlap.
     fn up_slice_one_channel<T: Float, A: Arithmetic>(
         geometry: &Geometry,
         images: usize,
@@ -139,23 +141,39 @@ multiversion! {
         store: Store,
         big: &mut [T],
     ) {
-        let Geometry { small: s, big: b, .. } = *geometry;
+        let Geometry { small: s, big: b, stride, .. } = *geometry;
+        let same_taps = |x: usize, other: usize| {
+            let taps = |x| taps_of_big(x, geometry.horizontal(), s.width).map(|(_, k)| k);
+            taps(x).eq(taps(other))
+        };
         for y in 0..b.height {
-            for x in 0..b.width {
-                let (segments, count) = segments_of(geometry, y, x);
-                let segments = &segments[..count];
-                for (image, rows) in Tiles::new::<A>(images) {
-                    // SAFETY: `up` checked the lengths; images image..image + rows exist and segments lie inside one
-                    // image and the weights.
-                    unsafe {
-                        let from = small.as_ptr().add(image * s.len());
-                        let to = big.as_mut_ptr().add(image * b.len() + y * b.width + x);
-                        with_rows!(
-                            rows,
-                            A,
-                            tile::dot::<T>(from, s.len(), segments, w.as_ptr(), bias[0], to, b.len(), store)
-                        );
+            for residue in 0..stride.1.min(b.width) {
+                let mut first = residue;
+                while first < b.width {
+                    let mut count = 1;
+                    while first + count * stride.1 < b.width && same_taps(first, first + count * stride.1) {
+                        count += 1;
                     }
+                    let (segments, n) = segments_of(geometry, y, first);
+                    let segments = &segments[..n];
+                    for image in 0..images {
+                        let small = &small[image * s.len()..][..s.len()];
+                        let row = &mut big[image * b.len() + y * b.width..][..b.width];
+                        for (pixel, rows) in Tiles::new::<A>(count) {
+                            // SAFETY: `up` checked the lengths; the next pixel of a residue has its factors one small pixel
+                            // further on, and all pixels first + (0..count) · stride lie in the row.
+                            unsafe {
+                                let from = small.as_ptr().add(pixel * s.channels);
+                                let to = row.as_mut_ptr().add(first + pixel * stride.1);
+                                with_rows!(
+                                    rows,
+                                    A,
+                                    tile::dot::<T>(from, s.channels, segments, w.as_ptr(), bias[0], to, stride.1, store)
+                                );
+                            }
+                        }
+                    }
+                    first += count * stride.1;
                 }
             }
         }

@@ -7,8 +7,9 @@ use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
 
-/// Images whose packed pixels stay in the nearest cache while every tap passes over them.
-const BLOCK: usize = 8;
+/// Pixels of the small side in a block of images: with so many, the factors of a register tile (a panel of one side, a plane
+/// of the other) stay in the nearest cache while they are multiplied.
+const BLOCK_PIXELS: usize = 256;
 
 /// Partial results at most: each is a sum over a fixed share of the batch, and they are added in order.
 const MAX_PARTS: usize = 8;
@@ -20,31 +21,34 @@ const MAX_RUNS: usize = 512;
 struct Cut {
     parts: usize,
     images_per_part: usize,
+    /// Images of a block.
+    block: usize,
     /// Elements of one partial result, `[tap][big channel][padded small channel]`.
     result: usize,
     /// Elements of one block's packed small side.
     packed: usize,
-    /// Elements of one block's big side with its padding, for the one-channel form; else 0.
-    padded: usize,
+    /// Elements of one block's big side: its channels in planes, or, if it has one channel, its padded pictures.
+    planes: usize,
 }
 
 impl Cut {
     fn new(geometry: &Geometry) -> Cut {
-        let blocks = geometry.batch.div_ceil(BLOCK).max(1);
-        let images_per_part = blocks.div_ceil(MAX_PARTS) * BLOCK;
+        let block = (BLOCK_PIXELS / geometry.small.pixels().max(1)).clamp(1, 8);
+        let images_per_part = geometry.batch.div_ceil(MAX_PARTS).max(1).next_multiple_of(block);
         let lanes = geometry.small.padded_channels();
         let (height, width) = padded_extent(geometry);
         Cut {
             parts: geometry.batch.div_ceil(images_per_part).max(1),
             images_per_part,
+            block,
             result: geometry.taps() * geometry.big.channels * lanes,
-            packed: BLOCK * geometry.small.pixels() * lanes,
-            padded: if geometry.big.channels == 1 { BLOCK * height * width } else { 0 },
+            packed: block * geometry.small.pixels() * lanes,
+            planes: block * if geometry.big.channels == 1 { height * width } else { geometry.big.len() },
         }
     }
 
     fn part(&self) -> usize {
-        self.result + self.packed + self.padded
+        self.result + self.packed + self.planes
     }
 }
 
@@ -84,20 +88,20 @@ pub fn weight_gradient<T: Float>(
     let scratch = &mut scratch[..cut.parts * cut.part()];
     team.pieces([(&mut *scratch, cut.part())], |part, [memory]| {
         let (result, rest) = memory.split_at_mut(cut.result);
-        let (packed, padded) = rest.split_at_mut(cut.packed);
+        let (packed, planes) = rest.split_at_mut(cut.packed);
         result.fill(T::ZERO);
         let images = part * cut.images_per_part..((part + 1) * cut.images_per_part).min(geometry.batch);
-        for first in images.clone().step_by(BLOCK) {
-            let count = BLOCK.min(images.end - first);
+        for first in images.clone().step_by(cut.block) {
+            let count = cut.block.min(images.end - first);
             let small = &small[first * s.len()..(first + count) * s.len()];
             let big = &big[first * b.len()..(first + count) * b.len()];
             let packed = &mut packed[..count * s.pixels() * s.padded_channels()];
             pack::pixels(&s, small, packed);
             if b.channels == 1 {
-                pad(geometry, big, padded);
-                block_one_channel(geometry, count, packed, padded, result);
+                pad(geometry, big, planes);
+                block_one_channel(geometry, count, packed, planes, result);
             } else {
-                block(geometry, count, packed, big, result);
+                block(geometry, count, packed, big, &mut planes[..big.len()], result);
             }
         }
     });
@@ -128,11 +132,26 @@ fn pad<T: Float>(geometry: &Geometry, big: &[T], padded: &mut [T]) {
 }
 
 multiversion! {
-    /// Adds a block of images: for each tap, rows are the big side's channels, read in place.
-    fn block<T: Float, A: Arithmetic>(geometry: &Geometry, images: usize, packed: &[T], big: &[T], result: &mut [T]) {
+    /// Adds a block of images: for each tap, rows are the big side's channels.
+    fn block<T: Float, A: Arithmetic>(
+        geometry: &Geometry,
+        images: usize,
+        packed: &[T],
+        big: &[T],
+        planes: &mut [T],
+        result: &mut [T],
+    ) {
         let Geometry { small: s, big: b, kernel, stride, padding, .. } = *geometry;
         let lanes = s.padded_channels();
         let panel_len = images * s.pixels() * LANES;
+        // The channels of each register tile in a plane of their own, [tile][image][pixel][channel of the tile]: a pass
+        // over the pixels then reads few cache lines, and reads them whole.
+        for (channel, rows) in Tiles::new::<A>(b.channels) {
+            let plane = &mut planes[channel * images * b.pixels()..][..rows * images * b.pixels()];
+            for (to, from) in plane.chunks_exact_mut(rows).zip(big.chunks_exact(b.channels)) {
+                to.copy_from_slice(&from[channel..channel + rows]);
+            }
+        }
         for tap in 0..geometry.taps() {
             let (ky, kx) = (tap / kernel.1, tap % kernel.1);
             // The small pixels whose partner under this tap lies inside the picture: a run a row.
@@ -144,14 +163,14 @@ multiversion! {
             for y in (0..s.height).filter(|&y| taps_of_small(y, geometry.vertical()).contains(&ky)) {
                 if len > 0 {
                     let (row, column) = (y * stride.0 + ky - padding.0, first * stride.1 + kx - padding.1);
-                    runs[count] = Run { x: (row * b.width + column) * b.channels, p: y * s.width + first, len };
+                    runs[count] = Run { x: row * b.width + column, p: y * s.width + first, len };
                     count += 1;
                 }
             }
             let pixels = Pixels {
                 images,
-                x_image: b.len(),
-                x_step: stride.1 * b.channels,
+                x_image: b.pixels(),
+                x_step: stride.1,
                 p_image: s.pixels(),
                 runs: &runs[..count],
             };
@@ -162,8 +181,8 @@ multiversion! {
                     // SAFETY: `weight_gradient` checked the lengths; runs lie inside both pictures, channels
                     // channel..channel + rows inside a pixel, and the result's rows inside `out`.
                     unsafe {
-                        let x = big.as_ptr().add(channel);
-                        with_rows!(rows, A, tile::outer::<T>(x, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        let x = planes.as_ptr().add(channel * images * b.pixels());
+                        with_rows!(rows, A, tile::outer::<T>(x, rows, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }
@@ -205,7 +224,7 @@ multiversion! {
                     // SAFETY: a padded picture has room for every tap of every small pixel; the rest as above.
                     unsafe {
                         let x = padded.as_ptr().add(kx);
-                        with_rows!(rows, A, tile::outer::<T>(x, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        with_rows!(rows, A, tile::outer::<T>(x, 1, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }

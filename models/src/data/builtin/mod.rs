@@ -3,11 +3,11 @@
 //! Each drawing is made of strokes that a small procedure per class lays out (poses, styles, parts left out) and
 //! that an unsteady pen draws. No person drew any of it, and no real drawing is in it.
 
+mod fit;
 mod hand;
 mod motorbike;
 mod pen;
 mod rabbit;
-mod raster;
 mod snowman;
 mod yoga;
 
@@ -16,6 +16,7 @@ use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 
 use self::pen::Pen;
+use super::raster::Rasterizer;
 use super::{Dataset, Images, Origin, PIXELS, Split};
 use crate::error::{Error, Result};
 
@@ -25,10 +26,10 @@ pub const NAME: &str = "built-in synthetic drawings";
 /// Drawings unless told otherwise: 20,000 to train on and 5,000 to test on.
 pub const DEFAULT_DRAWINGS: usize = 25_000;
 
-/// At least one training and one test drawing of each class.
-const FEWEST: usize = 2 * CLASSES.len();
-/// About 750 MiB.
-const MOST: usize = 1_000_000;
+/// The fewest drawings: at least one training and one test drawing of each class.
+pub const FEWEST: usize = 2 * CLASSES.len();
+/// The most drawings that are made at once, about 750 MiB.
+pub const MOST: usize = 1_000_000;
 
 /// Draws one thing.
 type Draw = fn(&mut Pen);
@@ -65,13 +66,13 @@ pub fn builtin(drawings: usize, seed: u64) -> Result<Dataset> {
 fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Split {
     let labels = drawings.clone().map(|i| i % CLASSES.len()).collect();
     let mut pixels = vec![0; drawings.len() * PIXELS];
-    pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each(|(image, i)| {
+    pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::new, |rasterizer, (image, i)| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(i as u64);
         let mut pen = Pen::new(rng);
         let (_, draw) = CLASSES[i % CLASSES.len()];
         draw(&mut pen);
-        raster::draw(&pen.finish(), image);
+        fit::draw(&pen.finish(), rasterizer, image);
     });
     Split { images: Images::from_u8(pixels), labels }
 }

@@ -4,22 +4,41 @@
 //! shape without a check; a hostile file must end in an error.
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use std::ops::Range;
+
 use npyz::{Endianness, TypeChar, TypeStr};
+
+/// Bytes of a file that are enough for [`text_range`].
+pub(in crate::data) const PREAMBLE: usize = 12;
+
+/// Where the header's text lies in a file that begins with `start`.
+pub(in crate::data) fn text_range(start: &[u8]) -> Result<Range<u64>, String> {
+    let [0x93, b'N', b'U', b'M', b'P', b'Y', major, minor, rest @ ..] = start else {
+        return Err("not a .npy array (it does not start with NumPy's magic bytes)".to_owned());
+    };
+    let (text_start, length) = match (major, minor, rest) {
+        (1, 0, &[a, b, ..]) => (10, u64::from(u16::from_le_bytes([a, b]))),
+        (2 | 3, 0, &[a, b, c, d, ..]) => (12, u64::from(u32::from_le_bytes([a, b, c, d]))),
+        (1..=3, 0, _) => return Err(format!("{} bytes, too few for a header: the file is truncated", start.len())),
+        _ => return Err(format!("npy version {major}.{minor}, expected 1.0, 2.0 or 3.0")),
+    };
+    Ok(text_start..text_start + length)
+}
 
 /// What a header says about the values that follow it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Header {
-    pub(super) element: Element,
+pub(in crate::data) struct Header {
+    pub(in crate::data) element: Element,
     pub(super) big_endian: bool,
-    pub(super) fortran_order: bool,
-    pub(super) shape: Vec<usize>,
+    pub(in crate::data) fortran_order: bool,
+    pub(in crate::data) shape: Vec<usize>,
     /// The type as it is written, for errors.
-    pub(super) descr: String,
+    pub(in crate::data) descr: String,
 }
 
 /// Type of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Element {
+pub(in crate::data) enum Element {
     U8,
     U16,
     U32,
@@ -64,7 +83,7 @@ impl Element {
 
 impl Header {
     /// Reads the text: a Python dictionary with exactly the keys `descr`, `fortran_order` and `shape`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::data) fn parse(text: &str) -> Result<Self, String> {
         let mut cursor = Cursor { rest: text };
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
         cursor.expect("{")?;
@@ -99,7 +118,7 @@ impl Header {
     }
 
     /// Number of values, and of bytes that they take; `None` when that many cannot be counted.
-    pub(super) fn sizes(&self) -> Option<(usize, usize)> {
+    pub(in crate::data) fn sizes(&self) -> Option<(usize, usize)> {
         let count = self.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))?;
         Some((count, count.checked_mul(self.element.size())?))
     }

@@ -3,10 +3,10 @@
 //! Versions 1 to 3, C and Fortran order, either byte order. Nothing is allocated before the header has been
 //! held against the length of the file.
 
-mod header;
+pub(super) mod header;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
@@ -109,23 +109,13 @@ impl Array {
         }
         let mut file = File::open(path).map_err(Error::io(path))?;
         let mut start = Vec::new();
-        Read::by_ref(&mut file).take(8).read_to_end(&mut start).map_err(Error::io(path))?;
-        let [0x93, b'N', b'U', b'M', b'P', b'Y', major, minor] = start[..] else {
-            return Err(bad("not a .npy array (it does not start with NumPy's magic bytes)".to_owned()));
-        };
-        let length_bytes: u64 = match (major, minor) {
-            (1, 0) => 2,
-            (2 | 3, 0) => 4,
-            _ => return Err(bad(format!("npy version {major}.{minor}, expected 1.0, 2.0 or 3.0"))),
-        };
-        let mut header_length = [0; 4];
-        let truncated = || bad(format!("{length} bytes, too few for a header: the file is truncated"));
-        file.read_exact(&mut header_length[..length_bytes as usize]).map_err(|_| truncated())?;
-        let header_length = u64::from(u32::from_le_bytes(header_length));
-        let data_start = 8 + length_bytes + header_length;
+        Read::by_ref(&mut file).take(header::PREAMBLE as u64).read_to_end(&mut start).map_err(Error::io(path))?;
+        let text_range = header::text_range(&start).map_err(bad)?;
+        let (header_length, data_start) = (text_range.end - text_range.start, text_range.end);
         if data_start > length {
             return Err(bad(format!("a header of {header_length} bytes in a file of {length}, expected it to fit")));
         }
+        file.seek(SeekFrom::Start(text_range.start)).map_err(Error::io(path))?;
         let mut text = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut text).map_err(Error::io(path))?;
         // Latin-1 in versions 1 and 2, UTF-8 in 3; the three keys and any readable type are ASCII in all.
@@ -260,7 +250,7 @@ impl Array {
 }
 
 /// A shape as Python writes it.
-struct Shape<'a>(&'a [usize]);
+pub(super) struct Shape<'a>(pub(super) &'a [usize]);
 
 impl std::fmt::Display for Shape<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

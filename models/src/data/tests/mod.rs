@@ -8,6 +8,7 @@ use super::*;
 mod arrays;
 mod folders;
 mod idx;
+mod ndjson;
 
 /// A folder for one test, with helpers to fill it and to load it.
 struct Folder(tempfile::TempDir);

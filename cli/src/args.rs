@@ -1,0 +1,54 @@
+//! Options that several commands share.
+
+use std::ops::RangeInclusive;
+use std::thread;
+
+use clap::Args;
+use inkgrad_engine::device;
+use inkgrad_models::run::config;
+use inkgrad_models::{Error, Result};
+
+/// What computes, and on how many threads.
+#[derive(Debug, Args)]
+pub struct Compute {
+    /// CPU threads; they change the speed, never the result [default: all]
+    #[arg(long, value_name = "N", value_parser = within(1..=config::MOST_THREADS))]
+    threads: Option<usize>,
+    /// What computes: cpu, cuda or emulated
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: config::Device,
+}
+
+impl Compute {
+    /// The number of threads, once the device is known to be there.
+    ///
+    /// # Errors
+    /// If the device cannot be used.
+    pub fn threads(&self) -> Result<usize> {
+        require_device(self.device)?;
+        Ok(self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)))
+    }
+}
+
+/// Checks that this build and machine have the device.
+///
+/// # Errors
+/// With the reason, and the devices that can be used.
+pub fn require_device(device: config::Device) -> Result<()> {
+    let usable = |device: &device::Device| device.availability().status.is_ok();
+    for candidate in device::Device::ALL {
+        if let (true, Err(reason)) = (candidate.name() == device.name(), candidate.availability().status) {
+            let known: Vec<&str> = device::Device::ALL.iter().filter(|d| usable(d)).map(|d| d.name()).collect();
+            return Err(Error::input("--device", format!("{device}: {reason}, expected {}", known.join(" or "))));
+        }
+    }
+    Ok(())
+}
+
+/// Parses a number within a range.
+pub fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    move |text| {
+        let expected = format!("expected a number from {} to {}", range.start(), range.end());
+        text.parse().ok().filter(|value| range.contains(value)).ok_or(expected)
+    }
+}

@@ -1,0 +1,346 @@
+//! `inkgrad bench`: the time of training steps.
+
+use std::fs;
+use std::io::{self, BufRead, Write};
+use std::process::{self, ExitCode};
+use std::str::FromStr;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use inkgrad_engine::optim::{Optimizer, Rule};
+use inkgrad_engine::{Clock, Pool};
+use inkgrad_models::data::{self, Split};
+use inkgrad_models::network::{MODELS, Network};
+use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::trainer::Stepper;
+use inkgrad_models::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::args::{Compute, within};
+use crate::output::{self, Report};
+
+/// A step is gathering a batch, forward, backward, Adam and reading the loss. The drawings are built-in ones, in memory.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// A model, or all, each in a process of its own
+    #[arg(long, value_name = "M", default_value = "all")]
+    model: Choice,
+    /// Drawings a step [default: 256 for autoencoders, else 128]
+    #[arg(long, value_name = "N", value_parser = within(1..=DRAWINGS))]
+    batch_size: Option<usize>,
+    /// Steps to measure, after three to warm up
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = within(1..=1_000_000))]
+    steps: usize,
+    #[command(flatten)]
+    compute: Compute,
+    /// Show where the time of a step goes, operation by operation
+    #[arg(long, conflicts_with = "paced")]
+    profile: bool,
+    /// Run as many steps as each line of standard input says; print their times as JSON
+    #[arg(long)]
+    paced: bool,
+}
+
+/// Drawings in memory.
+const DRAWINGS: usize = 4096;
+/// The built-in data set that has so many to train on.
+const BUILTIN: usize = DRAWINGS / 4 * 5;
+const SEED: u64 = 42;
+const WARM_UP: usize = 3;
+
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    All,
+    One(Model),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
+}
+
+impl Bench {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let threads = self.compute.threads()?;
+        match self.model {
+            Choice::One(model) => {
+                let workload = Workload::new(model, self.batch_size, threads)?;
+                if self.paced {
+                    paced(workload)?;
+                } else if self.profile {
+                    output::report(&StepProfile::measure(workload, self.steps)?, json)?;
+                } else {
+                    output::report(&Timing::measure(workload, self.steps)?, json)?;
+                }
+            }
+            Choice::All if self.paced || self.profile => {
+                let option = if self.paced { "--paced" } else { "--profile" };
+                return Err(Error::input("--model", format!("all with {option}, expected one model")).into());
+            }
+            Choice::All => {
+                let results: Vec<Timing> =
+                    MODELS.iter().map(|&model| self.in_own_process(model, threads)).collect::<anyhow::Result<_>>()?;
+                output::report(&Timings { results }, json)?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Measures a model in a new process, so that its peak memory is its own.
+    fn in_own_process(&self, model: Model, threads: usize) -> anyhow::Result<Timing> {
+        let program = std::env::current_exe().context("cannot find the program's own file")?;
+        let mut command = process::Command::new(program);
+        command.args(["bench", "--json", "--model", model.name()]);
+        command.args(["--threads", &threads.to_string(), "--steps", &self.steps.to_string()]);
+        if let Some(batch) = self.batch_size {
+            command.args(["--batch-size", &batch.to_string()]);
+        }
+        let found = command.stderr(process::Stdio::inherit()).output().context("cannot start the program again")?;
+        serde_json::from_slice(&found.stdout).with_context(|| format!("{model}: the process that measures it failed"))
+    }
+}
+
+/// A model in training.
+struct Workload {
+    model: Model,
+    batch: usize,
+    data: Split,
+    network: Network<f32>,
+    optimizer: Optimizer<f32>,
+    stepper: Stepper,
+    pool: Pool,
+    step: u64,
+}
+
+impl Workload {
+    /// Builds the model and runs the first steps.
+    fn new(model: Model, batch: Option<usize>, threads: usize) -> Result<Self> {
+        let dataset = data::builtin(BUILTIN, SEED)?;
+        let config = Config { classes: dataset.classes, ..Config::defaults(model) };
+        let mut network = Network::new(&config)?;
+        network.initialise(SEED);
+        let optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
+        let mut workload = Workload {
+            model,
+            batch: batch.unwrap_or(config.batch_size),
+            data: dataset.train,
+            network,
+            optimizer,
+            stepper: Stepper::default(),
+            pool: Pool::new(threads),
+            step: 0,
+        };
+        workload.run(WARM_UP)?;
+        Ok(workload)
+    }
+
+    /// Runs steps and returns the milliseconds of each.
+    fn run(&mut self, steps: usize) -> Result<Vec<f64>> {
+        let Workload { batch, data, network, optimizer, stepper, pool, step, .. } = self;
+        let mut times = Vec::with_capacity(steps.min(1 << 20));
+        pool.enter(|team| {
+            for _ in 0..steps {
+                let started = Instant::now();
+                // Scattered over the memory, as shuffled drawings are: an odd factor reaches each of 2¹² once.
+                let drawing =
+                    |i: usize| (*step as usize).wrapping_mul(*batch).wrapping_add(i).wrapping_mul(1637) % DRAWINGS;
+                let drawings: Vec<usize> = (0..*batch).map(drawing).collect();
+                let clock = Clock { seed: SEED, step: *step };
+                stepper.step(network, optimizer, data, &drawings, clock, 1e-3, team)?;
+                times.push(started.elapsed().as_secs_f64() * 1e3);
+                *step += 1;
+            }
+            Ok(times)
+        })
+    }
+}
+
+/// The times of one model's steps.
+#[derive(Debug, Serialize, Deserialize)]
+struct Timing {
+    model: String,
+    batch_size: usize,
+    threads: usize,
+    steps: usize,
+    /// Median, in milliseconds; `min` and `max` alike.
+    ms_per_step: f64,
+    min: f64,
+    max: f64,
+    images_per_s: f64,
+    /// Billions of floating-point operations a second: those of the forward, and of the backward as many again for each
+    /// of the gradients of inputs and of weights that are needed.
+    gflops: f64,
+    /// Of the whole process, the drawings included; not known on every system.
+    peak_rss_mib: Option<f64>,
+}
+
+impl Timing {
+    fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
+        let mut ms = workload.run(steps)?;
+        ms.sort_by(f64::total_cmp);
+        let median = (ms[(steps - 1) / 2] + ms[steps / 2]) / 2.0;
+        let Workload { model, batch, network, stepper, pool, .. } = &mut workload;
+        Ok(Timing {
+            model: model.name().to_owned(),
+            batch_size: *batch,
+            threads: pool.threads(),
+            steps,
+            ms_per_step: median,
+            min: ms[0],
+            max: ms[steps - 1],
+            images_per_s: *batch as f64 * 1e3 / median,
+            gflops: stepper.compiled(network, *batch).flops() as f64 / median / 1e6,
+            peak_rss_mib: peak_rss_mib(),
+        })
+    }
+
+    const HEADER: &str = "model       batch  threads  ms/step      min      max  images/s  GFLOP/s  peak MiB";
+
+    fn row(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Timing { model, batch_size, threads, ms_per_step, min, max, images_per_s, gflops, .. } = self;
+        let peak = self.peak_rss_mib.map_or("?".to_owned(), |mib| format!("{mib:.0}"));
+        write!(out, "{model:<10} {batch_size:>6} {threads:>8} {ms_per_step:>8.2} {min:>8.2} {max:>8.2}")?;
+        writeln!(out, " {images_per_s:>9.0} {gflops:>8.1} {peak:>9}")
+    }
+}
+
+impl Report for Timing {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", Self::HEADER)?;
+        self.row(out)
+    }
+}
+
+/// The times of all models.
+#[derive(Debug, Serialize)]
+struct Timings {
+    results: Vec<Timing>,
+}
+
+impl Report for Timings {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", Timing::HEADER)?;
+        self.results.iter().try_for_each(|timing| timing.row(out))
+    }
+}
+
+/// The most memory that this process has used.
+fn peak_rss_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}
+
+/// Speaks the protocol of `benches/peer/README.md`.
+fn paced(mut workload: Workload) -> anyhow::Result<()> {
+    let say = |message: serde_json::Value| {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{message}").and_then(|()| out.flush()).map_err(output::stdout_error)
+    };
+    say(json!({ "ready": true, "threads": workload.pool.threads(), "peak_rss_mib": peak_rss_mib() }))?;
+    for line in io::stdin().lock().lines() {
+        let line = line.map_err(|error| Error::input("standard input", error))?;
+        if line.trim().is_empty() {
+            break;
+        }
+        let problem = || Error::input("standard input", format!("found `{line}`, expected a number of steps"));
+        let steps = line.trim().parse().map_err(|_| problem())?;
+        say(json!({ "ms": workload.run(steps)? }))?;
+    }
+    say(json!({ "peak_rss_mib": peak_rss_mib() }))?;
+    Ok(())
+}
+
+/// Where the time of a step goes.
+#[derive(Debug, Serialize)]
+struct StepProfile {
+    model: String,
+    batch_size: usize,
+    threads: usize,
+    steps: usize,
+    /// Mean, with the measuring itself.
+    ms_per_step: f64,
+    /// Of a step outside the operations: gathering the batch, Adam, reading the loss.
+    other_ms: f64,
+    operations: Vec<Operation>,
+}
+
+/// One operation's part.
+#[derive(Debug, Serialize)]
+struct Operation {
+    node: usize,
+    op: String,
+    shape: String,
+    forward_ms: f64,
+    backward_ms: f64,
+    forward_gflops: f64,
+    backward_gflops: f64,
+    /// Of the step's time.
+    share: f64,
+}
+
+impl StepProfile {
+    fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
+        workload.stepper.compiled(&workload.network, workload.batch).set_profiling(true);
+        let ms_per_step = workload.run(steps)?.iter().sum::<f64>() / steps as f64;
+        let Workload { model, batch, network, stepper, pool, .. } = &mut workload;
+        let rate = |flops: u64, ms: f64| if ms > 0.0 { flops as f64 / ms / 1e6 } else { 0.0 };
+        let operations: Vec<Operation> = stepper
+            .compiled(network, *batch)
+            .profile()
+            .map(|profile| {
+                let mean = |time: std::time::Duration| time.as_secs_f64() * 1e3 / steps as f64;
+                let (forward_ms, backward_ms) = (mean(profile.times.forward), mean(profile.times.backward));
+                Operation {
+                    node: profile.node,
+                    op: profile.op.to_owned(),
+                    shape: profile.shape.to_string(),
+                    forward_ms,
+                    backward_ms,
+                    forward_gflops: rate(profile.flops, forward_ms),
+                    backward_gflops: rate(profile.backward_flops, backward_ms),
+                    share: (forward_ms + backward_ms) / ms_per_step,
+                }
+            })
+            .collect();
+        let inside: f64 = operations.iter().map(|operation| operation.share).sum();
+        Ok(StepProfile {
+            model: model.name().to_owned(),
+            batch_size: *batch,
+            threads: pool.threads(),
+            steps,
+            ms_per_step,
+            other_ms: ms_per_step * (1.0 - inside),
+            operations,
+        })
+    }
+}
+
+impl Report for StepProfile {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let StepProfile { model, batch_size, threads, steps, ms_per_step, other_ms, operations } = self;
+        writeln!(out, "{model}, batch {batch_size}, {threads} threads: {ms_per_step:.2} ms a step, mean of {steps}")?;
+        writeln!(
+            out,
+            "{:>4}  {:<22} {:<20} {:>10} {:>8} {:>11} {:>8} {:>7}",
+            "node", "op", "output", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s", "share"
+        )?;
+        for Operation { node, op, shape, forward_ms, backward_ms, forward_gflops, backward_gflops, share } in operations
+        {
+            writeln!(
+                out,
+                "{node:>4}  {op:<22} {shape:<20} {forward_ms:>10.3} {forward_gflops:>8.1} {backward_ms:>11.3} \
+                 {backward_gflops:>8.1} {:>6.1}%",
+                share * 100.0
+            )?;
+        }
+        let share = other_ms / ms_per_step * 100.0;
+        writeln!(out, "      {:<22} {:<20} {other_ms:>10.3} {:>29} {share:>5.1}%", "batch, Adam, loss", "", "")
+    }
+}

@@ -1,0 +1,60 @@
+//! `inkgrad decode`: from latents to drawings.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::{SIDE, load_matrix, save_npy};
+use inkgrad_models::{Error, run::config::Model};
+use serde::Serialize;
+
+use crate::output::{self, Report};
+use crate::session::RunArgs;
+
+#[derive(Debug, Args)]
+pub struct Decode {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Latents: floats (N, latent)
+    #[arg(long, value_name = "Z.npy")]
+    latents: PathBuf,
+    /// The classes to draw, for a cvae: integers (N)
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
+    /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
+    #[arg(long, value_name = "X.npy")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Decoded {
+    model: Model,
+    images: usize,
+    out: PathBuf,
+}
+
+impl Decode {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        output::check_target(&self.out)?;
+        let mut session = self.run.open_autoencoder()?;
+        let (model, expected) = (session.config.model, session.inference.network().latent());
+        let (n, width, latents) = load_matrix(&self.latents)?;
+        if width != expected || n == 0 {
+            let problem =
+                format!("shape ({n}, {width}), expected (N, {expected}) with N at least 1: latents of {model}");
+            return Err(Error::input(self.latents.display(), problem).into());
+        }
+        let labels = session.labels(self.labels.as_deref(), n, &self.latents)?;
+        let images = session.inference.decode(&latents, labels.as_deref())?;
+        save_npy(&self.out, &[n, SIDE, SIDE], &images)?;
+        output::report(&Decoded { model, images: n, out: self.out }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Decoded {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}: {} drawings by {}", self.out.display(), self.images, self.model)
+    }
+}

@@ -1,0 +1,73 @@
+//! `inkgrad encode`: from drawings to latents.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::save_npy;
+use inkgrad_models::{Error, run::config::Model};
+use serde::Serialize;
+
+use crate::output::{self, Report};
+use crate::session::{self, RunArgs};
+
+#[derive(Debug, Args)]
+pub struct Encode {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    #[arg(long, value_name = "X.npy")]
+    images: PathBuf,
+    /// Where the latents go: f32 (N, latent); a VAE's are its means
+    #[arg(long, value_name = "Z.npy")]
+    out: PathBuf,
+    /// Where a VAE's log-variances go, alike
+    #[arg(long, value_name = "V.npy")]
+    logvar: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Encoded {
+    model: Model,
+    images: usize,
+    latent: usize,
+    out: PathBuf,
+    logvar: Option<PathBuf>,
+}
+
+impl Encode {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        [Some(&self.out), self.logvar.as_ref()]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| output::check_target(path))?;
+        let mut session = self.run.open_autoencoder()?;
+        let model = session.config.model;
+        if self.logvar.is_some() && !model.is_vae() {
+            return Err(Error::input("--logvar", format!("{model} has no variance, expected a VAE's run")).into());
+        }
+        let images = session::load_images(&self.images)?;
+        let latents = session.inference.encode(&images)?;
+        let shape = [images.len(), latents.width];
+        save_npy(&self.out, &shape, &latents.mu)?;
+        if let (Some(path), Some(logvar)) = (&self.logvar, &latents.logvar) {
+            save_npy(path, &shape, logvar)?;
+        }
+        let [images, latent] = shape;
+        output::report(&Encoded { model, images, latent, out: self.out, logvar: self.logvar }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Encoded {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (n, width) = (self.images, self.latent);
+        let what = if self.model.is_vae() { "means" } else { "latents" };
+        writeln!(out, "{}: {what} of {n} drawings, ({n}, {width})", self.out.display())?;
+        match &self.logvar {
+            Some(path) => writeln!(out, "{}: their log-variances", path.display()),
+            None => Ok(()),
+        }
+    }
+}

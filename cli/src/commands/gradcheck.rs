@@ -1,0 +1,118 @@
+//! `inkgrad gradcheck`: analytic against numeric gradients, in `f64`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_engine::gradcheck::{self, Outcome, TOLERANCE};
+use inkgrad_engine::ops::{OPS, Spec};
+use inkgrad_engine::{Pool, Team};
+use inkgrad_models::network::MODELS;
+use inkgrad_models::run::config::Model;
+use inkgrad_models::{Error, Result, check};
+use serde::Serialize;
+
+use crate::args::Compute;
+use crate::output::{self, Report};
+
+#[derive(Debug, Args)]
+pub struct Gradcheck {
+    /// Check this operation alone
+    #[arg(long, value_name = "NAME")]
+    op: Option<String>,
+    /// Check this model alone
+    #[arg(long, value_name = "NAME")]
+    model: Option<Model>,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Random small cases of each operation, beside a large one.
+const CASES: u64 = 20;
+
+#[derive(Debug, Serialize)]
+struct Table {
+    tolerance: f64,
+    results: Vec<Row>,
+    passed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    kind: &'static str,
+    name: String,
+    /// Derivatives, or derivatives along random directions.
+    compared: usize,
+    /// The largest relative error.
+    error: f64,
+    /// The case and the input, or the parameter, with that error.
+    place: String,
+    passed: bool,
+}
+
+impl Gradcheck {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let threads = self.compute.threads()?;
+        let (ops, models) = (self.ops()?, self.models());
+        let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
+            let ops = ops.iter().map(|spec| check_op(spec, team));
+            let models = models.iter().flat_map(|&model| check::variants(model)).map(|(name, config)| {
+                let outcome = check::check_model(&name, &config, team)?;
+                Ok(Row::new("model", name, outcome.place.clone(), &outcome))
+            });
+            ops.chain(models).collect()
+        })?;
+        let passed = results.iter().all(|row| row.passed);
+        output::report(&Table { tolerance: TOLERANCE, results, passed }, json)?;
+        Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// The operations to check: all, or the chosen one, or none where only a model is chosen.
+    fn ops(&self) -> Result<Vec<&'static Spec>> {
+        let Some(name) = &self.op else {
+            return Ok(if self.model.is_none() { OPS.iter().collect() } else { Vec::new() });
+        };
+        let found: Vec<&Spec> = OPS.iter().filter(|spec| spec.name == name).collect();
+        if found.is_empty() {
+            let known: Vec<&str> = OPS.iter().map(|spec| spec.name).collect();
+            let problem = format!("unknown operation `{name}`, expected one of {}", known.join(", "));
+            return Err(Error::input("--op", problem));
+        }
+        Ok(found)
+    }
+
+    fn models(&self) -> Vec<Model> {
+        match (self.model, &self.op) {
+            (Some(model), _) => vec![model],
+            (None, Some(_)) => Vec::new(),
+            (None, None) => MODELS.to_vec(),
+        }
+    }
+}
+
+fn check_op(spec: &Spec, team: &Team) -> Result<Row> {
+    let outcome = gradcheck::check_op(spec, team, CASES)?;
+    let place = format!("{} {}", outcome.label, outcome.place);
+    Ok(Row::new("op", spec.name.to_owned(), place.trim().to_owned(), &outcome))
+}
+
+impl Row {
+    fn new(kind: &'static str, name: String, place: String, outcome: &Outcome) -> Self {
+        Row { kind, name, compared: outcome.compared, error: outcome.error, place, passed: outcome.passes() }
+    }
+}
+
+impl Report for Table {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{:<6} {:<24} {:>9} {:>23}", "kind", "name", "compared", "largest relative error")?;
+        for Row { kind, name, compared, error, place, passed } in &self.results {
+            write!(out, "{kind:<6} {name:<24} {compared:>9} {error:>23.2e}  ")?;
+            if *passed { writeln!(out, "ok")? } else { writeln!(out, "FAILED at {place}")? }
+        }
+        let failed = self.results.iter().filter(|row| !row.passed).count();
+        match failed {
+            0 => writeln!(out, "all {} within {:e}", self.results.len(), self.tolerance),
+            _ => writeln!(out, "{failed} of {} over {:e}", self.results.len(), self.tolerance),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `inkgrad interpolate`: what lies between two drawings.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::PIXELS;
+use inkgrad_models::image::{GridOptions, grid};
+use inkgrad_models::sample::slerp;
+use inkgrad_models::{Error, run::config::Model};
+use serde::Serialize;
+
+use crate::args::within;
+use crate::output::{self, Report};
+use crate::session::{self, RunArgs};
+
+#[derive(Debug, Args)]
+pub struct Interpolate {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Drawings; the first and the second are a pair, the third and the fourth, and so on
+    #[arg(long, value_name = "X.npy")]
+    images: PathBuf,
+    /// Their classes, for a cvae: integers (N); each half of a row is drawn as the class of its end
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
+    /// How many pairs
+    #[arg(long, value_name = "N", value_parser = within(1..=100))]
+    pairs: usize,
+    /// Latents in a row, both ends included
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(2..=100))]
+    steps: usize,
+    /// The picture: a row a pair, an original at each end
+    #[arg(long, value_name = "P.png")]
+    png: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Interpolated {
+    model: Model,
+    pairs: usize,
+    steps: usize,
+    png: PathBuf,
+}
+
+impl Interpolate {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        output::check_target(&self.png)?;
+        let mut session = self.run.open_autoencoder()?;
+        let images = session::load_images(&self.images)?;
+        if self.pairs > images.len() / 2 {
+            let (found, pairs, file) = (images.len(), self.pairs, self.images.display());
+            let problem = format!("{pairs}, expected at most {}: {file} holds {found} images", found / 2);
+            return Err(Error::input("--pairs", problem).into());
+        }
+        let labels = session.labels(self.labels.as_deref(), images.len(), &self.images)?;
+        let latents = session.inference.encode(&images)?;
+        let latent = |i: usize| &latents.mu[i * latents.width..][..latents.width];
+
+        let mut between = Vec::with_capacity(self.pairs * self.steps * latents.width);
+        let mut classes = Vec::new();
+        for pair in 0..self.pairs {
+            let (a, b) = (2 * pair, 2 * pair + 1);
+            for step in 0..self.steps {
+                between.extend(slerp(latent(a), latent(b), step as f64 / (self.steps - 1) as f64));
+                classes.extend(labels.as_ref().map(|labels| labels[if 2 * step < self.steps { a } else { b }]));
+            }
+        }
+        let decoded = session.inference.decode(&between, labels.is_some().then_some(&classes[..]))?;
+        let mut cells = Vec::with_capacity(self.pairs * (self.steps + 2) * PIXELS);
+        for (pair, row) in decoded.chunks_exact(self.steps * PIXELS).enumerate() {
+            cells.extend(images.image(2 * pair));
+            cells.extend(row);
+            cells.extend(images.image(2 * pair + 1));
+        }
+        grid(&cells, self.steps + 2, &GridOptions::default()).save_png(&self.png)?;
+        let model = session.config.model;
+        output::report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Interpolated {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Interpolated { model, pairs, steps, png } = self;
+        writeln!(out, "{}: {pairs} pairs, {steps} spherical steps of {model} between the originals", png.display())
+    }
+}

@@ -1,0 +1,66 @@
+//! The commands, one file each: parse, validate once, run.
+
+mod bench;
+mod data;
+mod decode;
+mod devices;
+mod encode;
+mod export;
+mod gradcheck;
+mod interpolate;
+mod reconstruct;
+mod sample;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a model, or go on with a run
+    Train(Box<train::Train>),
+    /// Make new drawings from random latents
+    Sample(sample::Sample),
+    /// Code and decode drawings
+    Reconstruct(reconstruct::Reconstruct),
+    /// Turn drawings into latents
+    Encode(encode::Encode),
+    /// Turn latents into drawings
+    Decode(decode::Decode),
+    /// Show what lies between pairs of drawings
+    Interpolate(interpolate::Interpolate),
+    /// Write a run's weights as PyTorch reads them
+    Export(export::Export),
+    /// Compare analytic with numeric gradients, for every operation and every model
+    Gradcheck(gradcheck::Gradcheck),
+    /// Measure the time of training steps
+    Bench(bench::Bench),
+    /// Look at data sets, or make one
+    Data(data::Data),
+    /// List what can compute here, and why the rest cannot
+    Devices(devices::Devices),
+}
+
+impl Command {
+    /// Runs the command; `json` asks for the result as a JSON object.
+    ///
+    /// # Errors
+    /// Bad input, and whatever the system refuses.
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Train(command) => command.run(json),
+            Self::Sample(command) => command.run(json),
+            Self::Reconstruct(command) => command.run(json),
+            Self::Encode(command) => command.run(json),
+            Self::Decode(command) => command.run(json),
+            Self::Interpolate(command) => command.run(json),
+            Self::Export(command) => command.run(json),
+            Self::Gradcheck(command) => command.run(json),
+            Self::Bench(command) => command.run(json),
+            Self::Data(command) => command.run(json),
+            Self::Devices(command) => command.run(json),
+        }
+    }
+}

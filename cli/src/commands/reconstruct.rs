@@ -1,0 +1,91 @@
+//! `inkgrad reconstruct`: drawings through encoder and decoder, without noise.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::{PIXELS, SIDE, save_npy};
+use inkgrad_models::image::{GridOptions, pairs_grid};
+use inkgrad_models::{distance, run::config::Model};
+use serde::Serialize;
+
+use crate::output::{self, Report};
+use crate::progress::number;
+use crate::session::{self, RunArgs};
+
+#[derive(Debug, Args)]
+pub struct Reconstruct {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    #[arg(long, value_name = "X.npy")]
+    images: PathBuf,
+    /// Their classes, for a cvae: integers (N)
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
+    /// Where the reconstructions go: f32 (N, 28, 28) in [0, 1]; a VAE decodes its means
+    #[arg(long, value_name = "R.npy")]
+    out: PathBuf,
+    /// A picture of the first 200 originals, each above its reconstruction
+    #[arg(long, value_name = "P.png")]
+    png: Option<PathBuf>,
+}
+
+/// Originals in a picture; with their reconstructions, as many drawings as one picture holds.
+const SHOWN: usize = output::PICTURE / 2;
+
+#[derive(Debug, Serialize)]
+struct Reconstructed {
+    model: Model,
+    images: usize,
+    /// Summed over pixels, a mean over drawings; for VAEs, which are trained on it.
+    bce: Option<f64>,
+    /// A mean over pixels and drawings.
+    mse: f64,
+    out: PathBuf,
+    png: Option<PathBuf>,
+    /// Originals in the picture.
+    png_images: Option<usize>,
+}
+
+impl Reconstruct {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        let mut session = self.run.open_autoencoder()?;
+        let images = session::load_images(&self.images)?;
+        let labels = session.labels(self.labels.as_deref(), images.len(), &self.images)?;
+        let reconstructions = session.inference.reconstruct(&images, labels.as_deref())?;
+        save_npy(&self.out, &[images.len(), SIDE, SIDE], &reconstructions)?;
+
+        let originals = session::pixels(&images);
+        let shown = images.len().min(SHOWN);
+        if let Some(path) = &self.png {
+            let first = shown * PIXELS;
+            pairs_grid(&originals[..first], &reconstructions[..first], 20, &GridOptions::default()).save_png(path)?;
+        }
+        let model = session.config.model;
+        let report = Reconstructed {
+            model,
+            images: images.len(),
+            bce: model.is_vae().then(|| distance::bce(&originals, &reconstructions)),
+            mse: distance::mse(&originals, &reconstructions),
+            out: self.out,
+            png_images: self.png.as_ref().map(|_| shown),
+            png: self.png,
+        };
+        output::report(&report, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Reconstructed {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}: {} drawings, reconstructed by {}", self.out.display(), self.images, self.model)?;
+        if let Some(bce) = self.bce {
+            writeln!(out, "  binary cross-entropy of a drawing: {}", number(bce))?;
+        }
+        writeln!(out, "  mean squared error of a pixel: {}", number(self.mse))?;
+        output::picture_line(out, self.png.as_deref(), self.png_images, self.images)
+    }
+}

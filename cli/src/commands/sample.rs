@@ -1,0 +1,166 @@
+//! `inkgrad sample`: new drawings from random latents.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::{PIXELS, SIDE, save_npy};
+use inkgrad_models::image::{GridOptions, Picture, grid};
+use inkgrad_models::sample::Strategy;
+use inkgrad_models::{Error, Result, run::config::Model};
+use serde::Serialize;
+
+use crate::args::within;
+use crate::output::{self, Report};
+use crate::session::{RunArgs, Session};
+
+#[derive(Debug, Args)]
+pub struct Sample {
+    #[command(flatten)]
+    run: RunArgs,
+    /// How many drawings; with `--class all`, of each class
+    #[arg(long, value_name = "N", value_parser = within(1..=MOST))]
+    n: usize,
+    /// What a cvae draws: a class's name or index, or all [default: the classes in turn]
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused
+    #[arg(long, value_name = "NAME", default_value_t = Strategy::Prior)]
+    strategy: Strategy,
+    /// Where the randomness starts [default: the run's seed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
+    #[arg(long, value_name = "S.npy")]
+    out: PathBuf,
+    /// A picture of the first 400 drawings; with `--class all`, a row a class
+    #[arg(long, value_name = "P.png")]
+    png: Option<PathBuf>,
+}
+
+/// More drawings than this, some 3 GB, are taken for a mistake.
+const MOST: usize = 1_000_000;
+
+#[derive(Debug, Serialize)]
+struct Sampled {
+    model: Model,
+    images: usize,
+    strategy: &'static str,
+    seed: u64,
+    /// The drawn class, `all`, or nothing where classes take turns or there are none.
+    class: Option<String>,
+    /// The classes in the order of the drawings, where each has as many as the others.
+    classes: Option<Vec<String>>,
+    out: PathBuf,
+    png: Option<PathBuf>,
+    /// Drawings in the picture.
+    png_images: Option<usize>,
+}
+
+/// Which classes to draw.
+enum Classes {
+    /// The model sees none.
+    None,
+    One(usize),
+    /// One after the other, again and again.
+    InTurn,
+    /// `n` of each, in order.
+    Each,
+}
+
+impl Sample {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        let mut session = self.run.open_vae()?;
+        let classes = self.classes(&session)?;
+        let known = session.config.classes.clone();
+        let labels: Option<Vec<usize>> = match classes {
+            Classes::None => None,
+            Classes::One(class) => Some(vec![class; self.n]),
+            Classes::InTurn => Some((0..self.n).map(|i| i % known.len()).collect()),
+            Classes::Each => Some((0..known.len()).flat_map(|class| vec![class; self.n]).collect()),
+        };
+        let count = labels.as_ref().map_or(self.n, Vec::len);
+        if count > MOST {
+            let problem = format!("{} of each of {} classes, expected at most {MOST} in all", self.n, known.len());
+            return Err(Error::input("--n", problem).into());
+        }
+        let seed = self.seed.unwrap_or(session.config.seed);
+        let latents = self.strategy.draw(count, session.inference.network().latent(), seed);
+        let images = session.inference.decode(&latents, labels.as_deref())?;
+        save_npy(&self.out, &[count, SIDE, SIDE], &images)?;
+
+        let each = matches!(classes, Classes::Each).then_some(known);
+        let (picture, shown) = match &each {
+            Some(classes) => picture_by_class(&images, classes),
+            None => picture(&images),
+        };
+        if let Some(path) = &self.png {
+            picture.save_png(path)?;
+        }
+        let report = Sampled {
+            model: session.config.model,
+            images: count,
+            strategy: self.strategy.name(),
+            seed,
+            class: match classes {
+                Classes::One(class) => Some(session.config.classes[class].clone()),
+                Classes::Each => Some("all".to_owned()),
+                Classes::None | Classes::InTurn => None,
+            },
+            classes: each,
+            out: self.out,
+            png_images: self.png.as_ref().map(|_| shown),
+            png: self.png,
+        };
+        output::report(&report, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn classes(&self, session: &Session) -> Result<Classes> {
+        match (self.class.as_deref(), session.inference.network().sees_classes()) {
+            (None, false) => Ok(Classes::None),
+            (None, true) => Ok(Classes::InTurn),
+            (Some("all"), true) => Ok(Classes::Each),
+            (Some(class), true) => session.class(class).map(Classes::One),
+            (Some(class), false) => {
+                let problem =
+                    format!("{class} for {}, expected a cvae's run: only it draws by class", session.config.model);
+                Err(Error::input("--class", problem))
+            }
+        }
+    }
+}
+
+/// A nearly square grid of the first drawings, and how many are in it.
+fn picture(images: &[f32]) -> (Picture, usize) {
+    let shown = (images.len() / PIXELS).min(output::PICTURE);
+    let columns = (shown as f64).sqrt().ceil() as usize;
+    (grid(&images[..shown * PIXELS], columns, &GridOptions::default()), shown)
+}
+
+/// A row of the first drawings of each class, and how many drawings there are in all.
+fn picture_by_class(images: &[f32], classes: &[String]) -> (Picture, usize) {
+    let of_each = images.len() / classes.len();
+    let columns = (of_each / PIXELS).min((output::PICTURE / classes.len()).max(1)).min(20);
+    let first: Vec<f32> = images.chunks(of_each).flat_map(|class| &class[..columns * PIXELS]).copied().collect();
+    let names: Vec<&str> = classes.iter().map(String::as_str).collect();
+    let options = GridOptions { row_labels: &names, ..GridOptions::default() };
+    (grid(&first, columns, &options), columns * classes.len())
+}
+
+impl Report for Sampled {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Sampled { model, images, strategy, seed, .. } = self;
+        let class = match (&self.class, &self.classes) {
+            (_, Some(classes)) => format!(", {} of each of {}", images / classes.len(), classes.join(", ")),
+            (Some(class), None) => format!(" of the class {class}"),
+            (None, None) => String::new(),
+        };
+        writeln!(out, "{}: {images} drawings by {model}{class}", self.out.display())?;
+        let described = Strategy::ALL.iter().find(|s| s.name() == *strategy).map_or("", |s| s.describe());
+        writeln!(out, "  strategy {strategy}: {described}; seed {seed}")?;
+        output::picture_line(out, self.png.as_deref(), self.png_images, self.images)
+    }
+}

@@ -1,0 +1,290 @@
+//! `inkgrad train`: a new run, or one that goes on.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::Origin;
+use inkgrad_models::run::config::{Arch, Condition, Config, Device, Model, Optimizer, Overrides, Schedule};
+use inkgrad_models::run::folder::RunFolder;
+use inkgrad_models::run::metrics::{self, Record, Split};
+use inkgrad_models::trainer::{Outcome, Trainer};
+use inkgrad_models::{Error, Result};
+use serde::Serialize;
+
+use crate::output::{self, Report, duration, thousands};
+use crate::progress::{self, Reporter};
+use crate::{args, interrupt};
+
+/// Settings that are not given are the model's defaults, or those of `--config`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// lstm-ae, cnn-ae, rnn-vae, cnn-vae, cvae or classifier
+    #[arg(required_unless_present = "resume")]
+    model: Option<Model>,
+    /// The run's folder, to be made
+    #[arg(long, value_name = "RUN", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with this run where it stopped
+    #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
+    resume: Option<PathBuf>,
+    /// `builtin` (drawn by the program) or a folder of drawings [default: builtin]
+    #[arg(long, value_name = "D")]
+    data: Option<String>,
+    /// Train for this many passes over the drawings, shuffled each time
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "steps")]
+    epochs: Option<u64>,
+    /// Train for this many batches, each drawn from all drawings
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    steps: Option<u64>,
+    /// Drawings a step [default: 256 for autoencoders, else 128]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    batch_size: Option<usize>,
+    /// The learning rate [default: 0.001]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// How the learning rate goes: constant, or cosine (down to 0 along half a cosine) [default: constant]
+    #[arg(long, value_name = "NAME")]
+    schedule: Option<Schedule>,
+    /// Steps over which the learning rate rises at the start [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    warmup_steps: Option<u64>,
+    /// adam or sgd [default: adam]
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<Optimizer>,
+    /// What sgd keeps of its last move [default: 0.9]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    momentum: Option<f64>,
+    /// Scale gradients down to this norm [default: do not]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
+    /// The weight of the KL term in a VAE's loss [default: 1]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    beta: Option<f64>,
+    /// Where all randomness starts [default: 42]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    seed: Option<u64>,
+    /// The share of the training set held back for validation [default: 0.1 for autoencoders, else 0]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    val_fraction: Option<f64>,
+    /// The share of drawings tested on, for data without a split of its own [default: 0.2]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    test_fraction: Option<f64>,
+    /// Stop after this many validations without a better loss [default: never]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    patience: Option<u64>,
+    /// Steps from one record of the loss to the next, for runs counted in steps [default: 100]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    log_every: Option<u64>,
+    /// Minutes from one checkpoint to the next; there is one at each record too [default: 5]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
+    checkpoint_minutes: Option<f64>,
+    /// The classifier's architecture: mlp or cnn [default: mlp]
+    #[arg(long, value_name = "NAME")]
+    arch: Option<Arch>,
+    /// Where the cvae's class goes in: latent, or both (the encoder sees it too) [default: latent]
+    #[arg(long, value_name = "NAME")]
+    condition: Option<Condition>,
+    /// CPU threads; they change the speed, never the result [default: all]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    threads: Option<usize>,
+    /// What computes: cpu, cuda or emulated [default: cpu]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Device>,
+    /// Settings from a file like a run's config.toml; options on the command line come first
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
+    /// A short run: fewer drawings and steps
+    #[arg(long)]
+    quick: bool,
+    /// Move a run that is in the way aside
+    #[arg(long)]
+    force: bool,
+}
+
+/// What a run keeps from its start to its end.
+const FIXED: [&str; 14] = [
+    "model",
+    "out",
+    "batch_size",
+    "optimizer",
+    "momentum",
+    "beta",
+    "seed",
+    "val_fraction",
+    "test_fraction",
+    "arch",
+    "condition",
+    "config",
+    "quick",
+    "force",
+];
+
+impl Train {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let options = self.overrides();
+        let (mut trainer, moved) = match (&self.resume, self.model, &self.out) {
+            (Some(run), ..) => (resume(run, &options)?, None),
+            (None, Some(model), Some(out)) => {
+                let config = Config::resolve(model, self.config.as_deref(), &options)?;
+                args::require_device(config.device)?;
+                Trainer::start(config, out, self.force)?
+            }
+            _ => unreachable!("clap asks for a model and a folder where nothing is resumed"),
+        };
+        interrupt::listen()?;
+        if let Some(moved) = &moved {
+            output::note(format_args!("the run that was there is now {}", moved.display()));
+        }
+        output::note(introduction(&trainer));
+
+        let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
+        let ended = trainer.run(&mut reporter);
+        reporter.finish();
+        let outcome = ended?;
+        output::report(&Summary::new(&trainer, outcome, reporter.images_per_second(), moved)?, json)?;
+        if outcome != Outcome::Stopped {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (step, run) = (trainer.steps_done(), trainer.folder().path().display());
+        output::note(format_args!("stopped after step {step}; resume with: inkgrad train --resume {run}"));
+        Ok(interrupt::STATUS.into())
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            arch: self.arch,
+            condition: self.condition,
+            data: self.data.clone(),
+            test_fraction: self.test_fraction,
+            epochs: self.epochs,
+            steps: self.steps,
+            batch_size: self.batch_size,
+            optimizer: self.optimizer,
+            momentum: self.momentum,
+            lr: self.lr,
+            schedule: self.schedule,
+            warmup_steps: self.warmup_steps,
+            clip_norm: self.clip_norm,
+            beta: self.beta,
+            seed: self.seed,
+            threads: self.threads,
+            device: self.device,
+            val_fraction: self.val_fraction,
+            log_every: self.log_every,
+            patience: self.patience,
+            checkpoint_minutes: self.checkpoint_minutes,
+            quick: self.quick.then_some(true),
+            ..Overrides::default()
+        }
+    }
+}
+
+fn resume(run: &Path, options: &Overrides) -> Result<Trainer> {
+    let (_, config) = RunFolder::open(run)?;
+    args::require_device(options.device.unwrap_or(config.device))?;
+    Trainer::resume(run, options)
+}
+
+/// What is about to be trained, on what, and for how long.
+fn introduction(trainer: &Trainer) -> String {
+    let (config, data) = (trainer.config(), trainer.dataset());
+    let done = match trainer.steps_done() {
+        0 => String::new(),
+        done => format!(", of which {} are done", thousands(done)),
+    };
+    format!(
+        "{} ({} parameters) on {}: {} drawings to train on, {} to test on; {} steps of {}{done}; {} threads",
+        config.model,
+        thousands(trainer.network().params.count() as u64),
+        data.name,
+        thousands(data.train.len() as u64),
+        thousands(data.test.len() as u64),
+        thousands(trainer.total_steps()),
+        config.batch_size,
+        config.threads,
+    )
+}
+
+/// How a run ended.
+#[derive(Debug, Serialize)]
+struct Summary {
+    outcome: &'static str,
+    run: String,
+    model: &'static str,
+    data: String,
+    /// Whether the program drew the data itself.
+    synthetic: bool,
+    step: u64,
+    total_steps: u64,
+    epoch: f64,
+    /// The last records of each split.
+    train: Option<Record>,
+    val: Option<Record>,
+    test: Option<Record>,
+    /// Of training, in all sittings.
+    seconds: f64,
+    images_per_s: f64,
+    files: Vec<String>,
+    /// Where the run that was in the way is now.
+    moved: Option<PathBuf>,
+}
+
+impl Summary {
+    fn new(trainer: &Trainer, outcome: Outcome, images_per_s: f64, moved: Option<PathBuf>) -> Result<Self> {
+        let (folder, data) = (trainer.folder(), trainer.dataset());
+        let records = metrics::read(folder.metrics())?;
+        let last = |split| records.iter().rfind(|record| record.split == split).cloned();
+        Ok(Summary {
+            outcome: match outcome {
+                Outcome::Finished => "finished",
+                Outcome::Stopped => "stopped",
+                Outcome::Converged => "converged",
+            },
+            run: folder.path().display().to_string(),
+            model: trainer.config().model.name(),
+            data: data.name.clone(),
+            synthetic: matches!(data.origin, Origin::Builtin { .. }),
+            step: trainer.steps_done(),
+            total_steps: trainer.total_steps(),
+            epoch: trainer.epoch(),
+            train: last(Split::Train),
+            val: last(Split::Val),
+            test: last(Split::Test),
+            seconds: trainer.seconds(),
+            images_per_s,
+            files: files(folder.path())?,
+            moved,
+        })
+    }
+}
+
+/// The names of the files in a folder, in order.
+fn files(folder: &Path) -> Result<Vec<String>> {
+    let names = || -> io::Result<Vec<String>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    let mut names = names().map_err(Error::io(folder))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+impl Report for Summary {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let how = match self.outcome {
+            "finished" => "finished".to_owned(),
+            "converged" => "converged: the validation loss no longer improves".to_owned(),
+            _ => format!("stopped before step {}", thousands(self.total_steps)),
+        };
+        let (model, data, step) = (self.model, &self.data, thousands(self.step));
+        writeln!(out, "{model} on {data}, {how}")?;
+        let (time, speed) = (duration(self.seconds), self.images_per_s);
+        writeln!(out, "  {step} steps, {:.2} epochs, {time}, {speed:.0} images/s", self.epoch)?;
+        for record in [&self.train, &self.val, &self.test].into_iter().flatten() {
+            writeln!(out, "  {:5}  {}", record.split.name(), progress::losses(record))?;
+        }
+        writeln!(out, "{}: {}", self.run, self.files.join(", "))
+    }
+}

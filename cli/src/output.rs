@@ -1,0 +1,106 @@
+//! What the program says: results to standard output, everything else to standard error.
+
+use std::fmt;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use inkgrad_models::{Error, Result};
+use serde::Serialize;
+
+/// A command's result: one JSON object, or text.
+pub trait Report: Serialize {
+    /// Writes the result for a person.
+    fn text(&self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// Prints a result to standard output.
+pub fn report(report: &impl Report, json: bool) -> io::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = if json {
+        serde_json::to_writer(&mut out, report).map_err(io::Error::from).and_then(|()| writeln!(out))
+    } else {
+        report.text(&mut out)
+    };
+    written.and_then(|()| out.flush()).map_err(stdout_error)
+}
+
+/// An error of writing to standard output, saying so.
+pub fn stdout_error(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("standard output: {error}"))
+}
+
+/// Whether an error means that the reader of standard output has gone.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a line to standard error; where that is closed, there is nobody to tell.
+pub fn note(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Checks, before any work, that a file can be put at `path`.
+pub fn check_target(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::input(path.display(), "is a folder, expected a file's name"));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(Error::input(path.display(), format_args!("no folder {}, expected it to exist", parent.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The most drawings in one picture.
+pub const PICTURE: usize = 400;
+
+/// The line about a picture, saying where it does not show all drawings.
+pub fn picture_line(out: &mut dyn Write, path: Option<&Path>, shown: Option<usize>, of: usize) -> io::Result<()> {
+    match (path, shown) {
+        (Some(path), Some(shown)) if shown < of => {
+            writeln!(out, "{}: a picture of {shown} of the {}", path.display(), thousands(of as u64))
+        }
+        (Some(path), _) => writeln!(out, "{}: a picture of them", path.display()),
+        (None, _) => Ok(()),
+    }
+}
+
+/// A number with its thousands apart: `20,000`.
+pub fn thousands(n: impl Into<u64>) -> String {
+    let digits = n.into().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time as a person says it: `8.2 s`, `3 min 10 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    if !(0.0..1e9).contains(&seconds) {
+        return "?".to_owned();
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1} s"),
+        10..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_are_readable() {
+        assert_eq!([0u64, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1.25, 12.6, 190.0, 7500.0].map(duration), ["1.2 s", "13 s", "3 min 10 s", "2 h 5 min"]);
+        assert_eq!([f64::NAN, -1.0, f64::INFINITY].map(duration), ["?"; 3]);
+    }
+}

@@ -1,0 +1,109 @@
+//! How a run under way shows itself: a bar on a terminal, else a line every few seconds.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use inkgrad_models::run::metrics::Record;
+use inkgrad_models::trainer::{Observer, Progress};
+
+use crate::{interrupt, output};
+
+/// Time between two lines where there is no bar.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+const BAR: &str = "{bar:32} {pos}/{len} steps, {msg}";
+
+/// Watches a run and stops it when the user asks.
+pub struct Reporter {
+    /// Hidden where standard error is no terminal.
+    bar: ProgressBar,
+    /// When the last step or record ended.
+    mark: Instant,
+    /// Time in steps, without evaluations.
+    busy: Duration,
+    shown: Instant,
+    /// Steps before this sitting.
+    first: u64,
+    drawings: u64,
+}
+
+impl Reporter {
+    /// A reporter for a run that has taken `done` of `total` steps.
+    pub fn new(done: u64, total: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_position(done);
+        let now = Instant::now();
+        Reporter { bar, mark: now, busy: Duration::ZERO, shown: now, first: done, drawings: 0 }
+    }
+
+    /// Drawings trained on a second, evaluations not counted.
+    pub fn images_per_second(&self) -> f64 {
+        self.drawings as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Loss, speed and time left.
+    fn state(&self, progress: &Progress) -> String {
+        let per_step = self.busy.as_secs_f64() / (progress.step - self.first).max(1) as f64;
+        let left = output::duration(per_step * (progress.total - progress.step) as f64);
+        let (epoch, loss, speed) = (progress.epoch, number(progress.loss), self.images_per_second());
+        format!("epoch {epoch:.2}, loss {loss}, {speed:.0} images/s, {left} left")
+    }
+
+    fn line(&self, line: &str) {
+        // `println` draws nothing where the bar is hidden.
+        if self.bar.is_hidden() { output::note(line) } else { self.bar.println(line) }
+    }
+}
+
+impl Observer for Reporter {
+    fn step(&mut self, progress: &Progress) {
+        self.busy += self.mark.elapsed();
+        self.mark = Instant::now();
+        self.drawings += progress.batch as u64;
+        if !self.bar.is_hidden() {
+            self.bar.set_position(progress.step);
+            self.bar.set_message(self.state(progress));
+        } else if self.shown.elapsed() >= INTERVAL {
+            self.shown = Instant::now();
+            output::note(format_args!("step {}/{}, {}", progress.step, progress.total, self.state(progress)));
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        let (step, epoch, split) = (record.step, record.epoch, record.split.name());
+        self.line(&format!("step {step}, epoch {epoch:.2}, {split}: {}", losses(record)));
+        self.mark = Instant::now();
+    }
+
+    fn stop(&self) -> bool {
+        interrupt::requested()
+    }
+}
+
+/// The losses of a record: `loss 184.16, bce 141.93, kl 42.23`.
+pub fn losses(record: &Record) -> String {
+    let mut text = format!("loss {}", number(record.loss));
+    let parts = [("bce", record.bce), ("kl", record.kl), ("mse", record.mse), ("accuracy", record.accuracy)];
+    for (name, value) in parts {
+        if let Some(value) = value {
+            let _ = write!(text, ", {name} {}", number(value));
+        }
+    }
+    text
+}
+
+/// A loss with four digits that count: they range from 0.01 to 500.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        100.0.. => format!("{value:.2}"),
+        1.0..100.0 => format!("{value:.3}"),
+        _ => format!("{value:.5}"),
+    }
+}

@@ -1,0 +1,130 @@
+//! A trained run in use: its network, and the drawings and labels that go in.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use inkgrad_models::data::{self, Images, PIXELS};
+use inkgrad_models::infer::Inference;
+use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::trainer::load_network;
+use inkgrad_models::{Error, Result};
+
+use crate::args::Compute;
+use crate::output;
+
+/// The options of every command that uses a run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run's folder
+    #[arg(long, value_name = "RUN")]
+    pub run: PathBuf,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// A run, loaded.
+pub struct Session {
+    /// Its settings.
+    pub config: Config,
+    /// Its network, ready for use.
+    pub inference: Inference,
+}
+
+impl RunArgs {
+    /// Loads an autoencoder of any kind.
+    ///
+    /// # Errors
+    /// If the folder holds no run or another model, or the device cannot be used.
+    pub fn open_autoencoder(&self) -> Result<Session> {
+        let session = self.open()?;
+        match session.config.model {
+            Model::Classifier => Err(self.unexpected(&session, "an autoencoder")),
+            _ => Ok(session),
+        }
+    }
+
+    /// Loads a model that has a prior to draw from.
+    ///
+    /// # Errors
+    /// As [`RunArgs::open_autoencoder`].
+    pub fn open_vae(&self) -> Result<Session> {
+        let session = self.open()?;
+        match session.config.model.is_vae() {
+            true => Ok(session),
+            false => Err(self.unexpected(&session, "rnn-vae, cnn-vae or cvae: only these have a prior to draw from")),
+        }
+    }
+
+    fn open(&self) -> Result<Session> {
+        let threads = self.compute.threads()?;
+        let (_, config, network) = load_network(&self.run)?;
+        Ok(Session { config, inference: Inference::new(network, threads) })
+    }
+
+    fn unexpected(&self, session: &Session, expected: &str) -> Error {
+        Error::input(self.run.display(), format!("holds {}, expected {expected}", session.config.model))
+    }
+}
+
+impl Session {
+    /// Loads the labels for `count` images or latents of the file `of`; `None` where the network does not see classes.
+    ///
+    /// # Errors
+    /// If they are needed and not given, do not match in number, or name no class.
+    pub fn labels(&self, path: Option<&Path>, count: usize, of: &Path) -> Result<Option<Vec<usize>>> {
+        let (model, classes) = (self.config.model, self.config.classes.len());
+        let needed = self.inference.network().sees_classes();
+        let Some(path) = path else {
+            let problem = format!("missing, expected a file of labels: {model} is told the class of each drawing");
+            return if needed { Err(Error::input("--labels", problem)) } else { Ok(None) };
+        };
+        let labels = data::load_labels(path)?;
+        if labels.len() != count {
+            let problem = format!("{} labels, expected {count}: one for each row of {}", labels.len(), of.display());
+            return Err(Error::input(path.display(), problem));
+        }
+        if !needed {
+            output::note(format_args!("{} is not used: {model} does not see classes", path.display()));
+            return Ok(None);
+        }
+        match labels.iter().position(|&label| label >= classes) {
+            Some(at) => {
+                let problem = format!("label {} at {at}, expected 0 to {}", labels[at], classes.saturating_sub(1));
+                Err(Error::input(path.display(), problem))
+            }
+            None => Ok(Some(labels)),
+        }
+    }
+
+    /// The class of this name or number.
+    ///
+    /// # Errors
+    /// If there is none, with those that there are.
+    pub fn class(&self, name: &str) -> Result<usize> {
+        let classes = &self.config.classes;
+        let by_name = classes.iter().position(|class| class == name);
+        by_name.or_else(|| name.parse().ok().filter(|&index| index < classes.len())).ok_or_else(|| {
+            let problem = format!("no class `{name}`, expected one of {}, its index, or all", classes.join(", "));
+            Error::input("--class", problem)
+        })
+    }
+}
+
+/// Loads drawings, at least one.
+///
+/// # Errors
+/// If the file is not what it has to be, or holds none.
+pub fn load_images(path: &Path) -> Result<Images> {
+    let images = data::load_images(path)?;
+    match images.is_empty() {
+        true => Err(Error::input(path.display(), "no images, expected at least one")),
+        false => Ok(images),
+    }
+}
+
+/// All drawings as `(N, 28, 28)` values in [0, 1].
+pub fn pixels(images: &Images) -> Vec<f32> {
+    let mut pixels = vec![0.0; images.len() * PIXELS];
+    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
+    pixels
+}
