@@ -206,7 +206,7 @@ impl Trainer {
             let data = &self.dataset.train;
             let losses = stepper
                 .step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
-                .map_err(|error| self.not_finite(error))?;
+                .map_err(|error| self.stopped(self.step + 1, format!("the loss is not finite: {error}")))?;
             self.step += 1;
             self.sums.add(&losses);
             observer.step(&Progress {
@@ -289,12 +289,19 @@ impl Trainer {
         Ok(converged)
     }
 
-    fn not_finite(&self, error: inkgrad_engine::Error) -> Error {
+    /// An update may overflow after a loss that was finite.
+    fn check_finite(&self) -> Result<()> {
+        let params = &self.network.params;
+        match params.iter().find(|param| params.value(param).iter().any(|v| !v.is_finite())) {
+            Some(param) => Err(self.stopped(self.step, format!("`{}` is not finite after the update", param.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a run cannot go on after `step`.
+    fn stopped(&self, step: u64, problem: String) -> Error {
         let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
-        Error::input(
-            self.folder.path().display(),
-            format!("step {}: the loss is not finite: {error}{kept}; a smaller --lr may help", self.step + 1),
-        )
+        Error::input(self.folder.path().display(), format!("step {step}: {problem}{kept}; a smaller --lr may help"))
     }
 
     /// Where the run is kept.
