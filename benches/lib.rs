@@ -1,0 +1,1 @@
+//! The benches have no library: see `benches/` for kernels and `peer/` for whole steps beside PyTorch's.
