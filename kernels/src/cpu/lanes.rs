@@ -28,7 +28,7 @@ pub trait Lanes<T>: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self + other`, lane by lane.
     fn add(self, other: Self) -> Self;
-    /// The larger of `self` and `other`, lane by lane.
+    /// The larger of `self` and `other`, lane by lane; NaN where `other` is NaN.
     fn at_least(self, other: Self) -> Self;
 }
 

@@ -10,8 +10,8 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use inkgrad_engine::Pool;
 use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
+use inkgrad_engine::{Pool, Team};
 
 use self::batches::Batches;
 pub use self::state::{import, load_network, save_weights};
@@ -187,7 +187,13 @@ impl Trainer {
     /// # Errors
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let pool = Pool::new(self.config.threads);
+        // One call for all steps: waking threads for each would cost small models a tenth of their time.
+        let outcome = Pool::new(self.config.threads).enter(|team| self.train(team, observer))?;
+        self.figures()?;
+        Ok(outcome)
+    }
+
+    fn train(&mut self, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
         let mut stepper = Stepper::default();
         let started = Instant::now();
         let every = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).clamp(0.0, 1e9));
@@ -197,11 +203,10 @@ impl Trainer {
             let batch = self.batches.next(self.step);
             let rate = self.schedule.rate(self.config.lr, self.step);
             let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
-            let losses = pool.enter(|team| {
-                let images = &self.dataset.train;
-                stepper.step(&mut self.network, &mut self.optimizer, images, batch, clock, rate, team)
-            });
-            let losses = losses.map_err(|error| self.not_finite(error))?;
+            let data = &self.dataset.train;
+            let losses = stepper
+                .step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
+                .map_err(|error| self.stopped(self.step + 1, format!("the loss is not finite: {error}")))?;
             self.step += 1;
             self.sums.add(&losses);
             observer.step(&Progress {
@@ -213,7 +218,7 @@ impl Trainer {
             });
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
-                let converged = self.record(&mut stepper, &pool, rate, seconds, observer)?;
+                let converged = self.record(&mut stepper, team, rate, seconds, observer)?;
                 self.save(seconds)?;
                 saved = Instant::now();
                 if converged {
@@ -232,7 +237,6 @@ impl Trainer {
         }
         self.earlier += started.elapsed().as_secs_f64();
         self.save(self.earlier)?;
-        self.figures()?;
         Ok(outcome)
     }
 
@@ -241,7 +245,7 @@ impl Trainer {
     fn record(
         &mut self,
         stepper: &mut Stepper,
-        pool: &Pool,
+        team: &Team,
         lr: f64,
         seconds: f64,
         observer: &mut dyn Observer,
@@ -263,7 +267,7 @@ impl Trainer {
             let batch = self.config.batch_size;
             if !self.batches.validation().is_empty() {
                 let held_back = self.batches.validation();
-                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, pool)?;
+                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, team);
                 records.push(make(Split::Val, losses));
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
@@ -274,7 +278,7 @@ impl Trainer {
             }
             if !self.dataset.test.is_empty() && (self.batches.by_epoch() || last || converged) {
                 let all: Vec<usize> = (0..self.dataset.test.len()).collect();
-                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, pool)?;
+                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, team);
                 records.push(make(Split::Test, losses));
             }
         }
@@ -285,12 +289,19 @@ impl Trainer {
         Ok(converged)
     }
 
-    fn not_finite(&self, error: inkgrad_engine::Error) -> Error {
+    /// An update may overflow after a loss that was finite.
+    fn check_finite(&self) -> Result<()> {
+        let params = &self.network.params;
+        match params.iter().find(|param| params.value(param).iter().any(|v| !v.is_finite())) {
+            Some(param) => Err(self.stopped(self.step, format!("`{}` is not finite after the update", param.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Why a run cannot go on after `step`.
+    fn stopped(&self, step: u64, problem: String) -> Error {
         let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
-        Error::input(
-            self.folder.path().display(),
-            format!("step {}: the loss is not finite: {error}{kept}; a smaller --lr may help", self.step + 1),
-        )
+        Error::input(self.folder.path().display(), format!("step {step}: {problem}{kept}; a smaller --lr may help"))
     }
 
     /// Where the run is kept.

@@ -20,7 +20,9 @@ use crate::{Error, Result, weights};
 pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
     let (folder, config) = RunFolder::open(path)?;
     let mut network = Network::new(&config)?;
-    fill(&mut network, checkpoint::load_tensors(folder.model())?)?;
+    let tensors = checkpoint::load_tensors(folder.model())?;
+    check_model(&tensors, &config, &folder.model())?;
+    fill(&mut network, tensors)?;
     Ok((folder, config, network))
 }
 
@@ -55,7 +57,7 @@ fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
 }
 
 /// The state of a run; `None` where it was ended before its first checkpoint, and is to start again.
-fn load_state(folder: &RunFolder) -> Result<Option<Tensors>> {
+fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
     match (folder.state().exists(), folder.model().exists()) {
         (false, false) => Ok(None),
         // Imported weights, which starting again would replace.
@@ -65,8 +67,19 @@ fn load_state(folder: &RunFolder) -> Result<Option<Tensors>> {
         (true, _) => {
             let state = checkpoint::load_tensors(folder.state())?;
             state.check_format(FORMAT)?;
+            check_model(&state, config, &folder.state())?;
             Ok(Some(state))
         }
+    }
+}
+
+/// Refuses the tensors of another model, where they say whose they are.
+fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
+    match tensors.metadata("model") {
+        Some(found) if found != config.model.name() => {
+            Err(Error::input(path.display(), format!("holds a {found}, expected a {}", config.model)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -88,7 +101,7 @@ impl Trainer {
             return Err(Error::input(found, problem));
         }
         config.validate()?;
-        let state = load_state(&folder)?;
+        let state = load_state(&folder, &config)?;
         let dataset = super::load_data(&config)?;
         if dataset.classes != config.classes {
             return Err(Error::input(
@@ -160,7 +173,11 @@ impl Trainer {
     }
 
     /// Writes the state, then the weights. A resumed run reads the state alone, so the two need not be of one moment.
+    ///
+    /// # Errors
+    /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
     pub(super) fn save(&self, seconds: f64) -> Result<()> {
+        self.check_finite()?;
         let mut metadata = BTreeMap::from(
             [
                 ("format", FORMAT.to_string()),
@@ -204,6 +221,7 @@ impl Trainer {
     }
 
     pub(super) fn save_model(&self, path: &Path) -> Result<()> {
+        self.check_finite()?;
         save_weights(path, &self.config, &self.network)
     }
 }

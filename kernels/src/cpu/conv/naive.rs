@@ -33,7 +33,7 @@ fn store<T: Float>(sums: &[T], bias: Option<&[T]>, store: Store, out: &mut [T]) 
         let sum = sum + bias.map_or(T::ZERO, |bias| bias[i % bias.len()]);
         *out = match store {
             Store::Write => sum,
-            Store::WriteRelu => sum.at_least(T::ZERO),
+            Store::WriteRelu => T::ZERO.at_least(sum),
             Store::Add => *out + sum,
         };
     }

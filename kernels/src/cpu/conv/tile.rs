@@ -112,7 +112,8 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
             let y = y.add(r * y_image);
             let mut sum = sum.add(bias);
             if store == Store::WriteRelu {
-                sum = sum.at_least(A::Lanes::<T>::splat(T::ZERO));
+                // This way round, NaN stays NaN.
+                sum = A::Lanes::<T>::splat(T::ZERO).at_least(sum);
             }
             if width == LANES {
                 if store == Store::Add {
@@ -231,7 +232,7 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
                 }
             }
             if store == Store::WriteRelu {
-                sum = sum.at_least(T::ZERO);
+                sum = T::ZERO.at_least(sum);
             }
             let y = &mut *y.add(r * y_row);
             *y = if store == Store::Add { *y + sum } else { sum };
