@@ -43,6 +43,18 @@ impl RunArgs {
         }
     }
 
+    /// Loads a classifier.
+    ///
+    /// # Errors
+    /// As [`RunArgs::open_autoencoder`].
+    pub fn open_classifier(&self) -> Result<Session> {
+        let session = self.open()?;
+        match session.config.model {
+            Model::Classifier => Ok(session),
+            _ => Err(self.unexpected(&session, "a classifier")),
+        }
+    }
+
     /// Loads a model that has a prior to draw from.
     ///
     /// # Errors
@@ -67,13 +79,12 @@ impl RunArgs {
 }
 
 impl Session {
-    /// Loads the labels for `count` images or latents of the file `of`; `None` where the network does not see classes.
+    /// Loads the labels for `count` images or latents of the file `of`; `None` where they are not `needed`.
     ///
     /// # Errors
     /// If they are needed and not given, do not match in number, or name no class.
-    pub fn labels(&self, path: Option<&Path>, count: usize, of: &Path) -> Result<Option<Vec<usize>>> {
+    pub fn labels(&self, needed: bool, path: Option<&Path>, count: usize, of: &Path) -> Result<Option<Vec<usize>>> {
         let (model, classes) = (self.config.model, self.config.classes.len());
-        let needed = self.inference.network().sees_classes();
         let Some(path) = path else {
             let problem = format!("missing, expected a file of labels: {model} is told the class of each drawing");
             return if needed { Err(Error::input("--labels", problem)) } else { Ok(None) };
@@ -84,7 +95,7 @@ impl Session {
             return Err(Error::input(path.display(), problem));
         }
         if !needed {
-            output::note(format_args!("{} is not used: {model} does not see classes", path.display()));
+            output::note(format_args!("{} is not used: {model} does not see classes here", path.display()));
             return Ok(None);
         }
         match labels.iter().position(|&label| label >= classes) {

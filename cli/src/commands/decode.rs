@@ -45,7 +45,8 @@ impl Decode {
                 format!("shape ({n}, {width}), expected (N, {expected}) with N at least 1: latents of {model}");
             return Err(Error::input(self.latents.display(), problem).into());
         }
-        let labels = session.labels(self.labels.as_deref(), n, &self.latents)?;
+        let needed = session.inference.network().sees_classes();
+        let labels = session.labels(needed, self.labels.as_deref(), n, &self.latents)?;
         let images = session.inference.decode(&latents, labels.as_deref())?;
         save_npy(&self.out, &[n, SIDE, SIDE], &images)?;
         output::report(&Decoded { model, images: n, out: self.out }, json)?;

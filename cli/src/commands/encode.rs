@@ -19,6 +19,9 @@ pub struct Encode {
     /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
+    /// Their classes, for a cvae of `--condition both`: integers (N)
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
     /// Where the latents go: f32 (N, latent); a VAE's are its means
     #[arg(long, value_name = "Z.npy")]
     out: PathBuf,
@@ -48,7 +51,9 @@ impl Encode {
             return Err(Error::input("--logvar", format!("{model} has no variance, expected a VAE's run")).into());
         }
         let images = session::load_images(&self.images)?;
-        let latents = session.inference.encode(&images, None)?;
+        let needed = session.inference.network().encoder_sees_classes();
+        let labels = session.labels(needed, self.labels.as_deref(), images.len(), &self.images)?;
+        let latents = session.inference.encode(&images, labels.as_deref())?;
         let shape = [images.len(), latents.width];
         save_npy(&self.out, &shape, &latents.mu)?;
         if let (Some(path), Some(logvar)) = (&self.logvar, &latents.logvar) {

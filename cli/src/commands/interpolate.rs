@@ -54,7 +54,8 @@ impl Interpolate {
             let problem = format!("{pairs}, expected at most {}: {file} holds {found} images", found / 2);
             return Err(Error::input("--pairs", problem).into());
         }
-        let labels = session.labels(self.labels.as_deref(), images.len(), &self.images)?;
+        let needed = session.inference.network().sees_classes();
+        let labels = session.labels(needed, self.labels.as_deref(), images.len(), &self.images)?;
         let seen = labels.as_deref().filter(|_| session.inference.network().encoder_sees_classes());
         let latents = session.inference.encode(&images, seen)?;
         let latent = |i: usize| &latents.mu[i * latents.width..][..latents.width];

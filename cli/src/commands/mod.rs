@@ -1,6 +1,7 @@
 //! The commands, one file each: parse, validate once, run.
 
 mod bench;
+mod classify;
 mod data;
 mod decode;
 mod devices;
@@ -32,6 +33,8 @@ pub enum Command {
     Decode(decode::Decode),
     /// Show what lies between pairs of drawings
     Interpolate(interpolate::Interpolate),
+    /// Tell which class drawings belong to
+    Classify(classify::Classify),
     /// Make a run of weights from PyTorch
     Import(import::Import),
     /// Write a run's weights as PyTorch reads them
@@ -59,6 +62,7 @@ impl Command {
             Self::Encode(command) => command.run(json),
             Self::Decode(command) => command.run(json),
             Self::Interpolate(command) => command.run(json),
+            Self::Classify(command) => command.run(json),
             Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),
             Self::Gradcheck(command) => command.run(json),

@@ -54,7 +54,8 @@ impl Reconstruct {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
         let mut session = self.run.open_autoencoder()?;
         let images = session::load_images(&self.images)?;
-        let labels = session.labels(self.labels.as_deref(), images.len(), &self.images)?;
+        let needed = session.inference.network().sees_classes();
+        let labels = session.labels(needed, self.labels.as_deref(), images.len(), &self.images)?;
         let reconstructions = session.inference.reconstruct(&images, labels.as_deref())?;
         save_npy(&self.out, &[images.len(), SIDE, SIDE], &reconstructions)?;
 

@@ -276,12 +276,16 @@ impl Report for Summary {
         let how = match self.outcome {
             "finished" => "finished".to_owned(),
             "converged" => "converged: the validation loss no longer improves".to_owned(),
-            _ => format!("stopped before step {}", thousands(self.total_steps)),
+            _ => "stopped".to_owned(),
         };
-        let (model, data, step) = (self.model, &self.data, thousands(self.step));
+        let (model, data) = (self.model, &self.data);
+        let steps = match self.step == self.total_steps {
+            true => thousands(self.step),
+            false => format!("{} of {}", thousands(self.step), thousands(self.total_steps)),
+        };
         writeln!(out, "{model} on {data}, {how}")?;
         let (time, speed) = (duration(self.seconds), self.images_per_s);
-        writeln!(out, "  {step} steps, {:.2} epochs, {time}, {speed:.0} images/s", self.epoch)?;
+        writeln!(out, "  {steps} steps, {:.2} epochs, {time}, {speed:.0} images/s", self.epoch)?;
         for record in [&self.train, &self.val, &self.test].into_iter().flatten() {
             writeln!(out, "  {:5}  {}", record.split.name(), progress::losses(record))?;
         }

@@ -111,3 +111,108 @@ fn weights_travel_there_and_back() {
     place.refused(&import, &["back: holds a run already"]);
     place.refused(&["import", "--model", "cnn-vae", "--weights", "d/classes.txt", "--out", "new"], &["classes.txt"]);
 }
+
+#[test]
+fn a_cvae_draws_the_class_that_it_is_told() {
+    let place = Place::with_run();
+    let train = ["train", "cvae", "--data", "d", "--steps", "2", "--batch-size", "8", "--threads", "1"];
+    place.ok(&[&train[..], &["--condition", "both", "--out", "both"]].concat());
+    place.ok(&[&train[..], &["--out", "latent"]].concat());
+
+    let sample = |options: &[&str]| {
+        let summary = place.json(&[&["sample", "--run", "both", "--out", "s.npy"], options].concat());
+        (summary, load_images(place.path("s.npy")).unwrap())
+    };
+    let (all, drawings) = sample(&["--n", "3", "--class", "all", "--png", "s.png"]);
+    assert_eq!((&all["class"], &all["images"], drawings.len()), (&"all".into(), &15.into(), 15));
+    assert_eq!(all["classes"][3], "snowman");
+    png_size(&place, "s.png");
+    let (by_name, named) = sample(&["--n", "3", "--class", "snowman"]);
+    assert_eq!(by_name["class"], "snowman");
+    assert_eq!(named, sample(&["--n", "3", "--class", "3"]).1);
+    assert_ne!(named, sample(&["--n", "3", "--class", "hand"]).1);
+    assert_eq!(sample(&["--n", "7"]).1.len(), 7);
+    let args = ["sample", "--run", "both", "--n", "1", "--out", "o.npy", "--class"];
+    let known = "expected one of rabbit, yoga, hand, snowman, motorbike";
+    place.refused(&[&args[..], &["cat"]].concat(), &["--class: no class `cat`", known]);
+    place.refused(&[&args[..], &["5"]].concat(), &["--class: no class `5`", known]);
+
+    let labels = ["--labels", "d/test_labels.npy"];
+    let images = ["--images", "d/test_images.npy"];
+    let reconstruct = [&["reconstruct", "--run", "latent", "--out", "r.npy"], &images[..]].concat();
+    place.refused(&reconstruct, &["--labels: missing", "cvae is told the class"]);
+    place.ok(&[&reconstruct[..], &labels].concat());
+    save_npy(place.path("far.npy"), &[12], &[0i64, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0]).unwrap();
+    place.refused(&[&reconstruct[..], &["--labels", "far.npy"]].concat(), &["far.npy: label 5 at 5, expected 0 to 4"]);
+
+    // The encoder of `latent` does not see the class, that of `both` does.
+    let encode = |run: &'static str| [&["encode", "--run", run, "--out", "z.npy"], &images[..]].concat();
+    place.ok(&encode("latent"));
+    place.refused(&encode("both"), &["--labels: missing"]);
+    place.ok(&[&encode("both")[..], &labels].concat());
+    let interpolate =
+        [&["interpolate", "--run", "both", "--pairs", "2", "--png", "i.png"], &images[..], &labels].concat();
+    place.ok(&interpolate);
+    place.ok(&[&["decode", "--run", "both", "--latents", "z.npy", "--out", "x.npy"], &labels[..]].concat());
+    assert_eq!(load_images(place.path("x.npy")).unwrap().len(), 12);
+}
+
+#[test]
+fn autoencoders_code_and_have_no_prior() {
+    let place = Place::with_run();
+    for (model, latent) in [("lstm-ae", 128), ("cnn-ae", 64)] {
+        place.ok(&[
+            "train",
+            model,
+            "--data",
+            "d",
+            "--steps",
+            "2",
+            "--batch-size",
+            "8",
+            "--out",
+            model,
+            "--threads",
+            "1",
+        ]);
+        let images = ["--images", "d/test_images.npy"];
+        place.ok(&[&["encode", "--run", model, "--out", "z.npy"], &images[..]].concat());
+        let (rows, columns, _) = load_matrix(place.path("z.npy")).unwrap();
+        assert_eq!((rows, columns), (12, latent), "{model}");
+        place.ok(&["decode", "--run", model, "--latents", "z.npy", "--out", "x.npy"]);
+        // Loading checks that values are in [0, 1].
+        assert_eq!(load_images(place.path("x.npy")).unwrap().len(), 12);
+        let summary = place.json(&[&["reconstruct", "--run", model, "--out", "r.npy"], &images[..]].concat());
+        assert!(summary["bce"].is_null() && summary["mse"].as_f64().unwrap() < 0.5, "{summary}");
+        let holds = format!("{model}: holds {model}, expected rnn-vae, cnn-vae or cvae");
+        place.refused(&["sample", "--run", model, "--n", "1", "--out", "o.npy"], &[&holds]);
+        let logvar = [&["encode", "--run", model, "--out", "o.npy", "--logvar", "v.npy"], &images[..]].concat();
+        place.refused(&logvar, &["--logvar: ", "has no variance"]);
+    }
+}
+
+#[test]
+fn a_classifier_says_how_sure_it_is() {
+    let place = Place::with_run();
+    let images = ["--images", "d/test_images.npy"];
+    for arch in ["mlp", "cnn"] {
+        let train = ["train", "classifier", "--data", "d", "--epochs", "1", "--batch-size", "8", "--threads", "1"];
+        let trained = place.json(&[&train[..], &["--arch", arch, "--out", arch]].concat());
+        let accuracy = trained["test"]["accuracy"].as_f64().unwrap();
+        let classify =
+            [&["classify", "--run", arch, "--out", "p.npy", "--labels", "d/test_labels.npy"], &images[..]].concat();
+        let summary = place.json(&classify);
+        assert!((summary["accuracy"].as_f64().unwrap() - accuracy).abs() < 1e-9, "{summary}");
+        let (rows, columns, probabilities) = load_matrix(place.path("p.npy")).unwrap();
+        assert_eq!((rows, columns), (12, 5));
+        assert!(probabilities.chunks(5).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-5));
+    }
+    place.refused(
+        &[&["encode", "--run", "mlp", "--out", "o.npy"], &images[..]].concat(),
+        &["mlp: holds classifier, expected an autoencoder"],
+    );
+    place.refused(
+        &[&["classify", "--run", "vae", "--out", "o.npy"], &images[..]].concat(),
+        &["vae: holds cnn-vae, expected a classifier"],
+    );
+}

@@ -125,7 +125,8 @@ impl Trainer {
             config::Optimizer::Sgd => Rule::Sgd(config.momentum),
         };
         let schedule = match config.schedule {
-            config::Schedule::Constant => Schedule::Constant,
+            config::Schedule::Constant if config.warmup_steps == 0 => Schedule::Constant,
+            config::Schedule::Constant => Schedule::WarmUp { warmup: config.warmup_steps },
             config::Schedule::Cosine => Schedule::Cosine { warmup: config.warmup_steps, total: batches.total() },
         };
         let optimizer = Optimizer::new(rule, config.clip_norm, network.params.count());

@@ -1,0 +1,89 @@
+//! `inkgrad classify`: the class of drawings.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::save_npy;
+use serde::Serialize;
+
+use crate::output::{self, Report, thousands};
+use crate::session::{self, RunArgs};
+
+#[derive(Debug, Args)]
+pub struct Classify {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    #[arg(long, value_name = "X.npy")]
+    images: PathBuf,
+    /// Their true classes, to count how many are right: integers (N)
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
+    /// Where the probabilities go: f32 (N, classes)
+    #[arg(long, value_name = "P.npy")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Classified {
+    images: usize,
+    classes: Vec<Share>,
+    /// The share of drawings put in their class, where that is known.
+    accuracy: Option<f64>,
+    out: PathBuf,
+}
+
+/// What was put in one class.
+#[derive(Debug, Serialize)]
+struct Share {
+    name: String,
+    images: usize,
+}
+
+impl Classify {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        output::check_target(&self.out)?;
+        let mut session = self.run.open_classifier()?;
+        let images = session::load_images(&self.images)?;
+        let labels = session.labels(self.labels.is_some(), self.labels.as_deref(), images.len(), &self.images)?;
+        let probabilities = session.inference.classify(&images)?;
+        let classes = &session.config.classes;
+        save_npy(&self.out, &[images.len(), classes.len()], &probabilities)?;
+
+        let found: Vec<usize> = probabilities.chunks_exact(classes.len()).map(most_likely).collect();
+        let share = |(class, name): (usize, &String)| Share {
+            name: name.clone(),
+            images: found.iter().filter(|&&found| found == class).count(),
+        };
+        let right = |labels: Vec<usize>| found.iter().zip(labels).filter(|(found, label)| *found == label).count();
+        let report = Classified {
+            images: images.len(),
+            classes: classes.iter().enumerate().map(share).collect(),
+            accuracy: labels.map(|labels| right(labels) as f64 / images.len() as f64),
+            out: self.out,
+        };
+        output::report(&report, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Where the largest probability of a row stands, the first of equal ones.
+fn most_likely(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
+}
+
+impl Report for Classified {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let images = thousands(self.images as u64);
+        writeln!(out, "{}: probabilities of {} classes for {images} drawings", self.out.display(), self.classes.len())?;
+        for Share { name, images } in &self.classes {
+            writeln!(out, "  {name:<20} {:>9}", thousands(*images as u64))?;
+        }
+        match self.accuracy {
+            Some(accuracy) => writeln!(out, "  {:.2} % are right", accuracy * 100.0),
+            None => Ok(()),
+        }
+    }
+}
