@@ -1,11 +1,11 @@
-//! Using a trained network: coding, decoding and reconstructing any number of drawings.
+//! Using a trained network: coding, decoding, reconstructing and classifying any number of drawings.
 
 use std::collections::HashMap;
 
-use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape};
+use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
 
 use crate::data::{Images, PIXELS};
-use crate::network::{Decoding, Encoding, Network};
+use crate::network::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result};
 
 /// Drawings that go through a network at a time.
@@ -16,9 +16,13 @@ const BATCH: usize = 128;
 pub struct Inference {
     network: Network<f32>,
     pool: Pool,
-    encoders: HashMap<usize, (Encoding, Plan<f32>)>,
-    decoders: HashMap<usize, (Decoding, Plan<f32>)>,
+    encoders: Plans<Encoding>,
+    decoders: Plans<Decoding>,
+    classifiers: Plans<Classification>,
 }
+
+/// A graph and its plan for each batch size met.
+type Plans<G> = HashMap<usize, (G, Plan<f32>)>;
 
 /// Latents of drawings.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +35,27 @@ pub struct Latents {
     pub logvar: Option<Vec<f32>>,
 }
 
+/// What a classifier makes of drawings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// Elements of its last hidden layer.
+    pub width: usize,
+    /// `(N, width)`: that layer.
+    pub values: Vec<f32>,
+    /// `(N, classes)`.
+    pub logits: Vec<f32>,
+}
+
 impl Inference {
     /// Takes a network and starts `threads` threads.
     pub fn new(network: Network<f32>, threads: usize) -> Self {
-        Inference { network, pool: Pool::new(threads), encoders: HashMap::new(), decoders: HashMap::new() }
+        Inference {
+            network,
+            pool: Pool::new(threads),
+            encoders: HashMap::new(),
+            decoders: HashMap::new(),
+            classifiers: HashMap::new(),
+        }
     }
 
     /// The network.
@@ -42,26 +63,22 @@ impl Inference {
         &self.network
     }
 
-    /// Codes drawings.
+    /// Codes drawings; `labels` are for an encoder that sees classes.
     ///
     /// # Errors
-    /// If the network has no encoder.
-    pub fn encode(&mut self, images: &Images) -> Result<Latents> {
-        let width = self.network.latent();
+    /// If the network has no encoder, or labels are missing, too many, too few or out of range.
+    pub fn encode(&mut self, images: &Images, labels: Option<&[usize]>) -> Result<Latents> {
+        let width = self.network.latent()?;
+        self.check_labels(labels, images.len(), "drawings", self.network.encoder_sees_classes())?;
         let mut latents = Latents { width, mu: Vec::with_capacity(images.len() * width), logvar: None };
-        for first in (0..images.len()).step_by(BATCH) {
-            let batch: Vec<usize> = (first..images.len().min(first + BATCH)).collect();
-            if !self.encoders.contains_key(&batch.len()) {
-                let mut tape = Tape::new();
-                let graph = self.network.encoding(&mut tape, batch.len())?;
-                let keep: Vec<_> = [graph.mu].into_iter().chain(graph.logvar).collect();
-                let plan = tape.compile(Compile { keep: &keep, ..Compile::default() });
-                self.encoders.insert(batch.len(), (graph, plan));
-            }
-            let (graph, plan) = self.encoders.get_mut(&batch.len()).expect("inserted above");
+        for batch in batches(images.len()) {
+            let (graph, plan) = compiled(&mut self.encoders, batch.len(), |tape| {
+                let graph = self.network.encoding(tape, batch.len())?;
+                Ok((graph, [graph.mu].into_iter().chain(graph.logvar).collect()))
+            })?;
             images.gather(&batch, plan.input(graph.images));
-            let params = &self.network.params;
-            self.pool.enter(|team| plan.forward(params, team, Clock::default()));
+            fill_labels(plan, graph.labels, labels, batch[0]);
+            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
             latents.mu.extend_from_slice(plan.value(graph.mu));
             if let Some(logvar) = graph.logvar {
                 latents.logvar.get_or_insert_default().extend_from_slice(plan.value(logvar));
@@ -70,49 +87,126 @@ impl Inference {
         Ok(latents)
     }
 
-    /// Draws what latents stand for: `(N, 28, 28)` in [0, 1].
+    /// Draws what latents stand for: `(N, 28, 28)` in [0, 1]; `labels` are for a decoder that sees classes.
     ///
     /// # Errors
-    /// If the number of elements is not a multiple of the latent's, or labels are missing, too many or too few.
+    /// If the network has no decoder, the number of elements is not a multiple of the latent's, or labels are missing,
+    /// too many, too few or out of range.
     pub fn decode(&mut self, latents: &[f32], labels: Option<&[usize]>) -> Result<Vec<f32>> {
-        let width = self.network.latent();
+        let width = self.network.latent()?;
         let n = latents.len() / width;
         if n * width != latents.len() {
             return Err(Error::input("latents", format!("{} numbers, expected rows of {width}", latents.len())));
         }
-        if self.network.sees_classes() != labels.is_some() || labels.is_some_and(|labels| labels.len() != n) {
-            let expected = if self.network.sees_classes() { format!("{n}") } else { "none".to_owned() };
-            let found = labels.map_or("none".to_owned(), |labels| labels.len().to_string());
-            return Err(Error::input("labels", format!("{found} for {n} latents, expected {expected}")));
-        }
+        self.check_labels(labels, n, "latents", self.network.sees_classes())?;
         let mut images = Vec::with_capacity(n * PIXELS);
-        for first in (0..n).step_by(BATCH) {
-            let count = BATCH.min(n - first);
-            if !self.decoders.contains_key(&count) {
-                let mut tape = Tape::new();
-                let graph = self.network.decoding(&mut tape, count)?;
-                let plan = tape.compile(Compile { keep: &[graph.images], ..Compile::default() });
-                self.decoders.insert(count, (graph, plan));
-            }
-            let (graph, plan) = self.decoders.get_mut(&count).expect("inserted above");
-            plan.input(graph.latents).copy_from_slice(&latents[first * width..][..count * width]);
-            if let (Some(input), Some(labels)) = (graph.labels, labels) {
-                let labels = &labels[first..first + count];
-                plan.input(input).iter_mut().zip(labels).for_each(|(value, &label)| *value = label as f32);
-            }
-            let params = &self.network.params;
-            self.pool.enter(|team| plan.forward(params, team, Clock::default()));
-            images.extend_from_slice(plan.value(graph.images));
+        for batch in batches(n) {
+            let (graph, plan) = compiled(&mut self.decoders, batch.len(), |tape| {
+                let graph = self.network.decoding(tape, batch.len())?;
+                Ok((graph, vec![graph.images]))
+            })?;
+            plan.input(graph.latents).copy_from_slice(&latents[batch[0] * width..][..batch.len() * width]);
+            fill_labels(plan, graph.labels, labels, batch[0]);
+            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
+            // Of use to the decoder that has no last activation.
+            images.extend(plan.value(graph.images).iter().map(|pixel| pixel.clamp(0.0, 1.0)));
         }
         Ok(images)
     }
 
-    /// Codes and decodes drawings, without noise (z = μ): `(N, 28, 28)` in [0, 1].
+    /// Codes and decodes drawings, without noise (z = μ): `(N, 28, 28)` in [0, 1]; `labels` are for a network that sees
+    /// classes.
     ///
     /// # Errors
     /// Those of [`Inference::encode`] and [`Inference::decode`].
     pub fn reconstruct(&mut self, images: &Images, labels: Option<&[usize]>) -> Result<Vec<f32>> {
-        let latents = self.encode(images)?;
+        self.check_labels(labels, images.len(), "drawings", self.network.sees_classes())?;
+        let latents = self.encode(images, labels.filter(|_| self.network.encoder_sees_classes()))?;
         self.decode(&latents.mu, labels)
     }
+
+    /// The last hidden layer and the logits of drawings.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn features(&mut self, images: &Images) -> Result<Features> {
+        let mut features = Features { width: self.network.features()?, values: Vec::new(), logits: Vec::new() };
+        for batch in batches(images.len()) {
+            let (graph, plan) = compiled(&mut self.classifiers, batch.len(), |tape| {
+                let graph = self.network.classification(tape, batch.len())?;
+                Ok((graph, vec![graph.features, graph.logits]))
+            })?;
+            images.gather(&batch, plan.input(graph.images));
+            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
+            features.values.extend_from_slice(plan.value(graph.features));
+            features.logits.extend_from_slice(plan.value(graph.logits));
+        }
+        Ok(features)
+    }
+
+    /// The probability of each class for drawings: `(N, classes)`, rows that add up to 1.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn classify(&mut self, images: &Images) -> Result<Vec<f32>> {
+        let mut probabilities = self.features(images)?.logits;
+        probabilities.chunks_exact_mut(self.network.classes()).for_each(softmax);
+        Ok(probabilities)
+    }
+
+    /// Checks the labels given for `n` of `what`.
+    fn check_labels(&self, labels: Option<&[usize]>, n: usize, what: &str, wanted: bool) -> Result<()> {
+        let classes = self.network.classes();
+        match labels {
+            None if wanted => Err(Error::input("labels", format!("none for {n} {what}, expected {n}"))),
+            Some(labels) if !wanted => {
+                Err(Error::input("labels", format!("{} for {n} {what}, expected none", labels.len())))
+            }
+            Some(labels) if labels.len() != n => {
+                Err(Error::input("labels", format!("{} for {n} {what}, expected {n}", labels.len())))
+            }
+            Some(labels) => match labels.iter().position(|&label| label >= classes) {
+                Some(i) => Err(Error::input("labels", format!("{} at {i}, expected 0 to {}", labels[i], classes - 1))),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+/// The indices below `n`, up to [`BATCH`] at a time.
+fn batches(n: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..n).step_by(BATCH).map(move |first| (first..n.min(first + BATCH)).collect())
+}
+
+/// The plan for `batch` drawings; `record` records the graph and says which values to keep.
+fn compiled<G>(
+    plans: &mut Plans<G>,
+    batch: usize,
+    record: impl FnOnce(&mut Tape<f32>) -> Result<(G, Vec<Tensor>)>,
+) -> Result<&mut (G, Plan<f32>)> {
+    use std::collections::hash_map::Entry;
+    match plans.entry(batch) {
+        Entry::Occupied(entry) => Ok(entry.into_mut()),
+        Entry::Vacant(entry) => {
+            let mut tape = Tape::new();
+            let (graph, keep) = record(&mut tape)?;
+            Ok(entry.insert((graph, tape.compile(Compile { keep: &keep, ..Compile::default() }))))
+        }
+    }
+}
+
+/// Fills in the labels from `first` on, for a graph that has them.
+fn fill_labels(plan: &mut Plan<f32>, input: Option<Tensor>, labels: Option<&[usize]>, first: usize) {
+    if let (Some(input), Some(labels)) = (input, labels) {
+        plan.input(input).iter_mut().zip(&labels[first..]).for_each(|(value, &label)| *value = label as f32);
+    }
+}
+
+/// Turns logits into probabilities: e^(x − max) over their sum.
+fn softmax(row: &mut [f32]) {
+    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    row.iter_mut().for_each(|x| *x = (*x - largest).exp());
+    let sum: f32 = row.iter().sum();
+    row.iter_mut().for_each(|x| *x /= sum);
 }

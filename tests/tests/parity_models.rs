@@ -9,18 +9,18 @@ use inkgrad_engine::optim::{Optimizer, Rule as Update};
 use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
 use inkgrad_models::Network;
 use inkgrad_models::data::PIXELS;
-use inkgrad_models::network::MODELS;
 use inkgrad_models::run::config::{Arch, Condition, Config, Model};
 use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
 
 /// The fixtures, and what each is of.
 fn fixtures() -> Vec<(&'static str, Config)> {
+    let defaults =
+        |model| Config { classes: ["a", "b", "c", "d", "e"].map(str::to_owned).into(), ..Config::defaults(model) };
     let plain = [Model::LstmAe, Model::CnnAe, Model::RnnVae, Model::CnnVae, Model::Cvae, Model::Classifier];
-    let mut list: Vec<_> = plain.map(|model| (model.name(), Config::defaults(model))).into();
-    let both = Config { condition: Some(Condition::Both), ..Config::defaults(Model::Cvae) };
-    let cnn = Config { arch: Some(Arch::Cnn), ..Config::defaults(Model::Classifier) };
+    let mut list: Vec<_> = plain.map(|model| (model.name(), defaults(model))).into();
+    let both = Config { condition: Some(Condition::Both), ..defaults(Model::Cvae) };
+    let cnn = Config { arch: Some(Arch::Cnn), ..defaults(Model::Classifier) };
     list.extend([("cvae-both", both), ("classifier-cnn", cnn)]);
-    list.retain(|(_, config)| MODELS.contains(&config.model));
     list
 }
 
@@ -56,6 +56,14 @@ fn noise<T: Float>(batch: usize) -> Vec<T> {
 fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMap<&'static str, Vec<T>> {
     let mut found = BTreeMap::new();
     let mut tape = Tape::new();
+    if network.model() == Model::Classifier {
+        let graph = network.classification(&mut tape, batch).unwrap();
+        let mut plan = tape.compile(Compile { keep: &[graph.logits], ..Compile::default() });
+        fill(&mut plan, batch, Some(graph.images), None);
+        plan.forward(&network.params, team, Clock::default());
+        found.insert("logits", plan.value(graph.logits).to_vec());
+        return found;
+    }
     let graph = network.encoding(&mut tape, batch).unwrap();
     let keep: Vec<Tensor> = [graph.mu].into_iter().chain(graph.logvar).collect();
     let mut plan = tape.compile(Compile { keep: &keep, ..Compile::default() });

@@ -38,7 +38,7 @@ impl Decode {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
         let mut session = self.run.open_autoencoder()?;
-        let (model, expected) = (session.config.model, session.inference.network().latent());
+        let (model, expected) = (session.config.model, session.inference.network().latent()?);
         let (n, width, latents) = load_matrix(&self.latents)?;
         if width != expected || n == 0 {
             let problem =

@@ -48,7 +48,7 @@ impl Encode {
             return Err(Error::input("--logvar", format!("{model} has no variance, expected a VAE's run")).into());
         }
         let images = session::load_images(&self.images)?;
-        let latents = session.inference.encode(&images)?;
+        let latents = session.inference.encode(&images, None)?;
         let shape = [images.len(), latents.width];
         save_npy(&self.out, &shape, &latents.mu)?;
         if let (Some(path), Some(logvar)) = (&self.logvar, &latents.logvar) {

@@ -55,7 +55,8 @@ impl Interpolate {
             return Err(Error::input("--pairs", problem).into());
         }
         let labels = session.labels(self.labels.as_deref(), images.len(), &self.images)?;
-        let latents = session.inference.encode(&images)?;
+        let seen = labels.as_deref().filter(|_| session.inference.network().encoder_sees_classes());
+        let latents = session.inference.encode(&images, seen)?;
         let latent = |i: usize| &latents.mu[i * latents.width..][..latents.width];
 
         let mut between = Vec::with_capacity(self.pairs * self.steps * latents.width);

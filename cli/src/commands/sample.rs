@@ -87,7 +87,7 @@ impl Sample {
             return Err(Error::input("--n", problem).into());
         }
         let seed = self.seed.unwrap_or(session.config.seed);
-        let latents = self.strategy.draw(count, session.inference.network().latent(), seed);
+        let latents = self.strategy.draw(count, session.inference.network().latent()?, seed);
         let images = session.inference.decode(&latents, labels.as_deref())?;
         save_npy(&self.out, &[count, SIDE, SIDE], &images)?;
 

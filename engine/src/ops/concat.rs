@@ -3,16 +3,16 @@
 use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
-use super::put;
+use super::{PIECE, put};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
 struct Concat;
 
-/// All axes but the last, and the last.
-fn rows_and_width(shape: Shape) -> (usize, usize) {
-    (shape.len().checked_div(shape.last()).unwrap_or(0), shape.last())
+/// Rows of `y` that are one thread's work at a time.
+fn rows_of_a_piece(y: Shape) -> usize {
+    PIECE.div_ceil(y.last())
 }
 
 impl<T: Float> Op<T> for Concat {
@@ -44,29 +44,28 @@ impl<T: Float> Op<T> for Concat {
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let (_, width) = rows_and_width(run.y_shape);
-        let mut start = 0;
-        for (x, &shape) in run.x.iter().zip(run.shapes) {
-            let (_, own) = rows_and_width(shape);
-            for (y, x) in run.y.chunks_exact_mut(width).zip(x.chunks_exact(own)) {
-                y[start..start + own].copy_from_slice(x);
+        let ([a, b], [own_a, own_b]) = ([run.x[0], run.x[1]], [run.shapes[0].last(), run.shapes[1].last()]);
+        let rows = rows_of_a_piece(run.y_shape);
+        run.team.pieces([(run.y, rows * run.y_shape.last())], |i, [y]| {
+            let (a, b) = (&a[i * rows * own_a..], &b[i * rows * own_b..]);
+            for ((y, a), b) in y.chunks_exact_mut(own_a + own_b).zip(a.chunks_exact(own_a)).zip(b.chunks_exact(own_b)) {
+                y[..own_a].copy_from_slice(a);
+                y[own_a..].copy_from_slice(b);
             }
-            start += own;
-        }
+        });
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // da = the first columns of dy, db = the others
-        let (_, width) = rows_and_width(run.y_shape);
-        let mut start = 0;
-        for (input, &shape) in run.shapes.iter().enumerate() {
-            let (_, own) = rows_and_width(shape);
-            if let Some(dx) = run.dx.take(input) {
-                for (d, dy) in dx.values.chunks_exact_mut(own).zip(run.dy.chunks_exact(width)) {
-                    d.iter_mut().zip(&dy[start..]).for_each(|(d, &dy)| put(d, dy, dx.add));
+        let (width, rows) = (run.y_shape.last(), rows_of_a_piece(run.y_shape));
+        for (input, first) in [(0, 0), (1, run.shapes[0].last())] {
+            let Some(dx) = run.dx.take(input) else { continue };
+            let own = run.shapes[input].last();
+            run.team.pieces([(dx.values, rows * own)], |i, [d]| {
+                for (d, dy) in d.chunks_exact_mut(own).zip(run.dy[i * rows * width..].chunks_exact(width)) {
+                    d.iter_mut().zip(&dy[first..]).for_each(|(d, &dy)| put(d, dy, dx.add));
                 }
-            }
-            start += own;
+            });
         }
     }
 }

@@ -1,26 +1,37 @@
 //! The networks: what is trained, and the graphs that each one can record.
 
+pub mod autoencoder;
+pub mod classifier;
+mod convolutions;
+#[cfg(test)]
+mod tests;
 pub mod vae;
 
 use inkgrad_engine::{Float, Param, Params, Tape, Tensor};
 
-use crate::data::PIXELS;
-use crate::run::config::{Config, Model};
+use self::autoencoder::Autoencoder;
+use self::classifier::Classifier;
+use self::vae::Vae;
+use crate::data::SIDE;
+use crate::run::config::{Arch, Condition, Config, Model};
 use crate::{Error, Result};
-use vae::Vae;
 
 /// A network with its parameters.
 #[derive(Debug, Clone)]
 pub struct Network<T> {
     /// All parameters, in PyTorch's `state_dict` order.
     pub params: Params<T>,
+    model: Model,
+    classes: usize,
     kind: Kind,
 }
 
 /// What the parameters belong to.
 #[derive(Debug, Clone)]
 enum Kind {
+    Autoencoder(Autoencoder),
     Vae(Vae),
+    Classifier(Classifier),
 }
 
 /// The recorded graph of a training step.
@@ -38,6 +49,17 @@ pub struct Training {
     pub bce: Option<Tensor>,
     /// Summed divergence from the prior.
     pub kl: Option<Tensor>,
+    /// Mean squared error of the reconstruction.
+    pub mse: Option<Tensor>,
+    /// A classifier's logits, `(B, classes)`.
+    pub logits: Option<Tensor>,
+}
+
+impl Training {
+    /// The graph of a loss that is a mean over `images`; the rest is filled in by struct update.
+    fn new(images: Tensor, loss: Tensor) -> Self {
+        Training { images, labels: None, loss, per: 1.0, bce: None, kl: None, mse: None, logits: None }
+    }
 }
 
 /// The recorded graph of an encoder.
@@ -60,31 +82,62 @@ pub struct Decoding {
     pub latents: Tensor,
     /// Classes, for decoders that see them.
     pub labels: Option<Tensor>,
-    /// Drawings in [0, 1], `(B, 28, 28, 1)`.
+    /// Drawings, `(B, 28, 28, 1)`; in [0, 1] but for lstm-ae, whose decoder has no last activation.
     pub images: Tensor,
 }
 
-/// Every model that this version can build.
-pub const MODELS: &[Model] = &[Model::CnnVae];
+/// The recorded graph of a classifier.
+#[derive(Debug, Clone, Copy)]
+pub struct Classification {
+    /// Drawings in [0, 1], `(B, 28, 28, 1)`.
+    pub images: Tensor,
+    /// The last hidden layer: `(B, 256)` of the `mlp`, `(B, 128)` of the `cnn`.
+    pub features: Tensor,
+    /// `(B, classes)`.
+    pub logits: Tensor,
+}
+
+/// Every model that can be built.
+pub const MODELS: &[Model] = Model::ALL;
 
 impl<T: Float> Network<T> {
     /// The network that a configuration describes, its parameters zero.
     ///
     /// # Errors
-    /// If this version cannot build the model.
+    /// If the model tells classes apart and the configuration has fewer than two.
     pub fn new(config: &Config) -> Result<Self> {
+        let &Config { model, beta, .. } = config;
+        let classes = config.classes.len();
+        if matches!(model, Model::Cvae | Model::Classifier) && classes < 2 {
+            let found = if classes == 1 { "1 class" } else { "no classes" };
+            return Err(Error::input(&config.data, format!("{found}, expected at least 2 for {model}")));
+        }
         let mut params = Params::new();
-        let kind = match config.model {
-            Model::CnnVae => Kind::Vae(Vae::cnn(&mut params, config.beta)),
-            other => {
-                let known: Vec<&str> = MODELS.iter().map(|model| model.name()).collect();
-                return Err(Error::input(
-                    "model",
-                    format!("{other} is not in this version, expected one of {}", known.join(", ")),
-                ));
+        let kind = match model {
+            Model::LstmAe => Kind::Autoencoder(Autoencoder::lstm(&mut params)),
+            Model::CnnAe => Kind::Autoencoder(Autoencoder::cnn(&mut params)),
+            Model::RnnVae => Kind::Vae(Vae::rnn(&mut params, beta)),
+            Model::CnnVae => Kind::Vae(Vae::cnn(&mut params, beta)),
+            Model::Cvae => {
+                let condition = config.condition.unwrap_or(Condition::Latent);
+                Kind::Vae(Vae::conditional(&mut params, beta, condition, classes))
             }
+            Model::Classifier => Kind::Classifier(match config.arch.unwrap_or(Arch::Mlp) {
+                Arch::Mlp => Classifier::mlp(&mut params, classes),
+                Arch::Cnn => Classifier::cnn(&mut params, classes),
+            }),
         };
-        Ok(Network { params, kind })
+        Ok(Network { params, model, classes, kind })
+    }
+
+    /// What was built.
+    pub fn model(&self) -> Model {
+        self.model
+    }
+
+    /// How many classes the training data has; labels lie below.
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     /// Draws every parameter anew.
@@ -93,16 +146,35 @@ impl<T: Float> Network<T> {
     }
 
     /// Elements of a latent.
-    pub fn latent(&self) -> usize {
+    ///
+    /// # Errors
+    /// If the network is a classifier.
+    pub fn latent(&self) -> Result<usize> {
         match &self.kind {
-            Kind::Vae(_) => vae::LATENT,
+            Kind::Autoencoder(autoencoder) => Ok(autoencoder.latent()),
+            Kind::Vae(_) => Ok(vae::LATENT),
+            Kind::Classifier(_) => Err(self.without("latents")),
         }
     }
 
-    /// Whether classes go in.
+    /// Whether classes go in beside drawings or latents: into the decoder, at least.
     pub fn sees_classes(&self) -> bool {
+        matches!(&self.kind, Kind::Vae(vae) if vae.decoder_sees_classes())
+    }
+
+    /// Whether classes go into the encoder too.
+    pub fn encoder_sees_classes(&self) -> bool {
+        matches!(&self.kind, Kind::Vae(vae) if vae.encoder_sees_classes())
+    }
+
+    /// Elements of a classifier's last hidden layer.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn features(&self) -> Result<usize> {
         match &self.kind {
-            Kind::Vae(_) => false,
+            Kind::Classifier(classifier) => Ok(classifier.features()),
+            _ => Err(self.no_classifier()),
         }
     }
 
@@ -120,29 +192,54 @@ impl<T: Float> Network<T> {
     /// # Errors
     /// If the noise is not of that shape.
     pub fn training_with(&self, tape: &mut Tape<T>, batch: usize, noise: Option<Tensor>) -> Result<Training> {
-        match &self.kind {
-            Kind::Vae(vae) => Ok(vae.training(tape, batch, noise)?),
-        }
+        Ok(match &self.kind {
+            Kind::Autoencoder(autoencoder) => autoencoder.training(tape, batch)?,
+            Kind::Vae(vae) => vae.training(tape, batch, noise)?,
+            Kind::Classifier(classifier) => classifier.training(tape, batch)?,
+        })
     }
 
     /// Records the encoder for `batch` drawings.
     ///
     /// # Errors
-    /// None for the shapes that the networks are built with.
+    /// If the network is a classifier.
     pub fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Encoding> {
         match &self.kind {
+            Kind::Autoencoder(autoencoder) => Ok(autoencoder.encoding(tape, batch)?),
             Kind::Vae(vae) => Ok(vae.encoding(tape, batch)?),
+            Kind::Classifier(_) => Err(self.without("encoder")),
         }
     }
 
     /// Records the decoder for `batch` latents.
     ///
     /// # Errors
-    /// None for the shapes that the networks are built with.
+    /// If the network is a classifier.
     pub fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Decoding> {
         match &self.kind {
+            Kind::Autoencoder(autoencoder) => Ok(autoencoder.decoding(tape, batch)?),
             Kind::Vae(vae) => Ok(vae.decoding(tape, batch)?),
+            Kind::Classifier(_) => Err(self.without("decoder")),
         }
+    }
+
+    /// Records the features and logits of `batch` drawings.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Classification> {
+        match &self.kind {
+            Kind::Classifier(classifier) => Ok(classifier.classification(tape, batch)?),
+            _ => Err(self.no_classifier()),
+        }
+    }
+
+    fn no_classifier(&self) -> Error {
+        Error::input("model", format!("{} does not tell classes apart, expected a classifier", self.model))
+    }
+
+    fn without(&self, part: &str) -> Error {
+        Error::input("model", format!("{} has no {part}, expected an autoencoder", self.model))
     }
 
     /// Each parameter's name and shape, in order.
@@ -158,6 +255,5 @@ impl<T: Float> Network<T> {
 
 /// An input of drawings.
 fn images_input<T: Float>(tape: &mut Tape<T>, batch: usize) -> Tensor {
-    const { assert!(PIXELS == 28 * 28) };
-    tape.input("images", [batch, 28, 28, 1])
+    tape.input("images", [batch, SIDE, SIDE, 1])
 }

@@ -2,8 +2,11 @@
 
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
+use super::convolutions::Convolutions;
 use super::{Decoding, Encoding, Training, images_input};
-use crate::layers::{Conv2d, ConvTranspose2d, Linear};
+use crate::data::SIDE;
+use crate::layers::{ConvTranspose2d, Embedding, Gru, Linear};
+use crate::run::config::Condition;
 
 /// Elements of a latent.
 pub const LATENT: usize = 32;
@@ -11,15 +14,40 @@ pub const LATENT: usize = 32;
 /// An encoder, a decoder, and the weight of the divergence.
 #[derive(Debug, Clone)]
 pub struct Vae {
-    encoder: CnnEncoder,
+    encoder: Encoder,
     decoder: Decoder,
+    /// What a class adds to a latent before it is decoded.
+    class_embedding: Option<Embedding>,
     beta: f64,
 }
 
 impl Vae {
     /// cnn-vae: 865,345 parameters.
     pub fn cnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
-        Vae { encoder: CnnEncoder::new(params), decoder: Decoder::new(params), beta }
+        Vae { encoder: Encoder::cnn(params, None), decoder: Decoder::new(params), class_embedding: None, beta }
+    }
+
+    /// rnn-vae: 1,728,065 parameters.
+    pub fn rnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
+        Vae { encoder: Encoder::rnn(params), decoder: Decoder::new(params), class_embedding: None, beta }
+    }
+
+    /// cvae: 865,505 parameters for five classes, 867,713 where the encoder sees them too.
+    pub fn conditional<T: Float>(params: &mut Params<T>, beta: f64, condition: Condition, classes: usize) -> Self {
+        let encoder = Encoder::cnn(params, (condition == Condition::Both).then_some(classes));
+        let decoder = Decoder::new(params);
+        let class_embedding = Some(Embedding::new(params, "class_embedding", classes, LATENT));
+        Vae { encoder, decoder, class_embedding, beta }
+    }
+
+    /// Whether the decoder is given classes.
+    pub(super) fn decoder_sees_classes(&self) -> bool {
+        self.class_embedding.is_some()
+    }
+
+    /// Whether the encoder is given classes.
+    pub(super) fn encoder_sees_classes(&self) -> bool {
+        self.encoder.class_embedding.is_some()
     }
 
     /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
@@ -29,62 +57,119 @@ impl Vae {
         batch: usize,
         noise: Option<Tensor>,
     ) -> Result<Training> {
-        let Encoding { images, labels, mu, logvar } = self.encoding(tape, batch)?;
-        let logvar = logvar.expect("a variational encoder has a variance");
+        let images = images_input(tape, batch);
+        let labels = self.decoder_sees_classes().then(|| tape.input("labels", [batch]));
+        let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
         let z = match noise {
             Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
             None => tape.reparameterize(mu, logvar)?,
         };
-        let logits = self.decoder.logits(tape, z)?;
+        let logits = self.decode(tape, z, labels)?;
         let bce = tape.bce_with_logits(logits, images)?;
         let kl = tape.gaussian_kl(mu, logvar)?;
         let weighted = if self.beta == 1.0 { kl } else { tape.scale(kl, self.beta)? };
         let loss = tape.add(bce, weighted)?;
-        Ok(Training { images, labels, loss, per: batch as f64, bce: Some(bce), kl: Some(kl) })
+        Ok(Training { labels, per: batch as f64, bce: Some(bce), kl: Some(kl), ..Training::new(images, loss) })
     }
 
     pub(super) fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Encoding> {
         let images = images_input(tape, batch);
-        let (mu, logvar) = self.encoder.forward(tape, images)?;
-        Ok(Encoding { images, labels: None, mu, logvar: Some(logvar) })
+        let labels = self.encoder_sees_classes().then(|| tape.input("labels", [batch]));
+        let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
+        Ok(Encoding { images, labels, mu, logvar: Some(logvar) })
     }
 
     pub(super) fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Decoding> {
         let latents = tape.input("latents", [batch, LATENT]);
-        let logits = self.decoder.logits(tape, latents)?;
-        Ok(Decoding { latents, labels: None, images: tape.sigmoid(logits)? })
+        let labels = self.decoder_sees_classes().then(|| tape.input("labels", [batch]));
+        let logits = self.decode(tape, latents, labels)?;
+        Ok(Decoding { latents, labels, images: tape.sigmoid(logits)? })
+    }
+
+    /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.
+    fn decode<T: Float>(&self, tape: &mut Tape<T>, z: Tensor, labels: Option<Tensor>) -> Result<Tensor> {
+        let z = match (&self.class_embedding, labels) {
+            (Some(embedding), Some(labels)) => {
+                let class = embedding.forward(tape, labels)?;
+                tape.add(z, class)?
+            }
+            _ => z,
+        };
+        self.decoder.logits(tape, z)
     }
 }
 
-/// Three convolutions, then μ and logσ².
+/// Features of a drawing, then μ and logσ².
 #[derive(Debug, Clone)]
-struct CnnEncoder {
-    conv1: Conv2d,
-    conv2: Conv2d,
-    conv3: Conv2d,
+struct Encoder {
+    body: Body,
+    /// What stands for a class beside the features.
+    class_embedding: Option<Embedding>,
     fc_mu: Linear,
     fc_logvar: Linear,
 }
 
-impl CnnEncoder {
-    fn new<T: Float>(params: &mut Params<T>) -> Self {
-        CnnEncoder {
-            conv1: Conv2d::new(params, "encoder.conv1", (1, 32), 3, 2, 1, true),
-            conv2: Conv2d::new(params, "encoder.conv2", (32, 64), 3, 2, 1, true),
-            conv3: Conv2d::new(params, "encoder.conv3", (64, 128), 3, 1, 1, true),
-            fc_mu: Linear::new(params, "encoder.fc_mu", 128 * 7 * 7, LATENT),
-            fc_logvar: Linear::new(params, "encoder.fc_logvar", 128 * 7 * 7, LATENT),
+#[derive(Debug, Clone)]
+enum Body {
+    Cnn(Convolutions),
+    /// Both ways over the rows of a drawing.
+    Rnn(Gru),
+}
+
+impl Encoder {
+    /// Three convolutions; with `classes`, an embedding of the class behind their features.
+    fn cnn<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
+        let body = Body::Cnn(Convolutions::new(params, "encoder."));
+        let class_embedding = classes.map(|classes| Embedding::new(params, "encoder.class_embedding", classes, LATENT));
+        let width = Convolutions::FEATURES + if classes.is_some() { LATENT } else { 0 };
+        Self::with_heads(params, body, class_embedding, width)
+    }
+
+    /// A GRU of 256 units in each direction, all of its outputs as features.
+    fn rnn<T: Float>(params: &mut Params<T>) -> Self {
+        const UNITS: usize = 256;
+        let body = Body::Rnn(Gru::new(params, "encoder.gru", (SIDE, UNITS), 1, true));
+        Self::with_heads(params, body, None, SIDE * 2 * UNITS)
+    }
+
+    fn with_heads<T: Float>(
+        params: &mut Params<T>,
+        body: Body,
+        class_embedding: Option<Embedding>,
+        width: usize,
+    ) -> Self {
+        Encoder {
+            body,
+            class_embedding,
+            fc_mu: Linear::new(params, "encoder.fc_mu", width, LATENT),
+            fc_logvar: Linear::new(params, "encoder.fc_logvar", width, LATENT),
         }
     }
 
-    /// `images: (B, 28, 28, 1)` to μ and logσ², `(B, 32)` each.
-    fn forward<T: Float>(&self, tape: &mut Tape<T>, images: Tensor) -> Result<(Tensor, Tensor)> {
-        let x = self.conv1.forward(tape, images)?; // (B, 14, 14, 32)
-        let x = self.conv2.forward(tape, x)?; // (B, 7, 7, 64)
-        let x = self.conv3.forward(tape, x)?; // (B, 7, 7, 128)
-        let x = tape.channels_first(x)?;
-        let x = tape.flatten(x); // (B, 6272), in PyTorch's order
-        Ok((self.fc_mu.forward(tape, x)?, self.fc_logvar.forward(tape, x)?))
+    /// `images: (B, 28, 28, 1)` and classes to μ and logσ², `(B, 32)` each.
+    fn forward<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        images: Tensor,
+        labels: Option<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        let features = match &self.body {
+            Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
+            Body::Rnn(gru) => {
+                let batch = tape.shape(images).first();
+                let rows = tape.reshape(images, [batch, SIDE, SIDE])?;
+                let states = gru.forward(tape, rows)?; // (B, 28, 512)
+                tape.flatten(states) // (B, 14336)
+            }
+        };
+        let features = match (&self.class_embedding, labels) {
+            (Some(embedding), Some(labels)) => {
+                let class = embedding.forward(tape, labels)?;
+                tape.concat(features, class)? // (B, 6304)
+            }
+            _ => features,
+        };
+        Ok((self.fc_mu.forward(tape, features)?, self.fc_logvar.forward(tape, features)?))
     }
 }
 

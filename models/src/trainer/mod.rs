@@ -1,8 +1,11 @@
 //! Training: batches, steps, records, checkpoints, and going on after an interruption.
 
 mod batches;
+mod figures;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,9 +20,8 @@ use crate::data::{self, Dataset, LoadOptions};
 use crate::network::Network;
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::metrics::{self, MetricsLog, Record, Split};
-use crate::run::plot;
-use crate::{Error, Result, image};
+use crate::run::metrics::{MetricsLog, Record, Split};
+use crate::{Error, Result};
 
 /// Who watches a run and may stop it.
 pub trait Observer {
@@ -91,9 +93,6 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
 
 /// Built-in drawings of a `--quick` run.
 const QUICK_DRAWINGS: usize = 5_000;
-
-/// Drawings in a run folder's figures.
-const FIGURE_DRAWINGS: usize = 40;
 
 impl Trainer {
     /// Starts a run: loads the data, makes the folder and writes the configuration.
@@ -300,27 +299,6 @@ impl Trainer {
     fn stopped(&self, step: u64, problem: String) -> Error {
         let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
         Error::input(self.folder.path().display(), format!("step {step}: {problem}{kept}; a smaller --lr may help"))
-    }
-
-    /// Curves, reconstructions and samples as PNG.
-    fn figures(&mut self) -> Result<()> {
-        plot::save_figures(self.folder.path(), &self.config, &metrics::read(self.folder.metrics())?)?;
-        let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
-        let count = FIGURE_DRAWINGS.min(source.len());
-        let mut originals = vec![0.0; count * data::PIXELS];
-        source.gather(&(0..count).collect::<Vec<_>>(), &mut originals);
-        let images = data::Images::from_f32(originals.clone()).map_err(|problem| Error::input("data", problem))?;
-        let mut inference = crate::infer::Inference::new(self.network.clone(), self.config.threads);
-        let reconstructed = inference.reconstruct(&images, None)?;
-        let options = image::GridOptions::default();
-        image::pairs_grid(&originals, &reconstructed, 10, &options)
-            .save_png(&self.folder.file("reconstructions.png"))?;
-        if self.config.model.is_vae() {
-            let latents = crate::sample::prior(count, inference.network().latent(), self.config.seed);
-            let samples = inference.decode(&latents, None)?;
-            image::grid(&samples, 10, &options).save_png(&self.folder.file("samples.png"))?;
-        }
-        Ok(())
     }
 
     /// Where the run is kept.

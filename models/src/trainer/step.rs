@@ -78,7 +78,8 @@ impl Stepper {
         self.plans.entry(batch).or_insert_with(|| {
             let mut tape = Tape::new();
             let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-            let keep: Vec<Tensor> = graph.bce.into_iter().chain(graph.kl).collect();
+            let Training { labels, bce, kl, mse, logits, .. } = graph;
+            let keep: Vec<Tensor> = [labels, bce, kl, mse, logits].into_iter().flatten().collect();
             let plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, debug });
             (graph, plan)
         })
@@ -155,6 +156,23 @@ fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Split, batch: &[usize]) {
 
 fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
     let scalar = |x: Tensor| f64::from(plan.value(x)[0]) / graph.per;
-    let loss = scalar(graph.loss);
-    Losses { loss, bce: graph.bce.map(scalar), kl: graph.kl.map(scalar), mse: None, accuracy: None, drawings }
+    let accuracy = graph.logits.zip(graph.labels).map(|(logits, labels)| {
+        let classes = plan.value(logits).len() / drawings;
+        let right = plan.value(logits).chunks_exact(classes).zip(plan.value(labels));
+        right.filter(|&(row, &label)| argmax(row) == label as usize).count() as f64 / drawings as f64
+    });
+    Losses {
+        loss: scalar(graph.loss),
+        bce: graph.bce.map(scalar),
+        kl: graph.kl.map(scalar),
+        mse: graph.mse.map(scalar),
+        accuracy,
+        drawings,
+    }
+}
+
+/// Where the largest of `values` stands, the first of equal ones.
+fn argmax(values: &[f32]) -> usize {
+    let larger = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
+    (0..values.len()).fold(0, larger)
 }

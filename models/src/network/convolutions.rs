@@ -1,0 +1,35 @@
+//! The three convolutions that the convolutional encoders and the convolutional classifier begin with.
+
+use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
+
+use crate::layers::Conv2d;
+
+#[derive(Debug, Clone)]
+pub(super) struct Convolutions {
+    conv1: Conv2d,
+    conv2: Conv2d,
+    conv3: Conv2d,
+}
+
+impl Convolutions {
+    /// Features of a drawing.
+    pub(super) const FEATURES: usize = 128 * 7 * 7;
+
+    /// Parameters named `{prefix}conv1.weight` and so on.
+    pub(super) fn new<T: Float>(params: &mut Params<T>, prefix: &str) -> Self {
+        Convolutions {
+            conv1: Conv2d::new(params, &format!("{prefix}conv1"), (1, 32), 3, 2, 1, true),
+            conv2: Conv2d::new(params, &format!("{prefix}conv2"), (32, 64), 3, 2, 1, true),
+            conv3: Conv2d::new(params, &format!("{prefix}conv3"), (64, 128), 3, 1, 1, true),
+        }
+    }
+
+    /// `images: (B, 28, 28, 1)` to `(B, 6272)`, in PyTorch's order.
+    pub(super) fn forward<T: Float>(&self, tape: &mut Tape<T>, images: Tensor) -> Result<Tensor> {
+        let x = self.conv1.forward(tape, images)?; // (B, 14, 14, 32)
+        let x = self.conv2.forward(tape, x)?; // (B, 7, 7, 64)
+        let x = self.conv3.forward(tape, x)?; // (B, 7, 7, 128)
+        let x = tape.channels_first(x)?;
+        Ok(tape.flatten(x))
+    }
+}
