@@ -10,9 +10,22 @@ use inkgrad_models::trainer::{Observer, Progress};
 use crate::{interrupt, output};
 
 /// Time between two lines where there is no bar.
-const INTERVAL: Duration = Duration::from_secs(5);
+pub const INTERVAL: Duration = Duration::from_secs(5);
 
 const BAR: &str = "{bar:32} {pos}/{len} steps, {msg}";
+
+/// A bar on standard error, hidden where that is no terminal.
+pub fn bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Prints a line above a bar, or by itself where the bar is hidden.
+pub fn line(bar: &ProgressBar, line: &str) {
+    // `println` draws nothing where the bar is hidden.
+    if bar.is_hidden() { output::note(line) } else { bar.println(line) }
+}
 
 /// Watches a run and stops it when the user asks.
 pub struct Reporter {
@@ -31,8 +44,8 @@ pub struct Reporter {
 impl Reporter {
     /// A reporter for a run that has taken `done` of `total` steps.
     pub fn new(done: u64, total: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
-        bar.set_style(ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = bar(BAR);
+        bar.set_length(total);
         bar.set_position(done);
         let now = Instant::now();
         Reporter { bar, mark: now, busy: Duration::ZERO, shown: now, first: done, drawings: 0 }
@@ -55,11 +68,6 @@ impl Reporter {
         let (epoch, loss, speed) = (progress.epoch, number(progress.loss), self.images_per_second());
         format!("epoch {epoch:.2}, loss {loss}, {speed:.0} images/s, {left} left")
     }
-
-    fn line(&self, line: &str) {
-        // `println` draws nothing where the bar is hidden.
-        if self.bar.is_hidden() { output::note(line) } else { self.bar.println(line) }
-    }
 }
 
 impl Observer for Reporter {
@@ -78,7 +86,7 @@ impl Observer for Reporter {
 
     fn record(&mut self, record: &Record) {
         let (step, epoch, split) = (record.step, record.epoch, record.split.name());
-        self.line(&format!("step {step}, epoch {epoch:.2}, {split}: {}", losses(record)));
+        line(&self.bar, &format!("step {step}, epoch {epoch:.2}, {split}: {}", losses(record)));
         self.mark = Instant::now();
     }
 

@@ -65,17 +65,23 @@ impl Conv2d {
         kernel: usize,
         stride: usize,
         padding: usize,
-        relu: bool,
     ) -> Self {
         let fan_in = inputs * kernel * kernel;
         let (weight, bias) = weight_and_bias(params, name, &[out, inputs, kernel, kernel], out, fan_in);
-        Conv2d { weight, bias, attributes: Conv { stride: (stride, stride), padding: (padding, padding), relu } }
+        let attributes = Conv { stride: (stride, stride), padding: (padding, padding), relu: false };
+        Conv2d { weight, bias, attributes }
     }
 
     /// `x: (B, H, W, inputs)` to `(B, H', W', out)`.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv2d(x, weight, bias, self.attributes)
+    }
+
+    /// The same, followed by a ReLU.
+    pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
+        let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
+        tape.conv2d(x, weight, bias, Conv { relu: true, ..self.attributes })
     }
 }
 
@@ -97,7 +103,6 @@ impl ConvTranspose2d {
         stride: usize,
         padding: usize,
         output_padding: usize,
-        relu: bool,
     ) -> Self {
         // PyTorch takes fan_in from the second axis, which here is `out`.
         let fan_in = out * kernel * kernel;
@@ -106,7 +111,7 @@ impl ConvTranspose2d {
             stride: (stride, stride),
             padding: (padding, padding),
             output_padding: (output_padding, output_padding),
-            relu,
+            relu: false,
         };
         ConvTranspose2d { weight, bias, attributes }
     }
@@ -115,6 +120,12 @@ impl ConvTranspose2d {
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv_transpose2d(x, weight, bias, self.attributes)
+    }
+
+    /// The same, followed by a ReLU.
+    pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
+        let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
+        tape.conv_transpose2d(x, weight, bias, ConvTranspose { relu: true, ..self.attributes })
     }
 }
 

@@ -3,14 +3,16 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use inkgrad_models::data::{self, LoadOptions, Summary};
+use inkgrad_models::data::{self, LoadOptions, Summary, download};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
 use crate::args::within;
-use crate::output::{self, Report, thousands};
+use crate::output::{self, Report, duration, thousands};
+use crate::progress;
 
 #[derive(Debug, Args)]
 pub struct Data {
@@ -22,6 +24,8 @@ pub struct Data {
 enum Command {
     /// Count and measure the drawings of a data set
     Info(Info),
+    /// Fetch the first drawings of classes from Google's Quick, Draw! bucket
+    Download(Download),
     /// Write drawings that the program makes itself
     Synth(Synth),
 }
@@ -37,6 +41,22 @@ struct Info {
     /// Where the randomness of that split and of built-in drawings starts
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct Download {
+    /// Names of classes as Google spells them, such as cat,ice cream
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', required = true)]
+    classes: Vec<String>,
+    /// Drawings of each class [default: all, some 100,000]
+    #[arg(long, value_name = "N", value_parser = within(1..=10_000_000))]
+    limit: Option<usize>,
+    /// The folder, for a file a class; what is there already is kept, and completed
+    #[arg(long, value_name = "D")]
+    out: PathBuf,
+    /// Where the files are
+    #[arg(long, value_name = "URL", default_value = download::BASE_URL)]
+    base_url: String,
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +85,7 @@ impl Data {
                     LoadOptions { test_fraction: info.test_fraction, seed: info.seed, ..LoadOptions::default() };
                 output::report(&data::describe(&data::load(&info.data, &options)?), json)?;
             }
+            Command::Download(download) => output::report(&download.run()?, json)?,
             Command::Synth(synth) => output::report(&synth.run()?, json)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -94,6 +115,47 @@ impl Report for Summary {
             0 => writeln!(out, "  no test drawing is a training drawing too"),
             n => writeln!(out, "  {} test drawings are training drawings too", thousands(n as u64)),
         }
+    }
+}
+
+impl Download {
+    fn run(self) -> Result<download::Report> {
+        let options = download::Download {
+            base_url: self.base_url,
+            ..download::Download::new(self.classes, self.limit, self.out)
+        };
+        let bar = progress::bar("{msg}: {bar:32} {human_pos}/{human_len} drawings, {eta} left");
+        let mut shown = Instant::now();
+        let report = download::download(&options, &mut |progress| match progress {
+            download::Progress::Rows { class, done, wanted } => {
+                bar.set_length(wanted as u64);
+                bar.set_position(done as u64);
+                bar.set_message(class.to_owned());
+                if bar.is_hidden() && shown.elapsed() >= progress::INTERVAL {
+                    shown = Instant::now();
+                    output::note(format_args!("{class}: {done} of {wanted} drawings"));
+                }
+            }
+            download::Progress::Retry { class, reason, next_try, tries, wait } => {
+                let wait = duration(wait.as_secs_f64());
+                progress::line(&bar, &format!("{class}: {reason}; try {next_try} of {tries} in {wait}"));
+            }
+            download::Progress::Done(class) => {
+                progress::line(&bar, &format!("{}: {} drawings", class.class, thousands(class.rows as u64)));
+            }
+        });
+        bar.finish_and_clear();
+        report
+    }
+}
+
+impl Report for download::Report {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.classes.iter().try_for_each(|class| {
+            let (rows, fetched) = (thousands(class.rows as u64), thousands(class.fetched as u64));
+            let of = class.available.map_or(String::new(), |available| format!(" of {}", thousands(available as u64)));
+            writeln!(out, "{}: {rows} drawings{of}, {fetched} fetched now", class.path.display())
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod devices;
 mod encode;
 mod export;
 mod gradcheck;
+mod import;
 mod interpolate;
 mod reconstruct;
 mod sample;
@@ -31,6 +32,8 @@ pub enum Command {
     Decode(decode::Decode),
     /// Show what lies between pairs of drawings
     Interpolate(interpolate::Interpolate),
+    /// Make a run of weights from PyTorch
+    Import(import::Import),
     /// Write a run's weights as PyTorch reads them
     Export(export::Export),
     /// Compare analytic with numeric gradients, for every operation and every model
@@ -56,6 +59,7 @@ impl Command {
             Self::Encode(command) => command.run(json),
             Self::Decode(command) => command.run(json),
             Self::Interpolate(command) => command.run(json),
+            Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),
             Self::Gradcheck(command) => command.run(json),
             Self::Bench(command) => command.run(json),

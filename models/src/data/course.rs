@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Dataset, LabelledFiles, Origin, Split, assemble, atomic, class_names, load_images, load_labels, save_npy};
+use super::{Dataset, LabelledFiles, Origin, Split, assemble, class_names, load_images, load_labels, save_npy};
 use crate::error::{Error, Result};
+use crate::run::atomic;
 
 const FILES: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
 
@@ -44,7 +45,7 @@ pub fn write_course(dataset: &Dataset, folder: impl AsRef<Path>) -> Result<()> {
     }
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let labels = |split: &Split| split.labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
-    atomic::write(&folder.join(class_names::FILE), |file| {
+    atomic::write(folder.join(class_names::FILE), |file| {
         use std::io::Write;
         dataset.classes.iter().try_for_each(|class| writeln!(file, "{class}"))
     })?;

@@ -1,6 +1,5 @@
 //! Drawings: 28×28 grey images with class labels, read from files or drawn by the program.
 
-mod atomic;
 pub mod builtin;
 mod class_files;
 mod class_names;

@@ -120,18 +120,18 @@ impl CnnAe {
 
     fn new<T: Float>(params: &mut Params<T>) -> Self {
         CnnAe {
-            conv1: Conv2d::new(params, "encoder.encoder.0", (1, 16), 3, 2, 1, true),
-            conv2: Conv2d::new(params, "encoder.encoder.2", (16, 32), 3, 2, 1, true),
+            conv1: Conv2d::new(params, "encoder.encoder.0", (1, 16), 3, 2, 1),
+            conv2: Conv2d::new(params, "encoder.encoder.2", (16, 32), 3, 2, 1),
             encoder_fc: Linear::new(params, "encoder.fc", Self::FEATURES, Self::LATENT),
             decoder_fc: Linear::new(params, "decoder.fc", Self::LATENT, Self::FEATURES),
-            deconv1: ConvTranspose2d::new(params, "decoder.decoder.0", (32, 16), 3, 2, 1, 1, true),
-            deconv2: ConvTranspose2d::new(params, "decoder.decoder.2", (16, 1), 3, 2, 1, 1, false),
+            deconv1: ConvTranspose2d::new(params, "decoder.decoder.0", (32, 16), 3, 2, 1, 1),
+            deconv2: ConvTranspose2d::new(params, "decoder.decoder.2", (16, 1), 3, 2, 1, 1),
         }
     }
 
     fn encode<T: Float>(&self, tape: &mut Tape<T>, images: Tensor) -> Result<Tensor> {
-        let x = self.conv1.forward(tape, images)?; // (B, 14, 14, 16)
-        let x = self.conv2.forward(tape, x)?; // (B, 7, 7, 32)
+        let x = self.conv1.forward_relu(tape, images)?; // (B, 14, 14, 16)
+        let x = self.conv2.forward_relu(tape, x)?; // (B, 7, 7, 32)
         let x = tape.channels_first(x)?;
         let x = tape.flatten(x); // (B, 1568), in PyTorch's order
         self.encoder_fc.forward(tape, x)
@@ -142,7 +142,7 @@ impl CnnAe {
         let x = self.decoder_fc.forward(tape, latent)?;
         let x = tape.reshape(x, [batch, 32, 7, 7])?;
         let x = tape.channels_last(x)?; // (B, 7, 7, 32)
-        let x = self.deconv1.forward(tape, x)?; // (B, 14, 14, 16)
+        let x = self.deconv1.forward_relu(tape, x)?; // (B, 14, 14, 16)
         let x = self.deconv2.forward(tape, x)?; // (B, 28, 28, 1)
         tape.sigmoid(x)
     }

@@ -18,17 +18,17 @@ impl Convolutions {
     /// Parameters named `{prefix}conv1.weight` and so on.
     pub(super) fn new<T: Float>(params: &mut Params<T>, prefix: &str) -> Self {
         Convolutions {
-            conv1: Conv2d::new(params, &format!("{prefix}conv1"), (1, 32), 3, 2, 1, true),
-            conv2: Conv2d::new(params, &format!("{prefix}conv2"), (32, 64), 3, 2, 1, true),
-            conv3: Conv2d::new(params, &format!("{prefix}conv3"), (64, 128), 3, 1, 1, true),
+            conv1: Conv2d::new(params, &format!("{prefix}conv1"), (1, 32), 3, 2, 1),
+            conv2: Conv2d::new(params, &format!("{prefix}conv2"), (32, 64), 3, 2, 1),
+            conv3: Conv2d::new(params, &format!("{prefix}conv3"), (64, 128), 3, 1, 1),
         }
     }
 
     /// `images: (B, 28, 28, 1)` to `(B, 6272)`, in PyTorch's order.
     pub(super) fn forward<T: Float>(&self, tape: &mut Tape<T>, images: Tensor) -> Result<Tensor> {
-        let x = self.conv1.forward(tape, images)?; // (B, 14, 14, 32)
-        let x = self.conv2.forward(tape, x)?; // (B, 7, 7, 64)
-        let x = self.conv3.forward(tape, x)?; // (B, 7, 7, 128)
+        let x = self.conv1.forward_relu(tape, images)?; // (B, 14, 14, 32)
+        let x = self.conv2.forward_relu(tape, x)?; // (B, 7, 7, 64)
+        let x = self.conv3.forward_relu(tape, x)?; // (B, 7, 7, 128)
         let x = tape.channels_first(x)?;
         Ok(tape.flatten(x))
     }

@@ -186,9 +186,9 @@ impl Decoder {
     fn new<T: Float>(params: &mut Params<T>) -> Self {
         Decoder {
             fc: Linear::new(params, "decoder.fc", LATENT, 128 * 7 * 7),
-            deconv1: ConvTranspose2d::new(params, "decoder.deconv1", (128, 64), 4, 2, 1, 0, true),
-            deconv2: ConvTranspose2d::new(params, "decoder.deconv2", (64, 32), 4, 2, 1, 0, true),
-            deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, 1), 3, 1, 1, 0, false),
+            deconv1: ConvTranspose2d::new(params, "decoder.deconv1", (128, 64), 4, 2, 1, 0),
+            deconv2: ConvTranspose2d::new(params, "decoder.deconv2", (64, 32), 4, 2, 1, 0),
+            deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, 1), 3, 1, 1, 0),
         }
     }
 
@@ -198,8 +198,8 @@ impl Decoder {
         let x = self.fc.forward_relu(tape, z)?;
         let x = tape.reshape(x, [batch, 128, 7, 7])?;
         let x = tape.channels_last(x)?; // (B, 7, 7, 128)
-        let x = self.deconv1.forward(tape, x)?; // (B, 14, 14, 64)
-        let x = self.deconv2.forward(tape, x)?; // (B, 28, 28, 32)
+        let x = self.deconv1.forward_relu(tape, x)?; // (B, 14, 14, 64)
+        let x = self.deconv2.forward_relu(tape, x)?; // (B, 28, 28, 32)
         self.deconv3.forward(tape, x)
     }
 }

@@ -10,11 +10,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use inkgrad_engine::Pool;
 use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
+use inkgrad_engine::{Pool, Team};
 
 use self::batches::Batches;
-pub use self::state::{load_network, save_weights};
+pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
 use crate::network::Network;
@@ -187,7 +187,13 @@ impl Trainer {
     /// # Errors
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let pool = Pool::new(self.config.threads);
+        // One call for all steps: waking threads for each would cost small models a tenth of their time.
+        let outcome = Pool::new(self.config.threads).enter(|team| self.train(team, observer))?;
+        self.figures()?;
+        Ok(outcome)
+    }
+
+    fn train(&mut self, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
         let mut stepper = Stepper::default();
         let started = Instant::now();
         let every = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).clamp(0.0, 1e9));
@@ -197,12 +203,10 @@ impl Trainer {
             let batch = self.batches.next(self.step);
             let rate = self.schedule.rate(self.config.lr, self.step);
             let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
-            let losses = pool.enter(|team| {
-                let images = &self.dataset.train;
-                stepper.step(&mut self.network, &mut self.optimizer, images, batch, clock, rate, team)
-            });
-            let losses =
-                losses.map_err(|error| self.stopped(self.step + 1, format!("the loss is not finite: {error}")))?;
+            let data = &self.dataset.train;
+            let losses = stepper
+                .step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
+                .map_err(|error| self.stopped(self.step + 1, format!("the loss is not finite: {error}")))?;
             self.step += 1;
             self.sums.add(&losses);
             observer.step(&Progress {
@@ -214,7 +218,7 @@ impl Trainer {
             });
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
-                let converged = self.record(&mut stepper, &pool, rate, seconds, observer)?;
+                let converged = self.record(&mut stepper, team, rate, seconds, observer)?;
                 self.save(seconds)?;
                 saved = Instant::now();
                 if converged {
@@ -233,7 +237,6 @@ impl Trainer {
         }
         self.earlier += started.elapsed().as_secs_f64();
         self.save(self.earlier)?;
-        self.figures()?;
         Ok(outcome)
     }
 
@@ -242,7 +245,7 @@ impl Trainer {
     fn record(
         &mut self,
         stepper: &mut Stepper,
-        pool: &Pool,
+        team: &Team,
         lr: f64,
         seconds: f64,
         observer: &mut dyn Observer,
@@ -264,7 +267,7 @@ impl Trainer {
             let batch = self.config.batch_size;
             if !self.batches.validation().is_empty() {
                 let held_back = self.batches.validation();
-                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, pool)?;
+                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, team);
                 records.push(make(Split::Val, losses));
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
@@ -275,7 +278,7 @@ impl Trainer {
             }
             if !self.dataset.test.is_empty() && (self.batches.by_epoch() || last || converged) {
                 let all: Vec<usize> = (0..self.dataset.test.len()).collect();
-                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, pool)?;
+                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, team);
                 records.push(make(Split::Test, losses));
             }
         }

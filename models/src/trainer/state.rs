@@ -1,7 +1,7 @@
 //! Checkpoints: everything that the next step depends on, written so that a failure at any moment leaves a whole one.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Trainer;
 use super::batches::Batches;
@@ -9,9 +9,9 @@ use super::step::{Losses, Sums};
 use crate::network::Network;
 use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
-use crate::run::folder::RunFolder;
+use crate::run::folder::{Created, RunFolder};
 use crate::run::metrics;
-use crate::{Error, Result};
+use crate::{Error, Result, weights};
 
 /// Loads the weights of a finished or interrupted run.
 ///
@@ -22,11 +22,55 @@ pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
     let mut network = Network::new(&config)?;
     let tensors = checkpoint::load_tensors(folder.model())?;
     check_model(&tensors, &config, &folder.model())?;
+    fill(&mut network, tensors)?;
+    Ok((folder, config, network))
+}
+
+/// Makes a run of the weights in a `.safetensors` or PyTorch `.pth` file, for the model that `config` describes. The path
+/// is where an earlier run was moved to.
+///
+/// # Errors
+/// If the weights do not fit the model; nothing is written then. If the folder cannot be made, or a file written.
+pub fn import(
+    mut config: Config,
+    file: &Path,
+    out: &Path,
+    force: bool,
+) -> Result<(RunFolder, Network<f32>, Option<PathBuf>)> {
+    // What they were trained on is not known.
+    config.data = file.display().to_string();
+    let mut network = Network::new(&config)?;
+    fill(&mut network, weights::load(file)?)?;
+    let Created { folder, moved } = RunFolder::create(out, force)?;
+    save_weights(&folder.model(), &config, &network)?;
+    config.save(&folder.config())?;
+    Ok((folder, network, moved))
+}
+
+/// Gives every parameter its values.
+fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
     let values = tensors.take_all(&network.layout())?;
     for (param, values) in network.list().iter().zip(values) {
         network.params.value_mut(param).copy_from_slice(&values);
     }
-    Ok((folder, config, network))
+    Ok(())
+}
+
+/// The state of a run; `None` where it was ended before its first checkpoint, and is to start again.
+fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
+    match (folder.state().exists(), folder.model().exists()) {
+        (false, false) => Ok(None),
+        // Imported weights, which starting again would replace.
+        (false, true) => {
+            Err(Error::input(folder.path().display(), "holds weights but no state.safetensors to go on from"))
+        }
+        (true, _) => {
+            let state = checkpoint::load_tensors(folder.state())?;
+            state.check_format(FORMAT)?;
+            check_model(&state, config, &folder.state())?;
+            Ok(Some(state))
+        }
+    }
 }
 
 /// Refuses the tensors of another model, where they say whose they are.
@@ -57,9 +101,7 @@ impl Trainer {
             return Err(Error::input(found, problem));
         }
         config.validate()?;
-        let state = checkpoint::load_tensors(folder.state())?;
-        state.check_format(FORMAT)?;
-        check_model(&state, &config, &folder.state())?;
+        let state = load_state(&folder, &config)?;
         let dataset = super::load_data(&config)?;
         if dataset.classes != config.classes {
             return Err(Error::input(
@@ -68,17 +110,12 @@ impl Trainer {
             ));
         }
         let batches = Batches::new(&config, dataset.train.len())?;
-        let drawings: usize = state.parse("drawings")?;
-        if drawings != dataset.train.len() {
-            let found = dataset.train.len();
-            return Err(Error::input(
-                &config.data,
-                format!("{found} training drawings, expected {drawings} as before"),
-            ));
-        }
-        let network = Network::new(&config)?;
+        let mut network = Network::new(&config)?;
+        network.initialise(config.seed);
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
-        trainer.restore(state)?;
+        if let Some(state) = state {
+            trainer.restore(state)?;
+        }
         if trainer.step > trainer.total_steps() {
             let option = if by_epoch { "--epochs" } else { "--steps" };
             let (asked, done) = (trainer.total_steps(), trainer.step);
@@ -94,6 +131,11 @@ impl Trainer {
     }
 
     fn restore(&mut self, state: Tensors) -> Result<()> {
+        let (drawings, found): (usize, _) = (state.parse("drawings")?, self.dataset.train.len());
+        if drawings != found {
+            let problem = format!("{found} training drawings, expected {drawings} as before");
+            return Err(Error::input(&self.config.data, problem));
+        }
         self.step = state.parse("step")?;
         self.optimizer.step = self.step;
         self.earlier = state.parse("seconds")?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use inkgrad_engine::optim::Optimizer;
-use inkgrad_engine::{Clock, Compile, Plan, Pool, Result, Tape, Team, Tensor};
+use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team, Tensor};
 
 use crate::data::Split;
 use crate::network::{Network, Training};
@@ -68,6 +68,8 @@ impl Sums {
 #[derive(Debug, Default)]
 pub struct Stepper {
     plans: HashMap<usize, (Training, Plan<f32>)>,
+    /// The batch size whose plan has the memory; they take turns.
+    current: Option<usize>,
     /// Keeps every value and gradient of each plan.
     pub debug: bool,
 }
@@ -75,14 +77,21 @@ pub struct Stepper {
 impl Stepper {
     fn plan(&mut self, network: &Network<f32>, batch: usize) -> &mut (Training, Plan<f32>) {
         let debug = self.debug;
-        self.plans.entry(batch).or_insert_with(|| {
+        let entry = self.plans.entry(batch);
+        entry.or_insert_with(|| {
             let mut tape = Tape::new();
             let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
             let Training { labels, bce, kl, mse, logits, .. } = graph;
             let keep: Vec<Tensor> = [labels, bce, kl, mse, logits].into_iter().flatten().collect();
             let plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, debug });
             (graph, plan)
-        })
+        });
+        if let Some(previous) = self.current.replace(batch).filter(|&previous| previous != batch)
+            && let [Some((_, plan)), Some((_, other))] = self.plans.get_disjoint_mut([&batch, &previous])
+        {
+            plan.take_memory(other);
+        }
+        self.plans.get_mut(&batch).expect("inserted above")
     }
 
     /// The plan of a step on `batch` drawings: its operations, memory and times.
@@ -119,27 +128,22 @@ impl Stepper {
     }
 
     /// The mean losses on the drawings `indices` of `data`, with noise of its own that is the same every time.
-    ///
-    /// # Errors
-    /// None; the result is there for the chain of `?`.
     pub fn evaluate(
         &mut self,
         network: &Network<f32>,
         data: &Split,
         indices: &[usize],
         batch: usize,
-        pool: &Pool,
-    ) -> Result<Losses> {
+        team: &Team,
+    ) -> Losses {
         let mut sums = Sums::default();
-        pool.enter(|team| {
-            for (i, batch) in indices.chunks(batch).enumerate() {
-                let (graph, plan) = self.plan(network, batch.len());
-                fill(graph, plan, data, batch);
-                plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: i as u64 });
-                sums.add(&read(graph, plan, batch.len()));
-            }
-        });
-        Ok(sums.mean())
+        for (i, batch) in indices.chunks(batch).enumerate() {
+            let (graph, plan) = self.plan(network, batch.len());
+            fill(graph, plan, data, batch);
+            plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: i as u64 });
+            sums.add(&read(graph, plan, batch.len()));
+        }
+        sums.mean()
     }
 }
 

@@ -80,7 +80,7 @@ fn one_class_is_none_to_tell_apart() {
     let data = data(&folder);
     let labels = |n: usize| vec![0u8; n];
     for (name, n) in [("train_labels.npy", 80), ("test_labels.npy", 20)] {
-        data::save_npy(&Path::new(&data).join(name), &[n], &labels(n)).unwrap();
+        data::save_npy(Path::new(&data).join(name), &[n], &labels(n)).unwrap();
     }
     std::fs::write(Path::new(&data).join("classes.txt"), "hand\n").unwrap();
     for model in [Model::Cvae, Model::Classifier] {

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use npyz::WriterBuilder;
 
 use self::header::{Element, Header};
-use super::{Images, atomic};
+use super::Images;
 use crate::error::{Error, Result};
+use crate::run::atomic;
 
 /// Loads images for `--images`: (N, 784), (N, 28, 28) or (N, 1, 28, 28), `uint8` or floats in [0, 1].
 ///
@@ -79,7 +80,7 @@ where
 {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "shape {shape:?} of another number of values");
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
-    atomic::write(path.as_ref(), |file| {
+    atomic::write(path, |file| {
         let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
         writer.extend(values.iter().copied())?;
         writer.finish()

@@ -1,0 +1,68 @@
+//! `inkgrad import`: a run made of weights that PyTorch has saved.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::run::config::{Arch, Condition, Config, Model, Overrides};
+use inkgrad_models::trainer;
+use serde::Serialize;
+
+use crate::output::{self, Report, thousands};
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Whose weights they are: lstm-ae, cnn-ae, rnn-vae, cnn-vae, cvae or classifier
+    #[arg(long, value_name = "M")]
+    model: Model,
+    /// A state_dict with PyTorch's names; nothing in a .pth is executed
+    #[arg(long, value_name = "F.pth|F.safetensors")]
+    weights: PathBuf,
+    /// The run's folder, to be made
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// The names of the classes, in the order of labels
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = "0,1,2,3,4")]
+    classes: Vec<String>,
+    /// The classifier's architecture: mlp or cnn [default: mlp]
+    #[arg(long, value_name = "NAME")]
+    arch: Option<Arch>,
+    /// Where the cvae's class goes in: latent or both [default: latent]
+    #[arg(long, value_name = "NAME")]
+    condition: Option<Condition>,
+    /// Move a run that is in the way aside
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Imported {
+    model: Model,
+    parameters: usize,
+    run: PathBuf,
+    /// Where the run that was in the way is now.
+    moved: Option<PathBuf>,
+}
+
+impl Import {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let options = Overrides { arch: self.arch, condition: self.condition, ..Overrides::default() };
+        let config = Config { classes: self.classes, ..Config::resolve(self.model, None, &options)? };
+        let (folder, network, moved) = trainer::import(config, &self.weights, &self.out, self.force)?;
+        let (run, parameters) = (folder.path().to_owned(), network.params.count());
+        output::report(&Imported { model: self.model, parameters, run, moved }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Imported {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let parameters = thousands(self.parameters as u64);
+        writeln!(out, "{}: a run of {} with {parameters} parameters", self.run.display(), self.model)?;
+        match &self.moved {
+            Some(moved) => writeln!(out, "the run that was there is now {}", moved.display()),
+            None => Ok(()),
+        }
+    }
+}

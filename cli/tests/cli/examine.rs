@@ -1,0 +1,128 @@
+//! Commands that look at the program, the machine and the data.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{Ended, Place};
+
+#[test]
+fn gradients_agree() {
+    let place = Place::new();
+    let table = place.json(&["gradcheck"]);
+    assert_eq!((&table["tolerance"], &table["passed"]), (&1e-6.into(), &true.into()));
+    let results = table["results"].as_array().unwrap();
+    let named = |kind: &str| results.iter().filter(|row| row["kind"] == kind).count();
+    assert!(named("op") > 20 && named("model") >= 1, "{table}");
+    for row in results {
+        assert!(row["error"].as_f64().unwrap() <= 1e-6 && row["compared"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!(row["passed"], true);
+    }
+
+    let one = place.json(&["gradcheck", "--op", "conv2d"]);
+    assert_eq!(one["results"].as_array().unwrap().len(), 1);
+    assert_eq!(one["results"][0]["name"], "conv2d");
+    assert_eq!(place.json(&["gradcheck", "--model", "cnn-vae"])["results"][0]["kind"], "model");
+    assert!(place.ok(&["gradcheck", "--op", "add"]).contains("all 1 within 1e-6"));
+}
+
+#[test]
+fn steps_are_timed() {
+    let place = Place::new();
+    let bench = ["bench", "--model", "cnn-vae", "--batch-size", "4", "--steps", "3", "--threads", "1"];
+    let timing = place.json(&bench);
+    let number = |key: &str| timing[key].as_f64().unwrap();
+    assert!(number("min") > 0.0 && number("min") <= number("ms_per_step") && number("ms_per_step") <= number("max"));
+    assert!((number("images_per_s") * number("ms_per_step") / 4000.0 - 1.0).abs() < 1e-9);
+    assert!(number("gflops") > 0.0);
+    assert_eq!((&timing["batch_size"], &timing["threads"]), (&4.into(), &1.into()));
+    if cfg!(target_os = "linux") {
+        assert!(number("peak_rss_mib") > 1.0);
+    }
+
+    let profile = place.json(&[&bench[..], &["--profile"]].concat());
+    let operations = profile["operations"].as_array().unwrap();
+    let share: f64 = operations.iter().map(|operation| operation["share"].as_f64().unwrap()).sum();
+    assert!(share > 0.3 && share <= 1.0, "{profile}");
+}
+
+#[test]
+fn a_paced_bench_runs_what_it_is_told() {
+    let place = Place::new();
+    let paced = |input: &str| {
+        let args = ["bench", "--model", "cnn-vae", "--batch-size", "2", "--threads", "1", "--paced"];
+        let mut child =
+            place.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ended::new(child.wait_with_output().unwrap())
+    };
+    for input in ["2\n1\n\n", "2\n1\n"] {
+        let ended = paced(input);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        let lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!((&lines[0]["ready"], &lines[0]["threads"]), (&true.into(), &1.into()));
+        let times = |line: &Value| line["ms"].as_array().unwrap().len();
+        assert_eq!((times(&lines[1]), times(&lines[2])), (2, 1));
+        assert!(lines[3].get("peak_rss_mib").is_some());
+    }
+    let ended = paced("many\n");
+    assert_eq!(ended.status, 2);
+    assert_eq!(ended.stderr, "error: standard input: found `many`, expected a number of steps\n");
+}
+
+#[test]
+fn data_is_counted_and_synthetic_data_called_so() {
+    let place = Place::with_run();
+    let info = place.json(&["data", "info", "d"]);
+    assert_eq!((&info["train"]["images"], &info["test"]["images"]), (&48.into(), &12.into()));
+    let classes: Vec<&str> = info["classes"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    assert_eq!(classes, ["rabbit", "yoga", "hand", "snowman", "motorbike"]);
+    assert!(place.ok(&["data", "info", "d"]).contains("snowman"));
+
+    let made = place.json(&["data", "synth", "--n", "20", "--seed", "3", "--out", "e"]);
+    assert_eq!((&made["synthetic"], &made["train"], &made["test"]), (&true.into(), &16.into(), &4.into()));
+    let text = place.ok(&["data", "synth", "--n", "20", "--seed", "3", "--out", "f"]);
+    assert!(text.contains("built-in synthetic drawings"), "{text}");
+    assert!(place.read("e/train_images.npy") == place.read("f/train_images.npy"));
+}
+
+#[test]
+fn devices_are_listed_with_reasons() {
+    let place = Place::new();
+    let found = place.json(&["devices"]);
+    let devices = found["devices"].as_array().unwrap();
+    let names: Vec<&str> = devices.iter().map(|device| device["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cpu", "cuda", "emulated"]);
+    assert_eq!(devices[0]["usable"], true);
+    assert!(devices.iter().all(|device| !device["detail"].as_str().unwrap().is_empty()));
+}
+
+#[test]
+fn help_names_every_command_and_model() {
+    let place = Place::new();
+    let help = place.ok(&["--help"]);
+    for word in ["train", "sample", "gradcheck", "bench", "lstm-ae", "classifier", "Examples:"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
+    assert!(place.ok(&["--version"]).starts_with("inkgrad "));
+    for command in ["train", "sample", "reconstruct", "encode", "decode", "interpolate", "bench", "data"] {
+        let help = place.ok(&[command, "--help"]);
+        let options = help.lines().filter(|line| line.trim_start().starts_with("--"));
+        // Every option says in the same line what it does.
+        options.for_each(|line| assert!(line.trim().contains("  "), "{command}: {line}"));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::with_run();
+    // The reading end is closed before a line is written.
+    let mut child =
+        place.command(&["data", "info", "d"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = Ended::new(child.wait_with_output().unwrap());
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+}

@@ -1,0 +1,193 @@
+//! Training, going on, and what a run leaves behind.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{Ended, Place};
+
+/// A short training with options.
+fn train<'a>(out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "cnn-vae", "--data", "d", "--batch-size", "8", "--out", out], options].concat()
+}
+
+#[test]
+fn a_run_folder_holds_what_is_promised() {
+    let place = Place::with_run();
+    let expected = [
+        "components.png",
+        "config.toml",
+        "loss.png",
+        "metrics.jsonl",
+        "model.safetensors",
+        "reconstructions.png",
+        "samples.png",
+        "state.safetensors",
+    ];
+    let files = place.files("vae");
+    assert!(expected.iter().all(|name| files.iter().any(|file| file == name)), "{files:?}");
+
+    let text = String::from_utf8(place.read("vae/metrics.jsonl")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let splits: Vec<&str> = records.iter().map(|record| record["split"].as_str().unwrap()).collect();
+    assert_eq!(splits, ["train", "test"]);
+    for record in &records {
+        assert_eq!(record["step"], 2);
+        let part = |name: &str| record[name].as_f64().unwrap();
+        assert!((part("bce") + part("kl") - part("loss")).abs() < 1e-3, "{record}");
+    }
+    let config = String::from_utf8(place.read("vae/config.toml")).unwrap();
+    for line in ["model = \"cnn-vae\"", "steps = 2", "batch_size = 8", "lr = 0.001", "seed = 42"] {
+        assert!(config.lines().any(|found| found == line), "{config}");
+    }
+}
+
+#[test]
+fn seed_and_data_decide_the_weights_and_threads_do_not() {
+    let place = Place::with_run();
+    let weights = |out: &str, options: &[&str]| {
+        place.ok(&train(out, &[&["--steps", "3"], options].concat()));
+        place.read(&format!("{out}/model.safetensors"))
+    };
+    let one = weights("one", &["--threads", "1"]);
+    assert!(one == weights("again", &["--threads", "1"]));
+    assert!(one == weights("two", &["--threads", "2"]));
+    assert!(one != weights("other", &["--threads", "1", "--seed", "7"]));
+}
+
+#[test]
+fn the_summary_says_what_was_done() {
+    let place = Place::with_run();
+    let summary = place.json(&train("run", &["--epochs", "1", "--val-fraction", "0.25"]));
+    let expected = [
+        ("outcome", "finished".into()),
+        ("model", "cnn-vae".into()),
+        ("run", "run".into()),
+        ("data", "d".into()),
+        ("synthetic", false.into()),
+        ("step", 5.into()),
+        ("epoch", 1.0.into()),
+    ];
+    for (key, value) in expected {
+        let value: Value = value;
+        assert_eq!(summary[key], value, "{key}");
+    }
+    for split in ["train", "val", "test"] {
+        let record = &summary[split];
+        assert_eq!((&record["split"], record["loss"].as_f64().unwrap() > 0.0), (&split.into(), true));
+    }
+    assert!(summary["images_per_s"].as_f64().unwrap() > 0.0);
+    // The best by validation is kept beside the last.
+    assert!(summary["files"].as_array().unwrap().contains(&"best.safetensors".into()));
+}
+
+#[test]
+fn forcing_moves_the_earlier_run_aside() {
+    let place = Place::with_run();
+    let before = place.read("vae/model.safetensors");
+    let ended = place.run(&train("vae", &["--steps", "1", "--force"]));
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("vae.bak-1"), "{}", ended.stderr);
+    assert!(place.read("vae.bak-1/model.safetensors") == before);
+    assert!(place.read("vae/model.safetensors") != before);
+}
+
+#[test]
+fn more_epochs_continue_as_if_they_had_been_asked_for_at_once() {
+    let place = Place::with_run();
+    place.ok(&train("whole", &["--epochs", "2", "--threads", "1"]));
+    place.ok(&train("parts", &["--epochs", "1", "--threads", "1"]));
+    let summary = place.json(&["train", "--resume", "parts", "--epochs", "2"]);
+    assert_eq!((&summary["step"], &summary["total_steps"]), (&12.into(), &12.into()));
+    assert!(place.read("whole/model.safetensors") == place.read("parts/model.safetensors"));
+    let losses = |run: &str| {
+        let text = String::from_utf8(place.read(&format!("{run}/metrics.jsonl"))).unwrap();
+        let record = |line| serde_json::from_str::<Value>(line).unwrap();
+        text.lines().map(record).map(|r| (r["step"].clone(), r["split"].clone(), r["loss"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(losses("whole"), losses("parts"));
+    assert!(String::from_utf8(place.read("parts/config.toml")).unwrap().contains("epochs = 2"));
+}
+
+#[test]
+fn a_config_file_comes_before_defaults_and_after_options() {
+    let place = Place::with_run();
+    place.write("F.toml", b"steps = 2\nlr = 0.0005\nbeta = 2.0\n");
+    place.ok(&train("run", &["--config", "F.toml", "--lr", "0.00025"]));
+    let config = String::from_utf8(place.read("run/config.toml")).unwrap();
+    for line in ["steps = 2", "lr = 0.00025", "beta = 2.0"] {
+        assert!(config.lines().any(|found| found == line), "{config}");
+    }
+    place.write("F.toml", b"steps = 2\nlearning_rate = 1\n");
+    place.refused(&train("new", &["--config", "F.toml"]), &["F.toml:2: unknown field `learning_rate`"]);
+}
+
+#[test]
+fn a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint() {
+    let place = Place::with_run();
+    let (weights, state) = (place.read("vae/model.safetensors"), place.read("vae/state.safetensors"));
+    let ended = place.run(&["train", "--resume", "vae", "--steps", "40", "--lr", "1e6"]);
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    let error = ended.stderr.lines().find(|line| line.starts_with("error: ")).expect("an error");
+    for part in ["vae: step ", "the loss is not finite", "the output of `", "the last checkpoint is kept"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(place.read("vae/model.safetensors") == weights && place.read("vae/state.safetensors") == state);
+    place.ok(&["train", "--resume", "vae", "--steps", "3", "--lr", "0.001"]);
+}
+
+/// Ends a child when its test fails.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a training, sends it a signal `delay` after its first record, and waits for its end.
+fn interrupt(place: &Place, args: &[&str], run: &str, signal: &str, delay: Duration) -> (Option<i32>, String) {
+    let mut child = Guard(place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let metrics = place.path(run).join("metrics.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::metadata(&metrics).map_or(0, |file| file.len()) == 0 {
+        assert!(Instant::now() < deadline, "no record within a minute");
+        thread::sleep(Duration::from_millis(2));
+    }
+    thread::sleep(delay);
+    let kill = std::process::Command::new("kill").args([signal, &child.0.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let status = child.0.wait().unwrap();
+    let mut stderr = String::new();
+    std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut stderr).unwrap();
+    (status.code(), stderr)
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_goes_on_bit_for_bit() {
+    let place = Place::with_run();
+    let options = ["--steps", "40", "--log-every", "1", "--threads", "1"];
+    place.ok(&train("whole", &options));
+    // Killed runs end before, between and during their first checkpoints.
+    for (signal, delay) in [("-INT", 5), ("-TERM", 0), ("-KILL", 0), ("-KILL", 20), ("-KILL", 50)] {
+        let out = format!("run{signal}{delay}");
+        let delay = Duration::from_millis(delay);
+        let (status, stderr) = interrupt(&place, &train(&out, &options), &out, signal, delay);
+        if signal == "-KILL" {
+            assert_eq!(status, None, "{stderr}");
+        } else {
+            assert_eq!(status, Some(130), "{stderr}");
+            let line = stderr.lines().find(|line| line.starts_with("stopped after step ")).expect("how to resume");
+            assert!(line.ends_with(&format!("; resume with: inkgrad train --resume {out}")), "{line}");
+        }
+        let ended: Ended = place.run(&["train", "--resume", &out]);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        assert!(ended.stdout.contains("finished"), "{}", ended.stdout);
+        assert!(place.read("whole/model.safetensors") == place.read(&format!("{out}/model.safetensors")), "{signal}");
+    }
+}
