@@ -14,6 +14,7 @@ use inkgrad_models::data::{Dataset, builtin};
 use inkgrad_models::run::config::{Config, Model};
 use inkgrad_models::run::metrics::Record;
 use inkgrad_models::trainer::{Observer, Progress, Stepper, Trainer};
+use inkgrad_tests::networks;
 
 struct Counting;
 
@@ -48,12 +49,12 @@ fn counts() -> (usize, usize, isize) {
 }
 
 /// Steps of full and of smaller batches, after one of each.
-fn steps(data: &Dataset, threads: usize) {
-    let mut network = Network::<f32>::new(&Config::defaults(Model::CnnVae)).unwrap();
+fn steps(name: &str, config: &Config, data: &Dataset, threads: usize) {
+    let mut network = Network::<f32>::new(config).unwrap();
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, Some(10.0), network.params.count());
     let mut stepper = Stepper::default();
-    let batches: [Vec<usize>; 2] = [(0..40).collect(), (40..57).collect()];
+    let batches: [Vec<usize>; 2] = [(0..20).collect(), (20..29).collect()];
     Pool::new(threads).enter(|team| {
         let mut train = |step: u64| {
             for batch in &batches {
@@ -68,11 +69,11 @@ fn steps(data: &Dataset, threads: usize) {
         });
         train(0);
         let before = counts();
-        (1..4).for_each(&mut train);
+        (1..3).for_each(&mut train);
         let after = counts();
-        assert!(after.0 > before.0, "products pack");
-        assert_eq!(after.1 - before.1, 0, "allocations other than for packing, at {threads} threads");
-        assert_eq!(after.2, before.2, "bytes in use, at {threads} threads");
+        assert!(after.0 > before.0, "{name}: products pack");
+        assert_eq!(after.1 - before.1, 0, "{name}: allocations other than for packing, at {threads} threads");
+        assert_eq!(after.2, before.2, "{name}: bytes in use, at {threads} threads");
     });
 }
 
@@ -116,7 +117,9 @@ fn run() {
 #[test]
 fn a_step_allocates_nothing_but_for_packing() {
     let data = builtin(100, 1).unwrap();
-    steps(&data, 1);
-    steps(&data, 2);
+    for (name, config) in networks() {
+        steps(name, &config, &data, 1);
+        steps(name, &config, &data, 2);
+    }
     run();
 }

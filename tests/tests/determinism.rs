@@ -9,13 +9,14 @@ use inkgrad_models::Network;
 use inkgrad_models::data::{Dataset, builtin};
 use inkgrad_models::run::config::{Config, Model};
 use inkgrad_models::trainer::Stepper;
+use inkgrad_tests::networks;
 
 /// Drawings of the steps, in turn. 40 cut products, convolutions and reductions into more tasks than there are threads.
 const BATCHES: [usize; 5] = [40, 9, 17, 9, 17];
 
-/// The bits of every parameter of cnn-vae after `steps` steps.
-fn train(data: &Dataset, steps: usize, threads: usize, debug: bool) -> Vec<u32> {
-    let mut network = Network::<f32>::new(&Config::defaults(Model::CnnVae)).unwrap();
+/// The bits of every parameter after `steps` steps.
+fn train(config: &Config, data: &Dataset, steps: usize, threads: usize, debug: bool) -> Vec<u32> {
+    let mut network = Network::<f32>::new(config).unwrap();
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
     let mut stepper = Stepper::default();
@@ -34,12 +35,22 @@ fn train(data: &Dataset, steps: usize, threads: usize, debug: bool) -> Vec<u32> 
 
 #[test]
 fn a_hundred_steps_are_the_same_to_the_bit_at_any_number_of_threads_and_in_debug_mode() {
-    let data = builtin(500, 1).unwrap();
-    let expected = train(&data, 100, 1, false);
+    let (config, data) = (Config::defaults(Model::CnnVae), builtin(500, 1).unwrap());
+    let expected = train(&config, &data, 100, 1, false);
     for threads in [2, 3, 8] {
-        assert!(train(&data, 100, threads, false) == expected, "{threads} threads differ from one");
+        assert!(train(&config, &data, 100, threads, false) == expected, "{threads} threads differ from one");
     }
-    assert!(train(&data, 100, 2, true) == expected, "debug mode differs");
+    assert!(train(&config, &data, 100, 2, true) == expected, "debug mode differs");
+}
+
+#[test]
+fn so_are_a_few_steps_of_every_network() {
+    let data = builtin(100, 1).unwrap();
+    for (name, config) in networks() {
+        let expected = train(&config, &data, 3, 1, false);
+        assert!(train(&config, &data, 3, 3, false) == expected, "{name}: 3 threads differ from one");
+        assert!(train(&config, &data, 3, 2, true) == expected, "{name}: debug mode differs");
+    }
 }
 
 /// Set in the processes that [`so_are_steps_with_every_instruction_set`] starts.
@@ -49,10 +60,10 @@ const CHILD: &str = "INKGRAD_TEST_CHILD";
 #[test]
 fn so_are_steps_with_every_instruction_set() {
     if std::env::var_os(CHILD).is_some() {
-        let data = builtin(100, 1).unwrap();
-        let expected = train(&data, 3, 1, false);
-        assert!(train(&data, 3, 3, false) == expected, "{}: 3 threads differ from one", isa().name());
-        assert!(train(&data, 3, 2, true) == expected, "{}: debug mode differs", isa().name());
+        let (config, data) = (Config::defaults(Model::CnnVae), builtin(100, 1).unwrap());
+        let expected = train(&config, &data, 3, 1, false);
+        assert!(train(&config, &data, 3, 3, false) == expected, "{}: 3 threads differ from one", isa().name());
+        assert!(train(&config, &data, 3, 2, true) == expected, "{}: debug mode differs", isa().name());
         return;
     }
     for name in ["generic", "avx2", "avx512"] {

@@ -9,12 +9,13 @@ use std::process::Command;
 
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
-use inkgrad_models::data::builtin;
+use inkgrad_models::data::{Split, builtin, write_course};
 use inkgrad_models::run::checkpoint::save_tensors;
 use inkgrad_models::run::config::{Config, Model, Overrides};
 use inkgrad_models::run::metrics::Record;
 use inkgrad_models::trainer::{Observer, Outcome, Progress, Stepper, Trainer, load_network};
 use inkgrad_models::{Network, Result};
+use inkgrad_tests::networks;
 
 /// Lets a run be.
 struct Nobody;
@@ -27,16 +28,19 @@ impl Observer for Nobody {
     }
 }
 
-/// A new run of cnn-vae in `folder`.
-fn train(folder: &Path, steps: u64, lr: f64) -> Result<Outcome> {
+/// A new run of cnn-vae in `folder`, on a few drawings beside it.
+fn train(folder: &Path, steps: u64) -> Result<Outcome> {
+    let drawings = folder.with_file_name("drawings");
+    if !drawings.exists() {
+        write_course(&builtin(50, 1)?, &drawings)?;
+    }
     let config = Config {
+        data: drawings.display().to_string(),
         epochs: None,
         steps: Some(steps),
-        lr,
         batch_size: 8,
         log_every: 1,
         threads: 1,
-        quick: true,
         ..Config::defaults(Model::CnnVae)
     };
     Trainer::start(config, folder, false)?.0.run(&mut Nobody)
@@ -109,7 +113,7 @@ fn a_file_that_may_not_grow_leaves_the_earlier_checkpoint() {
     }
     let root = tempfile::tempdir().unwrap();
     let (folder, whole) = (root.path().join("run"), root.path().join("whole"));
-    train(&folder, 2, 1e-3).unwrap();
+    train(&folder, 2).unwrap();
     let before = checkpoint(&folder);
     let name = "a_file_that_may_not_grow_leaves_the_earlier_checkpoint";
     let limited = r#"trap "" XFSZ; ulimit -f 8000; exec "$0" "$@""#;
@@ -118,7 +122,7 @@ fn a_file_that_may_not_grow_leaves_the_earlier_checkpoint() {
     assert_whole(&folder, &before);
     // Where there is room again, the run ends as if nothing had been.
     resume(&folder, 4, None).unwrap();
-    train(&whole, 4, 1e-3).unwrap();
+    train(&whole, 4).unwrap();
     assert!(checkpoint(&folder)[1] == checkpoint(&whole)[1], "the resumed run differs");
 }
 
@@ -147,7 +151,7 @@ fn a_full_disk_leaves_the_earlier_checkpoint() {
 #[cfg(target_os = "linux")]
 fn on_a_small_disk(disk: &Path) {
     let folder = disk.join("run");
-    train(&folder, 2, 1e-3).unwrap();
+    train(&folder, 2).unwrap();
     let before = checkpoint(&folder);
     let filler = disk.join("filler");
     // Not enough for the state; not enough for a line of metrics.
@@ -171,7 +175,7 @@ fn on_a_small_disk(disk: &Path) {
 fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    train(&folder, 2, 1e-3).unwrap();
+    train(&folder, 2).unwrap();
     let before = checkpoint(&folder);
     // Step 3 moves every parameter by about 1e30, which is finite but gives no finite loss at step 4. With log_every 1
     // there would be a checkpoint in between, which is why this run has none due.
@@ -189,7 +193,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
 fn parameters_that_are_not_finite_are_never_saved() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    train(&folder, 2, 1e-3).unwrap();
+    train(&folder, 2).unwrap();
     let before = checkpoint(&folder);
     // The loss of step 3 is fine; its update overflows, and a checkpoint is due right after it.
     let error = line(resume(&folder, 10, Some(1e39)));
@@ -202,7 +206,12 @@ fn parameters_that_are_not_finite_are_never_saved() {
 #[test]
 fn a_poisoned_parameter_is_named() {
     let data = builtin(20, 1).unwrap();
-    let mut network = Network::<f32>::new(&Config::defaults(Model::CnnVae)).unwrap();
+    for (name, config) in networks() {
+        poison(name, Network::new(&config).unwrap(), &data.train);
+    }
+}
+
+fn poison(name: &str, mut network: Network<f32>, data: &Split) {
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
     let mut stepper = Stepper::default();
@@ -211,10 +220,10 @@ fn a_poisoned_parameter_is_named() {
         network.params.values[param.range().start + param.shape.len() / 2] = f32::NAN;
         let before: Vec<u32> = network.params.values.iter().map(|v| v.to_bits()).collect();
         let (batch, clock) = ([0, 1, 2], Clock::default());
-        let step = stepper.step(&mut network, &mut optimizer, &data.train, &batch, clock, 1e-3, &Team::solo());
-        let error = step.expect_err(&param.name).to_string();
+        let step = stepper.step(&mut network, &mut optimizer, data, &batch, clock, 1e-3, &Team::solo());
+        let error = step.expect_err(&format!("{name}: {}", param.name)).to_string();
         assert!(error.starts_with(&format!("the output of `param {}` (node ", param.name)), "{error}");
-        assert!(network.params.values.iter().map(|v| v.to_bits()).eq(before), "{}: parameters moved", param.name);
+        assert!(network.params.values.iter().map(|v| v.to_bits()).eq(before), "{name}: parameters moved");
         network.params.values.copy_from_slice(&healthy);
     }
 }
@@ -223,7 +232,7 @@ fn a_poisoned_parameter_is_named() {
 fn a_checkpoint_that_does_not_fit_is_refused_and_nothing_changes() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
-    train(&folder, 1, 1e-3).unwrap();
+    train(&folder, 1).unwrap();
     let (state, config) = (folder.join("state.safetensors"), folder.join("config.toml"));
     let [state_bytes, model_bytes] = checkpoint(&folder);
     let config_text = fs::read_to_string(&config).unwrap();

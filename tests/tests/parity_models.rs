@@ -9,20 +9,9 @@ use inkgrad_engine::optim::{Optimizer, Rule as Update};
 use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
 use inkgrad_models::Network;
 use inkgrad_models::data::PIXELS;
-use inkgrad_models::run::config::{Arch, Condition, Config, Model};
+use inkgrad_models::run::config::{Config, Model};
 use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
-
-/// The fixtures, and what each is of.
-fn fixtures() -> Vec<(&'static str, Config)> {
-    let defaults =
-        |model| Config { classes: ["a", "b", "c", "d", "e"].map(str::to_owned).into(), ..Config::defaults(model) };
-    let plain = [Model::LstmAe, Model::CnnAe, Model::RnnVae, Model::CnnVae, Model::Cvae, Model::Classifier];
-    let mut list: Vec<_> = plain.map(|model| (model.name(), defaults(model))).into();
-    let both = Config { condition: Some(Condition::Both), ..defaults(Model::Cvae) };
-    let cnn = Config { arch: Some(Arch::Cnn), ..defaults(Model::Classifier) };
-    list.extend([("cvae-both", both), ("classifier-cnn", cnn)]);
-    list
-}
+use inkgrad_tests::networks;
 
 /// What a run gives.
 struct Run<T> {
@@ -142,7 +131,7 @@ const LEAST_DRIFT: f64 = 1e-4;
 #[test]
 fn models_do_what_pytorchs_do() {
     Pool::new(2).enter(|team| {
-        for (name, config) in fixtures() {
+        for (name, config) in networks() {
             let fixture: fixture::Model = fixture::load(name);
             let found = run::<f64>(&config, &fixture, team);
             let single = run::<f32>(&config, &fixture, team);
