@@ -93,8 +93,8 @@ impl Observer for Notes {
     }
 }
 
-/// The steps of a run, with choosing the drawings and watching over the run, at one thread: to wake others, rayon
-/// allocates once a step.
+/// The steps of a run, with choosing the drawings and watching over the run; at one thread, since others may begin at
+/// any time.
 fn run() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config {
