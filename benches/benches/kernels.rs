@@ -11,8 +11,11 @@ use inkgrad_kernels::cpu::{Pool, activation, loss, rng};
 
 const BATCH: usize = 128;
 
+/// Side and channels of a picture.
+type Picture = (usize, usize);
+
 /// Name, small side, big side, kernel, stride.
-const LAYERS: [(&str, (usize, usize), (usize, usize), usize, usize); 6] = [
+const LAYERS: [(&str, Picture, Picture, usize, usize); 6] = [
     ("conv1", (14, 32), (28, 1), 3, 2),
     ("conv2", (7, 64), (14, 32), 3, 2),
     ("conv3", (7, 128), (7, 64), 3, 1),

@@ -101,8 +101,7 @@ impl Problem<'_> {
                 self.by_direction(param, gradient, seed, i as u64)
             };
             outcome.compared += compared;
-            // `!(<=)` so that NaN is an error.
-            if !(error <= outcome.error) {
+            if exceeds(error, outcome.error) {
                 (outcome.error, outcome.place) = (error, param.name.clone());
             }
         }
@@ -128,6 +127,11 @@ impl Problem<'_> {
         }
         (error, DIRECTIONS as usize)
     }
+}
+
+/// Whether `a` is a larger error than `b`, NaN being the largest.
+fn exceeds(a: f64, b: f64) -> bool {
+    a.is_nan() || a > b
 }
 
 /// The larger error, NaN being the largest.
@@ -186,7 +190,7 @@ pub fn check_op(spec: &Spec, team: &Team, small: u64) -> Result<Outcome> {
         let mut draw = if seed < small { Draw::small(seed) } else { Draw::large(seed) };
         let outcome = check_case(&(spec.draw)(&mut draw), team, seed)?;
         compared += outcome.compared;
-        if worst.as_ref().is_none_or(|worst| !(outcome.error <= worst.error)) {
+        if worst.as_ref().is_none_or(|worst| exceeds(outcome.error, worst.error)) {
             worst = Some(outcome);
         }
     }

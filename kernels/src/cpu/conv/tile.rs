@@ -101,9 +101,9 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
             let w = w.add(segment.w * LANES);
             for i in 0..segment.len {
                 let weights = A::Lanes::<T>::load(w.add(i * LANES));
-                for r in 0..ROWS {
+                for (r, sum) in sums.iter_mut().enumerate() {
                     let factor = A::Lanes::<T>::splat(*x.add(r * x_image + i));
-                    sums[r] = factor.mul_add(weights, sums[r]);
+                    *sum = factor.mul_add(weights, *sum);
                 }
             }
         }
@@ -177,9 +177,9 @@ pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
                 let step = pixels.x_step * x_pixel;
                 for i in 0..run.len {
                     let values = A::Lanes::<T>::load(panel.add(i * LANES));
-                    for r in 0..ROWS {
+                    for (r, sum) in sums.iter_mut().enumerate() {
                         let factor = A::Lanes::<T>::splat(*x.add(i * step + r));
-                        sums[r] = factor.mul_add(values, sums[r]);
+                        *sum = factor.mul_add(values, *sum);
                     }
                 }
             }
@@ -217,8 +217,8 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
             let w = w.add(segment.w);
             for i in (0..whole(segment.len)).step_by(LANES) {
                 let weights = A::Lanes::<T>::load(w.add(i));
-                for r in 0..ROWS {
-                    sums[r] = A::Lanes::<T>::load(x.add(r * x_row + i)).mul_add(weights, sums[r]);
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = A::Lanes::<T>::load(x.add(r * x_row + i)).mul_add(weights, *sum);
                 }
             }
         }
@@ -252,7 +252,7 @@ fn horizontal_sum<T: Float>(mut lanes: [T; LANES]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         for j in 0..half {
-            lanes[j] = lanes[j] + lanes[j + half];
+            lanes[j] += lanes[j + half];
         }
         half /= 2;
     }
