@@ -68,8 +68,13 @@ impl<T: Float> Arena<T> {
         Arena { memory, skip }
     }
 
+    /// No memory yet.
+    pub(crate) const fn empty() -> Self {
+        Arena { memory: Vec::new(), skip: 0 }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.memory.len() - ALIGNMENT
+        self.memory.len().saturating_sub(ALIGNMENT)
     }
 
     pub(crate) fn get(&self, range: &Range<usize>) -> &[T] {

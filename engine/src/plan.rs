@@ -232,7 +232,7 @@ impl<T: Float> Tape<T> {
             kept,
             debug: options.debug,
             size: total,
-            arena: Arena::new(0),
+            arena: Arena::empty(),
             times: None,
         };
         plan.check_disjoint();
@@ -254,7 +254,7 @@ impl<T: Float> Plan<T> {
     /// Takes over the memory of a plan that is not needed until it is given memory again or allocates its own. Values of
     /// both are lost: inputs have to be filled in anew.
     pub fn take_memory(&mut self, other: &mut Plan<T>) {
-        self.arena = std::mem::replace(&mut other.arena, Arena::new(0));
+        self.arena = std::mem::replace(&mut other.arena, Arena::empty());
     }
 
     /// Allocates the arena if it is not there or too small for this plan.

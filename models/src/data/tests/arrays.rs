@@ -1,7 +1,6 @@
 //! Images, labels and matrices in `.npy` files.
 
 use std::fs;
-use std::io::Write;
 
 use super::*;
 
