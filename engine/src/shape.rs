@@ -55,7 +55,7 @@ impl<const N: usize> From<[usize; N]> for Shape {
 
 impl From<&[usize]> for Shape {
     /// # Panics
-    /// With more than [`MAX_RANK`] extents.
+    /// With more than four extents.
     fn from(dims: &[usize]) -> Self {
         assert!(dims.len() <= MAX_RANK, "a tensor of {} axes; at most {MAX_RANK} are supported", dims.len());
         let mut extents = [0; MAX_RANK];

@@ -249,7 +249,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_nothing_changes() {
         refused(&format!("{}: ", state.display()));
     }
     fs::remove_file(&state).unwrap();
-    refused(&format!("{}: ", state.display()));
+    refused(&format!("{}: holds weights but no state.safetensors to go on from", folder.display()));
 
     let metadata = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
