@@ -12,9 +12,9 @@
 //!
 //! | kernel | computes | is |
 //! |---|---|---|
-//! | [`down`] | small[s] = Σₖ big[b] · W[k] | a convolution's forward, a transposed convolution's input gradient |
-//! | [`up`] | big[b] = Σₖ small[s] · W[k]ᵀ | a transposed convolution's forward, a convolution's input gradient |
-//! | [`weight_gradient`] | dW[k] = Σ small[s]ᵀ · big[b] | both weight gradients |
+//! | [`down`] | `small[s] = Σₖ big[b] · W[k]` | a convolution's forward, a transposed convolution's input gradient |
+//! | [`up`] | `big[b] = Σₖ small[s] · W[k]ᵀ` | a transposed convolution's forward, a convolution's input gradient |
+//! | [`weight_gradient`] | `dW[k] = Σ small[s]ᵀ · big[b]` | both weight gradients |
 //!
 //! Pixels are stored channels-last, `(batch, height, width, channels)`, so that vectors run along channels and a patch is
 //! read where it lies: no patch matrix is built. Weights come in PyTorch's layout, which is `(small, big, kh, kw)` for
