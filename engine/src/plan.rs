@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::{Team, reduce};
 
 use crate::arena::{Arena, Lifetime, Region, place};
 use crate::op::{Backward, Clock, Forward, Gradient, Gradients, MAX_INPUTS};
@@ -321,7 +321,7 @@ impl<T: Float> Plan<T> {
                 (Place::Arena(range), Kind::Op(op)) => (self.arena.get(range), op.name().to_owned()),
                 _ => continue,
             };
-            if value.iter().any(|v| !v.is_finite()) {
+            if reduce::first_non_finite(value).is_some() {
                 return Err(Error::NotFinite { op, node: i });
             }
         }

@@ -3,10 +3,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
-use inkgrad_kernels::cpu::{activation, reduce};
+use inkgrad_kernels::cpu::reduce;
 
 use super::case::{Spec, case};
-use super::{for_pieces, piece};
+use super::{relu_scratch, through_relu};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -69,11 +69,11 @@ impl<T: Float> Op<T> for ConvTranspose {
 
     fn memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let geometry = self.geometry(inputs, output);
-        let masked = if self.relu { output.len() } else { 0 };
         Memory {
             saved: 0,
             forward_scratch: geometry.up_scratch(),
-            backward_scratch: masked + geometry.down_scratch().max(conv::weight_gradient_scratch(&geometry)),
+            backward_scratch: relu_scratch(self.relu, output)
+                + geometry.down_scratch().max(conv::weight_gradient_scratch(&geometry)),
         }
     }
 
@@ -94,16 +94,7 @@ impl<T: Float> Op<T> for ConvTranspose {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let (masked, scratch) = run.scratch.split_at_mut(if self.relu { run.dy.len() } else { 0 });
-        let dy = if self.relu {
-            // Through the ReLU: dy where y > 0.
-            for_pieces(run.team, masked, |i, d| {
-                activation::relu_backward(piece(run.y, i), piece(run.dy, i), d, false);
-            });
-            &*masked
-        } else {
-            run.dy
-        };
+        let (dy, scratch) = through_relu(run.team, self.relu, run.y, run.dy, run.scratch);
         if let Some(dx) = run.dx.take(0) {
             // dx[p] = Σₖ dy[p · stride − padding + k] · W[k]ᵀ
             let store = if dx.add { Store::Add } else { Store::Write };

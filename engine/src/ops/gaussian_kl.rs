@@ -5,7 +5,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
-use super::{equal_shapes, piece, pieces, put, sum_pieces};
+use super::{equal_shapes, piece, pieces, sum_pieces};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -41,14 +41,11 @@ impl<T: Float> Op<T> for GaussianKl {
         let dy = run.dy[0];
         if let Some(dmu) = run.dx.take(0) {
             // dμ = μ · dy
-            dmu.values.iter_mut().zip(run.x[0]).for_each(|(d, &mu)| put(d, mu * dy, dmu.add));
+            loss::gaussian_kl_backward_mu(run.x[0], dy, dmu.values, dmu.add);
         }
         if let Some(dlogvar) = run.dx.take(1) {
             // dlogσ² = ½ (e^{logσ²} − 1) · dy
-            let half = T::from_f64(0.5);
-            for (d, &logvar) in dlogvar.values.iter_mut().zip(run.x[1]) {
-                put(d, half * (logvar.exp() - T::ONE) * dy, dlogvar.add);
-            }
+            loss::gaussian_kl_backward_logvar(run.x[1], dy, dlogvar.values, dlogvar.add);
         }
     }
 }

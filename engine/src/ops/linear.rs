@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::{activation, reduce};
 
 use super::case::{Spec, case};
-use super::{for_pieces, piece};
+use super::{for_pieces, relu_scratch, through_relu};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -42,11 +42,11 @@ impl<T: Float> Op<T> for Linear {
 
     fn memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let (b, i, o) = extents(inputs);
-        let masked = if self.relu { output.len() } else { 0 };
         Memory {
             saved: 0,
             forward_scratch: gemm_scratch_len(b, i, o),
-            backward_scratch: masked + gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)),
+            backward_scratch: relu_scratch(self.relu, output)
+                + gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)),
         }
     }
 
@@ -73,16 +73,7 @@ impl<T: Float> Op<T> for Linear {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let (b, i, o) = extents(run.shapes);
-        let (masked, scratch) = run.scratch.split_at_mut(if self.relu { run.dy.len() } else { 0 });
-        let dy = if self.relu {
-            // Through the ReLU: dy where y > 0.
-            for_pieces(run.team, masked, |i, d| {
-                activation::relu_backward(piece(run.y, i), piece(run.dy, i), d, false);
-            });
-            &*masked
-        } else {
-            run.dy
-        };
+        let (dy, scratch) = through_relu(run.team, self.relu, run.y, run.dy, run.scratch);
         let beta = |add: bool| if add { T::ONE } else { T::ZERO };
         let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
         if let Some(dx) = run.dx.take(0) {

@@ -61,7 +61,7 @@ pub const OPS: &[Spec] = &[
 ];
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::{Team, activation};
 
 use crate::{Error, Result, Shape};
 
@@ -88,6 +88,28 @@ fn for_pieces<T: Float>(team: &Team, y: &mut [T], f: impl Fn(usize, &mut [T]) + 
 fn sum_pieces<T: Float>(team: &Team, partial: &mut [T], f: impl Fn(usize) -> T + Sync) -> T {
     team.pieces([(&mut *partial, 1)], |i, [sum]| sum[0] = f(i));
     partial.iter().fold(T::ZERO, |sum, &part| sum + part)
+}
+
+/// Elements of scratch for [`through_relu`].
+fn relu_scratch(relu: bool, output: Shape) -> usize {
+    if relu { output.len() } else { 0 }
+}
+
+/// The gradient before a fused ReLU: dy where y > 0, written to the first [`relu_scratch`] elements of `scratch`, or `dy`
+/// itself where there is no ReLU. Returns it with the rest of the scratch.
+fn through_relu<'a, T: Float>(
+    team: &Team,
+    relu: bool,
+    y: &[T],
+    dy: &'a [T],
+    scratch: &'a mut [T],
+) -> (&'a [T], &'a mut [T]) {
+    if !relu {
+        return (dy, scratch);
+    }
+    let (masked, scratch) = scratch.split_at_mut(dy.len());
+    for_pieces(team, masked, |i, d| activation::relu_backward(piece(y, i), piece(dy, i), d, false));
+    (masked, scratch)
 }
 
 /// The shape that all inputs have.

@@ -4,7 +4,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
-use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use super::{equal_shapes, for_pieces, piece, pieces, sum_pieces};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -39,13 +39,11 @@ impl<T: Float> Op<T> for Mse {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // dx = 2/n · (x − t) · dy, dt = −dx
-        let scale = T::from_f64(2.0 / run.x[0].len() as f64) * run.dy[0];
+        let scale = T::from_f64(1.0 / run.x[0].len() as f64) * run.dy[0];
         for (input, scale) in [(0, scale), (1, -scale)] {
             let Some(dx) = run.dx.take(input) else { continue };
             for_pieces(run.team, dx.values, |i, d| {
-                for ((d, &x), &t) in d.iter_mut().zip(piece(run.x[0], i)).zip(piece(run.x[1], i)) {
-                    put(d, scale * (x - t), dx.add);
-                }
+                loss::mse_backward(piece(run.x[0], i), piece(run.x[1], i), scale, d, dx.add);
             });
         }
     }
