@@ -118,8 +118,8 @@ pub type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 pub type Baseline = Separate;
 
-/// Declares a function generic over `T: Float` that is compiled once for each instruction set and calls the widest one
-/// that the processor has. The body may use the second type parameter, an [`Arithmetic`].
+/// Declares a function generic over `T: Float` that is compiled here, once for each element type and instruction set, and
+/// calls the widest one that the processor has. The body may use the second type parameter, an [`Arithmetic`].
 ///
 /// Everything that the body calls in its inner loops has to be `#[inline(always)]`, or it is compiled for the baseline.
 #[macro_export]
@@ -131,26 +131,46 @@ macro_rules! multiversion {
         ) $(-> $ret:ty)? $body:block
     ) => {
         $(#[$meta])*
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, clippy::type_complexity)]
         $vis fn $name<$t: $crate::Float>($($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
             #[allow(clippy::extra_unused_type_parameters, clippy::too_many_arguments)]
             fn body<$t: $crate::Float, $a: $crate::cpu::simd::Arithmetic>($($arg: $ty),*) $(-> $ret)? $body
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            #[allow(clippy::too_many_arguments)]
-            fn avx2<$t: $crate::Float>($($arg: $ty),*) $(-> $ret)? {
-                body::<$t, $crate::cpu::simd::Fused>($($arg),*)
-            }
+            // Functions without type parameters are compiled in the crate that declares them. Generic ones would be
+            // compiled in every crate that calls them, at that crate's optimisation level.
+            let single = $crate::instance!(f32 as $t, $($arg: $ty),* => $($ret)?);
+            let double = $crate::instance!(f64 as $t, $($arg: $ty),* => $($ret)?);
+            let copies: [&dyn std::any::Any; 2] = [&single, &double];
+            let copy = copies.iter().find_map(|copy| copy.downcast_ref::<fn($($ty),*) $(-> $ret)?>());
+            copy.expect("Float is implemented for f32 and f64")($($arg),*)
+        }
+    };
+}
 
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-            #[allow(clippy::too_many_arguments)]
-            fn avx512<$t: $crate::Float>($($arg: $ty),*) $(-> $ret)? {
-                body::<$t, $crate::cpu::simd::FusedWide>($($arg),*)
-            }
+/// The copy of [`multiversion!`](crate::multiversion)'s `body` for one element type: a function that chooses by instruction set.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! instance {
+    ($float:ident as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {{
+        type $t = $float;
 
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx2($($arg: $ty),*) $(-> $ret)? {
+            body::<$t, $crate::cpu::simd::Fused>($($arg),*)
+        }
+
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            body::<$t, $crate::cpu::simd::FusedWide>($($arg),*)
+        }
+
+        #[allow(clippy::too_many_arguments)]
+        fn dispatch($($arg: $ty),*) $(-> $ret)? {
             match $crate::cpu::simd::isa() {
                 // SAFETY: `isa` names a set only where the processor has all of its features.
                 #[cfg(target_arch = "x86_64")]
@@ -161,5 +181,7 @@ macro_rules! multiversion {
                 _ => body::<$t, $crate::cpu::simd::Baseline>($($arg),*),
             }
         }
-    };
+
+        dispatch as fn($($ty),*) $(-> $ret)?
+    }};
 }
