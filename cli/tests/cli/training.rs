@@ -1,13 +1,16 @@
 //! Training, going on, and what a run leaves behind.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
-use crate::{Ended, Place};
+use crate::Place;
 
 /// A short training with options.
 fn train<'a>(out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
@@ -28,6 +31,7 @@ fn a_run_folder_holds_what_is_promised() {
         "state.safetensors",
     ];
     let files = place.files("vae");
+    assert!(files.iter().any(|name| name.starts_with("events.out.tfevents.")), "{files:?}");
     assert!(expected.iter().all(|name| files.iter().any(|file| file == name)), "{files:?}");
 
     let text = String::from_utf8(place.read("vae/metrics.jsonl")).unwrap();
@@ -109,7 +113,10 @@ fn more_epochs_continue_as_if_they_had_been_asked_for_at_once() {
         text.lines().map(record).map(|r| (r["step"].clone(), r["split"].clone(), r["loss"].clone())).collect::<Vec<_>>()
     };
     assert_eq!(losses("whole"), losses("parts"));
-    assert!(String::from_utf8(place.read("parts/config.toml")).unwrap().contains("epochs = 2"));
+    let config = String::from_utf8(place.read("parts/config.toml")).unwrap();
+    assert!(config.contains("epochs = 2"), "{config}");
+    let change = "[[changes]]\nstep = 6\nsetting = \"epochs\"\nfrom = \"1\"\nto = \"2\"\n";
+    assert!(config.ends_with(change), "{config}");
 }
 
 #[test]
@@ -149,14 +156,21 @@ impl Drop for Guard {
     }
 }
 
-/// Starts a training, sends it a signal `delay` after its first record, and waits for its end.
-fn interrupt(place: &Place, args: &[&str], run: &str, signal: &str, delay: Duration) -> (Option<i32>, String) {
+/// Starts a training, sends it a signal `delay` after the record of `step`, and waits for its end.
+fn interrupt(
+    place: &Place,
+    args: &[&str],
+    run: &str,
+    signal: &str,
+    step: u64,
+    delay: Duration,
+) -> (Option<i32>, String) {
     let mut child = Guard(place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let metrics = place.path(run).join("metrics.jsonl");
     let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::metadata(&metrics).map_or(0, |file| file.len()) == 0 {
-        assert!(Instant::now() < deadline, "no record within a minute");
-        thread::sleep(Duration::from_millis(2));
+    while last_step(&metrics) < step {
+        assert!(Instant::now() < deadline, "no record of step {step} within a minute");
+        thread::sleep(Duration::from_millis(1));
     }
     thread::sleep(delay);
     let kill = std::process::Command::new("kill").args([signal, &child.0.id().to_string()]).status().unwrap();
@@ -167,27 +181,39 @@ fn interrupt(place: &Place, args: &[&str], run: &str, signal: &str, delay: Durat
     (status.code(), stderr)
 }
 
+/// The step of the last whole line of `metrics.jsonl`; 0 where there is none.
+fn last_step(metrics: &Path) -> u64 {
+    let text = fs::read_to_string(metrics).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let record: Option<Value> = whole.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    record.map_or(0, |record| record["step"].as_u64().unwrap())
+}
+
+/// A checkpoint is written after every step here, so that a kill falls before, between, during and after the writing of
+/// its files.
 #[test]
 #[cfg(unix)]
-fn an_interrupted_run_goes_on_bit_for_bit() {
+fn a_run_interrupted_at_twenty_random_steps_ends_bit_for_bit_as_one_that_was_not() {
     let place = Place::with_run();
-    let options = ["--steps", "40", "--log-every", "1", "--threads", "1"];
-    place.ok(&train("whole", &options));
-    // Killed runs end before, between and during their first checkpoints.
-    for (signal, delay) in [("-INT", 5), ("-TERM", 0), ("-KILL", 0), ("-KILL", 20), ("-KILL", 50)] {
-        let out = format!("run{signal}{delay}");
-        let delay = Duration::from_millis(delay);
-        let (status, stderr) = interrupt(&place, &train(&out, &options), &out, signal, delay);
+    let options = ["--steps", "300", "--batch-size", "8", "--log-every", "1", "--threads", "1"];
+    let train = |out| [&["train", "cnn-ae", "--data", "d", "--out", out][..], &options].concat();
+    place.ok(&train("whole"));
+    let mut rng = SmallRng::seed_from_u64(1);
+    for part in 0..20 {
+        let args = if part == 0 { train("parts") } else { vec!["train", "--resume", "parts"] };
+        let signal = ["-INT", "-KILL", "-KILL", "-TERM"][part % 4];
+        let step = part as u64 * 14 + rng.random_range(1..=14);
+        let delay = Duration::from_micros(rng.random_range(0..12_000));
+        let (status, stderr) = interrupt(&place, &args, "parts", signal, step, delay);
         if signal == "-KILL" {
             assert_eq!(status, None, "{stderr}");
         } else {
             assert_eq!(status, Some(130), "{stderr}");
             let line = stderr.lines().find(|line| line.starts_with("stopped after step ")).expect("how to resume");
-            assert!(line.ends_with(&format!("; resume with: inkgrad train --resume {out}")), "{line}");
+            assert!(line.ends_with("; resume with: inkgrad train --resume parts"), "{line}");
         }
-        let ended: Ended = place.run(&["train", "--resume", &out]);
-        assert_eq!(ended.status, 0, "{}", ended.stderr);
-        assert!(ended.stdout.contains("finished"), "{}", ended.stdout);
-        assert!(place.read("whole/model.safetensors") == place.read(&format!("{out}/model.safetensors")), "{signal}");
     }
+    let ended = place.ok(&["train", "--resume", "parts"]);
+    assert!(ended.contains("finished"), "{ended}");
+    assert!(place.read("whole/model.safetensors") == place.read("parts/model.safetensors"));
 }

@@ -85,6 +85,23 @@ pub struct Config {
     pub checkpoint_minutes: f64,
     /// A short run that shows that everything works.
     pub quick: bool,
+    /// Settings that were changed when the run was resumed, in the order of the changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+/// A setting that was changed when a run was resumed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Steps taken before.
+    pub step: u64,
+    /// The setting's key.
+    pub setting: String,
+    /// As it was; empty where it was not set.
+    pub from: String,
+    /// As it is from then on.
+    pub to: String,
 }
 
 impl Config {
@@ -124,6 +141,7 @@ impl Config {
             patience: None,
             checkpoint_minutes: 5.0,
             quick: false,
+            changes: Vec::new(),
         }
     }
 

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::metrics::Record;
 use crate::error::{Error, Result};
+use crate::image::{Channels, Picture};
 
 /// An event file, open for appending.
 #[derive(Debug)]
@@ -57,13 +59,39 @@ impl EventFile {
         self.append(&event(step, &summary))
     }
 
-    /// Appends a picture, given as a PNG file's bytes.
+    /// Appends what a record measured, as `loss/train`, `kl/test` and the like.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
-    pub fn image(&mut self, step: u64, tag: &str, width: usize, height: usize, png: &[u8]) -> Result<()> {
-        const RGB: u64 = 3;
-        let image = Message::new().varint(1, height as u64).varint(2, width as u64).varint(3, RGB).bytes(4, png);
+    pub fn record(&mut self, record: &Record) -> Result<()> {
+        let split = record.split.name();
+        let measured = [
+            ("loss", Some(record.loss)),
+            ("bce", record.bce),
+            ("kl", record.kl),
+            ("mse", record.mse),
+            ("accuracy", record.accuracy),
+        ];
+        let mut values: Vec<(String, f64)> =
+            measured.iter().filter_map(|&(name, value)| Some((format!("{name}/{split}"), value?))).collect();
+        values.extend(record.lr.map(|lr| ("lr".to_owned(), lr)));
+        let values: Vec<(&str, f64)> = values.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
+        self.scalars(record.step, &values)
+    }
+
+    /// Appends a picture.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written, and those of [`Picture::to_png`].
+    pub fn picture(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<()> {
+        // `Image { height = 1, width = 2, colorspace = 3, encoded_image_string = 4 }`
+        let (height, width) = (picture.height as u64, picture.width as u64);
+        let colorspace = match picture.channels {
+            Channels::Grey => 1,
+            Channels::Rgb => 3,
+        };
+        let image = Message::new().varint(1, height).varint(2, width).varint(3, colorspace);
+        let image = image.bytes(4, &picture.to_png()?);
         let value = Message::new().bytes(1, tag.as_bytes()).message(4, &image);
         self.append(&event(step, &Message::new().message(1, &value)))
     }
@@ -184,7 +212,8 @@ mod tests {
         let mut events = EventFile::create(folder.path()).unwrap();
         assert_ne!(EventFile::create(folder.path()).unwrap().path(), events.path());
         events.scalars(3, &[("train/loss", 0.5), ("train/kl", 2.0)]).unwrap();
-        events.image(3, "samples", 2, 1, b"png").unwrap();
+        let picture = Picture { width: 2, height: 1, channels: Channels::Grey, pixels: vec![0, 255] };
+        events.picture(3, "samples", &picture).unwrap();
 
         let bytes = fs::read(events.path()).unwrap();
         let mut rest = &bytes[..];

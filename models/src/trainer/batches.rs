@@ -90,7 +90,8 @@ impl Batches {
         &self.validation
     }
 
-    fn steps_per_epoch(&self) -> u64 {
+    /// Batches of a pass over the training set.
+    pub fn steps_per_epoch(&self) -> u64 {
         self.training.len().div_ceil(self.batch) as u64
     }
 

@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::data::{self, Images};
-use crate::image::{self, GridOptions};
+use crate::image::{self, GridOptions, Picture};
 use crate::infer::Inference;
 use crate::run::config::Model;
 use crate::run::{metrics, plot};
@@ -17,18 +17,25 @@ impl Trainer {
     /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
         plot::save_figures(self.folder.path(), &self.config, &metrics::read(self.folder.metrics())?)?;
-        if self.config.model == Model::Classifier {
-            return Ok(());
-        }
-        let mut inference = Inference::new(self.network.clone(), self.config.threads);
-        self.reconstructions(&mut inference)?;
-        if self.config.model.is_vae() {
-            self.samples(&mut inference)?;
-        }
-        Ok(())
+        let folder = &self.folder;
+        self.pictures()?.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
     }
 
-    fn reconstructions(&self, inference: &mut Inference) -> Result<()> {
+    /// What the network draws in its present state: reconstructions, and samples of a variational one; nothing of a
+    /// classifier. One thread draws these few, so that it may be done between two steps.
+    pub(super) fn pictures(&self) -> Result<Vec<(&'static str, Picture)>> {
+        let mut pictures = Vec::new();
+        if self.config.model != Model::Classifier {
+            let mut inference = Inference::new(self.network.clone(), 1);
+            pictures.push(("reconstructions", self.reconstructions(&mut inference)?));
+            if self.config.model.is_vae() {
+                pictures.push(("samples", self.samples(&mut inference)?));
+            }
+        }
+        Ok(pictures)
+    }
+
+    fn reconstructions(&self, inference: &mut Inference) -> Result<Picture> {
         let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
         let count = DRAWINGS.min(source.len());
         let mut originals = vec![0.0; count * data::PIXELS];
@@ -36,12 +43,11 @@ impl Trainer {
         let images = Images::from_f32(originals.clone()).map_err(|problem| Error::input("data", problem))?;
         let labels = inference.network().sees_classes().then(|| &source.labels[..count]);
         let reconstructed = inference.reconstruct(&images, labels)?;
-        image::pairs_grid(&originals, &reconstructed, COLUMNS, &GridOptions::default())
-            .save_png(self.folder.file("reconstructions.png"))
+        Ok(image::pairs_grid(&originals, &reconstructed, COLUMNS, &GridOptions::default()))
     }
 
     /// Drawings of latents from the prior; of a network that sees classes a row a class, the same latents in each.
-    fn samples(&self, inference: &mut Inference) -> Result<()> {
+    fn samples(&self, inference: &mut Inference) -> Result<Picture> {
         let network = inference.network();
         let (width, seed) = (network.latent()?, self.config.seed);
         let names: Vec<&str> = self.config.classes.iter().map(String::as_str).collect();
@@ -53,6 +59,6 @@ impl Trainer {
             (inference.decode(&sample::prior(DRAWINGS, width, seed), None)?, &[][..])
         };
         let options = GridOptions { row_labels, ..GridOptions::default() };
-        image::grid(&images, COLUMNS, &options).save_png(self.folder.file("samples.png"))
+        Ok(image::grid(&images, COLUMNS, &options))
     }
 }

@@ -21,6 +21,7 @@ use crate::network::Network;
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
 use crate::run::metrics::{MetricsLog, Record, Split};
+use crate::run::tensorboard::EventFile;
 use crate::{Error, Result};
 
 /// Who watches a run and may stop it.
@@ -69,6 +70,8 @@ pub struct Trainer {
     schedule: Schedule,
     batches: Batches,
     log: MetricsLog,
+    /// TensorBoard's, one file a sitting.
+    events: Option<EventFile>,
     step: u64,
     /// What the steps since the last record summed up to.
     sums: Sums,
@@ -90,6 +93,9 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     }
     data::load(&config.data, &options)
 }
+
+/// How often TensorBoard is shown, over a run, what the network draws.
+const PICTURES: u64 = 10;
 
 /// Built-in drawings of a `--quick` run.
 const QUICK_DRAWINGS: usize = 5_000;
@@ -140,6 +146,7 @@ impl Trainer {
             schedule,
             batches,
             log,
+            events: None,
             step: 0,
             sums: Sums::default(),
             earlier: 0.0,
@@ -188,6 +195,7 @@ impl Trainer {
     /// # Errors
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        self.events = Some(EventFile::create(self.folder.path())?);
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let outcome = Pool::new(self.config.threads).enter(|team| self.train(team, observer))?;
         self.figures()?;
@@ -287,7 +295,25 @@ impl Trainer {
             self.log.append(record)?;
             observer.record(record);
         }
+        self.write_events(&records)?;
         Ok(converged)
+    }
+
+    /// The records as TensorBoard's scalars, and every tenth of the run what the network draws.
+    fn write_events(&mut self, records: &[Record]) -> Result<()> {
+        let Some(mut events) = self.events.take() else { return Ok(()) };
+        for record in records {
+            events.record(record)?;
+        }
+        let interval = if self.batches.by_epoch() { self.batches.steps_per_epoch() } else { self.config.log_every };
+        let tenth = |step: u64| step.saturating_mul(PICTURES) / self.total_steps();
+        if tenth(self.step) > tenth(self.step.saturating_sub(interval)) {
+            for (name, picture) in self.pictures()? {
+                events.picture(self.step, name, &picture)?;
+            }
+        }
+        self.events = Some(events);
+        Ok(())
     }
 
     /// An update may overflow after a loss that was finite.

@@ -92,8 +92,9 @@ impl Trainer {
     /// # Errors
     /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
     pub fn resume(path: &Path, options: &Overrides) -> Result<Self> {
-        let (folder, mut config) = RunFolder::open(path)?;
-        let by_epoch = config.epochs.is_some();
+        let (folder, before) = RunFolder::open(path)?;
+        let by_epoch = before.epochs.is_some();
+        let mut config = before.clone();
         config.apply(options);
         if config.epochs.is_some() != by_epoch {
             let (found, expected) = if by_epoch { ("--steps", "epochs") } else { ("--epochs", "steps") };
@@ -126,6 +127,7 @@ impl Trainer {
         }
         metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
+        trainer.config.record_changes(&before, trainer.step);
         trainer.config.save(&trainer.folder.config())?;
         Ok(trainer)
     }

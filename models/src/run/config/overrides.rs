@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Arch, Condition, Config, Device, Model, Optimizer, Schedule, read_toml};
+use super::{Arch, Change, Condition, Config, Device, Model, Optimizer, Schedule, read_toml};
 use crate::error::Result;
 
 /// Settings to change: a `--config` file's or the command line's; `None` leaves a setting as it is.
@@ -19,6 +20,8 @@ pub struct Overrides {
     pub model: Option<Model>,
     /// Read past; the data has its own.
     pub classes: Option<Vec<String>>,
+    /// Read past; a new run has none.
+    pub changes: Option<Vec<Change>>,
     pub arch: Option<Arch>,
     pub condition: Option<Condition>,
     pub data: Option<String>,
@@ -57,7 +60,7 @@ impl Overrides {
 impl Config {
     /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
     pub fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { format: _, inkgrad: _, model: _, classes: _, epochs, steps, .. } = overrides;
+        let Overrides { format: _, inkgrad: _, model: _, classes: _, changes: _, epochs, steps, .. } = overrides;
         if epochs.is_some() || steps.is_some() {
             (self.epochs, self.steps) = (*epochs, *steps);
         }
@@ -71,5 +74,19 @@ impl Config {
         set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, beta, seed, threads);
         set!(device, val_fraction, log_every, checkpoint_minutes, quick);
         set_optional!(arch, condition, clip_norm, patience);
+    }
+
+    /// Adds to `changes` the settings that differ from those that the run had `before`, up to `step`.
+    pub fn record_changes(&mut self, before: &Self, step: u64) {
+        let [old, new] = [before, &*self].map(|config| toml::Table::try_from(config).unwrap_or_default());
+        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(|key| *key != "changes").collect();
+        let show = |value: Option<&toml::Value>| value.map(toml::Value::to_string).unwrap_or_default();
+        let changed = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+        self.changes.extend(changed.map(|key| Change {
+            step,
+            setting: key.clone(),
+            from: show(old.get(key)),
+            to: show(new.get(key)),
+        }));
     }
 }
