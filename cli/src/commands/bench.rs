@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
+use inkgrad_kernels::cpu::peak::peak_gflops;
 use inkgrad_models::data::{self, Split};
 use inkgrad_models::network::{MODELS, Network};
 use inkgrad_models::run::config::{Config, Model};
@@ -175,12 +176,15 @@ struct Timing {
     /// Billions of floating-point operations a second: those of the forward, and of the backward as many again for each
     /// of the gradients of inputs and of weights that are needed.
     gflops: f64,
+    /// What the threads reach when they multiply and add in registers alone, measured just before.
+    peak_gflops: f64,
     /// Of the whole process, the drawings included; not known on every system.
     peak_rss_mib: Option<f64>,
 }
 
 impl Timing {
     fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
+        let peak_gflops = peak_gflops(workload.pool.threads());
         let mut ms = workload.run(steps)?;
         ms.sort_by(f64::total_cmp);
         let median = (ms[(steps - 1) / 2] + ms[steps / 2]) / 2.0;
@@ -195,17 +199,19 @@ impl Timing {
             max: ms[steps - 1],
             images_per_s: *batch as f64 * 1e3 / median,
             gflops: stepper.compiled(network, *batch).flops() as f64 / median / 1e6,
+            peak_gflops,
             peak_rss_mib: peak_rss_mib(),
         })
     }
 
-    const HEADER: &str = "model       batch  threads  ms/step      min      max  images/s  GFLOP/s  peak MiB";
+    const HEADER: &str = "model       batch  threads  ms/step      min      max  images/s  GFLOP/s  of peak  peak MiB";
 
     fn row(&self, out: &mut dyn Write) -> io::Result<()> {
         let Timing { model, batch_size, threads, ms_per_step, min, max, images_per_s, gflops, .. } = self;
         let peak = self.peak_rss_mib.map_or("?".to_owned(), |mib| format!("{mib:.0}"));
         write!(out, "{model:<10} {batch_size:>6} {threads:>8} {ms_per_step:>8.2} {min:>8.2} {max:>8.2}")?;
-        writeln!(out, " {images_per_s:>9.0} {gflops:>8.1} {peak:>9}")
+        let share = gflops / self.peak_gflops * 100.0;
+        writeln!(out, " {images_per_s:>9.0} {gflops:>8.1} {share:>7.0}% {peak:>9}")
     }
 }
 
@@ -268,6 +274,8 @@ struct StepProfile {
     ms_per_step: f64,
     /// Of a step outside the operations: gathering the batch, Adam, reading the loss.
     other_ms: f64,
+    /// As [`Timing::peak_gflops`].
+    peak_gflops: f64,
     operations: Vec<Operation>,
 }
 
@@ -287,6 +295,7 @@ struct Operation {
 
 impl StepProfile {
     fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
+        let peak_gflops = peak_gflops(workload.pool.threads());
         workload.stepper.compiled(&workload.network, workload.batch).set_profiling(true);
         let ms_per_step = workload.run(steps)?.iter().sum::<f64>() / steps as f64;
         let Workload { model, batch, network, stepper, pool, .. } = &mut workload;
@@ -317,6 +326,7 @@ impl StepProfile {
             steps,
             ms_per_step,
             other_ms: ms_per_step * (1.0 - inside),
+            peak_gflops,
             operations,
         })
     }
@@ -324,8 +334,9 @@ impl StepProfile {
 
 impl Report for StepProfile {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let StepProfile { model, batch_size, threads, steps, ms_per_step, other_ms, operations } = self;
+        let StepProfile { model, batch_size, threads, steps, ms_per_step, other_ms, peak_gflops, operations } = self;
         writeln!(out, "{model}, batch {batch_size}, {threads} threads: {ms_per_step:.2} ms a step, mean of {steps}")?;
+        writeln!(out, "peak of these threads: {peak_gflops:.1} GFLOP/s")?;
         writeln!(
             out,
             "{:>4}  {:<22} {:<20} {:>10} {:>8} {:>11} {:>8} {:>7}",

@@ -10,6 +10,7 @@ pub mod loss;
 pub mod lstm;
 pub mod optimizer;
 mod packed;
+pub mod peak;
 pub mod polynomial;
 pub mod recurrence;
 pub mod reduce;
