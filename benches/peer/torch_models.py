@@ -104,11 +104,11 @@ class GruEncoder(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """1×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272."""
+    """planes×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272."""
 
-    def __init__(self):
+    def __init__(self, planes=1):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 32, 3, stride=2, padding=1)
+        self.conv1 = nn.Conv2d(planes, 32, 3, stride=2, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.conv3 = nn.Conv2d(64, 128, 3, stride=1, padding=1)
 
@@ -119,22 +119,21 @@ class Convolutions(nn.Module):
 
 
 class CnnEncoder(Convolutions):
-    """With `conditioned`, the class's embedding is appended to the features before the two heads."""
+    """With `conditioned`, the class's embedding is a second plane beside the image."""
 
     def __init__(self, conditioned=False):
-        super().__init__()
-        width = 128 * 7 * 7
+        super().__init__(2 if conditioned else 1)
         self.conditioned = conditioned
         if conditioned:
-            self.class_embedding = nn.Embedding(CLASSES, LATENT)
-            width += LATENT
-        self.fc_mu = nn.Linear(width, LATENT)
-        self.fc_logvar = nn.Linear(width, LATENT)
+            self.class_embedding = nn.Embedding(CLASSES, 28 * 28)
+        self.fc_mu = nn.Linear(128 * 7 * 7, LATENT)
+        self.fc_logvar = nn.Linear(128 * 7 * 7, LATENT)
 
     def forward(self, images, labels):
-        h = self.features(images)
         if self.conditioned:
-            h = torch.cat([h, self.class_embedding(labels)], dim=1)
+            plane = self.class_embedding(labels).view(-1, 1, 28, 28)
+            images = torch.cat([images, plane], dim=1)
+        h = self.features(images)
         return self.fc_mu(h), self.fc_logvar(h)
 
 
@@ -219,7 +218,7 @@ MODELS = {
     "rnn-vae": Model(lambda: Vae(GruEncoder()), loss_vae, "sum", 128, 1_728_065),
     "cnn-vae": Model(lambda: Vae(CnnEncoder()), loss_vae, "sum", 128, 865_345),
     "cvae": Model(lambda: Vae(CnnEncoder(), True), loss_vae, "sum", 128, 865_505),
-    "cvae-both": Model(lambda: Vae(CnnEncoder(True), True), loss_vae, "sum", 128, 867_713),
+    "cvae-both": Model(lambda: Vae(CnnEncoder(True), True), loss_vae, "sum", 128, 869_713),
     "classifier": Model(MlpClassifier, loss_classifier, "mean", 128, 268_037),
     "classifier-cnn": Model(CnnClassifier, loss_classifier, "mean", 128, 896_261),
 }

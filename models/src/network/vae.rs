@@ -4,7 +4,7 @@ use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::convolutions::Convolutions;
 use super::{Decoding, Encoding, Training, images_input};
-use crate::data::SIDE;
+use crate::data::{PIXELS, SIDE};
 use crate::layers::{ConvTranspose2d, Embedding, Gru, Linear};
 use crate::run::config::Condition;
 
@@ -32,7 +32,7 @@ impl Vae {
         Vae { encoder: Encoder::rnn(params), decoder: Decoder::new(params), class_embedding: None, beta }
     }
 
-    /// cvae: 865,505 parameters for five classes, 867,713 where the encoder sees them too.
+    /// cvae: 865,505 parameters for five classes, 869,713 where the encoder sees them too.
     pub fn conditional<T: Float>(params: &mut Params<T>, beta: f64, condition: Condition, classes: usize) -> Self {
         let encoder = Encoder::cnn(params, (condition == Condition::Both).then_some(classes));
         let decoder = Decoder::new(params);
@@ -47,7 +47,7 @@ impl Vae {
 
     /// Whether the encoder is given classes.
     pub(super) fn encoder_sees_classes(&self) -> bool {
-        self.encoder.class_embedding.is_some()
+        self.encoder.class_plane.is_some()
     }
 
     /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
@@ -103,8 +103,9 @@ impl Vae {
 #[derive(Debug, Clone)]
 struct Encoder {
     body: Body,
-    /// What stands for a class beside the features.
-    class_embedding: Option<Embedding>,
+    /// A class as a second plane of the drawing: the convolutions see it everywhere, so that what they find in a drawing
+    /// can depend on its class, and z need not carry the class.
+    class_plane: Option<Embedding>,
     fc_mu: Linear,
     fc_logvar: Linear,
 }
@@ -117,12 +118,12 @@ enum Body {
 }
 
 impl Encoder {
-    /// Three convolutions; with `classes`, an embedding of the class behind their features.
+    /// Three convolutions; with `classes`, an embedding of the class as a second plane beside the drawing.
     fn cnn<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
-        let body = Body::Cnn(Convolutions::new(params, "encoder."));
-        let class_embedding = classes.map(|classes| Embedding::new(params, "encoder.class_embedding", classes, LATENT));
-        let width = Convolutions::FEATURES + if classes.is_some() { LATENT } else { 0 };
-        Self::with_heads(params, body, class_embedding, width)
+        let planes = if classes.is_some() { 2 } else { 1 };
+        let body = Body::Cnn(Convolutions::new(params, "encoder.", planes));
+        let class_plane = classes.map(|classes| Embedding::new(params, "encoder.class_embedding", classes, PIXELS));
+        Self::with_heads(params, body, class_plane, Convolutions::FEATURES)
     }
 
     /// A GRU of 256 units in each direction, all of its outputs as features.
@@ -132,15 +133,10 @@ impl Encoder {
         Self::with_heads(params, body, None, SIDE * 2 * UNITS)
     }
 
-    fn with_heads<T: Float>(
-        params: &mut Params<T>,
-        body: Body,
-        class_embedding: Option<Embedding>,
-        width: usize,
-    ) -> Self {
+    fn with_heads<T: Float>(params: &mut Params<T>, body: Body, class_plane: Option<Embedding>, width: usize) -> Self {
         Encoder {
             body,
-            class_embedding,
+            class_plane,
             fc_mu: Linear::new(params, "encoder.fc_mu", width, LATENT),
             fc_logvar: Linear::new(params, "encoder.fc_logvar", width, LATENT),
         }
@@ -153,6 +149,14 @@ impl Encoder {
         images: Tensor,
         labels: Option<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
+        let images = match (&self.class_plane, labels) {
+            (Some(embedding), Some(labels)) => {
+                let plane = embedding.forward(tape, labels)?; // (B, 784)
+                let plane = tape.reshape(plane, tape.shape(images))?;
+                tape.concat(images, plane)? // (B, 28, 28, 2)
+            }
+            _ => images,
+        };
         let features = match &self.body {
             Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
             Body::Rnn(gru) => {
@@ -161,13 +165,6 @@ impl Encoder {
                 let states = gru.forward(tape, rows)?; // (B, 28, 512)
                 tape.flatten(states) // (B, 14336)
             }
-        };
-        let features = match (&self.class_embedding, labels) {
-            (Some(embedding), Some(labels)) => {
-                let class = embedding.forward(tape, labels)?;
-                tape.concat(features, class)? // (B, 6304)
-            }
-            _ => features,
         };
         Ok((self.fc_mu.forward(tape, features)?, self.fc_logvar.forward(tape, features)?))
     }
