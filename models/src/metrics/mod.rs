@@ -14,6 +14,8 @@ pub mod neighbours;
 pub mod numpy_random;
 mod scores;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use scores::{Extractor, FeatureScores, Options, Passport, Scores, score};
 pub use table::Table;
