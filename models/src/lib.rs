@@ -7,6 +7,7 @@ pub mod error;
 pub mod image;
 pub mod infer;
 pub mod layers;
+pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod sample;

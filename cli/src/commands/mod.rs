@@ -12,6 +12,7 @@ mod import;
 mod interpolate;
 mod reconstruct;
 mod sample;
+mod score;
 mod train;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ pub enum Command {
     Interpolate(interpolate::Interpolate),
     /// Tell which class drawings belong to
     Classify(classify::Classify),
+    /// Compare features of generated drawings with those of real ones
+    Score(score::Score),
     /// Make a run of weights from PyTorch
     Import(import::Import),
     /// Write a run's weights as PyTorch reads them
@@ -63,6 +66,7 @@ impl Command {
             Self::Decode(command) => command.run(json),
             Self::Interpolate(command) => command.run(json),
             Self::Classify(command) => command.run(json),
+            Self::Score(command) => command.run(json),
             Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),
             Self::Gradcheck(command) => command.run(json),

@@ -3,6 +3,7 @@
 mod bad_input;
 mod coding;
 mod examine;
+mod scores;
 mod training;
 
 use std::ffi::OsStr;

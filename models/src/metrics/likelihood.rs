@@ -1,0 +1,139 @@
+//! −ln p(x) by importance sampling (Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", 2016, equation 8):
+//! ln p(x) ≈ ln 1/S · Σ_s p(x|z_s)·p(z_s) / q(z_s|x) with z_s ~ q(z|x), in log-sum-exp. The mean of the same S logarithms
+//! estimates the ELBO, which is never above.
+
+use std::f64::consts::TAU;
+
+use inkgrad_engine::Team;
+use inkgrad_kernels::cpu::rng;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Images, PIXELS};
+use crate::infer::{Inference, Latents};
+use crate::{Error, Result};
+
+/// Samples of z a drawing.
+pub const SAMPLES: usize = 5000;
+/// Samples that are decoded at a time.
+const CHUNK: usize = 500;
+/// The random stream of the first drawing; drawing i has the i-th after it.
+const STREAM: u64 = 1 << 41;
+
+/// Mean over drawings, in nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Likelihood {
+    /// Drawings.
+    pub n: usize,
+    /// Samples of z for each.
+    pub samples: usize,
+    /// −ln p(x), an upper bound in expectation that tightens with more samples.
+    pub nll: f64,
+    /// E_q[ln p(x|z) + ln p(z) − ln q(z|x)], at most −`nll`.
+    pub elbo: f64,
+    /// The standard error of `nll` over drawings; 0 for one.
+    pub standard_error: f64,
+}
+
+/// Drawings of ink and paper: 1 where a value is above ½, else 0.
+pub fn binarise(images: &Images) -> Images {
+    let mut pixels = vec![0.0; images.len() * PIXELS];
+    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
+    Images::from_u8(pixels.iter().map(|&x| if x > 0.5 { 255 } else { 0 }).collect())
+}
+
+/// The likelihood of drawings, which are binarised first, under a variational autoencoder with Bernoulli pixels; `labels`
+/// are for a network that sees classes.
+///
+/// # Errors
+/// If there is no drawing, the network is no variational autoencoder, or labels are missing or wrong.
+pub fn of_drawings(
+    inference: &mut Inference,
+    images: &Images,
+    labels: Option<&[usize]>,
+    samples: usize,
+    seed: u64,
+) -> Result<Likelihood> {
+    let images = binarise(images);
+    let to_encoder = labels.filter(|_| inference.network().encoder_sees_classes());
+    let posterior = inference.encode(&images, to_encoder)?;
+    estimate(&posterior, samples, seed, |drawing, latents| {
+        let n = latents.len() / posterior.width;
+        let labels = labels.and_then(|labels| labels.get(drawing)).map(|&label| vec![label; n]);
+        let decoded = inference.decode(latents, labels.as_deref())?;
+        let x = images.image(drawing);
+        Ok(decoded.chunks_exact(PIXELS).map(|p| bernoulli(&x, p)).collect())
+    })
+}
+
+/// Σ ln p where there is ink, ln(1 − p) elsewhere. Probabilities keep 2⁻²⁴ from 0 and 1, where f32 ends to tell them
+/// apart.
+fn bernoulli(x: &[f32], p: &[f32]) -> f64 {
+    let end = 2f64.powi(-24);
+    let pixel = |(&x, &p): (&f32, &f32)| {
+        let p = f64::from(p).clamp(end, 1.0 - end);
+        if x > 0.5 { p.ln() } else { (1.0 - p).ln() }
+    };
+    x.iter().zip(p).map(pixel).sum()
+}
+
+/// The estimate for any model with the prior N(0, I): `posterior` is q(z|x) of each x, and `log_likelihood(i, latents)`
+/// gives ln p(xᵢ|z) for each row of `latents: (n, width)`, of at most 500 rows.
+///
+/// # Errors
+/// If there are no samples or no rows, the posterior has no variances, or what `log_likelihood` returns.
+pub fn estimate(
+    posterior: &Latents,
+    samples: usize,
+    seed: u64,
+    mut log_likelihood: impl FnMut(usize, &[f32]) -> Result<Vec<f64>>,
+) -> Result<Likelihood> {
+    let width = posterior.width;
+    let logvar = posterior
+        .logvar
+        .as_ref()
+        .ok_or_else(|| Error::input("model", "no variances, expected a variational autoencoder"))?;
+    let n = posterior.mu.len() / width;
+    if n == 0 || samples == 0 {
+        let problem = format!("{n} drawings and {samples} samples of each, expected at least one");
+        return Err(Error::input("likelihood", problem));
+    }
+    let (mut nll, mut elbo) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let mut noise = vec![0.0f32; samples * width];
+    for i in 0..n {
+        rng::fill_normal(&Team::solo(), seed, STREAM + i as u64, 0, &mut noise);
+        let (mu, logvar) = (&posterior.mu[i * width..][..width], &logvar[i * width..][..width]);
+        let mut log_weights = Vec::with_capacity(samples);
+        for noise in noise.chunks(CHUNK * width) {
+            let rows = noise.chunks_exact(width);
+            let latents: Vec<f32> =
+                rows.clone().flat_map(|row| (0..width).map(|j| mu[j] + (0.5 * logvar[j]).exp() * row[j])).collect();
+            let likelihoods = log_likelihood(i, &latents)?;
+            let terms = likelihoods.iter().zip(latents.chunks_exact(width)).zip(rows);
+            // ln p(z) = −½·Σ (z² + ln 2π) and ln q(z|x) = −½·Σ (ε² + ln σ² + ln 2π)
+            log_weights.extend(terms.map(|((likelihood, z), noise)| {
+                let prior: f64 = z.iter().map(|&z| log_normal(z.into(), 0.0)).sum();
+                let proposal: f64 = noise.iter().zip(logvar).map(|(&e, &v)| log_normal(e.into(), v.into())).sum();
+                likelihood + prior - proposal
+            }));
+        }
+        let count = log_weights.len() as f64;
+        nll.push(count.ln() - log_sum_exp(&log_weights));
+        elbo.push(log_weights.iter().sum::<f64>() / count);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / n as f64;
+    let average = mean(&nll);
+    let squares: f64 = nll.iter().map(|x| (x - average) * (x - average)).sum();
+    let standard_error = if n > 1 { (squares / (n - 1) as f64 / n as f64).sqrt() } else { 0.0 };
+    Ok(Likelihood { n, samples, nll: average, elbo: mean(&elbo), standard_error })
+}
+
+/// ln of the density of N(μ, e^logvar) at μ + e^{½ logvar}·`e`.
+fn log_normal(e: f64, logvar: f64) -> f64 {
+    -0.5 * (e * e + logvar + TAU.ln())
+}
+
+/// ln Σ eˣ, with the largest taken out first.
+fn log_sum_exp(values: &[f64]) -> f64 {
+    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    largest + values.iter().map(|x| (x - largest).exp()).sum::<f64>().ln()
+}

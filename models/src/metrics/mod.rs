@@ -1,0 +1,42 @@
+//! How good generated drawings are: scores of features, logits, latents and likelihoods, all in `f64`.
+//!
+//! Each score is one file with its formula and source. [`score()`] computes all scores of two sets of features, with
+//! their [`Passport`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads.
+
+pub mod classifier;
+pub mod frechet;
+pub mod inception_score;
+pub mod kid;
+pub mod latent;
+pub mod likelihood;
+mod linalg;
+pub mod neighbours;
+pub mod numpy_random;
+mod scores;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use scores::{Extractor, FeatureScores, Options, Passport, Scores, score};
+pub use table::Table;
+
+/// The seed of subsets and orders, torch-fidelity's.
+pub const SEED: u32 = 2020;
+
+/// A mean and its standard deviation (ddof 0).
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[expect(missing_docs, reason = "their names say it")]
+pub struct MeanStd {
+    pub mean: f64,
+    pub std: f64,
+}
+
+impl MeanStd {
+    /// Of at least one value.
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        MeanStd { mean, std: variance.sqrt() }
+    }
+}

@@ -1,0 +1,174 @@
+//! All scores of two sets of features, with what has to be known to compare them.
+
+use serde::{Deserialize, Serialize};
+
+use super::numpy_random::RandomState;
+use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
+use crate::Result;
+
+/// Where features come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Extractor {
+    /// The network.
+    pub name: String,
+    /// SHA-256 of its weights, where known.
+    pub weights_sha256: Option<String>,
+    /// How drawings were brought to its size; `None` where they have it.
+    pub resize: Option<String>,
+}
+
+/// What a score needs beside it to be compared with another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passport {
+    /// Real rows.
+    pub real: usize,
+    /// Generated rows.
+    pub generated: usize,
+    /// Elements of a row.
+    pub width: usize,
+    /// Where the features come from.
+    #[serde(flatten)]
+    pub extractor: Extractor,
+    /// Of subsets and orders.
+    pub seed: u32,
+    /// Rows of KID's subsets.
+    pub kid_subset_size: usize,
+    /// Neighbours of precision, recall, density and coverage.
+    pub k: usize,
+    /// The same scores between two disjoint halves of the real rows; `None` where they are too few.
+    pub floor: Option<FeatureScores>,
+    /// The floor's FID∞, where it was asked for.
+    pub floor_fid_infinity: Option<f64>,
+}
+
+/// The scores of two sets of features.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the scores' names")]
+pub struct FeatureScores {
+    pub fid: f64,
+    pub kid_mean: f64,
+    pub kid_std: f64,
+    #[serde(flatten)]
+    pub coverage: neighbours::Coverage,
+}
+
+/// All that was computed. As JSON, one flat object but for `passport` and `warnings`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Of features.
+    #[serde(flatten)]
+    pub features: FeatureScores,
+    /// The Inception Score, where there are logits.
+    pub is_mean: Option<f64>,
+    /// Its standard deviation over splits.
+    pub is_std: Option<f64>,
+    /// FID extrapolated to endless samples, where it was asked for.
+    pub fid_infinity: Option<f64>,
+    /// What to know about them.
+    pub passport: Passport,
+    /// Why some of them may not mean what they seem to.
+    pub warnings: Vec<String>,
+}
+
+/// What to compute.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// For the passport.
+    pub extractor: Extractor,
+    /// Whether to compute FID∞, which takes as long as fifteen FIDs.
+    pub fid_infinity: bool,
+}
+
+/// Computes every score of `real` and `generated: (N, d)`, and the Inception Score of the generated side's `logits`.
+/// KID's subsets are of 1,000 rows, or of as many as the smaller side has, with a warning.
+///
+/// # Errors
+/// If widths differ, or a side has no more rows than neighbours (3), or logits fewer rows than splits (10).
+pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Options) -> Result<Scores> {
+    let inception = logits.map(inception_score::inception_score).transpose()?;
+    let features = feature_scores(real, generated)?;
+    let fid_infinity =
+        |real, generated| options.fid_infinity.then(|| frechet::fid_infinity(real, generated)).transpose();
+    let fid_at_infinity = fid_infinity(real, generated)?;
+    // The smaller half needs more rows than neighbours.
+    let (floor, floor_fid_infinity) = if real.rows() >= 2 * (neighbours::K + 1) {
+        let order = RandomState::new(SEED).permutation(real.rows());
+        let (first, second) = order.split_at(order.len() / 2);
+        let copy = |half: &[usize]| half.iter().flat_map(|&i| real.row(i)).copied().collect::<Vec<_>>();
+        let (first, second) = (copy(first), copy(second));
+        let first = Table::new(real.name(), &first, real.width())?;
+        let second = Table::new(real.name(), &second, real.width())?;
+        (Some(feature_scores(first, second)?), fid_infinity(first, second)?)
+    } else {
+        (None, None)
+    };
+    Ok(Scores {
+        features,
+        is_mean: inception.map(|score| score.mean),
+        is_std: inception.map(|score| score.std),
+        fid_infinity: fid_at_infinity,
+        passport: Passport {
+            real: real.rows(),
+            generated: generated.rows(),
+            width: real.width(),
+            extractor: options.extractor.clone(),
+            seed: SEED,
+            kid_subset_size: subset_size(real, generated),
+            k: neighbours::K,
+            floor,
+            floor_fid_infinity,
+        },
+        warnings: warnings(real, generated, logits),
+    })
+}
+
+fn feature_scores(real: Table, generated: Table) -> Result<FeatureScores> {
+    let coverage = neighbours::coverage(real, generated, neighbours::K)?;
+    let fid = frechet::fid(real, generated)?;
+    let MeanStd { mean: kid_mean, std: kid_std } = kid::kid(real, generated, subset_size(real, generated))?;
+    Ok(FeatureScores { fid, kid_mean, kid_std, coverage })
+}
+
+fn subset_size(real: Table, generated: Table) -> usize {
+    kid::SUBSET_SIZE.min(real.rows()).min(generated.rows())
+}
+
+fn warnings(real: Table, generated: Table, logits: Option<Table>) -> Vec<String> {
+    let (n, d) = (real.rows().min(generated.rows()), real.width());
+    let mut warnings = Vec::new();
+    if n < d.max(2048) {
+        let rank =
+            if n <= d { format!(", and covariances of {d} dimensions have no full rank") } else { String::new() };
+        warnings.push(format!("FID of {n} rows is biased upwards (2,048 or more are usual){rank}"));
+    }
+    if n < kid::SUBSET_SIZE {
+        warnings.push(format!(
+            "KID's subsets are of {n} rows instead of 1,000, all of the smaller side: kid_std says little"
+        ));
+    }
+    for table in [real, generated] {
+        if table.is_constant() {
+            let name = table.name();
+            warnings.push(format!("{name}: all rows are equal, the covariance is zero and so are the radii"));
+        }
+    }
+    if let Some(logits) = logits {
+        let top = |i: usize| {
+            let row = logits.row(i);
+            (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })
+        };
+        if (1..logits.rows()).all(|i| top(i) == top(0)) {
+            warnings.push(format!("{}: every row is of the same class, {}", logits.name(), top(0)));
+        }
+        if logits.rows() != generated.rows() {
+            warnings.push(format!(
+                "{}: {} rows, but {} has {}",
+                logits.name(),
+                logits.rows(),
+                generated.name(),
+                generated.rows()
+            ));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,183 @@
+use std::f64::consts::TAU;
+
+use super::*;
+use crate::infer::Latents;
+
+/// Values in [−1, 1] by a multiplicative generator.
+fn numbers(n: usize, seed: u64) -> Vec<f32> {
+    let step = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some((*state >> 40) as f32 / 8_388_608.0 - 1.0)
+    };
+    std::iter::repeat_n((), n).scan(seed, |state, ()| step(state)).collect()
+}
+
+fn table(values: &[f32], width: usize) -> Table<'_> {
+    Table::new("table", values, width).unwrap()
+}
+
+#[track_caller]
+fn close(found: f64, expected: f64, error: f64) {
+    assert!((found - expected).abs() <= error, "{found}, expected {expected}");
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let (real, generated) = (numbers(300 * 20, 1), numbers(200 * 20, 2));
+    let options = Options { fid_infinity: true, ..Options::default() };
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| score(table(&real, 20), table(&generated, 20), Some(table(&generated, 20)), &options)).unwrap()
+    };
+    assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn fid_of_one_dimension_is_its_closed_form() {
+    // Means 0 and 3, variances 2 and 8: 9 + 2 + 8 − 2·√16.
+    let (a, b) = ([-1.0, 1.0], [1.0, 5.0]);
+    close(frechet::fid(table(&a, 1), table(&b, 1)).unwrap(), 11.0, 1e-12);
+    let same = numbers(50 * 7, 3);
+    close(frechet::fid(table(&same, 7), table(&same, 7)).unwrap(), 0.0, 1e-12);
+}
+
+#[test]
+fn constant_features_have_a_distance() {
+    let (a, b) = ([1.0f32; 40], [3.0f32; 40]);
+    let scores = score(table(&a, 2), table(&b, 2), None, &Options::default()).unwrap();
+    assert_eq!(scores.features.fid, 8.0);
+    assert_eq!(scores.features.coverage.precision, 0.0);
+    assert_eq!(scores.warnings.iter().filter(|warning| warning.contains("all rows are equal")).count(), 2);
+}
+
+#[test]
+fn equal_sets_cover_each_other() {
+    let same = numbers(90 * 6, 5);
+    let found = neighbours::coverage(table(&same, 6), table(&same, 6), 3).unwrap();
+    // A row is strictly within its own ball, and the balls are 3 rows wide.
+    assert_eq!((found.precision, found.recall, found.coverage, found.density), (1.0, 1.0, 1.0, 1.0));
+    let nearest = neighbours::nearest(table(&same[12..], 6), table(&same, 6)).unwrap();
+    assert!(nearest.iter().enumerate().all(|(i, found)| found.index == i + 2 && found.distance == 0.0));
+}
+
+#[test]
+fn distances_do_not_cancel() {
+    let (a, b) = ([10_000.0f32, 0.0], [10_000.0f32, 0.001]);
+    let found = neighbours::nearest(table(&a, 2), table(&b, 2)).unwrap()[0];
+    close(found.distance, f64::from(0.001f32), 1e-18);
+}
+
+#[test]
+fn certain_logits_of_every_class_score_their_number() {
+    let logits: Vec<f32> = (0..40).flat_map(|i| (0..2).map(move |j| if i % 2 == j { 2000.0 } else { 0.0 })).collect();
+    let found = inception_score::inception_score(table(&logits, 2)).unwrap();
+    assert!(found.mean > 1.5 && found.mean <= 2.0 + 1e-12, "{found:?}");
+    let one_class: Vec<f32> = [2000.0, 0.0].repeat(40);
+    let found = inception_score::inception_score(table(&one_class, 2)).unwrap();
+    assert_eq!((found.mean, found.std), (1.0, 0.0));
+}
+
+#[test]
+fn a_dimension_without_use_is_not_active() {
+    let mu = [1.0, 0.0, -1.0, 0.0];
+    let logvar = [0.0; 4];
+    let found = latent::usage(table(&mu, 2), table(&logvar, 2)).unwrap();
+    assert_eq!((found.active, found.variance, found.kl), (1, vec![1.0, 0.0], vec![0.5, 0.0]));
+    assert!(latent::usage(table(&mu, 2), table(&logvar[..2], 2)).is_err());
+}
+
+#[test]
+fn intervals_are_wilsons() {
+    // Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3.
+    for (right, n, low, high) in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)] {
+        let found = classifier::wilson(right, n);
+        close(found.low, low, 5e-5);
+        close(found.high, high, 5e-5);
+    }
+    let logits = [5.0, 0.0, 0.0, 5.0, 5.0, 0.0];
+    let found = classifier::on_samples(table(&logits, 2), &[0, 1, 1]).unwrap();
+    assert_eq!((found.all.n, found.all.accuracy), (3, 2.0 / 3.0));
+    close(found.all.confidence, 1.0 / (1.0 + (-5f64).exp()), 1e-12);
+    assert_eq!(found.classes[1].map(|verdict| verdict.accuracy), Some(0.5));
+    assert!(classifier::on_samples(table(&logits, 2), &[0, 1, 2]).is_err());
+    assert!(classifier::on_samples(table(&logits, 2), &[0, 1]).is_err());
+}
+
+#[test]
+fn evidence_of_a_linear_gaussian_model() {
+    // x = w·z + N(0, s²·I) with z ~ N(0, 1): p(x) = N(0, w·wᵀ + s²·I), and q is nearly, not quite, the posterior.
+    let (w, s2): ([f64; 3], f64) = ([0.7, -0.3, 1.1], 0.5);
+    let (ww, dot) = (w.iter().map(|w| w * w).sum::<f64>(), |x: &[f64; 3]| x.iter().zip(w).map(|(x, w)| x * w).sum());
+    let xs = [[0.4, -0.2, 1.0], [-1.5, 0.3, -0.9]];
+    let variance = s2 / (ww + s2);
+    let mu = xs
+        .iter()
+        .map(|x| {
+            let d: f64 = dot(x);
+            (d / (ww + s2) + 0.01) as f32
+        })
+        .collect();
+    let posterior = Latents { width: 1, mu, logvar: Some(vec![(variance * 1.03).ln() as f32; 2]) };
+    let normal = |d: f64| -0.5 * (d * d / s2 + (TAU * s2).ln());
+    let model = |i: usize, z: &[f32]| {
+        Ok(z.iter().map(|&z| xs[i].iter().zip(w).map(|(x, w)| normal(x - w * f64::from(z))).sum()).collect())
+    };
+    // 5,003: chunks with a remainder, which counts too.
+    let mut seen = 0;
+    let found = likelihood::estimate(&posterior, 5003, 42, |i, z| {
+        seen += z.len();
+        model(i, z)
+    })
+    .unwrap();
+    assert_eq!(seen, 2 * 5003);
+    let exact: f64 = xs
+        .iter()
+        .map(|x| {
+            let (d, xx): (f64, f64) = (dot(x), x.iter().map(|x| x * x).sum());
+            // By the matrix determinant lemma and Sherman and Morrison.
+            0.5 * (3.0 * TAU.ln() + 2.0 * s2.ln() + (s2 + ww).ln() + (xx - d * d / (s2 + ww)) / s2)
+        })
+        .sum::<f64>()
+        / 2.0;
+    close(found.nll, exact, 1e-3);
+    assert!(found.nll <= -found.elbo, "{found:?}");
+}
+
+#[test]
+fn a_real_network_has_a_likelihood() {
+    use crate::network::Network;
+    use crate::run::config::{Config, Model};
+    let dataset = crate::data::builtin(10, 42).unwrap();
+    let config = Config { classes: dataset.classes.clone(), ..Config::defaults(Model::CnnVae) };
+    let mut network = Network::new(&config).unwrap();
+    network.initialise(1);
+    let mut inference = crate::infer::Inference::new(network, 1);
+    let images = crate::data::Images::from_f32(dataset.train.images.image(0).to_vec()).unwrap();
+    let found = likelihood::of_drawings(&mut inference, &images, None, 130, 42).unwrap();
+    // An untrained decoder gives each pixel about ½: 784·ln 2.
+    assert!((450.0..650.0).contains(&found.nll) && found.nll <= -found.elbo, "{found:?}");
+}
+
+#[test]
+fn too_little_is_refused_in_words() {
+    let values = numbers(30, 1);
+    let message = |error: crate::Error| error.to_string();
+    let few = table(&values[..9], 3);
+    assert_eq!(
+        message(neighbours::coverage(table(&values, 3), few, 3).unwrap_err()),
+        "table: 3 rows, expected at least 4 for 3 neighbours of each"
+    );
+    assert_eq!(
+        message(kid::kid(table(&values, 3), few, 5).unwrap_err()),
+        "table: 3 rows, expected at least 5 for a subset of KID"
+    );
+    assert_eq!(
+        message(inception_score::inception_score(few).unwrap_err()),
+        "table: 3 rows, expected at least 10 for 10 splits of the Inception Score"
+    );
+    assert!(frechet::fid(table(&values, 3), table(&values[..3], 3)).is_err());
+    assert!(frechet::fid_infinity(table(&values, 3), few).is_err());
+    assert!(frechet::fid(table(&values, 3), table(&values, 2)).is_err());
+    assert!(Table::new("table", &[f32::NAN], 1).is_err());
+    assert!(Table::new("table", &[], 1).is_err());
+}
