@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod conv;
+pub mod frozen;
 pub mod gemm;
 pub mod gru;
 pub mod lanes;
@@ -11,6 +12,7 @@ pub mod lstm;
 pub mod optimizer;
 mod packed;
 pub mod polynomial;
+pub mod pool;
 pub mod recurrence;
 pub mod reduce;
 pub mod rng;
