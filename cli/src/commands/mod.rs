@@ -7,6 +7,7 @@ mod decode;
 mod devices;
 mod encode;
 mod export;
+mod features;
 mod gradcheck;
 mod import;
 mod interpolate;
@@ -35,6 +36,8 @@ pub enum Command {
     Interpolate(interpolate::Interpolate),
     /// Tell which class drawings belong to
     Classify(classify::Classify),
+    /// Turn drawings into the features that scores compare
+    Features(features::Features),
     /// Make a run of weights from PyTorch
     Import(import::Import),
     /// Write a run's weights as PyTorch reads them
@@ -63,6 +66,7 @@ impl Command {
             Self::Decode(command) => command.run(json),
             Self::Interpolate(command) => command.run(json),
             Self::Classify(command) => command.run(json),
+            Self::Features(command) => command.run(json),
             Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),
             Self::Gradcheck(command) => command.run(json),

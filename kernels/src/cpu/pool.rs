@@ -172,9 +172,8 @@ mod tests {
         let (rows, columns) = window.output((height, width)).unwrap();
         let mut y = Vec::new();
         for (image, py, px, c) in (0..x.len() / picture.len()).flat_map(|image| {
-            (0..rows).flat_map(move |py| {
-                (0..columns).flat_map(move |px| (0..channels).map(move |c| (image, py, px, c)))
-            })
+            (0..rows)
+                .flat_map(move |py| (0..columns).flat_map(move |px| (0..channels).map(move |c| (image, py, px, c))))
         }) {
             let mut values = Vec::new();
             for (ky, kx) in (0..window.kernel.0).flat_map(|ky| (0..window.kernel.1).map(move |kx| (ky, kx))) {
