@@ -80,9 +80,9 @@ fn features_and_logits_agree_with_torchvision() {
             let found = extractor.features(&images, &cache, &mut |done| seen = done).unwrap();
             assert_eq!((seen, found.values.len()), (fixture.batch, fixture.batch * FEATURES));
             let expected = &fixture.variants[&variant.to_string()][rule.name()];
-            let errors = [expected.features.error(&found.values), expected.logits.error(&found.logits())];
-            println!("{variant} {rule}: {errors:.1e?}");
-            assert!(errors.iter().all(|&error| error <= 1e-4), "{variant} {rule}: {errors:.1e?}");
+            let errors: [f64; 2] = [expected.features.error(&found.values), expected.logits.error(&found.logits())];
+            println!("{variant} {rule}: features {:.1e}, logits {:.1e}", errors[0], errors[1]);
+            assert!(errors.iter().all(|&error| error <= 1e-4), "{variant} {rule}: {errors:?}");
             // The second time they come from the cache.
             assert_eq!(extractor.features(&images, &cache, &mut |_| {}).unwrap(), found);
         }
