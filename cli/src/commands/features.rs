@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Instant;
 
 use clap::Args;
 use inkgrad_models::data::save_npy;
@@ -73,6 +74,8 @@ struct Made {
     width: usize,
     #[serde(flatten)]
     passport: Passport,
+    /// What making the features took, or finding them in the cache.
+    seconds: f64,
     out: PathBuf,
     logits: Option<PathBuf>,
 }
@@ -101,9 +104,10 @@ impl Features {
             None => Cache::default_place(),
         };
         let mut progress = Drawings::new(images.len());
+        let started = Instant::now();
         let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
         progress.finish();
-        let features = features?;
+        let (features, seconds) = (features?, started.elapsed().as_secs_f64());
         save_npy(&self.out, &[features.len(), features.width], &features.values)?;
         if let Some(path) = &self.logits {
             let logits = if self.no_bias { features.unbiased.clone() } else { features.logits() };
@@ -113,6 +117,7 @@ impl Features {
             images: features.len(),
             width: features.width,
             passport: extractor.passport().clone(),
+            seconds,
             out: self.out,
             logits: self.logits,
         };

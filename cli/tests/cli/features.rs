@@ -104,5 +104,8 @@ fn weights_of_inception_are_checked_by_name_and_shape() {
     place.refused(&features("inception", "other.safetensors", &["--no-cache"]), &parts);
     let whole = place.read("other.safetensors");
     place.write("half.safetensors", &whole[..whole.len() / 2]);
-    place.refused(&features("inception", "half.safetensors", &["--no-cache"]), &["half.safetensors: ", "safetensors file"]);
+    place.refused(
+        &features("inception", "half.safetensors", &["--no-cache"]),
+        &["half.safetensors: ", "safetensors file"],
+    );
 }
