@@ -82,10 +82,14 @@ impl Cache {
         }
     }
 
+    /// Makes the folder, before the work that is to be kept there.
+    pub(super) fn prepare(&self) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
+    }
+
     /// Keeps features under this key.
     pub(super) fn store(&self, key: &str, features: &Features) -> Result<()> {
-        let (Some(folder), Some(file)) = (&self.folder, self.file(key)) else { return Ok(()) };
-        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let Some(file) = self.file(key) else { return Ok(()) };
         let (n, classes) = (features.len(), features.classes());
         let tensors: [(&str, &[usize], &[f32]); 3] = [
             ("features", &[n, features.width], &features.values),

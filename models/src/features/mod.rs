@@ -112,13 +112,14 @@ impl Extractor {
     /// The features of drawings, from the cache where it has them. `watch` is told now and then how many drawings are done.
     ///
     /// # Errors
-    /// If the cache cannot be written to.
+    /// If the cache's folder cannot be made. Features that it then has no room for are given without being kept.
     pub fn features(&mut self, images: &Images, cache: &Cache, watch: &mut dyn FnMut(usize)) -> Result<Features> {
         let key = cache.key(&self.passport, images);
         if let Some(found) = cache.load(&key) {
             watch(images.len());
             return Ok(found);
         }
+        cache.prepare()?;
         let features = match &mut self.network {
             Network::Inception(network) => network.features(images, watch)?,
             Network::Classifier(network) => {
@@ -127,7 +128,8 @@ impl Extractor {
                 features
             }
         };
-        cache.store(&key, &features)?;
+        // A full disk costs time the next time, and no result.
+        let _ = cache.store(&key, &features);
         Ok(features)
     }
 }
