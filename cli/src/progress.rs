@@ -27,6 +27,43 @@ pub fn line(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() { output::note(line) } else { bar.println(line) }
 }
 
+/// Watches drawings go through a network: a bar with the time left on a terminal, else a line every few seconds.
+pub struct Drawings {
+    bar: ProgressBar,
+    started: Instant,
+    shown: Instant,
+    total: usize,
+}
+
+impl Drawings {
+    /// For `total` drawings.
+    pub fn new(total: usize) -> Self {
+        let bar = bar("{bar:32} {pos}/{len} drawings, {msg}");
+        bar.set_length(total as u64);
+        let now = Instant::now();
+        Drawings { bar, started: now, shown: now, total }
+    }
+
+    /// Says that `done` drawings are done.
+    pub fn advance(&mut self, done: usize) {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        let left = output::duration(seconds * (self.total - done) as f64 / done.max(1) as f64);
+        let state = format!("{:.0} images/s, {left} left", done as f64 / seconds);
+        if !self.bar.is_hidden() {
+            self.bar.set_position(done as u64);
+            self.bar.set_message(state);
+        } else if self.shown.elapsed() >= INTERVAL {
+            self.shown = Instant::now();
+            output::note(format_args!("drawing {done}/{}, {state}", self.total));
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Watches a run and stops it when the user asks.
 pub struct Reporter {
     /// Hidden where standard error is no terminal.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
 
 use crate::data::{Images, PIXELS};
+use crate::features;
 use crate::network::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result};
 
@@ -142,6 +143,21 @@ impl Inference {
             features.logits.extend_from_slice(plan.value(graph.logits));
         }
         Ok(features)
+    }
+
+    /// The same, with the logits' bias apart.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn unbiased_features(&mut self, images: &Images) -> Result<features::Features> {
+        let Features { width, values, logits: mut unbiased } = self.features(images)?;
+        // A classifier's last parameter.
+        let params = &self.network.params;
+        let bias = params.iter().last().map_or_else(Vec::new, |bias| params.value(bias).to_vec());
+        for row in unbiased.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(&bias).for_each(|(logit, bias)| *logit -= bias);
+        }
+        Ok(features::Features { width, values, unbiased, bias })
     }
 
     /// The probability of each class for drawings: `(N, classes)`, rows that add up to 1.

@@ -7,6 +7,7 @@ mod decode;
 mod devices;
 mod encode;
 mod export;
+mod features;
 mod gradcheck;
 mod import;
 mod interpolate;
@@ -38,6 +39,8 @@ pub enum Command {
     Classify(classify::Classify),
     /// Compare features of generated drawings with those of real ones
     Score(score::Score),
+    /// Turn drawings into the features that scores compare
+    Features(features::Features),
     /// Make a run of weights from PyTorch
     Import(import::Import),
     /// Write a run's weights as PyTorch reads them
@@ -67,6 +70,7 @@ impl Command {
             Self::Interpolate(command) => command.run(json),
             Self::Classify(command) => command.run(json),
             Self::Score(command) => command.run(json),
+            Self::Features(command) => command.run(json),
             Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),
             Self::Gradcheck(command) => command.run(json),

@@ -78,7 +78,8 @@ impl Report for Scores {
             let floor = floor.map_or_else(|| "-".to_owned(), |floor| format!("{floor:.6}"));
             writeln!(out, "  {name:<12} {value:>14.6} {floor:>14}")
         };
-        let values: [(&str, fn(&FeatureScores) -> f64); 7] = [
+        type Of = fn(&FeatureScores) -> f64;
+        let values: [(&str, Of); 7] = [
             ("FID", |s| s.fid),
             ("KID", |s| s.kid_mean),
             ("  ±", |s| s.kid_std),

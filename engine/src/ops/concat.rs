@@ -1,4 +1,4 @@
-//! y = [a, b]: rows of two matrices joined end to end.
+//! y = [a, b, …]: rows of matrices joined end to end.
 
 use inkgrad_kernels::Float;
 
@@ -21,13 +21,16 @@ impl<T: Float> Op<T> for Concat {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let (a, b) = (inputs[0].dims(), inputs[1].dims());
-        if a.is_empty() || a.len() != b.len() || a[..a.len() - 1] != b[..b.len() - 1] {
-            let problem = format!("a is {}, b is {}, expected equal axes but for the last", inputs[0], inputs[1]);
-            return Err(Error::shape(SPEC.name, problem));
+        let first = inputs[0].dims();
+        let outer = |shape: &Shape| shape.dims().split_last().map(|(_, outer)| outer.to_vec());
+        for other in inputs {
+            if first.is_empty() || outer(other) != outer(&inputs[0]) {
+                let problem = format!("inputs are {} and {other}, expected equal axes but for the last", inputs[0]);
+                return Err(Error::shape(SPEC.name, problem));
+            }
         }
-        let mut dims = a.to_vec();
-        dims[a.len() - 1] += b[b.len() - 1];
+        let mut dims = first.to_vec();
+        dims[first.len() - 1] = inputs.iter().map(Shape::last).sum();
         Ok(dims.as_slice().into())
     }
 
@@ -44,28 +47,34 @@ impl<T: Float> Op<T> for Concat {
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let ([a, b], [own_a, own_b]) = ([run.x[0], run.x[1]], [run.shapes[0].last(), run.shapes[1].last()]);
-        let rows = rows_of_a_piece(run.y_shape);
-        run.team.pieces([(run.y, rows * run.y_shape.last())], |i, [y]| {
-            let (a, b) = (&a[i * rows * own_a..], &b[i * rows * own_b..]);
-            for ((y, a), b) in y.chunks_exact_mut(own_a + own_b).zip(a.chunks_exact(own_a)).zip(b.chunks_exact(own_b)) {
-                y[..own_a].copy_from_slice(a);
-                y[own_a..].copy_from_slice(b);
+        let (width, rows) = (run.y_shape.last(), rows_of_a_piece(run.y_shape));
+        let (inputs, shapes) = (run.x, run.shapes);
+        run.team.pieces([(run.y, rows * width)], |i, [y]| {
+            let mut first = 0;
+            for (x, shape) in inputs.iter().zip(shapes) {
+                let own = shape.last();
+                for (y, x) in y.chunks_exact_mut(width).zip(x[i * rows * own..].chunks_exact(own)) {
+                    y[first..first + own].copy_from_slice(x);
+                }
+                first += own;
             }
         });
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
-        // da = the first columns of dy, db = the others
+        // da = the first columns of dy, db = the next, …
         let (width, rows) = (run.y_shape.last(), rows_of_a_piece(run.y_shape));
-        for (input, first) in [(0, 0), (1, run.shapes[0].last())] {
-            let Some(dx) = run.dx.take(input) else { continue };
-            let own = run.shapes[input].last();
-            run.team.pieces([(dx.values, rows * own)], |i, [d]| {
-                for (d, dy) in d.chunks_exact_mut(own).zip(run.dy[i * rows * width..].chunks_exact(width)) {
-                    d.iter_mut().zip(&dy[first..]).for_each(|(d, &dy)| put(d, dy, dx.add));
-                }
-            });
+        let mut first = 0;
+        for (input, shape) in run.shapes.iter().enumerate() {
+            let own = shape.last();
+            if let Some(dx) = run.dx.take(input) {
+                run.team.pieces([(dx.values, rows * own)], |i, [d]| {
+                    for (d, dy) in d.chunks_exact_mut(own).zip(run.dy[i * rows * width..].chunks_exact(width)) {
+                        d.iter_mut().zip(&dy[first..]).for_each(|(d, &dy)| put(d, dy, dx.add));
+                    }
+                });
+            }
+            first += own;
         }
     }
 }
@@ -76,17 +85,25 @@ impl<T: Float> Tape<T> {
     /// # Errors
     /// If another axis differs.
     pub fn concat(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
-        self.record(Concat, &[a, b])
+        self.concat_all(&[a, b])
+    }
+
+    /// Joins up to eight tensors along the last axis.
+    ///
+    /// # Errors
+    /// If another axis differs.
+    pub fn concat_all(&mut self, parts: &[Tensor]) -> Result<Tensor> {
+        self.record(Concat, parts)
     }
 }
 
 pub(super) const SPEC: Spec = Spec {
     name: "concat",
-    formula: "y = [a, b] along the last axis",
+    formula: "y = [a, b, …] along the last axis",
     draw: |draw| {
-        let (n, a, b) = (draw.batch(), draw.extent(), draw.extent());
-        case!(format!("({n}, {a}) and ({n}, {b})"), vec![draw.values([n, a]), draw.values([n, b])], |tape, x| {
-            tape.concat(x[0], x[1])
-        })
+        let (n, parts) = (draw.batch(), draw.whole(2, 6));
+        let widths: Vec<usize> = (0..parts).map(|_| draw.extent()).collect();
+        let inputs = widths.iter().map(|&width| draw.values([n, width])).collect();
+        case!(format!("{n} rows of {widths:?}"), inputs, |tape, x| tape.concat_all(x))
     },
 };

@@ -8,12 +8,14 @@ mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod embedding;
+mod frozen_conv2d;
 mod gaussian_kl;
 mod gru;
 mod linear;
 mod lstm;
 mod mse;
 mod mul;
+mod pool2d;
 mod recurrent;
 mod reparameterize;
 mod repeat;
@@ -30,6 +32,8 @@ pub use case::{Case, CaseInput, Draw, Record, Spec};
 pub use conv_transpose2d::ConvTranspose;
 pub use conv2d::Conv;
 pub use copy::Copy;
+pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
+pub use inkgrad_kernels::cpu::pool::Window;
 
 /// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
 pub const OPS: &[Spec] = &[
@@ -51,6 +55,9 @@ pub const OPS: &[Spec] = &[
     linear::SPEC,
     conv2d::SPEC,
     conv_transpose2d::SPEC,
+    frozen_conv2d::SPEC,
+    pool2d::AVERAGE,
+    pool2d::MAX,
     lstm::SPEC,
     gru::SPEC,
     reparameterize::SPEC,

@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod conv;
+pub mod frozen;
 pub mod gemm;
 pub mod gru;
 pub mod lanes;
@@ -12,6 +13,7 @@ pub mod optimizer;
 mod packed;
 pub mod peak;
 pub mod polynomial;
+pub mod pool;
 pub mod recurrence;
 pub mod reduce;
 pub mod rng;

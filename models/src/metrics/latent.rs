@@ -13,7 +13,7 @@ pub const ACTIVE: f64 = 0.01;
 pub struct Usage {
     /// Dimensions with a variance above [`ACTIVE`].
     pub active: usize,
-    /// Var_x(E_q[z]), divisor N, of each dimension.
+    /// `Var_x(E_q[z])`, divisor N, of each dimension.
     pub variance: Vec<f64>,
     /// KL(q(z|x) ‖ N(0, 1)) of each dimension, in nats.
     pub kl: Vec<f64>,

@@ -87,7 +87,7 @@ pub struct Tensors {
     metadata: BTreeMap<String, String>,
 }
 
-/// Reads a safetensors file; f16, bf16 and f64 become f32.
+/// Reads a safetensors file; f16, bf16, f64, i64 and i32 become f32.
 ///
 /// # Errors
 /// [`Error::Io`] where the file cannot be read; [`Error::Input`] where it is truncated, no safetensors file, or
@@ -128,7 +128,7 @@ fn parse(bytes: &[u8], place: String) -> Result<Tensors> {
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
         let values = to_f32(view.dtype(), view.data()).ok_or_else(|| {
-            Error::input(&place, format_args!("{name} is {}, expected F32, F16, BF16 or F64", view.dtype()))
+            Error::input(&place, format_args!("{name} is {}, expected F32, F16, BF16, F64, I64 or I32", view.dtype()))
         })?;
         tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), values });
     }
@@ -145,6 +145,8 @@ fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
             let widen = |&value: &[u8; 2]| f32::from_bits(u32::from(u16::from_le_bytes(value)) << 16);
             bytes.as_chunks().0.iter().map(widen).collect()
         }
+        Dtype::I64 => bytes.as_chunks().0.iter().map(|&value| i64::from_le_bytes(value) as f32).collect(),
+        Dtype::I32 => bytes.as_chunks().0.iter().map(|&value| i32::from_le_bytes(value) as f32).collect(),
         _ => return None,
     };
     Some(values)
@@ -204,6 +206,12 @@ impl Tensors {
         }
         problems.extend(self.tensors.iter().map(|(name, tensor)| format!("unknown {name} {}", show(&tensor.shape))));
         if problems.is_empty() { Ok(taken) } else { Err(self.error(problems.join("; "))) }
+    }
+
+    /// The tensors but for those whose names `ignored` picks.
+    pub(crate) fn without(mut self, ignored: impl Fn(&str) -> bool) -> Self {
+        self.tensors.retain(|name, _| !ignored(name));
+        self
     }
 
     /// The metadata string called `key`, if there is one.

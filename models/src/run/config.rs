@@ -12,6 +12,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::choice::choice;
 pub use self::choice::{Arch, Condition, Device, Model, Optimizer, Schedule};
 pub use self::overrides::Overrides;
 use super::atomic;

@@ -1,0 +1,140 @@
+//! `inkgrad features`: what the scores compare, of a network's last layers.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::Args;
+use inkgrad_models::data::save_npy;
+use inkgrad_models::features::{Cache, Extractor, Passport};
+use inkgrad_models::inception::Resize;
+use serde::Serialize;
+
+use crate::args::Compute;
+use crate::output::{self, Report, thousands};
+use crate::progress::Drawings;
+use crate::session;
+
+#[derive(Debug, Args)]
+pub struct Features {
+    /// What makes the features: inception or classifier
+    #[arg(long, value_name = "NETWORK")]
+    network: Network,
+    /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
+    #[arg(long, value_name = "F.pth|F.safetensors|RUN")]
+    weights: PathBuf,
+    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    #[arg(long, value_name = "X.npy")]
+    images: PathBuf,
+    /// Where the features go: f32 (N, 2048), or (N, 256 or 128) of a classifier's last hidden layer
+    #[arg(long, value_name = "F.npy")]
+    out: PathBuf,
+    /// Where the logits go: f32 (N, classes)
+    #[arg(long, value_name = "L.npy")]
+    logits: Option<PathBuf>,
+    /// Leave the last layer's bias out of the logits, as torch-fidelity's Inception Score takes them
+    #[arg(long, requires = "logits")]
+    no_bias: bool,
+    /// How InceptionV3's drawings are enlarged: tf1, half-pixel or bicubic [default: tf1]
+    #[arg(long, value_name = "RULE")]
+    resize: Option<Resize>,
+    /// Where features are kept for the next time [default: inkgrad/features in the user's folder for caches]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Make the features anew and keep none
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Inception,
+    Classifier,
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "inception" => Ok(Network::Inception),
+            "classifier" => Ok(Network::Classifier),
+            _ => Err(format!("unknown network `{text}`, expected inception or classifier")),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Made {
+    images: usize,
+    width: usize,
+    #[serde(flatten)]
+    passport: Passport,
+    /// What making the features took, or finding them in the cache.
+    seconds: f64,
+    out: PathBuf,
+    logits: Option<PathBuf>,
+}
+
+impl Features {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        [Some(&self.out), self.logits.as_ref()]
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| output::check_target(path))?;
+        let threads = self.compute.threads()?;
+        if self.network == Network::Classifier
+            && let Some(rule) = self.resize
+        {
+            let problem = format!("{rule} for a classifier, expected none: drawings keep their size");
+            return Err(inkgrad_models::Error::input("--resize", problem).into());
+        }
+        let images = session::load_images(&self.images)?;
+        let mut extractor = match self.network {
+            Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
+            Network::Classifier => Extractor::classifier(&self.weights, threads)?,
+        };
+        let cache = match self.cache {
+            Some(folder) => Cache::at(folder),
+            None if self.no_cache => Cache::none(),
+            None => Cache::default_place(),
+        };
+        let mut progress = Drawings::new(images.len());
+        let started = Instant::now();
+        let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
+        progress.finish();
+        let (features, seconds) = (features?, started.elapsed().as_secs_f64());
+        save_npy(&self.out, &[features.len(), features.width], &features.values)?;
+        if let Some(path) = &self.logits {
+            let logits = if self.no_bias { features.unbiased.clone() } else { features.logits() };
+            save_npy(path, &[features.len(), features.classes()], &logits)?;
+        }
+        let report = Made {
+            images: features.len(),
+            width: features.width,
+            passport: extractor.passport().clone(),
+            seconds,
+            out: self.out,
+            logits: self.logits,
+        };
+        output::report(&report, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Made {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let images = thousands(self.images as u64);
+        let Passport { extractor, weights_sha256, resize } = &self.passport;
+        writeln!(out, "{}: {} features of {images} drawings", self.out.display(), self.width)?;
+        if let Some(path) = &self.logits {
+            writeln!(out, "{}: their logits", path.display())?;
+        }
+        let enlarged = resize.map_or_else(String::new, |rule| format!(", drawings enlarged by {rule}"));
+        writeln!(out, "  by {extractor}{enlarged}, weights {weights_sha256}")
+    }
+}

@@ -1,0 +1,144 @@
+//! Rows of pixels times panels of weights: the product that a convolution ends in.
+
+use crate::Float;
+use crate::cpu::lanes::{LANES, Lanes};
+use crate::cpu::simd::Arithmetic;
+
+/// Rows of a register tile: with AVX2, 6 × 16 sums fill 12 of 16 registers.
+#[inline(always)]
+pub(super) const fn tile_rows<A: Arithmetic>() -> usize {
+    if A::WIDE { 12 } else { 6 }
+}
+
+/// The factors of a product: `taps × rows` pointers, tap after tap, each to `len` consecutive elements.
+#[derive(Clone, Copy)]
+pub(super) struct Factors<'a, T> {
+    pub(super) table: &'a [*const T],
+    pub(super) rows: usize,
+    pub(super) len: usize,
+}
+
+/// What a product starts from, and how it ends.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<T> {
+    /// Where sums begin: these lanes of a panel, or `None` for what the output holds already.
+    pub(super) start: Option<*const T>,
+    /// Whether negative results become zero.
+    pub(super) relu: bool,
+}
+
+/// `y[r][j] = start[j] + Σ table[tap][r][i] · panel[tap][i][j]` for all rows and up to 16 columns.
+///
+/// # Safety
+/// Each pointer of the table is readable for `len` elements; `panel` for `taps · len · LANES`; `sums.start` for `LANES`;
+/// `y + r · y_row` is readable and writable for `width ≤ LANES` elements.
+#[inline(always)]
+pub(super) unsafe fn multiply<T: Float, A: Arithmetic>(
+    factors: Factors<'_, T>,
+    panel: *const T,
+    sums: Sums<T>,
+    y: *mut T,
+    y_row: usize,
+    width: usize,
+) {
+    let mut row = 0;
+    while row < factors.rows {
+        let rows = (factors.rows - row).min(tile_rows::<A>());
+        // SAFETY: the caller's promise, for some of the rows.
+        unsafe {
+            let y = y.add(row * y_row);
+            match rows {
+                1 => tile::<T, A, 1>(factors, row, panel, sums, y, y_row, width),
+                2 => tile::<T, A, 2>(factors, row, panel, sums, y, y_row, width),
+                3 => tile::<T, A, 3>(factors, row, panel, sums, y, y_row, width),
+                4 => tile::<T, A, 4>(factors, row, panel, sums, y, y_row, width),
+                5 => tile::<T, A, 5>(factors, row, panel, sums, y, y_row, width),
+                6 => tile::<T, A, 6>(factors, row, panel, sums, y, y_row, width),
+                7 if A::WIDE => tile::<T, A, 7>(factors, row, panel, sums, y, y_row, width),
+                8 if A::WIDE => tile::<T, A, 8>(factors, row, panel, sums, y, y_row, width),
+                9 if A::WIDE => tile::<T, A, 9>(factors, row, panel, sums, y, y_row, width),
+                10 if A::WIDE => tile::<T, A, 10>(factors, row, panel, sums, y, y_row, width),
+                11 if A::WIDE => tile::<T, A, 11>(factors, row, panel, sums, y, y_row, width),
+                12 if A::WIDE => tile::<T, A, 12>(factors, row, panel, sums, y, y_row, width),
+                rows => unreachable!("a tile of {rows} rows"),
+            }
+        }
+        row += rows;
+    }
+}
+
+/// [`multiply`] for `ROWS` rows from `first` on, in registers.
+///
+/// # Safety
+/// As [`multiply`]; `y` is the first row's.
+#[inline(always)]
+unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
+    factors: Factors<'_, T>,
+    first: usize,
+    panel: *const T,
+    sums: Sums<T>,
+    y: *mut T,
+    y_row: usize,
+    width: usize,
+) {
+    let Factors { table, rows, len } = factors;
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut lanes: [A::Lanes<T>; ROWS] = match sums.start {
+            Some(start) => [A::Lanes::<T>::load(start); ROWS],
+            None => std::array::from_fn(|r| load::<T, A>(y.add(r * y_row), width)),
+        };
+        let mut panel = panel;
+        for tap in table.chunks_exact(rows) {
+            let x: [*const T; ROWS] = std::array::from_fn(|r| *tap.get_unchecked(first + r));
+            for i in 0..len {
+                let weights = A::Lanes::<T>::load(panel);
+                panel = panel.add(LANES);
+                for (lanes, x) in lanes.iter_mut().zip(x) {
+                    *lanes = A::Lanes::<T>::splat(*x.add(i)).mul_add(weights, *lanes);
+                }
+            }
+        }
+        for (r, mut lanes) in lanes.into_iter().enumerate() {
+            if sums.relu {
+                // This way round, NaN stays NaN.
+                lanes = A::Lanes::<T>::splat(T::ZERO).at_least(lanes);
+            }
+            store::<T, A>(lanes, y.add(r * y_row), width);
+        }
+    }
+}
+
+/// Lanes of which only the first `width` are in memory.
+///
+/// # Safety
+/// `width ≤ LANES` elements are readable at `from`.
+#[inline(always)]
+unsafe fn load<T: Float, A: Arithmetic>(from: *const T, width: usize) -> A::Lanes<T> {
+    // SAFETY: as the caller promises; the array is whole.
+    unsafe {
+        if width == LANES {
+            return A::Lanes::<T>::load(from);
+        }
+        let mut lanes = [T::ZERO; LANES];
+        std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), width);
+        A::Lanes::<T>::load(lanes.as_ptr())
+    }
+}
+
+/// Stores the first `width` lanes.
+///
+/// # Safety
+/// `width ≤ LANES` elements are writable at `to`.
+#[inline(always)]
+unsafe fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, to: *mut T, width: usize) {
+    // SAFETY: as the caller promises; the array is whole.
+    unsafe {
+        if width == LANES {
+            return lanes.store(to);
+        }
+        let mut array = [T::ZERO; LANES];
+        lanes.store(array.as_mut_ptr());
+        std::ptr::copy_nonoverlapping(array.as_ptr(), to, width);
+    }
+}

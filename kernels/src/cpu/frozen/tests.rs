@@ -1,0 +1,73 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::cpu::Pool;
+use crate::cpu::conv::{Store, naive};
+
+/// Any kernel, stride and padding, with channels that fill and break panels, and pictures that fill and break tiles.
+fn cases() -> impl Strategy<Value = (Filter, usize, (usize, usize))> {
+    let axis = (1usize..=7, 1usize..=3, 0usize..=3, 1usize..=12);
+    let channels = prop_oneof![1usize..=40, 250usize..=530];
+    (1usize..=3, axis.clone(), axis, channels, 1usize..=40, any::<bool>()).prop_map(
+        |(batch, vertical, horizontal, inputs, outputs, relu)| {
+            let filter = Filter {
+                inputs,
+                outputs,
+                kernel: (vertical.0, horizontal.0),
+                stride: (vertical.1, horizontal.1),
+                padding: (vertical.2, horizontal.2),
+                relu,
+            };
+            (filter, batch, (vertical.3 + vertical.0 - 1, horizontal.3 + horizontal.0 - 1))
+        },
+    )
+}
+
+/// Numbers in [−1, 1) from a counter.
+fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
+    let number = |i: usize| {
+        let x = (i as u64 ^ seed << 32).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        T::from_f64((x >> 40) as f64 / f64::from(1 << 23) - 1.0)
+    };
+    (0..n).map(number).collect()
+}
+
+fn check<T: Float>(filter: Filter, batch: usize, picture: (usize, usize), tolerance: f64) {
+    let geometry = filter.geometry(batch, picture);
+    let (w, bias) = (numbers::<T>(filter.weights(), 1), numbers::<T>(filter.outputs, 2));
+    let x = numbers::<T>(batch * geometry.big.len(), 3);
+    let frozen = Frozen::new(filter, &w, &bias);
+    let mut unpacked = numbers(w.len(), 4);
+    frozen.unpack(&mut unpacked);
+    assert_eq!(unpacked, w);
+    let mut expected = numbers::<T>(batch * geometry.small.len(), 5);
+    let run = |threads| {
+        let mut y = expected.clone();
+        Pool::new(threads).enter(|team| frozen.run(team, batch, picture, &x, &mut y));
+        y
+    };
+    let found = run(1);
+    assert_eq!(found, run(3), "one thread and three");
+    let store = if filter.relu { Store::WriteRelu } else { Store::Write };
+    naive::down(&geometry, &x, &w, Some(&bias), store, &mut expected);
+    for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
+        let error = (f.to_f64() - e.to_f64()).abs();
+        assert!(error <= tolerance * (1.0 + e.to_f64().abs()), "element {i}: {f}, expected {e}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn agrees_with_the_formula((filter, batch, picture) in cases()) {
+        check::<f32>(filter, batch, picture, 3e-4);
+        check::<f64>(filter, batch, picture, 1e-11);
+    }
+}
+
+#[test]
+fn a_picture_smaller_than_the_kernel_has_no_output() {
+    let filter = Filter { inputs: 1, outputs: 1, kernel: (3, 1), stride: (2, 1), padding: (0, 0), relu: false };
+    assert_eq!(filter.output((2, 5)), None);
+    assert_eq!(filter.output((6, 5)), Some((2, 5)));
+}

@@ -1,0 +1,105 @@
+//! Features on disk, found again by what they were made from.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Features, Passport, hexadecimal};
+use crate::data::{Images, Pixels};
+use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
+use crate::{Error, Result};
+
+/// Part of every key: another number where the same inputs give other features than before.
+const VERSION: &[u8] = b"inkgrad features 1";
+
+/// A folder of features, or none.
+///
+/// A file's name is the SHA-256 of everything that its contents depend on: the drawings, the weights, the rule of
+/// resizing. So nothing is ever out of date, and any file may be deleted at any time.
+#[derive(Debug, Clone, Default)]
+pub struct Cache {
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// No cache: features are made anew each time.
+    pub fn none() -> Self {
+        Cache { folder: None }
+    }
+
+    /// A folder, which is made when something is stored.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Cache { folder: Some(folder.into()) }
+    }
+
+    /// `inkgrad/features` in the user's folder for caches: `$XDG_CACHE_HOME`, or `~/.cache`; none where there is neither.
+    pub fn default_place() -> Self {
+        let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+        Cache { folder: caches.map(|caches| caches.join("inkgrad").join("features")) }
+    }
+
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// What the features of `images` are found by.
+    pub(super) fn key(&self, passport: &Passport, images: &Images) -> String {
+        let mut digest = Sha256::new();
+        let rule = passport.resize.map_or("", |rule| rule.name());
+        for part in [VERSION, passport.extractor.as_bytes(), passport.weights_sha256.as_bytes(), rule.as_bytes()] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        digest.update(images.pixel_type());
+        match images.pixels() {
+            Pixels::U8(pixels) => digest.update(pixels),
+            Pixels::F32(pixels) => {
+                for block in pixels.chunks(1 << 14) {
+                    let bytes: Vec<u8> = block.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    digest.update(bytes);
+                }
+            }
+        }
+        hexadecimal(digest)
+    }
+
+    /// The features with this key, if they are there and whole.
+    pub(super) fn load(&self, key: &str) -> Option<Features> {
+        let tensors = load_tensors(self.file(key)?).ok()?;
+        let tensor = |name| tensors.get(name).ok().cloned();
+        let (features, unbiased, bias) = (tensor("features")?, tensor("unbiased")?, tensor("bias")?);
+        match (&*features.shape, &*unbiased.shape, &*bias.shape) {
+            (&[n, width], &[m, classes], &[biases]) if n == m && classes == biases => {
+                let [values, unbiased, bias] = [features, unbiased, bias].map(|Tensor { values, .. }| values);
+                Some(Features { width, values, unbiased, bias })
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the folder, before the work that is to be kept there.
+    pub(super) fn prepare(&self) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
+    }
+
+    /// Keeps features under this key.
+    pub(super) fn store(&self, key: &str, features: &Features) -> Result<()> {
+        let Some(file) = self.file(key) else { return Ok(()) };
+        let (n, classes) = (features.len(), features.classes());
+        let tensors: [(&str, &[usize], &[f32]); 3] = [
+            ("features", &[n, features.width], &features.values),
+            ("unbiased", &[n, classes], &features.unbiased),
+            ("bias", &[classes], &features.bias),
+        ];
+        save_tensors(file, &tensors, &BTreeMap::new())
+    }
+
+    fn file(&self, key: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{key}.safetensors")))
+    }
+}

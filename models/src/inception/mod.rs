@@ -1,0 +1,162 @@
+//! InceptionV3, whose features most published scores compare: both files of weights that are in use.
+//!
+//! | | FID | torchvision |
+//! |---|---|---|
+//! | file | `pt_inception-2015-12-05-6726825d.pth` | `inception_v3_google-0cc3c7bd.pth` |
+//! | logits | 1008 | 1000 |
+//! | average pooling in the blocks counts the padding | no | yes |
+//! | pooling in `Mixed_7c` | maximum | average |
+//! | input | (v − 128) / 128 of bytes v | 2v − 1 of v in [0, 1] |
+
+mod network;
+pub mod resize;
+mod weights;
+
+use std::fmt;
+use std::path::Path;
+
+use inkgrad_engine::ops::Window;
+use inkgrad_engine::{Clock, Compile, Params, Plan, Pool, Tape, Tensor};
+
+use self::network::{Graph, Recording};
+pub use self::resize::{INPUT, Resize};
+use self::weights::Weights;
+use crate::Result;
+use crate::data::{Images, PIXELS};
+use crate::features::Features;
+
+/// Features of a drawing: the mean over the last 8×8 pixels.
+pub const FEATURES: usize = 2048;
+
+/// Drawings that go through the network at a time.
+const BATCH: usize = 16;
+
+/// Which weights, and so which of the small differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// The original TensorFlow weights of FID.
+    Fid,
+    /// torchvision's.
+    Torchvision,
+}
+
+impl Variant {
+    /// Elements of the logits, which tell the variants apart.
+    pub fn classes(self) -> usize {
+        match self {
+            Variant::Fid => 1008,
+            Variant::Torchvision => 1000,
+        }
+    }
+
+    /// The network's input for a pixel in [0, 1].
+    fn scale(self, pixel: f32) -> f32 {
+        match self {
+            Variant::Fid => (pixel * 255.0 - 128.0) / 128.0,
+            Variant::Torchvision => 2.0 * pixel - 1.0,
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Variant::Fid => "fid",
+            Variant::Torchvision => "torchvision",
+        })
+    }
+}
+
+/// The name and shape of every tensor that a file of weights has to have, but for `AuxLogits` and counters of batches,
+/// which are passed over.
+///
+/// # Errors
+/// None for the shapes that the network is built with.
+pub fn layout(variant: Variant) -> Result<Vec<(String, Vec<usize>)>> {
+    weights::layout(variant)
+}
+
+/// The network with its weights, ready for drawings.
+#[derive(Debug)]
+pub struct Inception {
+    weights: Weights,
+    rule: Resize,
+    pool: Pool,
+    plan: Option<Compiled>,
+}
+
+/// A plan for some number of drawings.
+#[derive(Debug)]
+struct Compiled {
+    batch: usize,
+    images: Tensor,
+    features: Tensor,
+    logits: Tensor,
+    plan: Plan<f32>,
+}
+
+impl Inception {
+    /// Loads a `.safetensors` or PyTorch `.pth` file of either variant, for drawings enlarged by `rule`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a tensor is missing, unknown or of another shape; `AuxLogits` is passed over.
+    pub fn load(path: &Path, rule: Resize, threads: usize) -> Result<Self> {
+        Ok(Inception { weights: Weights::load(path)?, rule, pool: Pool::new(threads), plan: None })
+    }
+
+    /// Which weights these are.
+    pub fn variant(&self) -> Variant {
+        self.weights.variant
+    }
+
+    /// The features and logits of drawings. `watch` is told after every 16 how many are done.
+    ///
+    /// # Errors
+    /// None for the shapes that the network is built with.
+    pub fn features(&mut self, images: &Images, watch: &mut dyn FnMut(usize)) -> Result<Features> {
+        let (n, classes) = (images.len(), self.weights.bias.len());
+        let mut features = Features {
+            width: FEATURES,
+            values: Vec::with_capacity(n * FEATURES),
+            unbiased: Vec::with_capacity(n * classes),
+            bias: self.weights.bias.clone(),
+        };
+        let (variant, rule) = (self.weights.variant, self.rule);
+        for first in (0..n).step_by(BATCH) {
+            let batch: Vec<usize> = (first..n.min(first + BATCH)).collect();
+            let mut compiled = match self.plan.take() {
+                Some(compiled) if compiled.batch == batch.len() => compiled,
+                _ => self.compile(batch.len())?,
+            };
+            let mut drawings = vec![0.0; batch.len() * PIXELS];
+            images.gather(&batch, &mut drawings);
+            self.pool.enter(|team| {
+                let input = compiled.plan.input(compiled.images);
+                team.pieces([(input, INPUT * INPUT)], |i, [input]| {
+                    rule.apply(&drawings[i * PIXELS..][..PIXELS], input);
+                    input.iter_mut().for_each(|pixel| *pixel = variant.scale(*pixel));
+                });
+                compiled.plan.forward(&Params::new(), team, Clock::default());
+            });
+            features.values.extend_from_slice(compiled.plan.value(compiled.features));
+            features.unbiased.extend_from_slice(compiled.plan.value(compiled.logits));
+            self.plan = Some(compiled);
+            watch(first + batch.len());
+        }
+        Ok(features)
+    }
+
+    /// Records and plans the network for `batch` drawings.
+    fn compile(&self, batch: usize) -> Result<Compiled> {
+        let mut tape = Tape::new();
+        let images = tape.input("images", [batch, INPUT, INPUT, 1]);
+        let mut builder = Recording { tape: &mut tape, layers: &self.weights.layers };
+        let x = Graph { builder: &mut builder, variant: self.weights.variant }.body(images)?; // (B, 8, 8, 2048)
+        let shape = tape.shape(x);
+        let window = Window { kernel: (shape.dims()[1], shape.dims()[2]), stride: (1, 1), padding: (0, 0) };
+        let features = tape.avg_pool2d(x, window, true)?; // (B, 1, 1, 2048)
+        let logits = tape.frozen_conv2d(features, &self.weights.last)?; // (B, 1, 1, classes)
+        let plan = tape.compile(Compile { keep: &[features, logits], ..Compile::default() });
+        Ok(Compiled { batch, images, features, logits, plan })
+    }
+}

@@ -1,0 +1,91 @@
+//! InceptionV3 against torchvision, for weights and drawings made by a formula in both programs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use inkgrad_models::data::{Images, PIXELS};
+use inkgrad_models::features::{Cache, Extractor};
+use inkgrad_models::inception::{FEATURES, INPUT, Resize, Variant, layout};
+use inkgrad_models::run::checkpoint::save_tensors;
+use inkgrad_tests::fixture::{self, Rule, Sampled, draw};
+use serde::Deserialize;
+
+/// `inception.json`.
+#[derive(Debug, Deserialize)]
+struct Fixture {
+    batch: usize,
+    rules: BTreeMap<String, Sampled>,
+    variants: BTreeMap<String, BTreeMap<String, Outputs>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Outputs {
+    features: Sampled,
+    logits: Sampled,
+}
+
+fn drawings(n: usize) -> Images {
+    let u: Vec<f64> = draw("drawings", n * PIXELS, Rule::Cube);
+    Images::from_u8(u.iter().map(|u| (u * 256.0) as u8).collect())
+}
+
+/// A file of weights by the formula, with what torchvision's has besides.
+fn write_weights(path: &Path, variant: Variant) {
+    let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+    for (name, shape) in layout(variant).unwrap() {
+        let fan_in: usize = shape[1..].iter().product();
+        let (bound, around) = match name.as_str() {
+            _ if shape.len() > 1 => ((6.0 / fan_in as f64).sqrt(), 0.0),
+            name if name.ends_with(".bn.weight") => (0.25, 1.0),
+            name if name.ends_with(".bn.running_var") => (0.5, 1.0),
+            _ => (0.1, 0.0),
+        };
+        let mut values: Vec<f64> = draw(&name, shape.iter().product(), Rule::Signed { bound });
+        values.iter_mut().for_each(|v| *v += around);
+        tensors.push((name, shape, values.into_iter().map(|v| v as f32).collect()));
+    }
+    tensors.push(("AuxLogits.fc.bias".to_owned(), vec![3], vec![0.0; 3]));
+    tensors.push(("Mixed_5b.branch1x1.bn.num_batches_tracked".to_owned(), vec![], vec![7.0]));
+    let tensors: Vec<(&str, &[usize], &[f32])> = tensors.iter().map(|(n, s, v)| (&**n, &**s, &**v)).collect();
+    save_tensors(path, &tensors, &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn drawings_are_enlarged_as_others_do() {
+    let fixture: Fixture = fixture::load("inception");
+    let images = drawings(fixture.batch);
+    for &rule in Resize::ALL {
+        let mut out = vec![0.0; fixture.batch * INPUT * INPUT];
+        for (i, out) in out.chunks_exact_mut(INPUT * INPUT).enumerate() {
+            rule.apply(&images.image(i), out);
+        }
+        let error = fixture.rules[rule.name()].error(&out);
+        assert!(error <= 2e-6, "{rule}: {error:.1e}");
+    }
+}
+
+#[test]
+fn features_and_logits_agree_with_torchvision() {
+    let fixture: Fixture = fixture::load("inception");
+    let images = drawings(fixture.batch);
+    let folder = tempfile::tempdir().unwrap();
+    for variant in [Variant::Fid, Variant::Torchvision] {
+        let path = folder.path().join(format!("{variant}.safetensors"));
+        write_weights(&path, variant);
+        for &rule in Resize::ALL {
+            let mut extractor = Extractor::inception(&path, rule, 2).unwrap();
+            assert_eq!(extractor.passport().extractor, format!("inception-{variant}"));
+            let cache = Cache::at(folder.path().join("cache"));
+            let mut seen = 0;
+            let found = extractor.features(&images, &cache, &mut |done| seen = done).unwrap();
+            assert_eq!((seen, found.values.len()), (fixture.batch, fixture.batch * FEATURES));
+            let expected = &fixture.variants[&variant.to_string()][rule.name()];
+            let errors: [f64; 2] = [expected.features.error(&found.values), expected.logits.error(&found.logits())];
+            println!("{variant} {rule}: features {:.1e}, logits {:.1e}", errors[0], errors[1]);
+            assert!(errors.iter().all(|&error| error <= 1e-4), "{variant} {rule}: {errors:?}");
+            // The second time they come from the cache.
+            assert_eq!(extractor.features(&images, &cache, &mut |_| {}).unwrap(), found);
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("cache")).unwrap().count(), 6);
+}
