@@ -13,6 +13,8 @@ use crate::{Error, Result};
 const SIZES: usize = 15;
 /// The smallest of them, where there are twice as many samples.
 const SMALLEST: usize = 5000;
+/// The fewest generated rows that FID∞ takes.
+pub const FEWEST: usize = 2 * SIZES;
 
 /// Mean and covariance of features. The covariance (divisor N − 1) is kept as a factor F with Σ = FᵀF, of N rows where
 /// these are few and of d rows otherwise, so that it needs no full rank.
@@ -91,7 +93,7 @@ fn from_products(a: &Moments, b: &Moments, products: &[f64]) -> Result<f64> {
 /// As [`fid`]; and if there are fewer than 30 generated rows.
 pub fn fid_infinity(real: Table, generated: Table) -> Result<f64> {
     real.check_width(&generated)?;
-    generated.check_rows(2 * SIZES, "an extrapolation from 15 sizes")?;
+    generated.check_rows(FEWEST, "an extrapolation from 15 sizes")?;
     let n = generated.rows();
     let first = SMALLEST.min(n / 2);
     let mut random = RandomState::new(SEED);

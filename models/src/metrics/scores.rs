@@ -37,7 +37,7 @@ pub struct Passport {
     pub k: usize,
     /// The same scores between two disjoint halves of the real rows; `None` where they are too few.
     pub floor: Option<FeatureScores>,
-    /// The floor's FID∞, where it was asked for.
+    /// The floor's FID∞, where it was asked for and the halves are large enough for it.
     pub floor_fid_infinity: Option<f64>,
 }
 
@@ -98,7 +98,8 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
         let (first, second) = (copy(first), copy(second));
         let first = Table::new(real.name(), &first, real.width())?;
         let second = Table::new(real.name(), &second, real.width())?;
-        (Some(feature_scores(first, second)?), fid_infinity(first, second)?)
+        let extrapolated = if second.rows() >= frechet::FEWEST { fid_infinity(first, second)? } else { None };
+        (Some(feature_scores(first, second)?), extrapolated)
     } else {
         (None, None)
     };
