@@ -95,8 +95,9 @@ fn hostile_files_are_errors() {
     assert!(error(load(&raw("{}", b"")[..9])).contains("truncated or not a safetensors file"));
     assert!(error(load(b"PK\x03\x04\0\0\0\0 a zip file, as PyTorch writes")).contains("truncated or not"));
     assert!(error(load(&raw("[1, 2]", b""))).contains("not a whole safetensors file: invalid JSON in header"));
-    let wrong_type = r#"{"n":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}"#;
-    assert!(error(load(&raw(wrong_type, &[0; 8]))).contains("n is I64, expected F32, F16, BF16 or F64"));
+    let wrong_type = r#"{"n":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}}"#;
+    let expected = "n is U64, expected F32, F16, BF16, F64, I64 or I32";
+    assert!(error(load(&raw(wrong_type, &[0; 8]))).contains(expected));
     for entry in [
         r#""shape":[1],"data_offsets":[0,8]"#,
         r#""shape":[2],"data_offsets":[8,0]"#,
