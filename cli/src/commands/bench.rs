@@ -29,8 +29,11 @@ pub struct Bench {
     #[arg(long, value_name = "M", default_value = "all")]
     model: Choice,
     /// Drawings a step [default: 256 for autoencoders, else 128]
-    #[arg(long, value_name = "N", value_parser = within(1..=DRAWINGS))]
+    #[arg(long, value_name = "N", value_parser = within(1..=MOST_DRAWINGS))]
     batch_size: Option<usize>,
+    /// Drawings in memory to take batches from
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = within(1..=MOST_DRAWINGS))]
+    drawings: usize,
     /// Steps to measure, after three to warm up
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = within(1..=1_000_000))]
     steps: usize,
@@ -44,10 +47,7 @@ pub struct Bench {
     paced: bool,
 }
 
-/// Drawings in memory.
-const DRAWINGS: usize = 4096;
-/// The built-in data set that has so many to train on.
-const BUILTIN: usize = DRAWINGS / 4 * 5;
+const MOST_DRAWINGS: usize = 65_536;
 const SEED: u64 = 42;
 const WARM_UP: usize = 3;
 
@@ -70,7 +70,7 @@ impl Bench {
         let threads = self.compute.threads()?;
         match self.model {
             Choice::One(model) => {
-                let workload = Workload::new(model, self.batch_size, threads)?;
+                let workload = Workload::new(model, self.batch_size, self.drawings, threads)?;
                 if self.paced {
                     paced(workload)?;
                 } else if self.profile {
@@ -98,6 +98,7 @@ impl Bench {
         let mut command = process::Command::new(program);
         command.args(["bench", "--json", "--model", model.name()]);
         command.args(["--threads", &threads.to_string(), "--steps", &self.steps.to_string()]);
+        command.args(["--drawings", &self.drawings.to_string()]);
         if let Some(batch) = self.batch_size {
             command.args(["--batch-size", &batch.to_string()]);
         }
@@ -120,8 +121,9 @@ struct Workload {
 
 impl Workload {
     /// Builds the model and runs the first steps.
-    fn new(model: Model, batch: Option<usize>, threads: usize) -> Result<Self> {
-        let dataset = data::builtin(BUILTIN, SEED)?;
+    fn new(model: Model, batch: Option<usize>, drawings: usize, threads: usize) -> Result<Self> {
+        // A fifth of the built-in data set is kept for testing.
+        let dataset = data::builtin(drawings.div_ceil(4) * 5, SEED)?;
         let config = Config { classes: dataset.classes, ..Config::defaults(model) };
         let mut network = Network::new(&config)?;
         network.initialise(SEED);
@@ -147,9 +149,9 @@ impl Workload {
         pool.enter(|team| {
             for _ in 0..steps {
                 let started = Instant::now();
-                // Scattered over the memory, as shuffled drawings are: an odd factor reaches each of 2¹² once.
+                // Scattered over the memory, as shuffled drawings are: a prime factor reaches each once.
                 let drawing =
-                    |i: usize| (*step as usize).wrapping_mul(*batch).wrapping_add(i).wrapping_mul(1637) % DRAWINGS;
+                    |i: usize| (*step as usize).wrapping_mul(*batch).wrapping_add(i).wrapping_mul(1637) % data.len();
                 let drawings: Vec<usize> = (0..*batch).map(drawing).collect();
                 let clock = Clock { seed: SEED, step: *step };
                 stepper.step(network, optimizer, data, &drawings, clock, 1e-3, team)?;
