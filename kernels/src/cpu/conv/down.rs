@@ -1,14 +1,11 @@
 //! From the big side to the small one: a convolution's forward.
 
 use super::pack::{self, Lanes};
-use super::tile::{self, Segment, Tiles, with_rows};
+use super::tile::{self, Steps, Taps, Tiles, with_rows};
 use super::{Geometry, LANES, SLICE, Store, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
-
-/// Kernels of more rows than this would need a longer list of segments.
-const MAX_SEGMENTS: usize = 16;
 
 /// `small[s] = bias + Σₖ big[s · stride − padding + k] · W[k]`, stored as `store` says.
 ///
@@ -27,7 +24,6 @@ pub fn down<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
-    assert!(geometry.kernel.0 <= MAX_SEGMENTS, "kernels have at most {MAX_SEGMENTS} rows");
     let (panels, bias) = pack::weights(team, geometry, Lanes::Small, w, bias, scratch);
     team.pieces([(small, SLICE * geometry.small.len())], |slice, [small]| {
         let images = small.len() / geometry.small.len();
@@ -55,30 +51,31 @@ multiversion! {
             for y in 0..s.height {
                 let ky = taps_of_small(y, geometry.vertical());
                 for x in 0..s.width {
-                    // A row of taps is contiguous on both sides.
                     let kx = taps_of_small(x, geometry.horizontal());
-                    let mut segments = [Segment::default(); MAX_SEGMENTS];
-                    let mut rows = 0;
-                    for k in ky.clone().filter(|_| !kx.is_empty()) {
-                        let row = y * stride.0 + k - padding.0;
-                        let column = x * stride.1 + kx.start - padding.1;
-                        segments[rows] = Segment {
-                            x: (row * b.width + column) * b.channels,
-                            w: (k * kernel.1 + kx.start) * b.channels,
-                            len: kx.len() * b.channels,
-                        };
-                        rows += 1;
-                    }
-                    let segments = &segments[..rows];
+                    // A pixel whose taps all lie outside has none, and no place.
+                    let row = (y * stride.0 + ky.start).saturating_sub(padding.0);
+                    let column = (x * stride.1 + kx.start).saturating_sub(padding.1);
+                    // A row of taps is contiguous on both sides: one run.
+                    let taps = Taps {
+                        x: (row * b.width + column) * b.channels,
+                        w: (ky.start * kernel.1 + kx.start) * b.channels,
+                        len: kx.len() * b.channels,
+                        vertical: Steps {
+                            count: ky.len(),
+                            x: (b.width * b.channels) as isize,
+                            w: kernel.1 * b.channels,
+                        },
+                        horizontal: Steps { count: 1, x: 0, w: 0 },
+                    };
                     let pixel = (y * s.width + x) * s.channels + p * LANES;
                     for (image, rows) in Tiles::new::<A>(images) {
-                        // SAFETY: `down` checked the lengths; images image..image + rows exist, segments lie inside one
+                        // SAFETY: `down` checked the lengths; images image..image + rows exist, runs lie inside one
                         // image and one panel, and the tile's channels inside the pixel.
                         unsafe {
                             let x = big.as_ptr().add(image * b.len());
                             let y = small.as_mut_ptr().add(image * s.len() + pixel);
                             let (w, bias) = (panel.as_ptr(), bias.as_ptr());
-                            with_rows!(rows, A, tile::patch::<T>(x, b.len(), segments, w, bias, y, s.len(), width, store));
+                            with_rows!(rows, A, tile::patch::<T>(x, b.len(), taps, w, bias, y, s.len(), width, store));
                         }
                     }
                 }

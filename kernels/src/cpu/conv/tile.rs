@@ -8,12 +8,36 @@ use crate::Float;
 use crate::cpu::lanes::Lanes;
 use crate::cpu::simd::Arithmetic;
 
-/// Consecutive factors: `len` elements of each image from `x` on, against `len` rows of packed weights from `w` on.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Segment {
+/// The factors of one pixel: a grid of runs, each `len` elements of an image against `len` rows of packed weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taps {
+    /// The first run's place in an image, and in the weights.
     pub(super) x: usize,
     pub(super) w: usize,
     pub(super) len: usize,
+    pub(super) vertical: Steps,
+    pub(super) horizontal: Steps,
+}
+
+/// `count` runs in one direction, and how far the next one lies on either side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) count: usize,
+    pub(super) x: isize,
+    pub(super) w: usize,
+}
+
+impl Taps {
+    /// The pairs (place in an image, place in the weights) at which runs start.
+    #[inline(always)]
+    fn runs(self) -> impl Iterator<Item = (usize, usize)> {
+        let Taps { x, w, vertical, horizontal, .. } = self;
+        (0..vertical.count).flat_map(move |i| {
+            let x = x.wrapping_add_signed(i as isize * vertical.x);
+            let w = w + i * vertical.w;
+            (0..horizontal.count).map(move |j| (x.wrapping_add_signed(j as isize * horizontal.x), w + j * horizontal.w))
+        })
+    }
 }
 
 /// Rows of a tile: as many as fit the registers.
@@ -73,19 +97,19 @@ macro_rules! with_rows {
 }
 pub(super) use with_rows;
 
-/// `y[r][j] = bias[j] + Σ x[r][i] · w[i][j]` over the segments, for `ROWS` images and up to 16 channels.
+/// `y[r][j] = bias[j] + Σ x[r][i] · w[i][j]` over the taps' runs, for `ROWS` images and up to 16 channels.
 ///
 /// `x` and `y` point at the first image; the next one is `x_image`, `y_image` elements on.
 ///
 /// # Safety
-/// For every segment and every row, `x + row · x_image + segment` and `w + segment · LANES` are readable for its length;
+/// For every run and every row, `x + row · x_image + run` and `w + run · LANES` are readable for its length;
 /// `bias` is readable for `LANES` elements; `y + row · y_image` is writable for `width ≤ LANES` elements.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
     x: *const T,
     x_image: usize,
-    segments: &[Segment],
+    taps: Taps,
     w: *const T,
     bias: *const T,
     y: *mut T,
@@ -96,10 +120,10 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
         let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
-        for segment in segments {
-            let x = x.add(segment.x);
-            let w = w.add(segment.w * LANES);
-            for i in 0..segment.len {
+        for (at, row) in taps.runs() {
+            let x = x.add(at);
+            let w = w.add(row * LANES);
+            for i in 0..taps.len {
                 let weights = A::Lanes::<T>::load(w.add(i * LANES));
                 for (r, sum) in sums.iter_mut().enumerate() {
                     let factor = A::Lanes::<T>::splat(*x.add(r * x_image + i));
@@ -132,51 +156,53 @@ pub(super) unsafe fn patch<T: Float, A: Arithmetic, const ROWS: usize>(
     }
 }
 
-/// Consecutive pixels of one row that a tap joins: `len` of them, from pixel `x` of one side and pixel `p` of the other on.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Run {
-    pub(super) x: usize,
-    pub(super) p: usize,
-    pub(super) len: usize,
+/// Where the factors of [`outer`] lie: image by image, row by row of the pixels that a tap joins.
+#[derive(Clone, Copy)]
+pub(super) struct Pixels {
+    pub(super) images: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// On the side that gives the sums' rows.
+    pub(super) x: Strides,
+    /// On the packed side.
+    pub(super) p: Strides,
 }
 
-/// Where the factors of [`outer`] lie: image by image, run by run.
+/// The first pixel on one side, and pixels from there to the next column, row and image.
 #[derive(Clone, Copy)]
-pub(super) struct Pixels<'a> {
-    pub(super) images: usize,
-    /// Pixels from one image to the next on the side that gives rows.
-    pub(super) x_image: usize,
-    /// Pixels from one of a run to the next on that side.
-    pub(super) x_step: usize,
-    /// Pixels from one image to the next on the packed side.
-    pub(super) p_image: usize,
-    pub(super) runs: &'a [Run],
+pub(super) struct Strides {
+    pub(super) first: usize,
+    pub(super) column: usize,
+    pub(super) row: usize,
+    pub(super) image: usize,
 }
 
 /// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images, where a pixel of `x` is `x_pixel` elements.
 ///
 /// # Safety
-/// For every image, run and pixel, `ROWS` elements of `x` and `LANES` of `panel` are readable where [`Pixels`] says;
+/// For every image, row and column, `ROWS` elements of `x` and `LANES` of `panel` are readable where [`Pixels`] says;
 /// `out + r · out_row` is writable for `LANES` elements.
 #[inline(always)]
 pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
     x: *const T,
     x_pixel: usize,
     panel: *const T,
-    pixels: Pixels<'_>,
+    pixels: Pixels,
     out: *mut T,
     out_row: usize,
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
         let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
-        for image in 0..pixels.images {
-            for run in pixels.runs {
-                let x = x.add((image * pixels.x_image + run.x) * x_pixel);
-                let panel = panel.add((image * pixels.p_image + run.p) * LANES);
-                let step = pixels.x_step * x_pixel;
-                for i in 0..run.len {
-                    let values = A::Lanes::<T>::load(panel.add(i * LANES));
+        let Pixels { images, rows, columns, x: from, p } = pixels;
+        let (x, panel) = (x.add(from.first * x_pixel), panel.add(p.first * LANES));
+        let (step, panel_step) = (from.column * x_pixel, p.column * LANES);
+        for image in 0..images {
+            for row in 0..rows {
+                let x = x.add((image * from.image + row * from.row) * x_pixel);
+                let panel = panel.add((image * p.image + row * p.row) * LANES);
+                for i in 0..columns {
+                    let values = A::Lanes::<T>::load(panel.add(i * panel_step));
                     for (r, sum) in sums.iter_mut().enumerate() {
                         let factor = A::Lanes::<T>::splat(*x.add(i * step + r));
                         *sum = factor.mul_add(values, *sum);
@@ -191,18 +217,18 @@ pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
     }
 }
 
-/// `y[r] = bias + Σ x[r][i] · w[i]` over the segments: the one-channel form of [`patch`], with lanes along the
+/// `y[r] = bias + Σ x[r][i] · w[i]` over the taps' runs: the one-channel form of [`patch`], with lanes along the
 /// factors.
 ///
 /// # Safety
-/// For every segment and every row, `x + row · x_row + segment` and `w + segment` are readable for its length;
+/// For every run and every row, `x + row · x_row + run` and `w + run` are readable for its length;
 /// `y + row · y_row` is writable for one element.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
     x: *const T,
     x_row: usize,
-    segments: &[Segment],
+    taps: Taps,
     w: *const T,
     bias: T,
     y: *mut T,
@@ -212,10 +238,10 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
         let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
-        for segment in segments {
-            let x = x.add(segment.x);
-            let w = w.add(segment.w);
-            for i in (0..whole(segment.len)).step_by(LANES) {
+        for (at, row) in taps.runs() {
+            let x = x.add(at);
+            let w = w.add(row);
+            for i in (0..whole(taps.len)).step_by(LANES) {
                 let weights = A::Lanes::<T>::load(w.add(i));
                 for (r, sum) in sums.iter_mut().enumerate() {
                     *sum = A::Lanes::<T>::load(x.add(r * x_row + i)).mul_add(weights, *sum);
@@ -226,9 +252,9 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
             let mut array = [T::ZERO; LANES];
             lanes.store(array.as_mut_ptr());
             let mut sum = horizontal_sum(array) + bias;
-            for segment in segments {
-                for i in whole(segment.len)..segment.len {
-                    sum += *x.add(r * x_row + segment.x + i) * *w.add(segment.w + i);
+            for (at, row) in taps.runs() {
+                for i in whole(taps.len)..taps.len {
+                    sum += *x.add(r * x_row + at + i) * *w.add(row + i);
                 }
             }
             if store == Store::WriteRelu {

@@ -1,14 +1,11 @@
 //! From the small side to the big one: a transposed convolution's forward.
 
 use super::pack::{self, Lanes};
-use super::tile::{self, Segment, Tiles, with_rows};
+use super::tile::{self, Steps, Taps, Tiles, with_rows};
 use super::{Axis, Geometry, LANES, SLICE, Store};
 use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
-
-/// The most taps that one big pixel can have.
-const MAX_SEGMENTS: usize = 64;
 
 /// `big[b] = bias + Σ small[s] · W[k]ᵀ` over the (s, k) with `s · stride − padding + k = b`, stored as `store` says.
 ///
@@ -30,7 +27,6 @@ pub fn up<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
-    assert!(geometry.taps() <= MAX_SEGMENTS, "kernels have at most {MAX_SEGMENTS} taps");
     let one_channel = geometry.big.channels == 1;
     let (panels, bias): (&[T], &[T]) = if one_channel {
         // (small channels, taps) → (taps, small channels)
@@ -57,33 +53,42 @@ pub fn up<T: Float>(
     });
 }
 
-/// The (small position, tap) pairs that big position `b` has: taps of its residue, whose small position exists.
-#[inline(always)]
-fn taps_of_big(b: usize, axis: Axis, small: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
-    let start = b + axis.padding;
-    (start % axis.stride..axis.kernel.min(start + 1))
-        .step_by(axis.stride)
-        .map(move |k| ((start - k) / axis.stride, k))
-        .filter(move |&(s, _)| s < small)
+/// The taps that a big position has in one direction: those of its residue whose small position exists. From one to the
+/// next, the tap rises by the stride and the small position falls by one.
+#[derive(Clone, Copy)]
+struct TapsOfBig {
+    /// The first tap and its small position.
+    tap: usize,
+    small: usize,
+    count: usize,
 }
 
-/// The segments of big pixel (y, x), and how many there are.
 #[inline(always)]
-fn segments_of(geometry: &Geometry, y: usize, x: usize) -> ([Segment; MAX_SEGMENTS], usize) {
-    let s = geometry.small;
-    let mut segments = [Segment::default(); MAX_SEGMENTS];
-    let mut count = 0;
-    for (sy, ky) in taps_of_big(y, geometry.vertical(), s.height) {
-        for (sx, kx) in taps_of_big(x, geometry.horizontal(), s.width) {
-            segments[count] = Segment {
-                x: (sy * s.width + sx) * s.channels,
-                w: (ky * geometry.kernel.1 + kx) * s.channels,
-                len: s.channels,
-            };
-            count += 1;
-        }
+fn taps_of_big(b: usize, axis: Axis, small: usize) -> TapsOfBig {
+    let start = b + axis.padding;
+    let outside = (start / axis.stride + 1).saturating_sub(small);
+    let tap = start % axis.stride + outside * axis.stride;
+    let count = axis.kernel.min(start + 1).saturating_sub(tap).div_ceil(axis.stride);
+    TapsOfBig { tap, small: (start / axis.stride).saturating_sub(outside), count }
+}
+
+/// The factors of big pixel (y, x).
+#[inline(always)]
+fn taps_of(geometry: &Geometry, y: usize, x: usize) -> Taps {
+    let Geometry { small: s, kernel, stride, .. } = *geometry;
+    let vertical = taps_of_big(y, geometry.vertical(), s.height);
+    let horizontal = taps_of_big(x, geometry.horizontal(), s.width);
+    Taps {
+        x: (vertical.small * s.width + horizontal.small) * s.channels,
+        w: (vertical.tap * kernel.1 + horizontal.tap) * s.channels,
+        len: s.channels,
+        vertical: Steps {
+            count: vertical.count,
+            x: -((s.width * s.channels) as isize),
+            w: stride.0 * kernel.1 * s.channels,
+        },
+        horizontal: Steps { count: horizontal.count, x: -(s.channels as isize), w: stride.1 * s.channels },
     }
-    (segments, count)
 }
 
 multiversion! {
@@ -105,11 +110,10 @@ multiversion! {
             for residue in 0..stride.0 * stride.1 {
                 for y in (residue / stride.1..b.height).step_by(stride.0) {
                     for x in (residue % stride.1..b.width).step_by(stride.1) {
-                        let (segments, count) = segments_of(geometry, y, x);
-                        let segments = &segments[..count];
+                        let taps = taps_of(geometry, y, x);
                         let pixel = (y * b.width + x) * b.channels + p * LANES;
                         for (image, rows) in Tiles::new::<A>(images) {
-                            // SAFETY: `up` checked the lengths; images image..image + rows exist, segments lie inside one
+                            // SAFETY: `up` checked the lengths; images image..image + rows exist, runs lie inside one
                             // image and one panel, and the tile's channels inside the pixel.
                             unsafe {
                                 let x = small.as_ptr().add(image * s.len());
@@ -118,7 +122,7 @@ multiversion! {
                                 with_rows!(
                                     rows,
                                     A,
-                                    tile::patch::<T>(x, s.len(), segments, w, bias, y, b.len(), width, store)
+                                    tile::patch::<T>(x, s.len(), taps, w, bias, y, b.len(), width, store)
                                 );
                             }
                         }
@@ -143,8 +147,9 @@ multiversion! {
     ) {
         let Geometry { small: s, big: b, stride, .. } = *geometry;
         let same_taps = |x: usize, other: usize| {
-            let taps = |x| taps_of_big(x, geometry.horizontal(), s.width).map(|(_, k)| k);
-            taps(x).eq(taps(other))
+            let taps = |x| taps_of_big(x, geometry.horizontal(), s.width);
+            let (a, b) = (taps(x), taps(other));
+            (a.tap, a.count) == (b.tap, b.count)
         };
         for y in 0..b.height {
             for residue in 0..stride.1.min(b.width) {
@@ -154,8 +159,7 @@ multiversion! {
                     while first + count * stride.1 < b.width && same_taps(first, first + count * stride.1) {
                         count += 1;
                     }
-                    let (segments, n) = segments_of(geometry, y, first);
-                    let segments = &segments[..n];
+                    let taps = taps_of(geometry, y, first);
                     for image in 0..images {
                         let small = &small[image * s.len()..][..s.len()];
                         let row = &mut big[image * b.len() + y * b.width..][..b.width];
@@ -168,7 +172,7 @@ multiversion! {
                                 with_rows!(
                                     rows,
                                     A,
-                                    tile::dot::<T>(from, s.channels, segments, w.as_ptr(), bias[0], to, stride.1, store)
+                                    tile::dot::<T>(from, s.channels, taps, w.as_ptr(), bias[0], to, stride.1, store)
                                 );
                             }
                         }

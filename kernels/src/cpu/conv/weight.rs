@@ -1,7 +1,7 @@
 //! The gradient of the weights: a long sum over images and pixels into a small result.
 
 use super::pack;
-use super::tile::{self, Pixels, Run, Tiles, with_rows};
+use super::tile::{self, Pixels, Strides, Tiles, with_rows};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
@@ -13,9 +13,6 @@ const BLOCK_PIXELS: usize = 256;
 
 /// Partial results at most: each is a sum over a fixed share of the batch, and they are added in order.
 const MAX_PARTS: usize = 8;
-
-/// Rows of a picture at most, so that the list of runs needs no allocation.
-const MAX_RUNS: usize = 512;
 
 /// How the work is cut; depends on the shapes alone.
 struct Cut {
@@ -82,7 +79,6 @@ pub fn weight_gradient<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), dw.len());
-    assert!(geometry.small.height <= MAX_RUNS, "pictures have at most {MAX_RUNS} rows");
     let cut = Cut::new(geometry);
     let (s, b) = (geometry.small, geometry.big);
     let scratch = &mut scratch[..cut.parts * cut.part()];
@@ -154,31 +150,30 @@ multiversion! {
         }
         for tap in 0..geometry.taps() {
             let (ky, kx) = (tap / kernel.1, tap % kernel.1);
-            // The small pixels whose partner under this tap lies inside the picture: a run a row.
-            let mut runs = [Run::default(); MAX_RUNS];
-            let mut count = 0;
-            let inside = |x: &usize| taps_of_small(*x, geometry.horizontal()).contains(&kx);
-            let first = (0..s.width).find(inside).unwrap_or(s.width);
-            let len = (first..s.width).take_while(inside).count();
-            for y in (0..s.height).filter(|&y| taps_of_small(y, geometry.vertical()).contains(&ky)) {
-                if len > 0 {
-                    let (row, column) = (y * stride.0 + ky - padding.0, first * stride.1 + kx - padding.1);
-                    runs[count] = Run { x: row * b.width + column, p: y * s.width + first, len };
-                    count += 1;
-                }
+            // The small pixels whose partner under this tap lies inside the picture: a rectangle.
+            let inside = |axis, extent, k| {
+                let inside = |&s: &usize| taps_of_small(s, axis).contains(&k);
+                let first = (0..extent).find(inside).unwrap_or(extent);
+                (first, (first..extent).take_while(inside).count())
+            };
+            let (y, rows) = inside(geometry.vertical(), s.height, ky);
+            let (x, columns) = inside(geometry.horizontal(), s.width, kx);
+            if rows * columns == 0 {
+                continue;
             }
+            let first = (y * stride.0 + ky - padding.0) * b.width + x * stride.1 + kx - padding.1;
             let pixels = Pixels {
                 images,
-                x_image: b.pixels(),
-                x_step: stride.1,
-                p_image: s.pixels(),
-                runs: &runs[..count],
+                rows,
+                columns,
+                x: Strides { first, column: stride.1, row: stride.0 * b.width, image: b.pixels() },
+                p: Strides { first: y * s.width + x, column: 1, row: s.width, image: s.pixels() },
             };
             for (p, panel) in packed.chunks_exact(panel_len).enumerate() {
                 for (channel, rows) in Tiles::new::<A>(b.channels) {
                     let out = &mut result[(tap * b.channels + channel) * lanes + p * LANES..];
                     assert!(out.len() >= (rows - 1) * lanes + LANES);
-                    // SAFETY: `weight_gradient` checked the lengths; runs lie inside both pictures, channels
+                    // SAFETY: `weight_gradient` checked the lengths; the rectangle lies inside both pictures, channels
                     // channel..channel + rows inside a pixel, and the result's rows inside `out`.
                     unsafe {
                         let x = planes.as_ptr().add(channel * images * b.pixels());
@@ -206,16 +201,12 @@ multiversion! {
         let panel_len = images * s.pixels() * LANES;
         assert!(padded.len() >= images * height * width);
         for ky in 0..kernel.0 {
-            let mut runs = [Run::default(); MAX_RUNS];
-            for (y, run) in runs.iter_mut().take(s.height).enumerate() {
-                *run = Run { x: (y * stride.0 + ky) * width, p: y * s.width, len: s.width };
-            }
             let pixels = Pixels {
                 images,
-                x_image: height * width,
-                x_step: stride.1,
-                p_image: s.pixels(),
-                runs: &runs[..s.height],
+                rows: s.height,
+                columns: s.width,
+                x: Strides { first: ky * width, column: stride.1, row: stride.0 * width, image: height * width },
+                p: Strides { first: 0, column: 1, row: s.width, image: s.pixels() },
             };
             for (p, panel) in packed.chunks_exact(panel_len).enumerate() {
                 for (kx, rows) in Tiles::new::<A>(kernel.1) {
