@@ -1,6 +1,9 @@
 //! The arithmetic of inkgrad: slices in, slices out. Nothing here knows a tensor or a graph.
 
 pub mod cpu;
+pub mod emulator;
 pub mod float;
+pub mod launch;
+pub mod ptx;
 
 pub use float::Float;

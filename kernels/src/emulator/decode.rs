@@ -1,0 +1,474 @@
+//! From statements to decoded kernels: scopes, registers, variables, operands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::inst::{Inst, Op, Place, Reg, Space, Type};
+use super::kernel::{Kernel, Name, Param, Register, Special, Uses, Variable};
+use super::parse::{Instruction, Kind, Problem, blank_comments, entry_name, evaluate, is_name, split, statements};
+
+/// Bytes that no variable owns after each shared variable, so that what runs past one is noticed. A multiple of 128
+/// leaves every variable in its banks.
+pub const GAP: usize = 128;
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy)]
+enum Symbol {
+    Register(Register),
+    Shared(usize),
+    Constant(usize),
+    Param(usize),
+}
+
+/// Decodes all entry points of a module.
+///
+/// # Errors
+/// With the line of what is not understood.
+pub fn module(name: &str, text: &str) -> Result<Vec<Kernel>, Problem> {
+    let lines: Arc<[String]> = text.lines().map(str::to_owned).collect();
+    let blank = blank_comments(text);
+    let statements = statements(&blank)?;
+    let (mut globals, mut kernels) = (Variables::default(), Vec::new());
+    let mut rest = statements.as_slice();
+    while let [statement, tail @ ..] = rest {
+        rest = tail;
+        let at = |problem: String| (statement.line, problem);
+        match &statement.kind {
+            Kind::Directive(text) => globals.declare(text).map_err(at)?,
+            Kind::Open(header) if entry_name(header).is_some() => {
+                let mut decoder = Decoder::new(name, header, lines.clone(), globals.clone()).map_err(at)?;
+                let mut open = true;
+                while let ([statement, tail @ ..], true) = (rest, open) {
+                    rest = tail;
+                    decoder.kernel_line = statement.line as u32;
+                    open = decoder.statement(&statement.kind).map_err(|problem| (statement.line, problem))?;
+                }
+                if open {
+                    return Err((statement.line, "found no `}` for this entry point".to_owned()));
+                }
+                kernels.push(decoder.finish()?);
+            }
+            _ => return Err(at("found code outside an entry point, expected `.entry`".to_owned())),
+        }
+    }
+    Ok(kernels)
+}
+
+/// Variables outside the registers.
+#[derive(Debug, Clone, Default)]
+struct Variables {
+    symbols: HashMap<String, Symbol>,
+    shared: Vec<Variable>,
+    constants: Vec<u8>,
+}
+
+impl Variables {
+    /// A declaration that stands outside entry points, or a variable within one.
+    fn declare(&mut self, text: &str) -> Result<(), String> {
+        let head = text.split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or_default();
+        match head {
+            ".version" | ".target" | ".address_size" | ".file" | ".pragma" | ".loc" => return Ok(()),
+            ".extern" | ".visible" => return self.declare(text[head.len()..].trim_start()),
+            ".shared" | ".const" => {}
+            _ => return Err(format!("found `{head}`, which is not emulated")),
+        }
+        let (declaration, initial) = match text.split_once('=') {
+            Some((declaration, initial)) => (declaration, Some(initial.trim())),
+            None => (text, None),
+        };
+        let (ty, align, name, count) = variable(declaration[head.len()..].trim())?;
+        let align = align.max(ty.bytes()).max(1);
+        let bytes = count.map(|count| count * ty.bytes());
+        let symbol = if head == ".shared" {
+            // Real offsets have no gaps: they are told apart by 128 bytes for each variable before.
+            let end = self.shared.iter().map(|v| v.offset + v.bytes.unwrap_or(0)).max().unwrap_or(0);
+            let gap = if self.shared.is_empty() { 0 } else { GAP };
+            let offset = (end + gap).next_multiple_of(align);
+            self.shared.push(Variable { name: name.to_owned(), offset, bytes });
+            Symbol::Shared(offset)
+        } else {
+            let offset = self.constants.len().next_multiple_of(align);
+            let bytes = bytes.ok_or("found a constant without a size")?;
+            self.constants.resize(offset + bytes, 0);
+            let values = initial.unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
+            for (i, value) in split(values).into_iter().enumerate() {
+                let value = literal(value, ty, &|_| None)?.to_le_bytes();
+                let at = offset + i * ty.bytes();
+                let place = self.constants.get_mut(at..at + ty.bytes()).ok_or("found more values than elements")?;
+                place.copy_from_slice(&value[..ty.bytes()]);
+            }
+            Symbol::Constant(offset)
+        };
+        self.symbols.insert(name.to_owned(), symbol);
+        Ok(())
+    }
+}
+
+/// `.align 16 .b8 name[64]`: type, alignment, name, and the number of elements, unless it is left to the launch.
+fn variable(text: &str) -> Result<(Type, usize, &str, Option<usize>), String> {
+    let (mut align, mut ty, mut rest) = (1usize, None, text);
+    loop {
+        rest = rest.trim_start();
+        let Some(tail) = rest.strip_prefix('.') else { break };
+        let (word, tail) = tail.split_once(char::is_whitespace).ok_or_else(|| format!("found no name in `{text}`"))?;
+        rest = tail;
+        if word == "align" {
+            let (number, tail) = tail.trim_start().split_once(char::is_whitespace).unwrap_or((tail, ""));
+            align = number.parse().map_err(|_| format!("found `.align {number}`, expected a number"))?;
+            rest = tail;
+        } else {
+            ty = Some(Type::parse(word).ok_or_else(|| format!("found `.{word}`, expected a type"))?);
+        }
+    }
+    let ty = ty.ok_or_else(|| format!("found no type in `{text}`"))?;
+    let (name, mut sizes) = match rest.find('[') {
+        Some(at) => (rest[..at].trim(), rest[at..].trim()),
+        None => (rest.trim(), ""),
+    };
+    let mut count = Some(1);
+    while let Some(tail) = sizes.strip_prefix('[') {
+        let (size, tail) = tail.split_once(']').ok_or_else(|| format!("found no `]` in `{text}`"))?;
+        count = match (size.trim(), count) {
+            ("", _) => None,
+            (size, Some(count)) => Some(count * evaluate(size, &|_| None)? as usize),
+            (_, None) => None,
+        };
+        sizes = tail.trim();
+    }
+    if !is_name(name) || !align.is_power_of_two() {
+        return Err(format!("found `{text}`, expected a variable"));
+    }
+    Ok((ty, align, name, count))
+}
+
+/// The bits of a constant of type `ty`.
+fn literal(text: &str, ty: Type, symbol: &dyn Fn(&str) -> Option<i64>) -> Result<u64, String> {
+    let hex = |prefix: &str| {
+        let digits = text.get(..2).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &text[2..])?;
+        u64::from_str_radix(digits, 16).ok()
+    };
+    let value = if let Some(bits) = hex("0f") {
+        if ty == Type::F64 { f64::from(f32::from_bits(bits as u32)).to_bits() } else { bits }
+    } else if let Some(bits) = hex("0d") {
+        if ty == Type::F32 { u64::from((f64::from_bits(bits) as f32).to_bits()) } else { bits }
+    } else if ty.float() {
+        let value: f64 = text.parse().map_err(|_| format!("found `{text}`, expected a number or a register"))?;
+        if ty == Type::F32 { u64::from((value as f32).to_bits()) } else { value.to_bits() }
+    } else {
+        evaluate(text, symbol)?.cast_unsigned()
+    };
+    Ok(if ty.wide() { value } else { value & 0xffff_ffff })
+}
+
+/// Decodes one entry point.
+pub struct Decoder {
+    pub kernel: Kernel,
+    /// The line of the statement at hand.
+    kernel_line: u32,
+    scopes: Vec<Scope>,
+    /// Scopes that are closed, for branches into their surroundings.
+    scope_count: usize,
+    labels: HashMap<(usize, String), u32>,
+    branches: Vec<Jump>,
+    narrow_constants: HashMap<u32, Reg>,
+    wide_constants: HashMap<u64, Reg>,
+    variables: Variables,
+}
+
+struct Scope {
+    id: usize,
+    symbols: HashMap<String, Symbol>,
+}
+
+/// A branch whose label may still come: the instruction, the label and the scopes around.
+struct Jump {
+    at: usize,
+    label: String,
+    scopes: Vec<usize>,
+}
+
+impl Decoder {
+    fn new(module: &str, header: &str, lines: Arc<[String]>, variables: Variables) -> Result<Self, String> {
+        let name = entry_name(header).unwrap_or_default().to_owned();
+        let mut kernel = Kernel {
+            name,
+            module: module.to_owned(),
+            lines,
+            params: Vec::new(),
+            code: Vec::new(),
+            mmas: Vec::new(),
+            uses: Vec::new(),
+            shared: Vec::new(),
+            constants: Vec::new(),
+            max_threads: None,
+            required_threads: None,
+            narrow: Vec::new(),
+            wide: Vec::new(),
+            predicates: Vec::new(),
+            narrow_constants: Vec::new(),
+            wide_constants: Vec::new(),
+            specials: HashMap::new(),
+        };
+        let mut symbols = variables.symbols.clone();
+        let (params, directives) = match (header.find('('), header.rfind(')')) {
+            (Some(open), Some(close)) if open < close => (&header[open + 1..close], &header[close + 1..]),
+            _ => ("", header.split_once(kernel.name.as_str()).map_or("", |(_, rest)| rest)),
+        };
+        let mut offset = 0usize;
+        for param in split(params) {
+            let declaration =
+                param.strip_prefix(".param").ok_or_else(|| format!("found `{param}`, expected .param"))?;
+            let (ty, _, name, count) = variable(declaration.trim())?;
+            if count != Some(1) || ty.bytes() < 4 {
+                return Err(format!("found `{param}`, expected a number of 32 or 64 bits"));
+            }
+            offset = offset.next_multiple_of(ty.bytes());
+            symbols.insert(name.to_owned(), Symbol::Param(offset));
+            kernel.params.push(Param { name: name.to_owned(), ty, offset });
+            offset += ty.bytes();
+        }
+        for directive in directives.split('.').skip(1) {
+            let (name, numbers) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+            let mut extent = [1; 3];
+            for (extent, number) in extent.iter_mut().zip(split(numbers.trim())) {
+                *extent = number.parse().map_err(|_| format!("found `.{directive}`, expected numbers"))?;
+            }
+            match name.trim() {
+                "maxntid" => kernel.max_threads = Some(extent),
+                "reqntid" => kernel.required_threads = Some(extent),
+                "minnctapersm" | "maxnreg" => {}
+                other => return Err(format!("found `.{other}`, which is not emulated")),
+            }
+        }
+        Ok(Decoder {
+            kernel,
+            kernel_line: 0,
+            scopes: vec![Scope { id: 0, symbols }],
+            scope_count: 1,
+            labels: HashMap::new(),
+            branches: Vec::new(),
+            narrow_constants: HashMap::new(),
+            wide_constants: HashMap::new(),
+            variables,
+        })
+    }
+
+    /// Takes a statement in; false once the entry point is closed.
+    fn statement(&mut self, kind: &Kind) -> Result<bool, String> {
+        match kind {
+            Kind::Open(_) => {
+                self.scopes.push(Scope { id: self.scope_count, symbols: HashMap::new() });
+                self.scope_count += 1;
+            }
+            Kind::Close => {
+                self.scopes.pop();
+            }
+            Kind::Label(name) => {
+                let id = self.scopes.last().map_or(0, |scope| scope.id);
+                if self.labels.insert((id, (*name).to_owned()), self.kernel.code.len() as u32).is_some() {
+                    return Err(format!("found the label `{name}` twice"));
+                }
+            }
+            Kind::Directive(text) => match text.strip_prefix(".reg") {
+                Some(rest) => self.registers(rest.trim())?,
+                None => {
+                    self.variables.declare(text)?;
+                    let symbols = self.variables.symbols.clone();
+                    let scope = self.scopes.last_mut().expect("the entry point's scope is open");
+                    scope.symbols.extend(symbols.into_iter().filter(|(_, s)| !matches!(s, Symbol::Param(_))));
+                }
+            },
+            Kind::Instruction(instruction) => self.instruction(instruction)?,
+        }
+        Ok(!self.scopes.is_empty())
+    }
+
+    /// `.reg .f32 %f<8>, %sum;`
+    fn registers(&mut self, text: &str) -> Result<(), String> {
+        let (ty, names) = text.split_once(char::is_whitespace).ok_or("found `.reg`, expected a type and names")?;
+        let ty = ty.strip_prefix('.').and_then(Type::parse).ok_or_else(|| format!("found `{ty}`, expected a type"))?;
+        for name in split(names) {
+            match name.split_once('<') {
+                None => self.register(name, ty)?,
+                Some((prefix, count)) => {
+                    let count = count.strip_suffix('>').and_then(|count| count.trim().parse::<usize>().ok());
+                    let count = count.filter(|count| *count <= 4096);
+                    for i in 0..count.ok_or_else(|| format!("found `{name}`, expected a count up to 4096"))? {
+                        self.register(&format!("{prefix}{i}"), ty)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str, ty: Type) -> Result<(), String> {
+        if !is_name(name) {
+            return Err(format!("found `{name}`, expected a register's name"));
+        }
+        let index = self.add(name, ty);
+        let scope = self.scopes.last_mut().ok_or("found a register outside an entry point")?;
+        match scope.symbols.insert(name.to_owned(), Symbol::Register(Register { ty, index })) {
+            Some(Symbol::Register(_)) => Err(format!("found the register `{name}` twice")),
+            _ => Ok(()),
+        }
+    }
+
+    /// A new register of the file that `ty` lives in.
+    fn add(&mut self, name: &str, ty: Type) -> Reg {
+        let file = match ty {
+            Type::Pred => &mut self.kernel.predicates,
+            ty if ty.wide() => &mut self.kernel.wide,
+            _ => &mut self.kernel.narrow,
+        };
+        file.push(Name { name: name.to_owned(), ty });
+        file.len() as Reg - 1
+    }
+
+    /// A register for what an instruction makes on the way.
+    pub fn scratch(&mut self, ty: Type) -> Reg {
+        self.add("(between)", ty)
+    }
+
+    fn symbol(&self, name: &str) -> Option<Symbol> {
+        self.scopes.iter().rev().find_map(|scope| scope.symbols.get(name)).copied()
+    }
+
+    /// The declared register of a name.
+    pub fn declared(&self, name: &str) -> Result<Register, String> {
+        match self.symbol(name) {
+            Some(Symbol::Register(register)) => Ok(register),
+            _ => Err(format!("found `{name}`, expected a declared register")),
+        }
+    }
+
+    /// A register that an instruction of type `ty` writes.
+    pub fn target(&mut self, name: &str, ty: Type) -> Result<Reg, String> {
+        if name == "_" {
+            return Ok(self.scratch(ty));
+        }
+        let register = self.declared(name)?;
+        let class = |ty: Type| (ty == Type::Pred, ty.wide());
+        if class(register.ty) != class(ty) || (!ty.wide() && register.ty.bytes() < ty.bytes()) {
+            return Err(format!("found `{name}` of type {:?}, expected {ty:?}", register.ty));
+        }
+        Ok(register.index)
+    }
+
+    /// A predicate that an instruction writes.
+    pub fn target_predicate(&mut self, name: &str) -> Result<Reg, String> {
+        self.target(name, Type::Pred)
+    }
+
+    /// A value of type `ty`: a register, a special register, a constant, a variable's address.
+    pub fn source(&mut self, text: &str, ty: Type) -> Result<Reg, String> {
+        if let Some(Symbol::Register(_)) = self.symbol(text) {
+            return self.target(text, ty);
+        }
+        if let Some(special) = Special::parse(text) {
+            if ty.wide() {
+                return Err(format!("found `{text}`, expected 64 bits"));
+            }
+            if let Some(&register) = self.kernel.specials.get(&special) {
+                return Ok(register);
+            }
+            let register = self.add(text, Type::U32);
+            self.kernel.specials.insert(special, register);
+            return Ok(register);
+        }
+        let value = literal(text, ty, &|name| self.offset(name))?;
+        Ok(if ty.wide() { self.wide_constant(value) } else { self.constant(value as u32) })
+    }
+
+    fn offset(&self, name: &str) -> Option<i64> {
+        match self.symbol(name)? {
+            Symbol::Shared(offset) | Symbol::Constant(offset) | Symbol::Param(offset) => Some(offset as i64),
+            Symbol::Register(_) => None,
+        }
+    }
+
+    /// A register that holds a constant.
+    pub fn constant(&mut self, value: u32) -> Reg {
+        if let Some(&register) = self.narrow_constants.get(&value) {
+            return register;
+        }
+        let register = self.add("(constant)", Type::U32);
+        self.narrow_constants.insert(value, register);
+        self.kernel.narrow_constants.push((register, value));
+        register
+    }
+
+    fn wide_constant(&mut self, value: u64) -> Reg {
+        if let Some(&register) = self.wide_constants.get(&value) {
+            return register;
+        }
+        let register = self.add("(constant)", Type::U64);
+        self.wide_constants.insert(value, register);
+        self.kernel.wide_constants.push((register, value));
+        register
+    }
+
+    /// A predicate that an instruction reads: `%p` or `!%p`.
+    pub fn predicate(&mut self, text: &str) -> Result<(Reg, bool), String> {
+        let (name, negated) = text.strip_prefix('!').map_or((text, false), |name| (name, true));
+        Ok((self.target_predicate(name.trim())?, negated))
+    }
+
+    /// `[%rd + 8]`, `[variable + 4*16]`, `[%r]`.
+    pub fn place(&mut self, text: &str, space: Space) -> Result<Place, String> {
+        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let inner = inner.ok_or_else(|| format!("found `{text}`, expected an address in brackets"))?.trim();
+        let end = inner.find(['+', '-']).unwrap_or(inner.len());
+        let (base, offset) = (inner[..end].trim(), inner[end..].trim());
+        if let Some(Symbol::Register(register)) = self.symbol(base) {
+            let offset = offset.strip_prefix('+').unwrap_or(offset).trim();
+            let offset = if offset.is_empty() { 0 } else { evaluate(offset, &|name| self.offset(name))? };
+            let offset = i32::try_from(offset).map_err(|_| format!("found the offset {offset}, expected 32 bits"))?;
+            let wide = register.ty.wide();
+            if register.ty.bytes() < 4 || (space == Space::Global && !wide) {
+                return Err(format!("found `{base}` of type {:?}, expected an address", register.ty));
+            }
+            return Ok(Place { space, base: register.index, wide, offset });
+        }
+        let address = evaluate(inner, &|name| self.offset(name))?;
+        Ok(Place { space, base: self.wide_constant(address.cast_unsigned()), wide: true, offset: 0 })
+    }
+
+    /// Registers of a vector operand `{a, b}`, or the one operand.
+    pub fn parts<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+            Some(inner) => split(inner),
+            None => vec![text],
+        }
+    }
+
+    /// A branch to a label.
+    pub fn jump(&mut self, label: &str) -> Op {
+        let scopes = self.scopes.iter().rev().map(|scope| scope.id).collect();
+        self.branches.push(Jump { at: self.kernel.code.len(), label: label.to_owned(), scopes });
+        Op::Branch { target: 0 }
+    }
+
+    fn instruction(&mut self, instruction: &Instruction) -> Result<(), String> {
+        let guard = instruction.guard.map(|(name, negated)| Ok::<_, String>((self.target_predicate(name)?, negated)));
+        let guard = guard.transpose()?;
+        let op = self.op(instruction.opcode, &instruction.operands)?;
+        self.kernel.code.push(Inst { op, guard, line: self.kernel_line });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Kernel, Problem> {
+        for Jump { at, label, scopes } in &self.branches {
+            let inst = &mut self.kernel.code[*at];
+            let target = scopes.iter().find_map(|scope| self.labels.get(&(*scope, label.clone())));
+            let target = target.ok_or_else(|| (inst.line as usize, format!("found no label `{label}`")))?;
+            inst.op = Op::Branch { target: *target };
+        }
+        // Falling off the end is `ret`.
+        self.kernel.code.push(Inst { op: Op::Exit, guard: None, line: self.kernel_line });
+        self.kernel.uses = self.kernel.code.iter().map(|inst| Uses::of(&inst.op, &self.kernel.mmas)).collect();
+        self.kernel.shared = self.variables.shared;
+        self.kernel.constants = self.variables.constants;
+        Ok(self.kernel)
+    }
+}

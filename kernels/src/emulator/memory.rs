@@ -1,0 +1,336 @@
+//! Memory with a shadow: which bytes are written, and who touched each word last.
+
+use crate::launch::{Access, Check};
+
+/// What a check found, before the place in the kernel is known.
+#[derive(Debug)]
+pub struct Problem {
+    pub check: Check,
+    pub lane: u32,
+    pub text: String,
+}
+
+/// The last accesses of a 4-byte word.
+///
+/// A tick is a time between two barriers of a warp; ticks rise over a device's life. Who: warp · 32 + lane, with the top bit
+/// for "atomically" (writer) and "and others" (reader).
+#[derive(Debug, Clone, Copy, Default)]
+struct Trace {
+    write_tick: u32,
+    read_tick: u32,
+    writer: u16,
+    reader: u16,
+}
+
+const FLAG: u16 = 1 << 15;
+
+/// A warp as the race check sees it (vector clocks in the manner of Flanagan and Freund, "FastTrack", 2009).
+#[derive(Debug, Clone, Copy)]
+pub struct Agent<'a> {
+    /// Since the warp's last barrier.
+    pub tick: u32,
+    /// The warp's number among those that run.
+    pub warp: u16,
+    /// For each warp that runs: accesses before this tick came before the present ones.
+    pub seen: &'a [u32],
+    /// Accesses before this tick are of the host or of an earlier launch.
+    pub launch: u32,
+    /// Accesses before this tick, but of this launch, are of another block.
+    pub block: u32,
+}
+
+impl Agent<'_> {
+    /// Whether no barrier lies between an earlier access and this one.
+    fn unordered(&self, tick: u32, who: u16, lane: u32) -> bool {
+        let who = who & !FLAG;
+        tick >= self.launch
+            && (tick < self.block
+                || who != self.id(lane) && self.seen.get(usize::from(who >> 5)).is_none_or(|seen| tick >= *seen))
+    }
+
+    fn id(&self, lane: u32) -> u16 {
+        self.warp << 5 | lane as u16
+    }
+
+    fn name(&self, tick: u32, who: u16, verb: &str) -> String {
+        let others = if who & FLAG != 0 && verb == "read" { " and others" } else { "" };
+        match tick < self.block {
+            true => format!("{verb} by another block in the same launch"),
+            false => format!("{verb} by warp {} lane {}{others}", (who & !FLAG) >> 5, who & 31),
+        }
+    }
+}
+
+/// What a byte of the shadow says.
+const UNWRITTEN: u8 = 0;
+const WRITTEN: u8 = 1;
+/// Between variables.
+pub const OUTSIDE: u8 = 2;
+
+/// One allocation, or a block's shared memory.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    data: Vec<u8>,
+    state: Vec<u8>,
+    traces: Vec<Trace>,
+}
+
+impl Memory {
+    /// Unwritten memory.
+    pub fn new(bytes: usize) -> Self {
+        let whole = bytes.next_multiple_of(4);
+        Memory { data: vec![0; whole], state: vec![UNWRITTEN; whole], traces: vec![Trace::default(); whole / 4] }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Unwritten memory again, where `state` is the shadow that it had.
+    pub fn reset(&mut self, state: &[u8]) {
+        self.state.copy_from_slice(state);
+    }
+
+    /// Marks a range as belonging to nothing.
+    pub fn mark_outside(&mut self, range: std::ops::Range<usize>) {
+        self.state[range].fill(OUTSIDE);
+    }
+
+    /// The shadow's bytes.
+    pub fn state(&self) -> &[u8] {
+        &self.state
+    }
+
+    /// Forgets that a range was written.
+    pub fn forget(&mut self, at: usize, bytes: usize) {
+        for state in self.state.iter_mut().skip(at).take(bytes).filter(|state| **state == WRITTEN) {
+            *state = UNWRITTEN;
+        }
+    }
+
+    /// Forgets who touched what, before ticks begin anew.
+    pub fn forget_traces(&mut self) {
+        self.traces.fill(Trace::default());
+    }
+
+    /// The host writes.
+    pub fn put(&mut self, at: usize, bytes: &[u8]) {
+        self.data[at..at + bytes.len()].copy_from_slice(bytes);
+        self.state[at..at + bytes.len()].fill(WRITTEN);
+    }
+
+    /// The host reads; `None` where something was never written, with its offset.
+    pub fn get(&self, at: usize, bytes: &mut [u8]) -> Result<(), usize> {
+        match self.state[at..at + bytes.len()].iter().position(|state| *state != WRITTEN) {
+            Some(unwritten) => Err(at + unwritten),
+            None => {
+                bytes.copy_from_slice(&self.data[at..at + bytes.len()]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads `bytes` ≤ 4 at an aligned offset. `shared_by` says that other lanes read the same in this instruction.
+    #[inline]
+    pub fn load(&mut self, at: usize, bytes: usize, agent: &Agent, lane: u32, others: bool) -> Result<u32, Problem> {
+        let word = at / 4 * 4;
+        let whole = |from: &[u8]| u32::from_le_bytes(from[word..word + 4].try_into().expect("four bytes"));
+        let mask = if bytes == 4 { u32::MAX } else { (1 << (8 * bytes)) - 1 };
+        let shift = 8 * (at - word);
+        if (whole(&self.state) >> shift) & mask != 0x0101_0101 & mask {
+            return Err(self.unreadable(at, bytes, lane));
+        }
+        let value = (whole(&self.data) >> shift) & mask;
+        let trace = &mut self.traces[word / 4];
+        if trace.write_tick >= agent.launch && agent.unordered(trace.write_tick, trace.writer, lane) {
+            let earlier = agent.name(trace.write_tick, trace.writer, "written");
+            return Err(race(lane, format!("reads what was {earlier}")));
+        }
+        let flag = if others { FLAG } else { 0 };
+        if trace.read_tick >= agent.launch && agent.unordered(trace.read_tick, trace.reader, lane) {
+            trace.reader |= FLAG;
+        } else {
+            (trace.read_tick, trace.reader) = (agent.tick, agent.id(lane) | flag);
+        }
+        Ok(value)
+    }
+
+    #[cold]
+    fn unreadable(&self, at: usize, bytes: usize, lane: u32) -> Problem {
+        let outside = self.state[at..at + bytes].contains(&OUTSIDE);
+        let (check, text) = match outside {
+            true => (Check::Bounds, "reads where no variable is".to_owned()),
+            false => (Check::Unwritten, "reads what nothing has written".to_owned()),
+        };
+        Problem { check, lane, text }
+    }
+
+    /// Writes `bytes` ≤ 4 at an aligned offset.
+    #[inline]
+    pub fn store(&mut self, at: usize, bytes: usize, value: u32, agent: &Agent, lane: u32) -> Result<(), Problem> {
+        self.claim(at, bytes, agent, lane, false)?;
+        self.data[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+        self.state[at..at + bytes].fill(WRITTEN);
+        Ok(())
+    }
+
+    /// Checks that this lane may write here now, and notes that it did. Pieces of a word are not told apart, so only
+    /// whole words take part in the race check.
+    #[inline]
+    pub fn claim(&mut self, at: usize, bytes: usize, agent: &Agent, lane: u32, atomic: bool) -> Result<(), Problem> {
+        if self.state[at] == OUTSIDE {
+            let text = "writes where no variable is".to_owned();
+            return Err(Problem { check: Check::Bounds, lane, text });
+        }
+        if bytes < 4 {
+            return Ok(());
+        }
+        let trace = &mut self.traces[at / 4];
+        if trace.write_tick >= agent.launch
+            && agent.unordered(trace.write_tick, trace.writer, lane)
+            && !(atomic && trace.writer & FLAG != 0)
+        {
+            let earlier = agent.name(trace.write_tick, trace.writer, "written");
+            return Err(race(lane, format!("writes what was {earlier}")));
+        }
+        let reader = trace.reader;
+        // The one named may be this lane; then the others count.
+        let others = reader == agent.id(lane) | FLAG && trace.read_tick >= agent.tick;
+        if trace.read_tick >= agent.launch && (agent.unordered(trace.read_tick, reader, lane) || others) {
+            let earlier = agent.name(trace.read_tick, reader, "read");
+            return Err(race(lane, format!("writes what was {earlier}")));
+        }
+        (trace.write_tick, trace.writer) = (agent.tick, agent.id(lane) | if atomic { FLAG } else { 0 });
+        Ok(())
+    }
+
+    /// What stands at an aligned offset for an atomic operation, which claims the place.
+    pub fn exchange(&mut self, at: usize, bytes: usize, agent: &Agent, lane: u32) -> Result<u64, Problem> {
+        if self.state[at..at + bytes] != [WRITTEN; 8][..bytes] {
+            return Err(self.unreadable(at, bytes, lane));
+        }
+        for word in (at..at + bytes).step_by(4) {
+            self.claim(word, 4, agent, lane, true)?;
+        }
+        let mut value = [0; 8];
+        value[..bytes].copy_from_slice(&self.data[at..at + bytes]);
+        Ok(u64::from_le_bytes(value))
+    }
+
+    /// Writes past all checks: what [`claim`](Memory::claim) or [`exchange`](Memory::exchange) allowed.
+    pub fn set(&mut self, at: usize, bytes: &[u8]) {
+        self.put(at, bytes);
+    }
+
+    /// Whether this launch has written a word.
+    pub fn written_since(&self, at: usize, tick: u32) -> bool {
+        self.traces[at / 4].write_tick >= tick
+    }
+}
+
+fn race(lane: u32, text: String) -> Problem {
+    Problem { check: Check::Race, lane, text: format!("{text}, with no barrier between") }
+}
+
+/// A range of addresses that a launch may touch.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// Its first address as the kernel sees it.
+    pub base: u64,
+    pub bytes: u64,
+    /// The allocation and the offset in it.
+    pub allocation: usize,
+    pub start: usize,
+    pub access: Access,
+    /// The parameter's name.
+    pub name: String,
+}
+
+/// Accesses of a warp to global memory, in the units in which hardware moves it.
+pub fn units(addresses: &[u64; 32], active: u32, bytes: u64, unit: u64) -> u32 {
+    let (mut count, mut next, mut ordered) = (0, 0, true);
+    for lane in lanes(active) {
+        let (first, end) = (addresses[lane] / unit, (addresses[lane] + bytes - 1) / unit + 1);
+        ordered &= end >= next;
+        count += end.saturating_sub(first.max(next));
+        next = end.max(next);
+    }
+    if ordered {
+        return count as u32;
+    }
+    let mut all: Vec<u64> =
+        lanes(active).flat_map(|lane| addresses[lane] / unit..=(addresses[lane] + bytes - 1) / unit).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.len() as u32
+}
+
+/// The passes beyond the first that a warp's access to shared memory takes: 32 banks of 4 bytes, each serving one word a
+/// pass; accesses of 8 and 16 bytes go by half and quarter warps.
+pub fn bank_conflicts(addresses: &[u64; 32], active: u32, bytes: u64) -> u32 {
+    let group = (128 / bytes.max(4)) as usize;
+    let mut extra = 0;
+    for first in (0..32).step_by(group) {
+        let mut words = [u64::MAX; 32];
+        let (mut clash, mask) = (false, active & (((1u64 << group) - 1) << first) as u32);
+        for lane in lanes(mask) {
+            for word in addresses[lane] / 4..=(addresses[lane] + bytes - 1) / 4 {
+                let held = &mut words[(word % 32) as usize];
+                clash |= *held != u64::MAX && *held != word;
+                *held = word;
+            }
+        }
+        if clash {
+            let mut all: Vec<u64> =
+                lanes(mask).flat_map(|lane| addresses[lane] / 4..=(addresses[lane] + bytes - 1) / 4).collect();
+            all.sort_unstable();
+            all.dedup();
+            let mut load = [0u32; 32];
+            all.iter().for_each(|word| load[(word % 32) as usize] += 1);
+            extra += load.iter().max().copied().unwrap_or(1).saturating_sub(1);
+        }
+    }
+    extra
+}
+
+/// The lanes of a mask, rising.
+pub fn lanes(mask: u32) -> impl Iterator<Item = usize> + Clone {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        let lane = rest.trailing_zeros();
+        rest &= rest.wrapping_sub(1);
+        (lane < 32).then_some(lane as usize)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(f: impl Fn(u64) -> u64) -> [u64; 32] {
+        std::array::from_fn(|lane| f(lane as u64))
+    }
+
+    #[test]
+    fn sectors_and_lines_are_counted() {
+        let row = addresses(|lane| 1024 + 4 * lane);
+        assert_eq!((units(&row, !0, 4, 32), units(&row, !0, 4, 128)), (4, 1));
+        let column = addresses(|lane| 4096 - 128 * lane);
+        assert_eq!((units(&column, !0, 4, 32), units(&column, 1, 4, 32)), (32, 1));
+        let vectors = addresses(|lane| 16 * lane);
+        assert_eq!((units(&vectors, !0, 16, 32), units(&vectors, !0, 16, 128)), (16, 4));
+        assert_eq!(units(&addresses(|_| 64), !0, 4, 32), 1);
+        assert_eq!(units(&addresses(|lane| 28 + lane % 2 * 4), !0, 4, 32), 2);
+    }
+
+    #[test]
+    fn bank_conflicts_are_counted() {
+        assert_eq!(bank_conflicts(&addresses(|lane| 4 * lane), !0, 4), 0);
+        assert_eq!(bank_conflicts(&addresses(|_| 8), !0, 4), 0);
+        assert_eq!(bank_conflicts(&addresses(|lane| 8 * lane), !0, 4), 1);
+        assert_eq!(bank_conflicts(&addresses(|lane| 128 * lane), !0, 4), 31);
+        assert_eq!(bank_conflicts(&addresses(|lane| 132 * lane), !0, 4), 0);
+        assert_eq!(bank_conflicts(&addresses(|lane| 16 * lane), !0, 16), 0);
+        assert_eq!(bank_conflicts(&addresses(|lane| 32 * lane), !0, 16), 4);
+    }
+}

@@ -1,0 +1,411 @@
+//! Runs PTX text on a CPU, behind the interface that a GPU is driven by, and watches what it does.
+//!
+//! A kernel's text is decoded once. Warps of 32 lanes execute an instruction for all lanes at once; lanes that went apart
+//! at a branch run in the order of their places, the lowest first, so that they meet again. A warp runs up to a barrier,
+//! then another one is drawn at random (from a seed); blocks come one after the other, in a random order too. No two
+//! threads of the host take part, so results and messages are the same in every run.
+//!
+//! A shadow of every byte of global and shared memory knows whether it was written; a shadow of every word, who read and
+//! wrote it last and between which barriers. Faults end the launch; [`Check`](crate::launch::Check) lists them.
+//!
+//! Where it is stricter than hardware: a kernel sees each [`Buffer`] at an address far from all others; shared variables
+//! have gaps between them; lanes of one warp that exchange values through memory need a `bar.warp.sync`; blocks of one
+//! launch may meet only in atomic operations. Where it is more lenient: approximate functions are exact up to the
+//! rounding that PTX allows for `tanh`, `lg2`, `sin` and `cos`; pieces of a word take no part in the race check.
+
+mod access;
+mod alu;
+mod decode;
+pub mod examples;
+mod inst;
+mod kernel;
+mod machine;
+mod memory;
+pub mod mutate;
+mod opcodes;
+mod parse;
+mod show;
+mod warp;
+mod warpwide;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use self::inst::{Op, Type};
+use self::kernel::Kernel;
+use self::machine::{Machine, Watch};
+use self::memory::{Memory, Segment};
+use crate::launch::{Access, Arg, Buffer, Device, Error, Launch, Result};
+
+/// What a kernel did, in one or several launches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Launches.
+    pub launches: u64,
+    /// Instructions that warps issued.
+    pub instructions: u64,
+    /// Instructions times the lanes that executed them.
+    pub lane_instructions: u64,
+    /// Floating-point operations; a fused multiply-add is two.
+    pub flops: u64,
+    /// Accesses of warps to global memory.
+    pub global_accesses: u64,
+    /// Sectors of 32 bytes that those touched: what moves between cache and memory.
+    pub sectors: u64,
+    /// Lines of 128 bytes that those touched: transactions.
+    pub lines: u64,
+    /// Accesses of warps to shared memory.
+    pub shared_accesses: u64,
+    /// Passes that those took beyond one each.
+    pub bank_conflicts: u64,
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
+        self.launches += other.launches;
+        self.instructions += other.instructions;
+        self.lane_instructions += other.lane_instructions;
+        self.flops += other.flops;
+        self.global_accesses += other.global_accesses;
+        self.sectors += other.sectors;
+        self.lines += other.lines;
+        self.shared_accesses += other.shared_accesses;
+        self.bank_conflicts += other.bank_conflicts;
+    }
+}
+
+/// An instruction of one thread, as it was executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The line of the module's text, from 1.
+    pub line: usize,
+    /// That line, with its comment.
+    pub text: String,
+    /// Whether the thread's predicate let it execute.
+    pub executed: bool,
+    /// How many lanes of its warp executed it together.
+    pub active: u32,
+    /// Registers that it read and left as they were, with their values.
+    pub reads: Vec<(String, String)>,
+    /// Registers that it wrote, with their new values.
+    pub writes: Vec<(String, String)>,
+}
+
+/// How often each line of a kernel was executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineCount {
+    /// The line of the module's text, from 1.
+    pub line: usize,
+    /// How often a warp issued it.
+    pub warps: u64,
+    /// How many lanes executed it.
+    pub lanes: u64,
+}
+
+/// A CPU that runs PTX as a [`Device`].
+#[derive(Debug)]
+pub struct Emulator {
+    kernels: BTreeMap<String, Kernel>,
+    /// By address, rising; what was freed has no bytes.
+    allocations: Vec<Memory>,
+    addresses: Vec<(u64, u64)>,
+    seed: u64,
+    launches: u64,
+    tick: u32,
+    limit: u64,
+    capacity: u64,
+    counters: BTreeMap<String, Counters>,
+    profiles: BTreeMap<String, Vec<LineCount>>,
+}
+
+/// Where allocations begin: above every address of a [`Buffer`] as a kernel sees it.
+const FIRST_ADDRESS: u64 = 0x7f00_0000_0000;
+
+impl Emulator {
+    /// An emulator whose order of warps and blocks comes from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Emulator {
+            kernels: BTreeMap::new(),
+            allocations: Vec::new(),
+            addresses: Vec::new(),
+            seed,
+            launches: 0,
+            tick: 0,
+            limit: 1 << 26,
+            capacity: 8 << 30,
+            counters: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+        }
+    }
+
+    /// Sets how many instructions a warp may issue before its kernel counts as endless; 2²⁶ unless told.
+    pub fn set_limit(&mut self, instructions: u64) {
+        self.limit = instructions;
+    }
+
+    /// Sets how many bytes may be allocated; 8 GiB unless told.
+    pub fn set_capacity(&mut self, bytes: u64) {
+        self.capacity = bytes;
+    }
+
+    /// What each entry point did so far, by name.
+    pub fn counters(&self) -> &BTreeMap<String, Counters> {
+        &self.counters
+    }
+
+    /// How often the lines of an entry point were executed in its last launch.
+    pub fn profile(&self, entry: &str) -> &[LineCount] {
+        self.profiles.get(entry).map_or(&[], Vec::as_slice)
+    }
+
+    /// The entry points that are loaded.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        self.kernels.keys().map(String::as_str)
+    }
+
+    /// Launches a kernel and shows the steps of one thread: `thread` of the block with the number `block` (x fastest).
+    /// `show` returns false when it has seen enough.
+    ///
+    /// # Errors
+    /// As [`Device::launch`]; and if there is no such block or thread.
+    pub fn trace<'a>(
+        &'a mut self,
+        launch: &'a Launch,
+        block: u64,
+        thread: u32,
+        show: &'a mut (dyn FnMut(&Step) -> bool + 'a),
+    ) -> Result<()> {
+        let blocks: u64 = launch.grid.iter().map(|n| u64::from(*n)).product();
+        let threads: u64 = launch.block.iter().map(|n| u64::from(*n)).product();
+        let problem = if block >= blocks {
+            format!("found block {block}, expected one below {blocks}")
+        } else if u64::from(thread) >= threads {
+            format!("found thread {thread}, expected one below {threads}")
+        } else {
+            return self.run(launch, Some(Watch { block, thread, show }));
+        };
+        Err(Error::Launch { entry: launch.entry.to_owned(), problem })
+    }
+
+    /// The allocation that holds a range, and the range's offset in it.
+    fn find(&self, address: u64, bytes: u64) -> Result<(usize, usize)> {
+        let at = self.addresses.partition_point(|(base, _)| *base <= address).checked_sub(1);
+        let found = at.filter(|at| {
+            let (base, size) = self.addresses[*at];
+            address - base <= size && bytes <= size - (address - base)
+        });
+        match found {
+            Some(at) => Ok((at, (address - self.addresses[at].0) as usize)),
+            None => Err(Error::Memory(format!("found {bytes} bytes at {address:#x}, expected them in one allocation"))),
+        }
+    }
+
+    fn run<'a>(&'a mut self, launch: &'a Launch, watch: Option<Watch<'a>>) -> Result<()> {
+        let refuse = |problem: String| Error::Launch { entry: launch.entry.to_owned(), problem };
+        let kernel =
+            self.kernels.get(launch.entry).ok_or_else(|| refuse("no such entry point is loaded".to_owned()))?;
+        check_shape(kernel, launch).map_err(refuse)?;
+        let (segments, params) = self.arguments(kernel, launch)?;
+        let shared = shared_memory(kernel, launch.shared_bytes as usize).map_err(refuse)?;
+        if self.tick > u32::MAX / 4 * 3 {
+            self.allocations.iter_mut().for_each(Memory::forget_traces);
+            self.tick = 0;
+        }
+        self.tick += 1;
+        self.launches += 1;
+        for segment in segments.iter().filter(|segment| segment.access == Access::Write) {
+            self.allocations[segment.allocation].forget(segment.start, segment.bytes as usize);
+        }
+        let mut machine = Machine {
+            kernel,
+            launch,
+            allocations: &mut self.allocations,
+            segments,
+            params,
+            shared,
+            launch_tick: self.tick,
+            block_tick: self.tick,
+            tick: &mut self.tick,
+            block: [0; 3],
+            block_number: 0,
+            random: (self.seed ^ self.launches.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1,
+            limit: self.limit,
+            counters: Counters { launches: 1, ..Counters::default() },
+            hits: vec![(0, 0); kernel.code.len()],
+            watch,
+        };
+        let result = machine.run();
+        let Machine { mut counters, hits, .. } = machine;
+        let mut lines = Vec::new();
+        for (inst, (warps, lanes)) in kernel.code.iter().zip(&hits) {
+            counters.instructions += warps;
+            counters.lane_instructions += lanes;
+            counters.flops += lanes * flops(&inst.op, kernel);
+            lines.push(LineCount { line: inst.line as usize, warps: *warps, lanes: *lanes });
+        }
+        self.profiles.insert(launch.entry.to_owned(), lines);
+        *self.counters.entry(launch.entry.to_owned()).or_default() += counters;
+        result.map_err(Error::Fault)
+    }
+
+    /// The ranges that a launch may touch, and its parameters' bytes. Buffers get addresses 2³⁶ apart, with their low
+    /// bits.
+    fn arguments(&self, kernel: &Kernel, launch: &Launch) -> Result<(Vec<Segment>, Vec<u8>)> {
+        let refuse = |problem: String| Error::Launch { entry: launch.entry.to_owned(), problem };
+        let (expected, found) = (kernel.params.len(), launch.args.len());
+        if expected != found {
+            return Err(refuse(format!("found {found} arguments, expected {expected}")));
+        }
+        let (mut segments, mut params) = (Vec::new(), Vec::new());
+        for (i, (param, arg)) in kernel.params.iter().zip(&launch.args).enumerate() {
+            let name = param.name.clone();
+            let (mut bits, bytes) = arg.bits();
+            let float = matches!(arg, Arg::F32(_));
+            if bytes != param.ty.bytes() || (float != (param.ty == Type::F32) && param.ty != Type::B32) {
+                return Err(refuse(format!("found {arg:?} for `{name}`, expected {:?}", param.ty)));
+            }
+            match *arg {
+                Arg::Buffer(Buffer { address, bytes, access }) => {
+                    let (allocation, start) = self.find(address, bytes)?;
+                    let base = (i as u64 + 1) << 36 | address & 0xff;
+                    segments.push(Segment { base, bytes, allocation, start, access, name });
+                    bits = base;
+                }
+                Arg::Pointer(address) if address != 0 => {
+                    let (allocation, _) = self.find(address, 1)?;
+                    let (base, bytes) = self.addresses[allocation];
+                    segments.push(Segment { base, bytes, allocation, start: 0, access: Access::ReadWrite, name });
+                }
+                _ => {}
+            }
+            params.resize(param.offset, 0);
+            params.extend_from_slice(&bits.to_le_bytes()[..bytes]);
+        }
+        Ok((segments, params))
+    }
+}
+
+/// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text.
+fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
+    let threads = launch.block.iter().map(|n| u64::from(*n)).product::<u64>();
+    if !(1..=1024).contains(&threads) || launch.block[2] > 64 {
+        return Err(format!("found blocks of {:?} threads, expected 1 to 1024", launch.block));
+    }
+    let [x, y, z] = launch.grid;
+    if x == 0 || x > i32::MAX as u32 || !(1..=65535).contains(&y) || !(1..=65535).contains(&z) {
+        return Err(format!("found a grid of {:?} blocks, expected up to [2147483647, 65535, 65535]", launch.grid));
+    }
+    if let Some(required) = kernel.required_threads.filter(|required| *required != launch.block) {
+        return Err(format!("found blocks of {:?} threads, expected {required:?}", launch.block));
+    }
+    if let Some(most) = kernel.max_threads
+        && threads > most.iter().map(|n| u64::from(*n)).product()
+    {
+        return Err(format!("found blocks of {threads} threads, expected {most:?} at most"));
+    }
+    if launch.shared_bytes > 0 && kernel.shared.iter().all(|variable| variable.bytes.is_some()) {
+        return Err(format!("found {} bytes of shared memory, expected none", launch.shared_bytes));
+    }
+    Ok(())
+}
+
+/// A block's shared memory: its variables, with nothing between them.
+fn shared_memory(kernel: &Kernel, dynamic: usize) -> Result<Memory, String> {
+    let bytes = |variable: &kernel::Variable| variable.bytes.unwrap_or(dynamic);
+    let total: usize = kernel.shared.iter().map(bytes).sum();
+    // What a block of the largest GPUs may use.
+    if total > 227 << 10 {
+        return Err(format!("found {total} bytes of shared memory, expected {} at most", 227 << 10));
+    }
+    let end = kernel.shared.iter().map(|variable| variable.offset + bytes(variable)).max().unwrap_or(0);
+    let mut memory = Memory::new(end);
+    let mut next = 0;
+    for variable in &kernel.shared {
+        memory.mark_outside(next..variable.offset.max(next));
+        next = variable.offset + bytes(variable);
+    }
+    let whole = memory.bytes();
+    memory.mark_outside(next.min(whole)..whole);
+    Ok(memory)
+}
+
+/// Floating-point operations of a lane.
+fn flops(op: &Op, kernel: &Kernel) -> u64 {
+    use inst::{F1, F2, F3, W2, W3};
+    match op {
+        Op::Map1 { f: F1::Rcp | F1::Sqrt | F1::Rsqrt | F1::Ex2 | F1::Lg2 | F1::Tanh | F1::Sin | F1::Cos, .. } => 1,
+        Op::Map2 { f: F2::FAdd | F2::FSub | F2::FMul | F2::FDiv | F2::FMin | F2::FMax, .. } => 1,
+        Op::Wide2 { f: W2::DAdd | W2::DSub | W2::DMul | W2::DDiv, .. } => 1,
+        Op::Map3 { f: F3::Fma, .. } | Op::Wide3 { f: W3::DFma, .. } => 2,
+        Op::Mma { index } => 2 * 16 * 8 * kernel.mmas[*index as usize].k as u64 / 32,
+        _ => 0,
+    }
+}
+
+impl Device for Emulator {
+    fn load_module(&mut self, name: &str, ptx: &str) -> Result<()> {
+        let module = |line: usize, problem: String| Error::Module { module: name.to_owned(), line, problem };
+        let kernels = decode::module(name, ptx).map_err(|(line, problem)| module(line, problem))?;
+        for kernel in kernels {
+            if let Some(other) = self.kernels.get(&kernel.name).filter(|other| other.lines != kernel.lines) {
+                let problem = format!("found the entry point {}, which {} has too", kernel.name, other.module);
+                return Err(module(1, problem));
+            }
+            self.kernels.insert(kernel.name.clone(), kernel);
+        }
+        Ok(())
+    }
+
+    fn alloc(&mut self, bytes: u64) -> Result<u64> {
+        let used: u64 = self.allocations.iter().map(|memory| memory.bytes() as u64).sum();
+        if bytes > self.capacity.saturating_sub(used) {
+            let free = self.capacity.saturating_sub(used);
+            return Err(Error::Memory(format!("found {free} bytes of device memory free, expected {bytes}")));
+        }
+        // The next allocation begins at least a page behind, so that what runs over an end meets nothing.
+        let address = self.addresses.last().map_or(FIRST_ADDRESS, |(base, size)| (base + size + 4096) & !255);
+        self.allocations.push(Memory::new(bytes as usize));
+        self.addresses.push((address, bytes));
+        Ok(address)
+    }
+
+    fn free(&mut self, address: u64) -> Result<()> {
+        match self.addresses.binary_search_by_key(&address, |(base, _)| *base) {
+            Ok(at) if self.allocations[at].bytes() > 0 => {
+                (self.allocations[at], self.addresses[at].1) = (Memory::default(), 0);
+                Ok(())
+            }
+            _ => Err(Error::Memory(format!("found {address:#x} to be freed, expected an allocation's beginning"))),
+        }
+    }
+
+    fn write(&mut self, to: u64, bytes: &[u8]) -> Result<()> {
+        let (at, offset) = self.find(to, bytes.len() as u64)?;
+        self.allocations[at].put(offset, bytes);
+        Ok(())
+    }
+
+    fn read(&mut self, from: u64, bytes: &mut [u8]) -> Result<()> {
+        let (at, offset) = self.find(from, bytes.len() as u64)?;
+        self.allocations[at].get(offset, bytes).map_err(|unwritten| {
+            let first = unwritten - offset;
+            Error::Memory(format!("byte {first} of {} at {from:#x} is read but was never written", bytes.len()))
+        })
+    }
+
+    fn zero(&mut self, to: u64, bytes: u64) -> Result<()> {
+        let (at, offset) = self.find(to, bytes)?;
+        self.allocations[at].put(offset, &vec![0; bytes as usize]);
+        Ok(())
+    }
+
+    fn launch(&mut self, launch: &Launch) -> Result<()> {
+        self.run(launch, None)
+    }
+
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! The text of the GPU's kernels, taken into the binary; a driver or the emulator compiles it at run time.
+
+/// Each module's file name and text.
+pub const MODULES: &[(&str, &str)] = &[
+    ("axpy.ptx", include_str!("../ptx/axpy.ptx")),
+    ("conv.ptx", include_str!("../ptx/conv.ptx")),
+    ("elementwise.ptx", include_str!("../ptx/elementwise.ptx")),
+    ("gemm.ptx", include_str!("../ptx/gemm.ptx")),
+    ("gru.ptx", include_str!("../ptx/gru.ptx")),
+    ("layout.ptx", include_str!("../ptx/layout.ptx")),
+    ("loss.ptx", include_str!("../ptx/loss.ptx")),
+    ("lstm.ptx", include_str!("../ptx/lstm.ptx")),
+    ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
+    ("random.ptx", include_str!("../ptx/random.ptx")),
+    ("reduce.ptx", include_str!("../ptx/reduce.ptx")),
+];
+
+/// Products on tensor cores, for GPUs from sm_80 on.
+pub const TF32: (&str, &str) = ("gemm_tf32.ptx", include_str!("../ptx/gemm_tf32.ptx"));
