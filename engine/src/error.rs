@@ -19,6 +19,15 @@ pub enum Error {
         /// Its index on the tape.
         node: usize,
     },
+    /// A device could not be used, or failed while it ran.
+    #[error("{0}")]
+    Device(String),
+}
+
+impl From<crate::DeviceError> for Error {
+    fn from(error: crate::DeviceError) -> Self {
+        Error::Device(error.to_string())
+    }
 }
 
 impl Error {

@@ -19,6 +19,7 @@ mod tape;
 pub use error::{Error, Result};
 pub use inkgrad_kernels::Float;
 pub use inkgrad_kernels::cpu::{Pool, Team};
+pub use inkgrad_kernels::launch::Error as DeviceError;
 pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
 pub use plan::{Compile, Plan, Profile, Times};

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 
+use crate::device::op::DeviceOp;
 use crate::{Result, Shape};
 
 /// The most inputs that an operation has (an LSTM layer: x, four weights and biases, h0, c0).
@@ -15,6 +16,9 @@ pub const MAX_INPUTS: usize = 8;
 pub trait Op<T: Float>: Debug + Send + Sync {
     /// The name in the table of operations.
     fn name(&self) -> &'static str;
+
+    /// The operation as a GPU computes it; `None` if it runs on the processor alone.
+    fn on_device(&self) -> Option<&dyn DeviceOp>;
 
     /// The output's shape.
     ///
@@ -92,6 +96,16 @@ pub struct Clock {
     pub seed: u64,
     /// The training step; the same step draws the same numbers.
     pub step: u64,
+}
+
+/// Random streams of one training step; the operations of a tape take one each.
+const STREAMS_PER_STEP: u64 = 1 << 16;
+
+impl Clock {
+    /// The random generator's key at this step.
+    pub fn key(self) -> u64 {
+        self.seed ^ self.step.wrapping_mul(STREAMS_PER_STEP)
+    }
 }
 
 /// What a forward works with.

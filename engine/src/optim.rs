@@ -7,6 +7,10 @@ use inkgrad_kernels::cpu::{Team, reduce};
 
 use crate::Params;
 
+/// PyTorch's defaults; the device's kernel has them too.
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+
 /// Which formula moves the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
@@ -37,6 +41,11 @@ impl<T: Float> Optimizer<T> {
         Optimizer { rule, clip_norm, step: 0, first: vec![T::ZERO; count], second: vec![T::ZERO; second] }
     }
 
+    /// The rule and the longest gradient.
+    pub fn settings(&self) -> (Rule, Option<f64>) {
+        (self.rule, self.clip_norm)
+    }
+
     /// Moves the parameters against their gradients, once, at learning rate `lr`.
     pub fn update(&mut self, params: &mut Params<T>, team: &Team, lr: f64) {
         let scale =
@@ -47,7 +56,7 @@ impl<T: Float> Optimizer<T> {
         let Params { values, grads, .. } = params;
         match self.rule {
             Rule::Adam => {
-                let step = AdamStep { lr, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0, step: self.step };
+                let step = AdamStep { lr, beta1: BETA1, beta2: BETA2, eps: 1e-8, weight_decay: 0.0, step: self.step };
                 optimizer::adam(team, step, scale, values, grads, &mut self.first, &mut self.second);
             }
             Rule::Sgd(momentum) => {
@@ -56,6 +65,12 @@ impl<T: Float> Optimizer<T> {
             }
         }
     }
+}
+
+/// What a GPU's Adam is told of its `step`-th step: lr / (1 − β₁ᵗ) and √(1 − β₂ᵗ).
+pub(crate) fn adam_factors(lr: f64, step: u64) -> (f32, f32) {
+    let correction = |beta: f64| 1.0 - beta.powf(step.max(1) as f64);
+    ((lr / correction(BETA1)) as f32, correction(BETA2).sqrt() as f32)
 }
 
 /// How the learning rate changes over a run.

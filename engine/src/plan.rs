@@ -28,19 +28,21 @@ pub struct Compile<'a> {
     pub keep: &'a [Tensor],
     /// Keeps every value and every gradient, each in a place of its own, for study.
     pub debug: bool,
+    /// Gives operations the memory that they need on a GPU; such a plan runs there alone.
+    pub on_device: bool,
 }
 
 /// A compiled tape with its memory.
 #[derive(Debug)]
 pub struct Plan<T> {
-    tape: Tape<T>,
-    steps: Vec<Step>,
-    loss: Option<Tensor>,
+    pub(crate) tape: Tape<T>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) loss: Option<Tensor>,
     /// Per node: whether its value can be read after a run.
-    kept: Vec<bool>,
+    pub(crate) kept: Vec<bool>,
     debug: bool,
     /// Elements that the plan needs.
-    size: usize,
+    pub(crate) size: usize,
     /// Allocated when it is first needed, or taken over from another plan.
     arena: Arena<T>,
     times: Option<Vec<Times>>,
@@ -74,22 +76,22 @@ pub struct Profile<'a> {
 
 /// A node's memory.
 #[derive(Debug, Clone, Default)]
-struct Step {
-    value: Place,
-    saved: Range<usize>,
-    forward_scratch: Range<usize>,
-    backward_scratch: Range<usize>,
+pub(crate) struct Step {
+    pub(crate) value: Place,
+    pub(crate) saved: Range<usize>,
+    pub(crate) forward_scratch: Range<usize>,
+    pub(crate) backward_scratch: Range<usize>,
     /// Where the gradient of the node's own value lies, if it has one.
-    gradient: Option<Place>,
+    pub(crate) gradient: Option<Place>,
     /// Whether the node takes part in the backward.
-    active: bool,
+    pub(crate) active: bool,
     /// For each input that needs it: whether its gradient is added (an earlier moment has written) or written.
-    adds: [Option<bool>; MAX_INPUTS],
+    pub(crate) adds: [Option<bool>; MAX_INPUTS],
 }
 
 /// Where a buffer lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// In the plan's arena.
     Arena(Range<usize>),
     /// In the flat buffers of the parameters.
@@ -166,7 +168,11 @@ impl<T: Float> Tape<T> {
                 let last = &mut buffers[self.root(x) * PER_NODE + value].last;
                 *last = (*last).max(if active[i] && reads.input(k) { 2 * n - i } else { i });
             }
-            let memory = op.memory(&self.input_shapes(node), node.shape);
+            let inputs = self.input_shapes(node);
+            let memory = match op.on_device().filter(|_| options.on_device) {
+                Some(op) => op.device_memory(&inputs, node.shape),
+                None => op.memory(&inputs, node.shape),
+            };
             let saved_until = if active[i] { 2 * n - i } else { i };
             buffers[i * PER_NODE + saved] = Lifetime { len: memory.saved, first: i, last: saved_until };
             buffers[i * PER_NODE + forward_scratch] = Lifetime { len: memory.forward_scratch, first: i, last: i };

@@ -1,6 +1,23 @@
-//! What a plan can run on.
+//! What a plan can run on. On a GPU a step is a list of launches: [`op`] says what an operation adds to it, [`plan`]
+//! makes the list once, [`state`] holds what lives on the device from step to step.
+
+pub mod launches;
+pub mod op;
+pub mod plan;
+pub mod state;
+
+pub(crate) mod convolution;
+#[cfg(feature = "cuda")]
+mod cuda;
+pub(crate) mod recurrent;
 
 use inkgrad_kernels::cpu::simd;
+
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::{launch, ptx};
+
+use self::launches::Precision;
+use crate::DeviceError;
 
 /// A kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +59,48 @@ impl Device {
                 let threads = std::thread::available_parallelism().map_or(1, usize::from);
                 Ok(format!("{threads} threads, {} kernels", simd::isa().name()))
             }
-            Device::Cuda => Err("this build has no CUDA backend".to_owned()),
-            Device::Emulated => Err("this build has no CUDA backend to emulate".to_owned()),
+            Device::Cuda => probe_cuda().map_err(|error| error.to_string()),
+            Device::Emulated => Ok("the GPU's kernels, run and checked on the processor: slow".to_owned()),
         };
         Availability { device: self, status }
     }
+
+    /// Opens the device with all kernels of a precision loaded; `None` for the processor, which needs none.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn open(self, precision: Precision) -> Result<Option<Box<dyn launch::Device>>, DeviceError> {
+        let mut device: Box<dyn launch::Device> = match self {
+            Device::Cpu => return Ok(None),
+            Device::Cuda => open_cuda()?,
+            Device::Emulated => Box::new(Emulator::new(0)),
+        };
+        // An older GPU cannot load what is for tensor cores.
+        let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
+        for (name, text) in ptx::MODULES.iter().chain(tf32) {
+            device.load_module(name, text)?;
+        }
+        Ok(Some(device))
+    }
+}
+
+/// The GPU's name.
+#[cfg(feature = "cuda")]
+fn probe_cuda() -> Result<String, DeviceError> {
+    cuda::probe()
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda() -> Result<Box<dyn launch::Device>, DeviceError> {
+    Ok(Box::new(cuda::Cuda::open()?))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda() -> Result<Box<dyn launch::Device>, DeviceError> {
+    Err(DeviceError::Driver("this build has no CUDA backend".into()))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn probe_cuda() -> Result<String, DeviceError> {
+    Err(DeviceError::Driver("this build has no CUDA backend".into()))
 }

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
+use crate::device::launches::{Launches, int};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -13,6 +15,10 @@ struct Add;
 impl<T: Float> Op<T> for Add {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -47,6 +53,22 @@ impl<T: Float> Op<T> for Add {
             for_pieces(run.team, dx.values, |i, dx_piece| {
                 dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, dy, dx.add));
             });
+        }
+    }
+}
+
+impl DeviceOp for Add {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.each("add", run.y.len, [run.x[0].read(), run.x[1].read(), run.y.write(), int(run.y.len)]);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        for dx in run.dx.into_iter().flatten() {
+            launches.scale(run.dy, 1.0, dx);
         }
     }
 }

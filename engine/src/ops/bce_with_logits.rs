@@ -9,6 +9,8 @@ use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use crate::device::launches::{Launches, LossGradient, Term, sum_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -18,6 +20,10 @@ struct BceWithLogits;
 impl<T: Float> Op<T> for BceWithLogits {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -54,6 +60,25 @@ impl<T: Float> Op<T> for BceWithLogits {
             for_pieces(run.team, dt.values, |i, d| {
                 d.iter_mut().zip(piece(x, i)).for_each(|(d, &x)| put(d, -x * dy, dt.add));
             });
+        }
+    }
+}
+
+impl DeviceOp for BceWithLogits {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.sum(Term::CrossEntropy, run.x[0], Some(run.x[1]), 1.0, run.y, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dx) = run.dx[0] {
+            launches.loss_backward(LossGradient::Probability, run.x[0], Some(run.x[1]), run.dy, 1.0, dx);
+        }
+        if let Some(dt) = run.dx[1] {
+            launches.loss_backward(LossGradient::Value, run.x[0], None, run.dy, -1.0, dt);
         }
     }
 }

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{PIECE, put};
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -18,6 +20,10 @@ fn rows_of_a_piece(y: Shape) -> usize {
 impl<T: Float> Op<T> for Concat {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -73,6 +79,32 @@ impl<T: Float> Op<T> for Concat {
                         d.iter_mut().zip(&dy[first..]).for_each(|(d, &dy)| put(d, dy, dx.add));
                     }
                 });
+            }
+            first += own;
+        }
+    }
+}
+
+impl DeviceOp for Concat {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let (width, mut first) = (run.y_shape.last(), 0);
+        for (&x, shape) in run.x.iter().zip(run.shapes) {
+            let (own, y) = (shape.last(), Target::write(run.y.part(first, run.y.len - first)));
+            launches.copy_rows((x, own), (y, width), run.y.len / width, own, 1, first == 0);
+            first += own;
+        }
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let (width, mut first) = (run.y_shape.last(), 0);
+        for (shape, dx) in run.shapes.iter().zip(run.dx) {
+            let (own, dy) = (shape.last(), run.dy.part(first, run.dy.len - first));
+            if let Some(dx) = dx {
+                launches.copy_rows((dy, width), (dx, own), run.dy.len / width, own, 1, true);
             }
             first += own;
         }

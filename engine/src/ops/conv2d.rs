@@ -7,6 +7,9 @@ use inkgrad_kernels::cpu::reduce;
 
 use super::case::{Spec, case};
 use super::{relu_scratch, through_relu};
+use crate::device::convolution;
+use crate::device::launches::{Epilogue, Launches, Target, column_sums_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -43,6 +46,10 @@ impl Conv {
 impl<T: Float> Op<T> for Conv {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -105,6 +112,38 @@ impl<T: Float> Op<T> for Conv {
         if let Some(db) = run.dx.take(2) {
             // db = Σ dy over batch and pixels
             reduce::column_sums(run.team, dy, db.values, db.add);
+        }
+    }
+}
+
+impl DeviceOp for Conv {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
+        let geometry = self.geometry(inputs, output);
+        Memory {
+            saved: 0,
+            forward_scratch: convolution::scratch(&geometry),
+            backward_scratch: relu_scratch(self.relu, output)
+                + convolution::scratch(&geometry).max(column_sums_scratch(output.len() / output.last(), output.last())),
+        }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let geometry = self.geometry(run.shapes, run.y_shape);
+        let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
+        launches.down(&geometry, run.x[0], run.x[1], Target::write(run.y), epilogue, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let geometry = self.geometry(run.shapes, run.y_shape);
+        let (dy, scratch) = launches.through_relu(self.relu, run.y, run.dy, run.scratch);
+        if let Some(dx) = run.dx[0] {
+            launches.up(&geometry, dy, run.x[1], dx, Epilogue::NONE, scratch);
+        }
+        if let Some(dw) = run.dx[1] {
+            launches.weight_gradient(&geometry, dy, run.x[0], dw, scratch);
+        }
+        if let Some(db) = run.dx[2] {
+            launches.column_sums(dy, run.y_shape.last(), db, scratch);
         }
     }
 }

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape};
 
@@ -14,6 +16,10 @@ pub struct Copy;
 impl<T: Float> Op<T> for Copy {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -42,6 +48,22 @@ impl<T: Float> Op<T> for Copy {
         for_pieces(run.team, dx.values, |i, dx_piece| {
             dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, dy, dx.add));
         });
+    }
+}
+
+impl DeviceOp for Copy {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.scale(run.x[0], 1.0, Target::write(run.y));
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dx) = run.dx[0] {
+            launches.scale(run.dy, 1.0, dx);
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::put;
+use crate::device::launches::{Launches, int};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -20,6 +22,10 @@ fn row<T: Float>(label: T, rows: usize) -> usize {
 impl<T: Float> Op<T> for Embedding {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -65,6 +71,24 @@ impl<T: Float> Op<T> for Embedding {
             let dw_row = &mut dw.values[row(label, rows) * d..][..d];
             dw_row.iter_mut().zip(dy).for_each(|(d, &dy)| put(d, dy, true));
         }
+    }
+}
+
+impl DeviceOp for Embedding {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let (n, d) = (run.y.len, run.shapes[0].last());
+        launches.each("embedding", n, [run.x[0].read(), run.x[1].read(), run.y.write(), int(n), int(d)]);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let Some(dw) = run.dx[0] else { return };
+        let (n, d, rows) = (dw.span.len, run.shapes[0].last(), run.shapes[1].len());
+        let args = [run.dy.read(), run.x[1].read(), dw.arg(), int(n), int(d), int(rows), dw.flag()];
+        launches.each("embedding_backward", n, args);
     }
 }
 

@@ -6,6 +6,8 @@ use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, piece, pieces, sum_pieces};
+use crate::device::launches::{Launches, LossGradient, Term, sum_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -15,6 +17,10 @@ struct GaussianKl;
 impl<T: Float> Op<T> for GaussianKl {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -46,6 +52,25 @@ impl<T: Float> Op<T> for GaussianKl {
         if let Some(dlogvar) = run.dx.take(1) {
             // dlogσ² = ½ (e^{logσ²} − 1) · dy
             loss::gaussian_kl_backward_logvar(run.x[1], dy, dlogvar.values, dlogvar.add);
+        }
+    }
+}
+
+impl DeviceOp for GaussianKl {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.sum(Term::Divergence, run.x[0], Some(run.x[1]), -0.5, run.y, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dmu) = run.dx[0] {
+            launches.loss_backward(LossGradient::Value, run.x[0], None, run.dy, 1.0, dmu);
+        }
+        if let Some(dlogvar) = run.dx[1] {
+            launches.loss_backward(LossGradient::Exponential, run.x[1], None, run.dy, 0.5, dlogvar);
         }
     }
 }

@@ -17,6 +17,9 @@ use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
 
 use super::case::{Spec, case};
 use super::recurrent::{self, extents, gradient};
+use crate::device;
+use crate::device::launches::Launches;
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -32,6 +35,10 @@ fn inputs<'a, T>(x: &[&'a [T]]) -> GruInputs<'a, T> {
 impl<T: Float> Op<T> for Gru {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -73,6 +80,20 @@ impl<T: Float> Op<T> for Gru {
             h0: gradient(&mut run.dx, 5),
         };
         gru::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+    }
+}
+
+impl DeviceOp for Gru {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        device::recurrent::gru_memory(&extents(inputs, self.reverse))
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        device::recurrent::gru_forward(&extents(run.shapes, self.reverse), run, launches);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        device::recurrent::gru_backward(&extents(run.shapes, self.reverse), run, launches);
     }
 }
 

@@ -6,6 +6,8 @@ use inkgrad_kernels::cpu::{activation, reduce};
 
 use super::case::{Spec, case};
 use super::{for_pieces, relu_scratch, through_relu};
+use crate::device::launches::{Epilogue, Launches, Strided, Target, column_sums_scratch, gemm_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -22,6 +24,10 @@ fn extents(shapes: &[Shape]) -> (usize, usize, usize) {
 impl<T: Float> Op<T> for Linear {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -87,6 +93,40 @@ impl<T: Float> Op<T> for Linear {
         if let Some(db) = run.dx.take(2) {
             // db = Σ dy over the batch
             reduce::column_sums(run.team, dy, db.values, db.add);
+        }
+    }
+}
+
+impl DeviceOp for Linear {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
+        let (b, i, o) = extents(inputs);
+        let products = gemm_scratch(b, i, o).max(gemm_scratch(o, i, b)).max(column_sums_scratch(b, o));
+        Memory {
+            saved: 0,
+            forward_scratch: gemm_scratch(b, o, i),
+            backward_scratch: relu_scratch(self.relu, output) + products,
+        }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let (b, i, o) = extents(run.shapes);
+        let (x, w) = (Strided::new(run.x[0], i), Strided::new(run.x[1], i));
+        let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
+        launches.gemm([b, o, i], x, w.transposed(), Target::write(run.y), o, epilogue, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let (b, i, o) = extents(run.shapes);
+        let (dy, scratch) = launches.through_relu(self.relu, run.y, run.dy, run.scratch);
+        let (x, w, dy_matrix) = (Strided::new(run.x[0], i), Strided::new(run.x[1], i), Strided::new(dy, o));
+        if let Some(dx) = run.dx[0] {
+            launches.gemm([b, i, o], dy_matrix, w, dx, i, Epilogue::NONE, scratch);
+        }
+        if let Some(dw) = run.dx[1] {
+            launches.gemm([o, i, b], dy_matrix.transposed(), x, dw, i, Epilogue::NONE, scratch);
+        }
+        if let Some(db) = run.dx[2] {
+            launches.column_sums(dy, o, db, scratch);
         }
     }
 }

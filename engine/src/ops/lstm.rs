@@ -17,6 +17,9 @@ use inkgrad_kernels::cpu::lstm::{self, LstmGradients, LstmInputs};
 
 use super::case::{Spec, case};
 use super::recurrent::{self, extents, gradient};
+use crate::device;
+use crate::device::launches::Launches;
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -32,6 +35,10 @@ fn inputs<'a, T>(x: &[&'a [T]]) -> LstmInputs<'a, T> {
 impl<T: Float> Op<T> for Lstm {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -74,6 +81,20 @@ impl<T: Float> Op<T> for Lstm {
             c0: gradient(&mut run.dx, 6),
         };
         lstm::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+    }
+}
+
+impl DeviceOp for Lstm {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        device::recurrent::lstm_memory(&extents(inputs, self.reverse))
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        device::recurrent::lstm_forward(&extents(run.shapes, self.reverse), run, launches);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        device::recurrent::lstm_backward(&extents(run.shapes, self.reverse), run, launches);
     }
 }
 

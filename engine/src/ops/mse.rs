@@ -5,6 +5,8 @@ use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, pieces, sum_pieces};
+use crate::device::launches::{Launches, LossGradient, Term, sum_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -14,6 +16,10 @@ struct Mse;
 impl<T: Float> Op<T> for Mse {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -45,6 +51,25 @@ impl<T: Float> Op<T> for Mse {
             for_pieces(run.team, dx.values, |i, d| {
                 loss::mse_backward(piece(run.x[0], i), piece(run.x[1], i), scale, d, dx.add);
             });
+        }
+    }
+}
+
+impl DeviceOp for Mse {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let scale = 1.0 / run.x[0].len as f32;
+        launches.sum(Term::SquaredError, run.x[0], Some(run.x[1]), scale, run.y, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let scale = 2.0 / run.x[0].len as f32;
+        for (dx, scale) in run.dx.into_iter().zip([scale, -scale]) {
+            let Some(dx) = dx else { continue };
+            launches.loss_backward(LossGradient::Difference, run.x[0], Some(run.x[1]), run.dy, scale, dx);
         }
     }
 }

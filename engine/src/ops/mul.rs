@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
+use crate::device::launches::{Launches, int};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -13,6 +15,10 @@ struct Mul;
 impl<T: Float> Op<T> for Mul {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -50,6 +56,25 @@ impl<T: Float> Op<T> for Mul {
                     put(d, dy * other, dx.add);
                 }
             });
+        }
+    }
+}
+
+impl DeviceOp for Mul {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let n = run.y.len;
+        launches.each("multiply", n, [run.x[0].read(), run.x[1].read(), run.y.write(), int(n), int(0)]);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        for (dx, other) in [(run.dx[0], run.x[1]), (run.dx[1], run.x[0])] {
+            let Some(dx) = dx else { continue };
+            let n = run.dy.len;
+            launches.each("multiply", n, [run.dy.read(), other.read(), dx.arg(), int(n), dx.flag()]);
         }
     }
 }

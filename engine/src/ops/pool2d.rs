@@ -5,6 +5,7 @@ use inkgrad_kernels::cpu::conv::Grid;
 use inkgrad_kernels::cpu::pool::{self, Pooling, Window};
 
 use super::case::{CaseInput, Draw, Spec, case};
+use crate::device::op::DeviceOp;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -26,6 +27,10 @@ impl<T: Float> Op<T> for Pool2d {
             Pooling::Mean { .. } => AVERAGE.name,
             Pooling::Max => MAX.name,
         }
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        None
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

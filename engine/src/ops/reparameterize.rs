@@ -7,6 +7,8 @@ use inkgrad_kernels::cpu::rng;
 
 use super::case::{Spec, case};
 use super::{PIECE, equal_shapes, put};
+use crate::device::launches::{Launches, int, read_or_none};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -16,12 +18,13 @@ struct Reparameterize {
     given: bool,
 }
 
-/// Random streams of one training step; the operations of a tape take one each.
-const STREAMS_PER_STEP: u64 = 1 << 16;
-
 impl<T: Float> Op<T> for Reparameterize {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -47,8 +50,7 @@ impl<T: Float> Op<T> for Reparameterize {
         if self.given {
             run.saved.copy_from_slice(run.x[2]);
         } else {
-            let seed = run.clock.seed ^ run.clock.step.wrapping_mul(STREAMS_PER_STEP);
-            rng::fill_normal(run.team, seed, run.node, 0, run.saved);
+            rng::fill_normal(run.team, run.clock.key(), run.node, 0, run.saved);
         }
         run.team.pieces([(run.y, PIECE), (run.saved, PIECE)], |i, [z, noise]| {
             let first = i * PIECE;
@@ -76,6 +78,39 @@ impl<T: Float> Op<T> for Reparameterize {
             for ((d, &dz), &logvar) in dnoise.values.iter_mut().zip(run.dy).zip(run.x[1]) {
                 put(d, dz * (half * logvar).exp(), dnoise.add);
             }
+        }
+    }
+}
+
+impl DeviceOp for Reparameterize {
+    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
+        Memory { saved: output.len(), ..Memory::NONE }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let noise = read_or_none(self.given.then(|| run.x[2]));
+        let args = vec![
+            run.x[0].read(),
+            run.x[1].read(),
+            noise,
+            run.saved.write(),
+            run.y.write(),
+            run.record.read(),
+            int(run.node),
+            int(run.y.len),
+        ];
+        // A thread owns four elements.
+        launches.each("reparameterize", run.y.len.div_ceil(4), args);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dmu) = run.dx[0] {
+            launches.scale(run.dy, 1.0, dmu);
+        }
+        for (dx, x, kind) in [(run.dx[1], run.saved, 0), (run.dx[2], run.x[1], 1)] {
+            let Some(dx) = dx else { continue };
+            let args = [x.read(), run.dy.read(), dx.arg(), int(run.dy.len), int(kind), dx.flag()];
+            launches.each("reparameterize_backward", run.dy.len, args);
         }
     }
 }

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::put;
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -15,6 +17,10 @@ struct Repeat {
 impl<T: Float> Op<T> for Repeat {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -52,6 +58,24 @@ impl<T: Float> Op<T> for Repeat {
                 sum.iter_mut().zip(dy).for_each(|(sum, &dy)| put(sum, dy, dx.add || t > 0));
             }
         });
+    }
+}
+
+impl DeviceOp for Repeat {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let (rows, d) = (run.y.len / run.y_shape.last(), run.y_shape.last());
+        launches.copy_rows((run.x[0], d), (Target::write(run.y), d), rows, d, self.steps, true);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let d = run.y_shape.last();
+        if let Some(dx) = run.dx[0] {
+            launches.sum_axis(run.dy, dx, [d, self.steps * d, d, self.steps]);
+        }
     }
 }
 

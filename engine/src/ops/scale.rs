@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -13,6 +15,10 @@ struct Scale(f64);
 impl<T: Float> Op<T> for Scale {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -43,6 +49,22 @@ impl<T: Float> Op<T> for Scale {
         for_pieces(run.team, dx.values, |i, dx_piece| {
             dx_piece.iter_mut().zip(piece(run.dy, i)).for_each(|(d, &dy)| put(d, c * dy, dx.add));
         });
+    }
+}
+
+impl DeviceOp for Scale {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.scale(run.x[0], self.0 as f32, Target::write(run.y));
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dx) = run.dx[0] {
+            launches.scale(run.dy, self.0 as f32, dx);
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::put;
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -15,6 +17,10 @@ struct Select {
 impl<T: Float> Op<T> for Select {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -57,6 +63,28 @@ impl<T: Float> Op<T> for Select {
             let dy = &run.dy[b * d..][..d];
             dx_row[self.step * d..][..d].iter_mut().zip(dy).for_each(|(d, &dy)| put(d, dy, true));
         });
+    }
+}
+
+impl DeviceOp for Select {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let [b, t, d] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        let x = run.x[0].part(self.step * d, run.x[0].len - self.step * d);
+        launches.copy_rows((x, t * d), (Target::write(run.y), d), b, d, 1, true);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let [b, t, d] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        let Some(dx) = run.dx[0] else { return };
+        if !dx.add {
+            launches.fill(None, 0.0, dx);
+        }
+        let step = dx.span.part(self.step * d, dx.span.len - self.step * d);
+        launches.copy_rows((run.dy, d), (Target { span: step, add: true }, t * d), b, d, 1, false);
     }
 }
 

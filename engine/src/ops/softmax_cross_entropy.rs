@@ -2,8 +2,11 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
+use inkgrad_kernels::launch::Arg;
 
 use super::case::{Spec, case};
+use crate::device::launches::{Launches, Term, int, sum_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -13,6 +16,10 @@ struct SoftmaxCrossEntropy;
 impl<T: Float> Op<T> for SoftmaxCrossEntropy {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -51,6 +58,30 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
         let b = run.shapes[0].first();
         let scale = run.dy[0] / T::from_f64(b as f64);
         loss::softmax_cross_entropy_backward(run.saved, run.x[1], scale, dx.values, dx.add);
+    }
+}
+
+impl DeviceOp for SoftmaxCrossEntropy {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        let rows = inputs[1].len();
+        Memory { saved: inputs[0].len(), forward_scratch: rows + sum_scratch(rows), backward_scratch: 0 }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let (rows, classes) = (run.shapes[1].len(), run.shapes[0].last());
+        let (terms, scratch) = run.scratch.split(rows);
+        let (x, labels) = (run.x[0].read(), run.x[1].read());
+        let args = [x, labels, run.saved.write(), terms.write(), int(rows), int(classes)];
+        launches.each("softmax_cross_entropy", rows, args);
+        launches.sum(Term::Value, terms, None, 1.0 / rows as f32, run.y, scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let Some(dx) = run.dx[0] else { return };
+        let (rows, classes, n) = (run.shapes[1].len(), run.shapes[0].last(), dx.span.len);
+        let (labels, scale) = (run.x[1].read(), Arg::F32(1.0 / rows as f32));
+        let args = [run.saved.read(), labels, run.dy.read(), dx.arg(), int(n), int(classes), scale, dx.flag()];
+        launches.each("softmax_cross_entropy_backward", n, args);
     }
 }
 

@@ -5,6 +5,8 @@ use inkgrad_kernels::cpu::reduce;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, pieces, put, sum_pieces};
+use crate::device::launches::{Launches, Term, sum_scratch};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -14,6 +16,10 @@ struct Sum;
 impl<T: Float> Op<T> for Sum {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, _: &[Shape]) -> Result<Shape> {
@@ -41,6 +47,22 @@ impl<T: Float> Op<T> for Sum {
         let Some(dx) = run.dx.take(0) else { return };
         let dy = run.dy[0];
         for_pieces(run.team, dx.values, |_, dx_piece| dx_piece.iter_mut().for_each(|d| put(d, dy, dx.add)));
+    }
+}
+
+impl DeviceOp for Sum {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        launches.sum(Term::Value, run.x[0], None, 1.0, run.y, run.scratch);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        if let Some(dx) = run.dx[0] {
+            launches.fill(Some(run.dy), 1.0, dx);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
+use crate::device::launches::{Launches, Target};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -26,6 +28,10 @@ fn transpose<T: Float>(x: &[T], rows: usize, columns: usize, y: &mut [T], add: b
 impl<T: Float> Op<T> for Transpose {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -59,6 +65,24 @@ impl<T: Float> Op<T> for Transpose {
         let len = rows * columns;
         let Some(dx) = run.dx.take(0) else { return };
         run.team.pieces([(dx.values, len)], |b, [d]| transpose(&run.dy[b * len..][..len], columns, rows, d, dx.add));
+    }
+}
+
+impl DeviceOp for Transpose {
+    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+        Memory::NONE
+    }
+
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        let [batch, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        launches.transpose(run.x[0], [batch, rows, columns], Target::write(run.y));
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let [batch, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
+        if let Some(dx) = run.dx[0] {
+            launches.transpose(run.dy, [batch, columns, rows], dx);
+        }
     }
 }
 

@@ -5,19 +5,25 @@ use inkgrad_kernels::cpu::activation;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece};
+use crate::device::launches::{Launches, int};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 /// Defines an operation from its two slice functions; the backward is given what it `reads`: the output `y`, or the
-/// input `x`.
+/// input `x`. `kind` is the function's number in the device's kernels.
 macro_rules! unary {
-    ($spec:ident, $op:ident, $method:ident, $formula:literal, $forward:path, $backward:path, reads $reads:ident) => {
+    ($spec:ident, $op:ident, $method:ident, $formula:literal, $forward:path, $backward:path, reads $reads:ident, kind $kind:literal) => {
         #[derive(Debug)]
         struct $op;
 
         impl<T: Float> Op<T> for $op {
             fn name(&self) -> &'static str {
                 $spec.name
+            }
+
+            fn on_device(&self) -> Option<&dyn DeviceOp> {
+                Some(self)
             }
 
             fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -47,6 +53,23 @@ macro_rules! unary {
             }
         }
 
+        impl DeviceOp for $op {
+            fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+                Memory::NONE
+            }
+
+            fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+                launches.each("activation", run.y.len, [run.x[0].read(), run.y.write(), int(run.y.len), int($kind)]);
+            }
+
+            fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+                let Some(dx) = run.dx[0] else { return };
+                let (read, n) = (unary!(@read run $reads), run.dy.len);
+                let args = [read.read(), run.dy.read(), dx.arg(), int(n), int($kind), dx.flag()];
+                launches.each("activation_backward", n, args);
+            }
+        }
+
         impl<T: Float> Tape<T> {
             #[doc = concat!("`", $formula, "`, element by element.")]
             ///
@@ -73,12 +96,12 @@ macro_rules! unary {
 }
 
 // dx = dy where y > 0
-unary!(RELU, Relu, relu, "y = max(x, 0)", activation::relu, activation::relu_backward, reads y);
+unary!(RELU, Relu, relu, "y = max(x, 0)", activation::relu, activation::relu_backward, reads y, kind 0);
 // dx = dy · y (1 − y)
-unary!(SIGMOID, Sigmoid, sigmoid, "y = 1 / (1 + e⁻ˣ)", activation::sigmoid, activation::sigmoid_backward, reads y);
+unary!(SIGMOID, Sigmoid, sigmoid, "y = 1 / (1 + e⁻ˣ)", activation::sigmoid, activation::sigmoid_backward, reads y, kind 1);
 // dx = dy · (1 − y²)
-unary!(TANH, Tanh, tanh, "y = tanh x", activation::tanh, activation::tanh_backward, reads y);
+unary!(TANH, Tanh, tanh, "y = tanh x", activation::tanh, activation::tanh_backward, reads y, kind 2);
 // dx = dy · σ(x)
-unary!(SOFTPLUS, Softplus, softplus, "y = ln(1 + eˣ)", activation::softplus, activation::softplus_backward, reads x);
+unary!(SOFTPLUS, Softplus, softplus, "y = ln(1 + eˣ)", activation::softplus, activation::softplus_backward, reads x, kind 3);
 // dx = dy · y
-unary!(EXP, Exp, exp, "y = eˣ", activation::exp, activation::exp_backward, reads y);
+unary!(EXP, Exp, exp, "y = eˣ", activation::exp, activation::exp_backward, reads y, kind 4);

@@ -1,0 +1,260 @@
+//! An NVIDIA GPU through its driver, which is opened at run time.
+//!
+//! Calls return before the work is done; what goes wrong in a kernel is reported by a later call. Everything is put on
+//! one stream, so that work is done in the order of the calls.
+
+use std::collections::HashMap;
+use std::ffi::{CString, c_void};
+
+use cudarc::driver::result::{self, DriverError, stream::StreamKind};
+use cudarc::driver::sys;
+use inkgrad_kernels::launch::{Device, Error, Launch, Result};
+
+/// The oldest driver whose functions are used, as the driver counts: CUDA 12.0.
+const OLDEST_DRIVER: i32 = 12_000;
+/// Room for the compiler's messages.
+const LOG: usize = 8192;
+
+/// The first GPU of this machine.
+#[derive(Debug)]
+pub struct Cuda {
+    device: sys::CUdevice,
+    context: sys::CUcontext,
+    stream: sys::CUstream,
+    modules: Vec<sys::CUmodule>,
+    functions: HashMap<String, sys::CUfunction>,
+    graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
+}
+
+// SAFETY: the driver's handles may be used from any thread; each call makes its context current first.
+unsafe impl Send for Cuda {}
+
+/// What the driver says of a failure, in one line.
+fn failed(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
+    move |error| {
+        let name = error.error_name().ok().and_then(|name| name.to_str().ok()).unwrap_or("unknown error");
+        let text = error.error_string().ok().and_then(|text| text.to_str().ok()).unwrap_or("no description");
+        Error::Driver(format!("{what}: {text} ({name})"))
+    }
+}
+
+/// Whether a driver is there that is new enough, and what its first GPU is called.
+///
+/// # Errors
+/// What is missing.
+pub fn probe() -> Result<String> {
+    // SAFETY: looks for a library by its name and opens it.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(Error::Driver("no NVIDIA driver is installed (libcuda is not found)".into()));
+    }
+    result::init().map_err(failed("the NVIDIA driver does not start"))?;
+    let mut version = 0;
+    // SAFETY: the driver writes one number.
+    unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(failed("the driver's version"))?;
+    if version < OLDEST_DRIVER {
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        let problem = format!("the NVIDIA driver is for CUDA {major}.{minor}, expected at least 12.0");
+        return Err(Error::Driver(problem));
+    }
+    match result::device::get_count().map_err(failed("counting GPUs"))? {
+        0 => Err(Error::Driver("the NVIDIA driver finds no GPU".into())),
+        _ => {
+            let device = result::device::get(0).map_err(failed("the first GPU"))?;
+            result::device::get_name(device).map_err(failed("the first GPU's name"))
+        }
+    }
+}
+
+impl Cuda {
+    /// Opens the first GPU.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn open() -> Result<Cuda> {
+        probe()?;
+        let device = result::device::get(0).map_err(failed("the first GPU"))?;
+        // SAFETY: the device is one that the driver gave; the context is released when this is dropped.
+        let context = unsafe { result::primary_ctx::retain(device) }.map_err(failed("a context on the GPU"))?;
+        // SAFETY: the context has just been made.
+        unsafe { result::ctx::set_current(context) }.map_err(failed("a context on the GPU"))?;
+        // Unlike the default stream, one of its own can be captured.
+        let stream = result::stream::create(StreamKind::NonBlocking).map_err(failed("a stream on the GPU"))?;
+        let (modules, functions, graphs) = (Vec::new(), HashMap::new(), HashMap::new());
+        Ok(Cuda { device, context, stream, modules, functions, graphs })
+    }
+
+    /// Makes the context current in this thread.
+    fn bind(&self) -> Result<()> {
+        // SAFETY: the context lives as long as this.
+        unsafe { result::ctx::set_current(self.context) }.map_err(failed("the GPU's context"))
+    }
+
+    fn enqueue(&self, launch: &Launch) -> Result<()> {
+        let Some(&function) = self.functions.get(launch.entry) else {
+            return Err(Error::Launch { entry: launch.entry.into(), problem: "no module has this entry point".into() });
+        };
+        let mut values: Vec<u64> = launch.args.iter().map(|arg| arg.bits().0).collect();
+        let mut pointers: Vec<*mut c_void> = values.iter_mut().map(|value| std::ptr::from_mut(value).cast()).collect();
+        let ([gx, gy, gz], [bx, by, bz]) = (launch.grid, launch.block);
+        // SAFETY: the function belongs to a loaded module. Each argument is at least as long as its parameter, which on
+        // a little-endian processor begins with the low bytes. The lists of launches are checked by the emulator, which
+        // holds each to its buffers.
+        unsafe {
+            result::launch_kernel(function, (gx, gy, gz), (bx, by, bz), launch.shared_bytes, self.stream, &mut pointers)
+        }
+        .map_err(failed(&format!("launch of {}", launch.entry)))
+    }
+
+    /// Records the launches as a graph instead of doing them.
+    fn capture(&self, launches: &[Launch]) -> Result<(sys::CUgraph, sys::CUgraphExec)> {
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream is this one's own, and its capture is ended below whatever happens in between.
+        unsafe { result::stream::begin_capture(self.stream, mode) }.map_err(failed("capturing a step"))?;
+        let enqueued = launches.iter().try_for_each(|launch| self.enqueue(launch));
+        // SAFETY: as above.
+        let graph = unsafe { result::stream::end_capture(self.stream) }.map_err(failed("capturing a step"));
+        enqueued?;
+        let graph = graph?;
+        // SAFETY: the graph has just been captured.
+        match unsafe { result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0)) } {
+            Ok(exec) => Ok((graph, exec)),
+            Err(error) => {
+                // SAFETY: the graph is used by nobody.
+                let _ = unsafe { result::graph::destroy(graph) };
+                Err(failed("making a graph of a step")(error))
+            }
+        }
+    }
+}
+
+impl Device for Cuda {
+    fn load_module(&mut self, name: &str, ptx: &str) -> Result<()> {
+        self.bind()?;
+        let text = CString::new(ptx).map_err(|error| Error::Driver(format!("{name}: {error}")))?;
+        let mut log = vec![0u8; LOG];
+        let mut options =
+            [sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER, sys::CUjit_option::CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES];
+        // A number is passed in a pointer's place.
+        let mut values: [*mut c_void; 2] = [log.as_mut_ptr().cast(), LOG as *mut c_void];
+        let mut module = std::ptr::null_mut();
+        // SAFETY: the text ends with a zero; the log's room is what the options say.
+        let loaded = unsafe {
+            sys::cuModuleLoadDataEx(&mut module, text.as_ptr().cast(), 2, options.as_mut_ptr(), values.as_mut_ptr())
+        };
+        if let Err(error) = loaded.result() {
+            let end = log.iter().position(|&byte| byte == 0).unwrap_or(LOG);
+            let log = String::from_utf8_lossy(&log[..end]).split_whitespace().collect::<Vec<_>>().join(" ");
+            let Error::Driver(problem) = failed(name)(error) else { unreachable!("made as such") };
+            return Err(Error::Driver(if log.is_empty() { problem } else { format!("{problem}: {log}") }));
+        }
+        self.modules.push(module);
+        for entry in ptx.lines().filter_map(|line| line.strip_prefix(".visible .entry ")) {
+            let entry = entry.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let c_name = CString::new(entry).map_err(|error| Error::Driver(format!("{name}: {error}")))?;
+            // SAFETY: the module has just been loaded.
+            let function = unsafe { result::module::get_function(module, c_name) }.map_err(failed(entry))?;
+            if self.functions.insert(entry.to_owned(), function).is_some() {
+                return Err(Error::Driver(format!("{name}: {entry} is an entry point of another module")));
+            }
+        }
+        Ok(())
+    }
+
+    fn alloc(&mut self, bytes: u64) -> Result<u64> {
+        self.bind()?;
+        let (free, _) = result::mem_get_info().map_err(failed("the GPU's free memory"))?;
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let too_little = || {
+            let (needed, free) = (mib(bytes), mib(free as u64));
+            Error::Memory(format!("the GPU has {free} MiB free, {needed} MiB are needed; a smaller --batch-size helps"))
+        };
+        if bytes > free as u64 {
+            return Err(too_little());
+        }
+        // SAFETY: plain memory, given back by `free`.
+        match unsafe { result::malloc_sync(bytes.max(1) as usize) } {
+            Ok(address) => Ok(address),
+            Err(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => Err(too_little()),
+            Err(error) => Err(failed("memory on the GPU")(error)),
+        }
+    }
+
+    fn free(&mut self, address: u64) -> Result<()> {
+        self.synchronize()?;
+        // SAFETY: all work is done; whoever gives memory back does not use it again.
+        unsafe { result::free_sync(address) }.map_err(failed("giving back memory on the GPU"))
+    }
+
+    fn write(&mut self, to: u64, bytes: &[u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: pageable memory is copied aside before the call returns.
+        unsafe { result::memcpy_htod_async(to, bytes, self.stream) }.map_err(failed("copying to the GPU"))
+    }
+
+    fn read(&mut self, from: u64, bytes: &mut [u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the bytes are not touched before the copy is done, which is waited for.
+        unsafe { result::memcpy_dtoh_async(bytes, from, self.stream) }.map_err(failed("copying from the GPU"))?;
+        self.synchronize()
+    }
+
+    fn zero(&mut self, to: u64, bytes: u64) -> Result<()> {
+        self.bind()?;
+        // SAFETY: a range of an allocation, by the contract.
+        unsafe { result::memset_d8_async(to, 0, bytes as usize, self.stream) }
+            .map_err(failed("zeroing the GPU's memory"))
+    }
+
+    fn launch(&mut self, launch: &Launch) -> Result<()> {
+        self.bind()?;
+        self.enqueue(launch)
+    }
+
+    fn replay(&mut self, number: u64, launches: &[Launch]) -> Result<()> {
+        self.bind()?;
+        let exec = match self.graphs.get(&number) {
+            Some(&(_, exec)) => exec,
+            None => {
+                let captured = self.capture(launches)?;
+                self.graphs.insert(number, captured);
+                captured.1
+            }
+        };
+        // SAFETY: the graph was captured on this stream; its memory outlives it by the contract of `forget`.
+        unsafe { result::graph::launch(exec, self.stream) }.map_err(failed("launching a step"))
+    }
+
+    fn forget(&mut self, number: u64) -> Result<()> {
+        let Some((graph, exec)) = self.graphs.remove(&number) else { return Ok(()) };
+        self.synchronize()?;
+        // SAFETY: all launches are done, and the handles have just been removed.
+        unsafe { result::graph::exec_destroy(exec) }.map_err(failed("a graph"))?;
+        // SAFETY: as above.
+        unsafe { result::graph::destroy(graph) }.map_err(failed("a graph"))
+    }
+
+    fn synchronize(&mut self) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the stream lives as long as this.
+        unsafe { result::stream::synchronize(self.stream) }.map_err(failed("the GPU's work"))
+    }
+}
+
+impl Drop for Cuda {
+    /// Failures are left alone: after a lost device everything fails, and the process ends.
+    fn drop(&mut self) {
+        let _ = self.synchronize();
+        let numbers: Vec<u64> = self.graphs.keys().copied().collect();
+        for number in numbers {
+            let _ = self.forget(number);
+        }
+        // SAFETY: nothing uses the handles any more.
+        unsafe {
+            for &module in &self.modules {
+                let _ = result::module::unload(module);
+            }
+            let _ = result::stream::destroy(self.stream);
+            let _ = result::primary_ctx::release(self.device);
+        }
+    }
+}

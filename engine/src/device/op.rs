@@ -1,0 +1,60 @@
+//! The device side of an operation: the launches of its forward and backward.
+
+use super::launches::{Launches, Span, Target};
+use crate::Shape;
+use crate::op::{MAX_INPUTS, Memory};
+
+/// An operation as a GPU computes it. No method has a default body: an operation without kernels does not compile. It
+/// reads in its backward what [`Op::reads`](crate::op::Op::reads) names, as the CPU's does.
+pub trait DeviceOp {
+    /// The memory that a run on a GPU needs beside inputs and output.
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory;
+
+    /// Lists the launches that compute the output from the inputs.
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches);
+
+    /// Lists the launches that compute the gradients of the inputs from the gradient of the output.
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches);
+}
+
+/// What a forward on a device works with; the fields are those of [`Forward`](crate::op::Forward).
+#[derive(Debug)]
+pub struct DeviceForward<'a> {
+    /// The inputs' values.
+    pub x: &'a [Span],
+    /// The inputs' shapes.
+    pub shapes: &'a [Shape],
+    /// The output.
+    pub y: Span,
+    /// The output's shape.
+    pub y_shape: Shape,
+    /// Kept for the backward.
+    pub saved: Span,
+    /// Free for use.
+    pub scratch: Span,
+    /// The step's record, of which random operations read their key.
+    pub record: Span,
+    /// The operation's index on the tape: a random operation's own stream.
+    pub node: usize,
+}
+
+/// What a backward on a device works with; the fields are those of [`Backward`](crate::op::Backward).
+#[derive(Debug)]
+pub struct DeviceBackward<'a> {
+    /// The inputs' values.
+    pub x: &'a [Span],
+    /// The inputs' shapes.
+    pub shapes: &'a [Shape],
+    /// The output's value.
+    pub y: Span,
+    /// The output's gradient.
+    pub dy: Span,
+    /// The output's shape.
+    pub y_shape: Shape,
+    /// Where the inputs' gradients go; `None` where nobody needs one.
+    pub dx: [Option<Target>; MAX_INPUTS],
+    /// What the forward kept.
+    pub saved: Span,
+    /// Free for use.
+    pub scratch: Span,
+}

@@ -1,0 +1,192 @@
+//! A plan on a GPU: the CPU plan's structure (nodes, places in the arena, who writes and who adds) turned once into two
+//! lists of launches.
+
+use inkgrad_kernels::launch::{Arg, Buffer, Device, Launch, bytes_of, bytes_of_mut};
+
+use super::launches::{Launches, Span, Target};
+use super::op::{DeviceBackward, DeviceForward, DeviceOp};
+use super::state::State;
+use crate::op::{MAX_INPUTS, Op};
+use crate::plan::{Place, Plan};
+use crate::tape::{Kind, Tensor};
+use crate::{Compile, DeviceError, Params, Shape, Tape};
+
+/// A compiled tape with its memory on a device.
+#[derive(Debug)]
+pub struct DevicePlan {
+    plan: Plan<f32>,
+    /// Where the plan's arena begins.
+    arena: u64,
+    /// The launches that compute all values.
+    pub forward: Vec<Launch>,
+    /// The launches that compute the gradients of all parameters, after those of the forward.
+    pub backward: Vec<Launch>,
+}
+
+impl DevicePlan {
+    /// Compiles a tape, allocates its arena and lists its launches. `state` holds the tape's parameters.
+    ///
+    /// # Errors
+    /// If an operation has no kernels, or the device has too little memory: how much is needed.
+    pub fn new(
+        tape: Tape<f32>,
+        options: Compile<'_>,
+        params: &Params<f32>,
+        state: &State,
+        device: &mut dyn Device,
+    ) -> Result<Self, DeviceError> {
+        if let Some(name) = tape.nodes.iter().find_map(|node| match &node.kind {
+            Kind::Op(op) if op.on_device().is_none() => Some(op.name()),
+            _ => None,
+        }) {
+            let problem = "the operation runs on the processor alone".to_owned();
+            return Err(DeviceError::Launch { entry: name.to_owned(), problem });
+        }
+        let plan = tape.compile(Compile { on_device: true, ..options });
+        let arena = device.alloc(4 * plan.size.max(1) as u64)?;
+        let mut built = DevicePlan { plan, arena, forward: Vec::new(), backward: Vec::new() };
+        built.forward = built.list_forward(params, state);
+        built.backward = built.list_backward(params, state);
+        Ok(built)
+    }
+
+    /// Gives the arena back.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn free(self, device: &mut dyn Device) -> Result<(), DeviceError> {
+        device.free(self.arena)
+    }
+
+    /// The memory that the plan's arena takes.
+    pub fn arena_bytes(&self) -> usize {
+        self.plan.arena_bytes()
+    }
+
+    /// Where an input lies, to be filled before a run.
+    ///
+    /// # Panics
+    /// If `x` is not an input.
+    pub fn input(&self, x: Tensor) -> Span {
+        assert!(matches!(self.plan.tape.nodes[x.0].kind, Kind::Input(_)), "node {} is no input", x.0);
+        self.value(x)
+    }
+
+    /// Fills an input from the host.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn write(&self, device: &mut dyn Device, x: Tensor, values: &[f32]) -> Result<(), DeviceError> {
+        let span = self.input(x);
+        assert_eq!(values.len(), span.len, "numbers of input {}", x.0);
+        device.write(span.address, bytes_of(values))
+    }
+
+    /// Reads a value that the plan was told to keep.
+    ///
+    /// # Errors
+    /// What the launches before met.
+    ///
+    /// # Panics
+    /// If the plan was not told to keep it.
+    pub fn read(&self, device: &mut dyn Device, x: Tensor) -> Result<Vec<f32>, DeviceError> {
+        assert!(self.plan.kept[x.0], "node {} was not kept", x.0);
+        let span = self.value(x);
+        let mut values = vec![0.0; span.len];
+        device.read(span.address, bytes_of_mut(&mut values))?;
+        Ok(values)
+    }
+
+    fn value(&self, x: Tensor) -> Span {
+        match &self.plan.steps[x.0].value {
+            Place::Arena(range) => self.span(range),
+            Place::Params(_) => panic!("node {} is a parameter", x.0),
+        }
+    }
+
+    fn span(&self, range: &std::ops::Range<usize>) -> Span {
+        Span { address: self.arena + 4 * range.start as u64, len: range.len() }
+    }
+
+    /// Where a value or a gradient lies, given the flat buffer for those of parameters.
+    fn place(&self, place: &Place, params: &Params<f32>, flat: Span) -> Span {
+        match place {
+            Place::Arena(range) => self.span(range),
+            Place::Params(id) => {
+                let range = params.range(crate::ParamId(*id));
+                flat.part(range.start, range.len())
+            }
+        }
+    }
+
+    fn list_forward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
+        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        for (i, node) in self.plan.tape.nodes.iter().enumerate() {
+            let Kind::Op(op) = &node.kind else { continue };
+            let step = &self.plan.steps[i];
+            let value = |x: &Tensor| self.place(&self.plan.steps[x.0].value, params, state.values);
+            let x: Vec<Span> = node.inputs.iter().map(value).collect();
+            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.plan.tape.shape(x)).collect();
+            let run = DeviceForward {
+                x: &x,
+                shapes: &shapes,
+                y: self.place(&step.value, params, state.values),
+                y_shape: node.shape,
+                saved: self.span(&step.saved),
+                scratch: self.span(&step.forward_scratch),
+                record: state.record,
+                node: i,
+            };
+            kernels(&**op).device_forward(&run, &mut launches);
+        }
+        launches.list
+    }
+
+    fn list_backward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
+        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        let Some(loss) = self.plan.loss else { return launches.list };
+        if let Some(place) = &self.plan.steps[loss.0].gradient {
+            launches.fill(None, 1.0, Target::write(self.place(place, params, state.grads)));
+        }
+        for (i, node) in self.plan.tape.nodes.iter().enumerate().rev() {
+            let (Kind::Op(op), true) = (&node.kind, self.plan.steps[i].active) else { continue };
+            let step = &self.plan.steps[i];
+            let value = |x: &Tensor| self.place(&self.plan.steps[x.0].value, params, state.values);
+            let x: Vec<Span> = node.inputs.iter().map(value).collect();
+            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.plan.tape.shape(x)).collect();
+            let mut dx = [None; MAX_INPUTS];
+            for (k, input) in node.inputs.iter().enumerate() {
+                if let (Some(add), Some(place)) = (step.adds[k], &self.plan.steps[input.0].gradient) {
+                    dx[k] = Some(Target { span: self.place(place, params, state.grads), add });
+                }
+            }
+            let dy = step.gradient.as_ref().expect("an active operation has a gradient");
+            let run = DeviceBackward {
+                x: &x,
+                shapes: &shapes,
+                y: self.place(&step.value, params, state.values),
+                dy: self.place(dy, params, state.grads),
+                y_shape: node.shape,
+                dx,
+                saved: self.span(&step.saved),
+                scratch: self.span(&step.backward_scratch),
+            };
+            kernels(&**op).device_backward(&run, &mut launches);
+        }
+        launches.list
+    }
+}
+
+/// The device side of an operation of a plan, which has been looked for when the plan was made.
+fn kernels(op: &dyn Op<f32>) -> &dyn DeviceOp {
+    op.on_device().expect("a plan's operations have kernels")
+}
+
+/// The launch that gathers rows of a data set on the device into an input: `width` numbers each, bytes or `f32`.
+pub fn gather(data: Buffer, bytes: bool, index: Buffer, to: Span, width: usize) -> Launch {
+    let mut launches = Launches::default();
+    let (n, width) = (super::launches::int(to.len), super::launches::int(width));
+    let args = [Arg::Buffer(data), Arg::Buffer(index), to.write(), n, width, Arg::U32(u32::from(bytes))];
+    launches.each("gather", to.len, args);
+    launches.list.remove(0)
+}

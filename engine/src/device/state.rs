@@ -1,0 +1,175 @@
+//! What lives on a device from step to step: parameters, gradients, the optimiser's moments, and the step's record, which
+//! holds all that a captured step must not have fixed.
+
+use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, bytes_of_mut};
+
+use super::launches::{Launches, NONE, Precision, Span, Term, int, sum_scratch};
+use crate::optim::{Optimizer, Rule, adam_factors};
+use crate::{Clock, DeviceError, Params};
+
+/// Words of a step's record (`kernels/ptx/optimizer.ptx` lists them).
+const RECORD: usize = 8;
+
+/// A model's state on a device.
+#[derive(Debug)]
+pub struct State {
+    /// The parameters.
+    pub values: Span,
+    /// Their gradients.
+    pub grads: Span,
+    first: Span,
+    second: Span,
+    /// The step's record.
+    pub record: Span,
+    /// The sum of the gradients' squares, and what they are scaled by.
+    norm: Span,
+    clip: Span,
+    scratch: Span,
+    allocation: u64,
+    pub(super) precision: Precision,
+}
+
+impl State {
+    /// Copies parameters and moments to the device.
+    ///
+    /// # Errors
+    /// If the device has too little memory.
+    pub fn new(device: &mut dyn Device, params: &Params<f32>, optimizer: &Optimizer<f32>) -> Result<Self, DeviceError> {
+        // Each buffer begins at a multiple of 256 bytes.
+        let n = params.count();
+        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, 1, 1, sum_scratch(n)];
+        let mut end = 0;
+        let starts = lengths.map(|len| {
+            let start = end;
+            end += len.next_multiple_of(64) as u64;
+            start
+        });
+        let allocation = device.alloc(4 * end.max(1))?;
+        let span = |i: usize| Span { address: allocation + 4 * starts[i], len: lengths[i] };
+        let state = State {
+            values: span(0),
+            grads: span(1),
+            first: span(2),
+            second: span(3),
+            record: span(4),
+            norm: span(5),
+            clip: span(6),
+            scratch: span(7),
+            allocation,
+            precision: Precision::Fp32,
+        };
+        // A parameter that no loss depends on has a gradient of zero.
+        device.zero(state.grads.address, 4 * n as u64)?;
+        state.upload(device, params, optimizer)?;
+        Ok(state)
+    }
+
+    /// The same for steps whose products compute in `precision`, for which the device has been opened.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        State { precision, ..self }
+    }
+
+    /// Gives the memory back.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn free(self, device: &mut dyn Device) -> Result<(), DeviceError> {
+        device.free(self.allocation)
+    }
+
+    /// Copies parameters and moments to the device.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn upload(
+        &self,
+        device: &mut dyn Device,
+        params: &Params<f32>,
+        optimizer: &Optimizer<f32>,
+    ) -> Result<(), DeviceError> {
+        for (span, values) in
+            [(self.values, &params.values), (self.first, &optimizer.first), (self.second, &optimizer.second)]
+        {
+            if span.len > 0 {
+                device.write(span.address, bytes_of(values))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies parameters and moments from the device.
+    ///
+    /// # Errors
+    /// What the launches before met.
+    pub fn download(
+        &self,
+        device: &mut dyn Device,
+        params: &mut Params<f32>,
+        optimizer: &mut Optimizer<f32>,
+    ) -> Result<(), DeviceError> {
+        for (span, values) in [
+            (self.values, &mut params.values),
+            (self.first, &mut optimizer.first),
+            (self.second, &mut optimizer.second),
+        ] {
+            if span.len > 0 {
+                device.read(span.address, bytes_of_mut(values))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the gradients from the device.
+    ///
+    /// # Errors
+    /// What the launches before met.
+    pub fn download_grads(&self, device: &mut dyn Device, params: &mut Params<f32>) -> Result<(), DeviceError> {
+        device.read(self.grads.address, bytes_of_mut(&mut params.grads))
+    }
+
+    /// Writes the record of the step that `clock` names, for an optimiser that takes its `step`-th step (from 1).
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn begin(&self, device: &mut dyn Device, clock: Clock, lr: f64, step: u64) -> Result<(), DeviceError> {
+        let key = clock.key();
+        let (rate, correction) = adam_factors(lr, step);
+        let record: [u32; RECORD] = [
+            key as u32,
+            (key >> 32) as u32,
+            rate.to_bits(),
+            correction.to_bits(),
+            (lr as f32).to_bits(),
+            u32::from(step == 1),
+            0,
+            0,
+        ];
+        device.write(self.record.address, bytes_of(&record))
+    }
+
+    /// The launches of an update.
+    pub fn update(&self, rule: Rule, clip_norm: Option<f64>) -> Vec<Launch> {
+        let mut launches = Launches::default();
+        let clip = match clip_norm {
+            None => NONE,
+            Some(max) => {
+                launches.sum(Term::Square, self.grads, None, 1.0, self.norm, self.scratch);
+                let args = [self.norm.read(), self.clip.write(), Arg::F32(max as f32)];
+                launches.grid("clip_scale", [1, 1, 1], [1, 1, 1], 0, args);
+                self.clip.read()
+            }
+        };
+        let (n, values, grads, first) = (self.values.len, self.values.update(), self.grads.read(), self.first.update());
+        match rule {
+            Rule::Adam => {
+                let args = [values, grads, first, self.second.update(), clip, self.record.read(), int(n)];
+                launches.each("adam", n, args);
+            }
+            Rule::Sgd(momentum) => {
+                let args = [values, grads, first, clip, self.record.read(), int(n), Arg::F32(momentum as f32)];
+                launches.each("sgd", n, args);
+            }
+        }
+        launches.list
+    }
+}
