@@ -20,13 +20,31 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// The number of threads, once the device is known to be there.
+    /// The number of threads of a command that computes on the processor alone.
+    ///
+    /// # Errors
+    /// If another device is asked for.
+    pub fn threads(&self) -> Result<usize> {
+        match self.device {
+            config::Device::Cpu => Ok(self.processor_threads()),
+            other => {
+                let problem = format!("{other}: this command computes on the processor alone, expected cpu");
+                Err(Error::input("--device", problem))
+            }
+        }
+    }
+
+    /// The device and the processor's threads.
     ///
     /// # Errors
     /// If the device cannot be used.
-    pub fn threads(&self) -> Result<usize> {
+    pub fn device(&self) -> Result<(config::Device, usize)> {
         require_device(self.device)?;
-        Ok(self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)))
+        Ok((self.device, self.processor_threads()))
+    }
+
+    fn processor_threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
     }
 }
 

@@ -13,8 +13,8 @@ use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::peak::peak_gflops;
 use inkgrad_models::data::{self, Split};
 use inkgrad_models::network::{MODELS, Network};
-use inkgrad_models::run::config::{Config, Model};
-use inkgrad_models::trainer::Stepper;
+use inkgrad_models::run::config::{Config, Device, Model, Precision};
+use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_models::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -39,6 +39,9 @@ pub struct Bench {
     steps: usize,
     #[command(flatten)]
     compute: Compute,
+    /// What a GPU's products compute with: fp32, or tf32 on tensor cores
+    #[arg(long, value_name = "NAME", default_value = "fp32")]
+    precision: Precision,
     /// Show where the time of a step goes, operation by operation
     #[arg(long, conflicts_with = "paced")]
     profile: bool,
@@ -67,10 +70,18 @@ impl FromStr for Choice {
 
 impl Bench {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let threads = self.compute.threads()?;
+        let (device, threads) = self.compute.device()?;
+        if self.profile && device != Device::Cpu {
+            return Err(Error::input("--profile", format!("found {device}, expected cpu")).into());
+        }
+        if self.precision != Precision::Fp32 && device == Device::Cpu {
+            return Err(
+                Error::input("--precision", format!("{} on the processor, expected fp32", self.precision)).into()
+            );
+        }
         match self.model {
             Choice::One(model) => {
-                let workload = Workload::new(model, self.batch_size, self.drawings, threads)?;
+                let workload = Workload::new(model, self.batch_size, self.drawings, (device, self.precision), threads)?;
                 if self.paced {
                     paced(workload)?;
                 } else if self.profile {
@@ -84,8 +95,10 @@ impl Bench {
                 return Err(Error::input("--model", format!("all with {option}, expected one model")).into());
             }
             Choice::All => {
-                let results: Vec<Timing> =
-                    MODELS.iter().map(|&model| self.in_own_process(model, threads)).collect::<anyhow::Result<_>>()?;
+                let results: Vec<Timing> = MODELS
+                    .iter()
+                    .map(|&model| self.in_own_process(model, device, threads))
+                    .collect::<anyhow::Result<_>>()?;
                 output::report(&Timings { results }, json)?;
             }
         }
@@ -93,10 +106,11 @@ impl Bench {
     }
 
     /// Measures a model in a new process, so that its peak memory is its own.
-    fn in_own_process(&self, model: Model, threads: usize) -> anyhow::Result<Timing> {
+    fn in_own_process(&self, model: Model, device: Device, threads: usize) -> anyhow::Result<Timing> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let mut command = process::Command::new(program);
-        command.args(["bench", "--json", "--model", model.name()]);
+        command.args(["bench", "--json", "--model", model.name(), "--device", device.name()]);
+        command.args(["--precision", self.precision.name()]);
         command.args(["--threads", &threads.to_string(), "--steps", &self.steps.to_string()]);
         command.args(["--drawings", &self.drawings.to_string()]);
         if let Some(batch) = self.batch_size {
@@ -115,19 +129,31 @@ struct Workload {
     network: Network<f32>,
     optimizer: Optimizer<f32>,
     stepper: Stepper,
+    /// What computes, if it is not the processor.
+    device: Option<DeviceStepper>,
     pool: Pool,
     step: u64,
 }
 
 impl Workload {
     /// Builds the model and runs the first steps.
-    fn new(model: Model, batch: Option<usize>, drawings: usize, threads: usize) -> Result<Self> {
+    fn new(
+        model: Model,
+        batch: Option<usize>,
+        drawings: usize,
+        on: (Device, Precision),
+        threads: usize,
+    ) -> Result<Self> {
         // A fifth of the built-in data set is kept for testing.
         let dataset = data::builtin(drawings.div_ceil(4) * 5, SEED)?;
         let config = Config { classes: dataset.classes, ..Config::defaults(model) };
         let mut network = Network::new(&config)?;
         network.initialise(SEED);
         let optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
+        let mut device = DeviceStepper::open(on.0.kind(), on.1.kind(), &network, &optimizer)?;
+        if let Some(device) = &mut device {
+            device.upload(Part::Training, &dataset.train)?;
+        }
         let mut workload = Workload {
             model,
             batch: batch.unwrap_or(config.batch_size),
@@ -135,6 +161,7 @@ impl Workload {
             network,
             optimizer,
             stepper: Stepper::default(),
+            device,
             pool: Pool::new(threads),
             step: 0,
         };
@@ -144,7 +171,7 @@ impl Workload {
 
     /// Runs steps and returns the milliseconds of each.
     fn run(&mut self, steps: usize) -> Result<Vec<f64>> {
-        let Workload { batch, data, network, optimizer, stepper, pool, step, .. } = self;
+        let Workload { batch, data, network, optimizer, stepper, device, pool, step, .. } = self;
         let mut times = Vec::with_capacity(steps.min(1 << 20));
         pool.enter(|team| {
             for _ in 0..steps {
@@ -154,7 +181,10 @@ impl Workload {
                     |i: usize| (*step as usize).wrapping_mul(*batch).wrapping_add(i).wrapping_mul(1637) % data.len();
                 let drawings: Vec<usize> = (0..*batch).map(drawing).collect();
                 let clock = Clock { seed: SEED, step: *step };
-                stepper.step(network, optimizer, data, &drawings, clock, 1e-3, team)?;
+                match device {
+                    None => stepper.step(network, optimizer, data, &drawings, clock, 1e-3, team)?,
+                    Some(device) => device.step(network, optimizer, &drawings, clock, 1e-3)?,
+                };
                 times.push(started.elapsed().as_secs_f64() * 1e3);
                 *step += 1;
             }
@@ -178,15 +208,15 @@ struct Timing {
     /// Billions of floating-point operations a second: those of the forward, and of the backward as many again for each
     /// of the gradients of inputs and of weights that are needed.
     gflops: f64,
-    /// What the threads reach when they multiply and add in registers alone, measured just before.
-    peak_gflops: f64,
+    /// What the threads reach when they multiply and add in registers alone, measured just before; not known of a GPU.
+    peak_gflops: Option<f64>,
     /// Of the whole process, the drawings included; not known on every system.
     peak_rss_mib: Option<f64>,
 }
 
 impl Timing {
     fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
-        let peak_gflops = peak_gflops(workload.pool.threads());
+        let peak_gflops = workload.device.is_none().then(|| peak_gflops(workload.pool.threads()));
         let mut ms = workload.run(steps)?;
         ms.sort_by(f64::total_cmp);
         let median = (ms[(steps - 1) / 2] + ms[steps / 2]) / 2.0;
@@ -212,8 +242,8 @@ impl Timing {
         let Timing { model, batch_size, threads, ms_per_step, min, max, images_per_s, gflops, .. } = self;
         let peak = self.peak_rss_mib.map_or("?".to_owned(), |mib| format!("{mib:.0}"));
         write!(out, "{model:<10} {batch_size:>6} {threads:>8} {ms_per_step:>8.2} {min:>8.2} {max:>8.2}")?;
-        let share = gflops / self.peak_gflops * 100.0;
-        writeln!(out, " {images_per_s:>9.0} {gflops:>8.1} {share:>7.0}% {peak:>9}")
+        let share = self.peak_gflops.map_or("?".to_owned(), |most| format!("{:.0}%", gflops / most * 100.0));
+        writeln!(out, " {images_per_s:>9.0} {gflops:>8.1} {share:>8} {peak:>9}")
     }
 }
 

@@ -5,6 +5,7 @@ mod classify;
 mod data;
 mod decode;
 mod devices;
+mod emulate;
 mod encode;
 mod export;
 mod features;
@@ -53,6 +54,8 @@ pub enum Command {
     Data(data::Data),
     /// List what can compute here, and why the rest cannot
     Devices(devices::Devices),
+    /// Run one of the GPU's kernels on the processor, and look at it step by step
+    Emulate(emulate::Emulate),
 }
 
 impl Command {
@@ -77,6 +80,7 @@ impl Command {
             Self::Bench(command) => command.run(json),
             Self::Data(command) => command.run(json),
             Self::Devices(command) => command.run(json),
+            Self::Emulate(command) => command.run(json),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::Origin;
-use inkgrad_models::run::config::{Arch, Condition, Config, Device, Model, Optimizer, Overrides, Schedule};
+use inkgrad_models::run::config::{Arch, Condition, Config, Device, Model, Optimizer, Overrides, Precision, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record, Split};
 use inkgrad_models::trainer::{Outcome, Trainer};
@@ -93,6 +93,9 @@ pub struct Train {
     /// What computes: cpu, cuda or emulated [default: cpu]
     #[arg(long, value_name = "DEVICE")]
     device: Option<Device>,
+    /// What a GPU's products compute with: fp32, or tf32 on tensor cores [default: fp32]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
     /// Settings from a file like a run's config.toml; options on the command line come first
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
@@ -172,6 +175,7 @@ impl Train {
             seed: self.seed,
             threads: self.threads,
             device: self.device,
+            precision: self.precision,
             val_fraction: self.val_fraction,
             log_every: self.log_every,
             patience: self.patience,

@@ -126,3 +126,26 @@ fn a_reader_that_goes_away_is_no_error() {
     let ended = Ended::new(child.wait_with_output().unwrap());
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
 }
+
+#[test]
+fn kernels_are_shown_step_by_step() {
+    let place = Place::new();
+    let list = place.json(&["emulate", "--list"]);
+    assert!(list["kernels"].as_array().unwrap().iter().any(|kernel| kernel["name"] == "axpy"), "{list}");
+
+    let ran = place.json(&["emulate", "axpy", "--n", "300", "--trace", "--block", "1", "--lane", "5"]);
+    // Thread 5 of block 1 owns element 261; 300 elements are two operations each.
+    let steps = ran["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["writes"][0] == serde_json::json!(["%i", "261"])), "{ran}");
+    assert_eq!(ran["flops"], 600);
+    let text = place.ok(&["emulate", "axpy", "--trace"]);
+    assert!(text.contains("// and in the grid") && text.contains("%i = 0"), "{text}");
+    for kernel in list["kernels"].as_array().unwrap() {
+        let name = kernel["name"].as_str().unwrap();
+        let ran = place.json(&["emulate", name, "--profile", "--seed", "3"]);
+        assert!(ran["instructions"].as_u64().unwrap() > 0 && ran["profile"][0]["warps"].as_u64().unwrap() > 0);
+    }
+    place.refused(&["emulate", "axpi"], &["axpi", "axpy"]);
+    place.refused(&["emulate", "axpy", "--trace", "--block", "9"], &["block 9", "below 2"]);
+    place.refused(&["emulate", "axpy", "--n", "0"], &["1 to 1024"]);
+}

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::choice::choice;
-pub use self::choice::{Arch, Condition, Device, Model, Optimizer, Schedule};
+pub use self::choice::{Arch, Condition, Device, Model, Optimizer, Precision, Schedule};
 pub use self::overrides::Overrides;
 use super::atomic;
 use crate::error::{Error, Result};
@@ -75,6 +75,9 @@ pub struct Config {
     pub threads: usize,
     /// What computes.
     pub device: Device,
+    /// What its products compute with.
+    #[serde(default = "fp32")]
+    pub precision: Precision,
     /// The share of the training set held back for validation.
     pub val_fraction: f64,
     /// Steps from one record of the training loss to the next.
@@ -89,6 +92,11 @@ pub struct Config {
     /// Settings that were changed when the run was resumed, in the order of the changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+}
+
+/// What runs from before there was a choice computed with.
+fn fp32() -> Precision {
+    Precision::Fp32
 }
 
 /// A setting that was changed when a run was resumed.
@@ -137,6 +145,7 @@ impl Config {
             seed: 42,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             device: Device::Cpu,
+            precision: Precision::Fp32,
             val_fraction: if autoencoder { 0.1 } else { 0.0 },
             log_every: 100,
             patience: None,
@@ -261,6 +270,9 @@ impl Config {
         number("beta", self.beta, self.beta >= 0.0, "a number of at least 0")?;
         if self.seed > i64::MAX as u64 {
             return fail("seed", format!("{}, expected at most {} (TOML's largest integer)", self.seed, i64::MAX));
+        }
+        if self.precision != Precision::Fp32 && self.device == Device::Cpu {
+            return fail("precision", format!("{} on the processor, expected fp32", self.precision));
         }
         at_least_1("threads", self.threads as u64)?;
         if self.threads > MOST_THREADS {

@@ -2,6 +2,7 @@
 
 mod batches;
 mod figures;
+mod on_device;
 mod state;
 mod step;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
 use inkgrad_engine::{Pool, Team};
 
 use self::batches::Batches;
+pub use self::on_device::{DeviceStepper, Part};
 pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
@@ -80,6 +82,14 @@ pub struct Trainer {
     best: Option<f64>,
     /// Validations since the best.
     since_best: u64,
+}
+
+/// What computes the steps of a run.
+enum Compute {
+    /// This processor.
+    Cpu(Stepper),
+    /// A GPU or its emulation.
+    Device(Box<DeviceStepper>),
 }
 
 /// Loads the data that a configuration names.
@@ -203,7 +213,7 @@ impl Trainer {
     }
 
     fn train(&mut self, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
-        let mut stepper = Stepper::default();
+        let mut compute = self.compute()?;
         let started = Instant::now();
         let every = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).clamp(0.0, 1e9));
         let mut saved = Instant::now();
@@ -212,10 +222,14 @@ impl Trainer {
             let batch = self.batches.next(self.step);
             let rate = self.schedule.rate(self.config.lr, self.step);
             let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
-            let data = &self.dataset.train;
-            let losses = stepper
-                .step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
-                .map_err(|error| self.stopped(self.step + 1, format!("the loss is not finite: {error}")))?;
+            let stepped = match &mut compute {
+                Compute::Cpu(stepper) => {
+                    let data = &self.dataset.train;
+                    stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
+                }
+                Compute::Device(stepper) => stepper.step(&self.network, &mut self.optimizer, batch, clock, rate),
+            };
+            let losses = stepped.map_err(|error| self.failed(self.step + 1, error))?;
             self.step += 1;
             self.sums.add(&losses);
             observer.step(&Progress {
@@ -227,7 +241,8 @@ impl Trainer {
             });
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
-                let converged = self.record(&mut stepper, team, rate, seconds, observer)?;
+                self.fetch(&mut compute)?;
+                let converged = self.record(&mut compute, team, rate, seconds, observer)?;
                 self.save(seconds)?;
                 saved = Instant::now();
                 if converged {
@@ -240,20 +255,69 @@ impl Trainer {
                 break;
             }
             if saved.elapsed() >= every {
+                self.fetch(&mut compute)?;
                 self.save(self.earlier + started.elapsed().as_secs_f64())?;
                 saved = Instant::now();
             }
         }
         self.earlier += started.elapsed().as_secs_f64();
+        self.fetch(&mut compute)?;
         self.save(self.earlier)?;
         Ok(outcome)
+    }
+
+    /// What the configuration says to compute with, with all that it needs there.
+    fn compute(&self) -> Result<Compute> {
+        let kind = self.config.device.kind();
+        let place = |error| Error::input("--device", format!("{}: {error}", self.config.device));
+        let opened =
+            DeviceStepper::open(kind, self.config.precision.kind(), &self.network, &self.optimizer).map_err(place)?;
+        let Some(mut stepper) = opened else { return Ok(Compute::Cpu(Stepper::default())) };
+        stepper.upload(Part::Training, &self.dataset.train).map_err(place)?;
+        if !self.dataset.test.is_empty() {
+            stepper.upload(Part::Test, &self.dataset.test).map_err(place)?;
+        }
+        Ok(Compute::Device(Box::new(stepper)))
+    }
+
+    /// Brings parameters and moments here from where they are trained.
+    fn fetch(&mut self, compute: &mut Compute) -> Result<()> {
+        match compute {
+            Compute::Cpu(_) => Ok(()),
+            Compute::Device(stepper) => {
+                stepper.download(&mut self.network, &mut self.optimizer).map_err(|error| self.failed(self.step, error))
+            }
+        }
+    }
+
+    fn split(&self, part: Part) -> &data::Split {
+        match part {
+            Part::Training => &self.dataset.train,
+            Part::Test => &self.dataset.test,
+        }
+    }
+
+    /// The mean losses on the drawings `indices` of a part of the data set.
+    fn evaluate(&self, compute: &mut Compute, part: Part, indices: &[usize], team: &Team) -> Result<Losses> {
+        let batch = self.config.batch_size;
+        match compute {
+            Compute::Cpu(stepper) => Ok(stepper.evaluate(&self.network, self.split(part), indices, batch, team)),
+            // The emulator would take hours; parameters were fetched for the record.
+            Compute::Device(_) if self.config.device == config::Device::Emulated => {
+                Ok(Stepper::default().evaluate(&self.network, self.split(part), indices, batch, team))
+            }
+            Compute::Device(stepper) => {
+                let evaluated = stepper.evaluate(&self.network, part, indices, batch);
+                evaluated.map_err(|error| self.failed(self.step, error))
+            }
+        }
     }
 
     /// Records the training loss since the last record, and the losses on held-back drawings. Returns whether the
     /// validation loss has stopped improving.
     fn record(
         &mut self,
-        stepper: &mut Stepper,
+        compute: &mut Compute,
         team: &Team,
         lr: f64,
         seconds: f64,
@@ -273,10 +337,9 @@ impl Trainer {
         let mut converged = false;
         let last = self.step == self.batches.total();
         if self.batches.evaluation_due(self.step, self.config.log_every) {
-            let batch = self.config.batch_size;
             if !self.batches.validation().is_empty() {
                 let held_back = self.batches.validation();
-                let losses = stepper.evaluate(&self.network, &self.dataset.train, held_back, batch, team);
+                let losses = self.evaluate(compute, Part::Training, held_back, team)?;
                 records.push(make(Split::Val, losses));
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
@@ -287,7 +350,7 @@ impl Trainer {
             }
             if !self.dataset.test.is_empty() && (self.batches.by_epoch() || last || converged) {
                 let all: Vec<usize> = (0..self.dataset.test.len()).collect();
-                let losses = stepper.evaluate(&self.network, &self.dataset.test, &all, batch, team);
+                let losses = self.evaluate(compute, Part::Test, &all, team)?;
                 records.push(make(Split::Test, losses));
             }
         }
@@ -322,6 +385,21 @@ impl Trainer {
         match params.iter().find(|param| params.value(param).iter().any(|v| !v.is_finite())) {
             Some(param) => Err(self.stopped(self.step, format!("`{}` is not finite after the update", param.name))),
             None => Ok(()),
+        }
+    }
+
+    /// Why a run cannot go on after `step`, by what a step failed with.
+    fn failed(&self, step: u64, error: inkgrad_engine::Error) -> Error {
+        match error {
+            inkgrad_engine::Error::Device(problem) => {
+                let run = self.folder.path().display();
+                let resume = match self.folder.state().exists() {
+                    true => format!("; the last checkpoint is kept: inkgrad train --resume {run}"),
+                    false => String::new(),
+                };
+                Error::input(run, format!("step {step}: {}: {problem}{resume}", self.config.device))
+            }
+            error => self.stopped(step, format!("the loss is not finite: {error}")),
         }
     }
 

@@ -83,7 +83,7 @@ impl Stepper {
             let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
             let Training { labels, bce, kl, mse, logits, .. } = graph;
             let keep: Vec<Tensor> = [labels, bce, kl, mse, logits].into_iter().flatten().collect();
-            let plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, debug });
+            let plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, debug, ..Compile::default() });
             (graph, plan)
         });
         if let Some(previous) = self.current.replace(batch).filter(|&previous| previous != batch)
@@ -148,7 +148,7 @@ impl Stepper {
 }
 
 /// The seed of the noise that drawings are evaluated with.
-const EVALUATION_SEED: u64 = 0x65_76_61_6c;
+pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
 
 fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Split, batch: &[usize]) {
     data.gather(batch, plan.input(graph.images));
@@ -176,7 +176,7 @@ fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
 }
 
 /// Where the largest of `values` stands, the first of equal ones.
-fn argmax(values: &[f32]) -> usize {
+pub(super) fn argmax(values: &[f32]) -> usize {
     let larger = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
     (0..values.len()).fold(0, larger)
 }

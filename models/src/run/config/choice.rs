@@ -116,3 +116,34 @@ choice! {
         Emulated = "emulated",
     }
 }
+
+choice! {
+    /// What a GPU's products compute with.
+    Precision("precision") {
+        /// 24 bits of mantissa, as the processor.
+        Fp32 = "fp32",
+        /// Factors of 11 bits of mantissa, on tensor cores.
+        Tf32 = "tf32",
+    }
+}
+
+impl Precision {
+    /// The engine's precision of this name.
+    pub fn kind(self) -> inkgrad_engine::device::launches::Precision {
+        match self {
+            Self::Fp32 => inkgrad_engine::device::launches::Precision::Fp32,
+            Self::Tf32 => inkgrad_engine::device::launches::Precision::Tf32,
+        }
+    }
+}
+
+impl Device {
+    /// The engine's device of this name.
+    pub fn kind(self) -> inkgrad_engine::device::Device {
+        match self {
+            Self::Cpu => inkgrad_engine::device::Device::Cpu,
+            Self::Cuda => inkgrad_engine::device::Device::Cuda,
+            Self::Emulated => inkgrad_engine::device::Device::Emulated,
+        }
+    }
+}

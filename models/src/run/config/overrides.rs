@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Arch, Change, Condition, Config, Device, Model, Optimizer, Schedule, read_toml};
+use super::{Arch, Change, Condition, Config, Device, Model, Optimizer, Precision, Schedule, read_toml};
 use crate::error::Result;
 
 /// Settings to change: a `--config` file's or the command line's; `None` leaves a setting as it is.
@@ -39,6 +39,7 @@ pub struct Overrides {
     pub seed: Option<u64>,
     pub threads: Option<usize>,
     pub device: Option<Device>,
+    pub precision: Option<Precision>,
     pub val_fraction: Option<f64>,
     pub log_every: Option<u64>,
     pub patience: Option<u64>,
@@ -72,7 +73,7 @@ impl Config {
             ($($field:ident),*) => { $(if overrides.$field.is_some() { self.$field = overrides.$field; })* };
         }
         set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, beta, seed, threads);
-        set!(device, val_fraction, log_every, checkpoint_minutes, quick);
+        set!(device, precision, val_fraction, log_every, checkpoint_minutes, quick);
         set_optional!(arch, condition, clip_norm, patience);
     }
 

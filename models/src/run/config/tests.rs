@@ -57,6 +57,7 @@ beta = 1.0
 seed = 7
 threads = 2
 device = "cpu"
+precision = "fp32"
 val_fraction = 0.0
 log_every = 100
 checkpoint_minutes = 5.0
