@@ -41,6 +41,8 @@ def main():
     parser.add_argument("--batch", type=int, help="default: 256 for the autoencoders, 128 for the others")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--channels-last", action="store_true", help="weights and images as NHWC")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--compile", action="store_true", help='torch.compile(mode="reduce-overhead"): CUDA graphs')
     parser.add_argument("--steps", type=int, help="run this many steps, print their median and stop")
     args = parser.parse_args()
 
@@ -55,12 +57,19 @@ def main():
     if args.channels_last:
         model = model.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
+    model, images, labels = (x.to(args.device) for x in (model, images, labels))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
 
+    def loss_of(images, labels):
+        return spec.loss(model, images, labels, None)[0]
+
+    if args.compile:
+        loss_of = torch.compile(loss_of, mode="reduce-overhead")
+
     def step():
-        rows = torch.randint(IMAGES, (batch,), generator=generator)
+        rows = torch.randint(IMAGES, (batch,), generator=generator).to(args.device)
         optimiser.zero_grad()
-        loss, _, _ = spec.loss(model, images[rows], labels[rows], None)
+        loss = loss_of(images[rows], labels[rows])
         loss.backward()
         optimiser.step()
         return loss.item()

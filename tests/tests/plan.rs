@@ -143,7 +143,8 @@ fn run(plan: &mut Plan<f64>, recorded: &Recorded, params: &mut Params<f64>) -> V
 fn compile(graph: &Graph, debug: bool) -> (Plan<f64>, Recorded) {
     let mut recorded = record(graph).unwrap();
     let tape = std::mem::take(&mut recorded.tape);
-    let mut plan = tape.compile(Compile { loss: Some(recorded.loss), keep: &recorded.kept, debug });
+    let mut plan =
+        tape.compile(Compile { loss: Some(recorded.loss), keep: &recorded.kept, debug, ..Compile::default() });
     plan.input(recorded.input).copy_from_slice(&filling());
     (plan, recorded)
 }

@@ -1,0 +1,226 @@
+//! Kernels with one fault each: a deleted barrier or zeroing, a bound off by one, an index turned around, a guard left out,
+//! an address one number further on. Each has to be noticed: by a check of the emulator, or by a result that differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inkgrad_engine::device::launches::{Precision, Span};
+use inkgrad_engine::device::plan::gather;
+use inkgrad_engine::device::state::State;
+use inkgrad_engine::ops::{Case, Draw, OPS};
+use inkgrad_engine::optim::{Optimizer, Rule};
+use inkgrad_engine::{Clock, DeviceError, Init, Params, Team};
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
+use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
+use inkgrad_kernels::ptx::{MODULES, TF32};
+
+use crate::error;
+use crate::operations::{
+    AGAIN, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, long_sums, lstm_from_state, more_narrow, more_ragged,
+    narrow, noise, one_class, ragged,
+};
+
+/// What shows whether a kernel computes what it should.
+enum Probe {
+    /// Cases of an operation.
+    Op(&'static str),
+    /// One case.
+    Chosen(fn() -> Case),
+    /// One case with products in tf32.
+    Tf32(fn() -> Case),
+    /// Two steps of an optimiser.
+    Update(Rule, Option<f64>),
+    /// Rows of a data set, of bytes or numbers.
+    Gather,
+}
+
+use Probe::{Chosen, Gather, Op, Tf32, Update};
+
+const ADAM: Probe = Update(Rule::Adam, None);
+const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
+const NOT_CLIPPED: Probe = Update(Rule::Adam, Some(1e9));
+const SGD: Probe = Update(Rule::Sgd(0.9), None);
+const SGD_CLIPPED: Probe = Update(Rule::Sgd(0.9), Some(0.5));
+
+/// The kernels of the training step and what runs them.
+const KERNELS: &[(&str, &[Probe])] = &[
+    ("unfold", &[Op("conv2d")]),
+    ("fold", &[Op("conv2d"), Op("conv_transpose2d")]),
+    ("scale", &[Op("scale")]),
+    ("fill", &[Op("sum")]),
+    ("add", &[Op("add")]),
+    ("multiply", &[Op("mul")]),
+    ("activation", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp")]),
+    ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
+    ("gemm", &[Op("linear"), Chosen(ragged), Chosen(more_ragged), Chosen(long_sums)]),
+    ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
+    ("gru_forward", &[Op("gru"), Chosen(gru_from_state)]),
+    ("gru_backward", &[Op("gru"), Chosen(gru_from_state)]),
+    ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
+    ("transpose", &[Op("transpose")]),
+    ("embedding", &[Op("embedding")]),
+    ("embedding_backward", &[Op("embedding")]),
+    ("gather", &[Gather]),
+    ("loss_backward", &[Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
+    ("softmax_cross_entropy", &[Op("softmax_cross_entropy"), Chosen(one_class)]),
+    ("softmax_cross_entropy_backward", &[Op("softmax_cross_entropy")]),
+    ("lstm_forward", &[Op("lstm"), Chosen(lstm_from_state)]),
+    ("lstm_backward", &[Op("lstm"), Chosen(lstm_from_state)]),
+    ("adam", &[ADAM, CLIPPED]),
+    ("sgd", &[SGD, SGD_CLIPPED]),
+    ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
+    ("reparameterize", &[Op("reparameterize"), Chosen(noise)]),
+    ("reparameterize_backward", &[Op("reparameterize")]),
+    ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
+    ("column_sums", &[Op("linear"), Op("conv2d")]),
+    ("sum_axis", &[Op("repeat"), Chosen(long_sums)]),
+];
+
+/// Mutants that compute the same as the original: kernel, change, which of those with this change, and why.
+const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
+    ("activation", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
+    ("activation", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 1, "the magnitude of 0"),
+    (
+        "activation",
+        "setp.lt.f32 %p, %w, 0f3F200000; made setp.le.f32",
+        0,
+        "both of tanh's formulas hold where they meet",
+    ),
+    ("fold", "setp.lt.and.f32 %p, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("gemm_tf32", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("gemm_tf32", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
+    ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
+    ("reparameterize", "setp.ge.u32 %p, %c0, 0xC0000000; made setp.gt.u32", 0, "both formulas hold where they meet"),
+    ("reparameterize", "setp.ge.f32 %p, %u, 0f3FB504F3; made setp.gt.f32", 0, "both formulas hold where they meet"),
+    ("sgd", "ld.global.u32 %first, [%record+20]; operand 1 made [%record+20 + 4]", 0, "the first moments are 0"),
+    ("sum_terms", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
+];
+
+/// An emulator with all modules, one of them with another text.
+fn emulator(entry: &str, text: &str) -> Result<Emulator, DeviceError> {
+    let mut emulator = Emulator::new(5);
+    // A kernel that runs away is stopped early.
+    emulator.set_limit(200_000);
+    for (name, original) in MODULES.iter().chain([&TF32]) {
+        let text = if original.contains(&format!(".entry {entry}(")) { text } else { original };
+        emulator.load_module(name, text)?;
+    }
+    Ok(emulator)
+}
+
+/// The errors that a probe finds, one after the other.
+fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Item = Result<f64, DeviceError>> + 'a> {
+    match *probe {
+        Op(name) => {
+            let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+            let drawn = (0..6).map(Draw::small).chain([Draw::large(1)]);
+            let cases = drawn.map(|mut draw| (spec.draw)(&mut draw)).zip(AGAIN.into_iter().cycle());
+            Box::new(cases.map(|(case, again)| compare(&case, again, Precision::Fp32, emulator)))
+        }
+        Chosen(case) => {
+            Box::new(AGAIN.into_iter().map(move |again| compare(&case(), again, Precision::Fp32, emulator)))
+        }
+        Tf32(case) => Box::new(AGAIN.into_iter().map(move |again| {
+            // In the measure of the other probes.
+            Ok(compare(&case(), again, Precision::Tf32, emulator)? * TOLERANCE / TF32_TOLERANCE)
+        })),
+        Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
+        Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
+    }
+}
+
+fn update(rule: Rule, clip_norm: Option<f64>, emulator: &mut Emulator) -> Result<f64, DeviceError> {
+    let mut params = Params::<f32>::new();
+    params.declare("w", [5000], Init::Normal);
+    params.initialise(3);
+    for (i, g) in params.grads.iter_mut().enumerate() {
+        *g = (i as f32 * 0.37).sin();
+    }
+    let mut optimizer = Optimizer::new(rule, clip_norm, params.count());
+    let state = State::new(emulator, &params, &optimizer)?;
+    emulator.write(state.grads.address, bytes_of(&params.grads))?;
+    let (mut found, mut unused) = (params.clone(), Optimizer::new(rule, clip_norm, params.count()));
+    for step in 1..=2 {
+        state.begin(emulator, Clock::default(), 1e-2, step)?;
+        for launch in state.update(rule, clip_norm) {
+            emulator.launch(&launch)?;
+        }
+        optimizer.update(&mut params, &Team::solo(), 1e-2);
+    }
+    state.download(emulator, &mut found, &mut unused)?;
+    Ok(error(&found.values, &params.values, 0.0))
+}
+
+fn rows(bytes: bool, emulator: &mut Emulator) -> Result<f64, DeviceError> {
+    const WIDTH: usize = 37;
+    let pixels: Vec<u8> = (0..20 * WIDTH).map(|i| (i * 89 % 256) as u8).collect();
+    let numbers: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+    let index: Vec<u32> = (0..9).map(|i| i * 7 % 20).collect();
+    let data = match bytes {
+        true => Buffer::read(upload(emulator, &pixels)?, pixels.len() as u64),
+        false => Buffer::read(upload(emulator, &numbers)?, 4 * numbers.len() as u64),
+    };
+    let chosen = Buffer::read(upload(emulator, &index)?, 4 * index.len() as u64);
+    let len = index.len() * WIDTH;
+    let to = Span { address: emulator.alloc(4 * len as u64)?, len };
+    emulator.launch(&gather(data, bytes, chosen, to, WIDTH))?;
+    let expected: Vec<f32> =
+        index.iter().flat_map(|&row| numbers[row as usize * WIDTH..][..WIDTH].iter().copied()).collect();
+    Ok(error(&download::<f32>(emulator, to.address, len)?, &expected, 0.0))
+}
+
+/// By what a mutant is noticed.
+fn noticed(entry: &str, probes: &[Probe], mutant: &Mutant) -> Option<&'static str> {
+    let mut emulator = emulator(entry, &mutant.source).unwrap();
+    let by = |found| match found {
+        Ok(error) if error < TOLERANCE => None,
+        Ok(_) => Some("another result"),
+        Err(DeviceError::Fault(fault)) => Some(fault.check.name()),
+        // What a kernel left out is missed where it is read from the host.
+        Err(_) => Some(Check::Unwritten.name()),
+    };
+    probes.iter().find_map(|probe| run(probe, &mut emulator).find_map(by))
+}
+
+#[test]
+fn no_mutant_survives() {
+    let columns =
+        [Check::Bounds, Check::Race, Check::Uninitialised, Check::Unwritten, Check::Alignment, Check::Barrier];
+    let columns: Vec<&str> = columns.map(Check::name).into_iter().chain(["another result"]).collect();
+    let mut table = format!("| kernel | mutants | {} | equivalent |\n", columns.join(" | "));
+    let (mut totals, mut survivors) = (vec![0; columns.len() + 2], BTreeSet::new());
+    let row = |name: &str, counts: &[usize]| {
+        let cells: Vec<String> = counts.iter().map(usize::to_string).collect();
+        format!("| {name} | {} |\n", cells.join(" | "))
+    };
+    table += &format!("|---|{}\n", "--:|".repeat(totals.len()));
+    for (entry, probes) in KERNELS {
+        let (_, source) =
+            MODULES.iter().chain([&TF32]).find(|(_, text)| text.contains(&format!(".entry {entry}("))).unwrap();
+        let all = mutants(source, entry).unwrap();
+        let mut counts = vec![0; totals.len()];
+        counts[0] = all.len();
+        let mut seen = BTreeMap::new();
+        for mutant in &all {
+            let nth = seen.entry(mutant.name.as_str()).and_modify(|n| *n += 1).or_insert(0);
+            match noticed(entry, probes, mutant) {
+                Some(by) => counts[1 + columns.iter().position(|&column| column == by).expect(by)] += 1,
+                None => {
+                    survivors.insert((*entry, mutant.name.clone(), *nth));
+                    *counts.last_mut().unwrap() += 1;
+                }
+            }
+        }
+        totals.iter_mut().zip(&counts).for_each(|(total, count)| *total += count);
+        table += &row(entry, &counts);
+    }
+    println!("{table}{}", row("all", &totals));
+    let known: BTreeSet<_> = EQUIVALENT.iter().map(|&(entry, name, nth, _)| (entry, name.to_owned(), nth)).collect();
+    let unnoticed: Vec<_> = survivors.difference(&known).collect();
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:#?}");
+    let noticed: Vec<_> = known.difference(&survivors).collect();
+    assert!(noticed.is_empty(), "listed as equivalent, but noticed or gone: {noticed:#?}");
+}

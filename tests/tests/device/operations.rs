@@ -1,0 +1,270 @@
+//! Every operation, forward and gradients.
+
+use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::plan::DevicePlan;
+use inkgrad_engine::device::state::State;
+use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
+use inkgrad_engine::optim::{Optimizer, Rule};
+use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Tape, Team, Tensor};
+use inkgrad_kernels::launch;
+use proptest::prelude::*;
+
+use crate::{device, error};
+
+const CLOCK: Clock = Clock { seed: 7, step: 3 };
+
+/// The largest error of an output or a gradient.
+pub const TOLERANCE: f64 = 1e-5;
+
+/// The same with products in tf32.
+pub const TF32_TOLERANCE: f64 = 2e-3;
+
+/// Which inputs are used a second time, one bit each: none, all, every other one.
+pub const AGAIN: [u8; 3] = [0, 0xff, 0b1010_1010];
+
+/// Operations of networks that are never trained, which run on the processor alone.
+const PROCESSOR_ALONE: [&str; 3] = ["frozen_conv2d", "avg_pool2d", "max_pool2d"];
+
+/// A case whose differentiable inputs are parameters. Its loss is Σ y² + 3y, so that the output's gradient differs from
+/// element to element and is not zero where y is. Σ x² is added for the parameters that `again` names,
+/// one bit each, so that the operation's backward finds gradients to add to.
+struct Recorded {
+    params: Params<f32>,
+    declared: Vec<Option<Param>>,
+    tape: Tape<f32>,
+    inputs: Vec<Tensor>,
+    y: Tensor,
+    loss: Tensor,
+}
+
+impl Recorded {
+    fn new(case: &Case, again: u8) -> Recorded {
+        let (mut params, mut tape) = (Params::new(), Tape::new());
+        let declared: Vec<Option<Param>> = case
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x.differentiable.then(|| params.declare(format!("x{i}"), x.shape, Init::Normal)))
+            .collect();
+        let mut inputs = Vec::new();
+        for (param, x) in declared.iter().zip(&case.inputs) {
+            inputs.push(match param {
+                Some(param) => {
+                    let values = params.value_mut(param).iter_mut().zip(&x.values);
+                    values.for_each(|(value, &given)| *value = given as f32);
+                    tape.param(param)
+                }
+                None => tape.input("x", x.shape),
+            });
+        }
+        let y = (case.f32)(&mut tape, &inputs).unwrap();
+        let square = tape.mul(y, y).unwrap();
+        let triple = tape.scale(y, 3.0).unwrap();
+        let terms = tape.add(square, triple).unwrap();
+        let mut loss = tape.sum(terms).unwrap();
+        for (_, &x) in inputs.iter().enumerate().filter(|&(i, _)| again >> i & 1 == 1 && declared[i].is_some()) {
+            let square = tape.mul(x, x).unwrap();
+            let sum = tape.sum(square).unwrap();
+            loss = tape.add(loss, sum).unwrap();
+        }
+        Recorded { params, declared, tape, inputs, y, loss }
+    }
+}
+
+/// The inputs that are no parameters, with their values.
+fn fixed(case: &Case, inputs: &[Tensor]) -> Vec<(Tensor, Vec<f32>)> {
+    let values = |x: &CaseInput| x.values.iter().map(|&x| x as f32).collect();
+    let all = inputs.iter().zip(&case.inputs);
+    all.filter(|(_, input)| !input.differentiable).map(|(&x, input)| (x, values(input))).collect()
+}
+
+/// The largest error of the output and of the gradients of each input.
+pub fn compare(
+    case: &Case,
+    again: u8,
+    precision: Precision,
+    device: &mut dyn launch::Device,
+) -> Result<f64, DeviceError> {
+    let Recorded { mut params, declared, tape, inputs, y, loss } = Recorded::new(case, again);
+    let mut plan = tape.compile(Compile { loss: Some(loss), keep: &[y], ..Compile::default() });
+    for (x, values) in fixed(case, &inputs) {
+        plan.input(x).copy_from_slice(&values);
+    }
+    plan.forward(&params, &Team::solo(), CLOCK);
+    let expected = plan.value(y).to_vec();
+    plan.backward(&mut params, &Team::solo());
+
+    let Recorded { params: mut on_device, tape, .. } = Recorded::new(case, again);
+    let optimizer = Optimizer::new(Rule::Adam, None, params.count());
+    let state = State::new(device, &on_device, &optimizer)?.with_precision(precision);
+    let options = Compile { loss: Some(loss), keep: &[y], ..Compile::default() };
+    let plan = DevicePlan::new(tape, options, &on_device, &state, device)?;
+    for (x, values) in fixed(case, &inputs) {
+        plan.write(device, x, &values)?;
+    }
+    state.begin(device, CLOCK, 1e-3, 1)?;
+    for launch in plan.forward.iter().chain(&plan.backward) {
+        device.launch(launch)?;
+    }
+    let found = plan.read(device, y)?;
+    state.download_grads(device, &mut on_device)?;
+    plan.free(device)?;
+    state.free(device)?;
+    // Where many terms cancel, the sum is as good as they are.
+    let least = (size(case) as f64).sqrt() / 8.0;
+    let gradients = declared.iter().flatten().map(|param| error(on_device.grad(param), params.grad(param), least));
+    Ok(gradients.fold(error(&found, &expected, least), |worst, x| if x > worst || x.is_nan() { x } else { worst }))
+}
+
+/// Numbers of all inputs.
+fn size(case: &Case) -> usize {
+    case.inputs.iter().map(|x| x.values.len()).sum()
+}
+
+fn linear([b, i, o]: [usize; 3]) -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: format!("x ({b}, {i}), weight ({o}, {i})"),
+        inputs: vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)],
+        f32: Box::new(|tape, x| tape.linear(x[0], x[1], x[2])),
+        f64: Box::new(|tape, x| tape.linear(x[0], x[1], x[2])),
+    }
+}
+
+/// A layer whose products are cut along their sums.
+pub fn long_sums() -> Case {
+    linear([5, 700, 70])
+}
+
+/// A layer whose products have more than half a tile of rows and columns, and sums that end within a tile's first half.
+pub fn ragged() -> Case {
+    linear([40, 21, 37])
+}
+
+/// The same with sums that end within a tile's second half.
+pub fn more_ragged() -> Case {
+    linear([40, 29, 37])
+}
+
+fn linear_relu([b, i, o]: [usize; 3]) -> Case {
+    Case {
+        f32: Box::new(|tape, x| tape.linear_relu(x[0], x[1], x[2])),
+        f64: Box::new(|tape, x| tape.linear_relu(x[0], x[1], x[2])),
+        ..linear([b, i, o])
+    }
+}
+
+/// A layer with a ReLU and less than half a tile of columns, whose sums end within a tile's first half.
+pub fn narrow() -> Case {
+    linear_relu([9, 21, 30])
+}
+
+/// The same with sums that end within a tile's second half.
+pub fn more_narrow() -> Case {
+    linear_relu([9, 29, 30])
+}
+
+/// A softmax that has nothing to choose from.
+pub fn one_class() -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: "logits (3, 1)".to_owned(),
+        inputs: vec![draw.values([3, 1]), draw.labels(3, 1)],
+        f32: Box::new(|tape, x| tape.softmax_cross_entropy(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.softmax_cross_entropy(x[0], x[1])),
+    }
+}
+
+/// The first drawn case of an operation that has `inputs` inputs.
+fn with_inputs(name: &str, inputs: usize) -> Case {
+    let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+    (0..).map(|seed| (spec.draw)(&mut Draw::small(seed))).find(|case| case.inputs.len() == inputs).expect("a case")
+}
+
+/// An LSTM that begins in a given state.
+pub fn lstm_from_state() -> Case {
+    with_inputs("lstm", 7)
+}
+
+/// A GRU that begins in a given state.
+pub fn gru_from_state() -> Case {
+    with_inputs("gru", 6)
+}
+
+/// Noise in every part of its distribution.
+pub fn noise() -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: "(8, 70), noise drawn".to_owned(),
+        inputs: vec![draw.values([8, 70]), draw.values([8, 70])],
+        f32: Box::new(|tape, x| tape.reparameterize(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.reparameterize(x[0], x[1])),
+    }
+}
+
+fn check(name: &str, case: &Case, again: u8, device: &mut dyn launch::Device) -> Result<(), TestCaseError> {
+    match compare(case, again, Precision::Fp32, device) {
+        Ok(error) => prop_assert!(error < TOLERANCE, "{name} {}: {error:.1e}", case.label),
+        Err(problem) => prop_assert!(false, "{name} {}: {problem}", case.label),
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_operation_agrees_with_the_cpu(seed in any::<u64>()) {
+        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
+            let case = (spec.draw)(&mut Draw::small(seed));
+            for again in AGAIN {
+                check(spec.name, &case, again, &mut *device)?;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Over several blocks and tiles.
+    #[test]
+    fn so_does_it_at_larger_extents(seed in any::<u64>()) {
+        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        for case in [long_sums(), ragged(), more_ragged(), one_class(), noise(), lstm_from_state(), gru_from_state()] {
+            check("a chosen case", &case, 0, &mut *device)?;
+        }
+        for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
+            // Some would take a minute.
+            let mut drawn = (0..).map(|i| (spec.draw)(&mut Draw::large(seed.wrapping_add(i))));
+            let case = drawn.find(|case| size(case) < 10_000).expect("one of the first");
+            check(spec.name, &case, AGAIN[(seed % 3) as usize], &mut *device)?;
+        }
+    }
+}
+
+#[test]
+fn products_on_tensor_cores_agree_with_the_cpu() {
+    let mut device = device().open(Precision::Tf32).unwrap().expect("a device beside the processor");
+    for name in ["linear", "conv2d", "conv_transpose2d", "lstm", "gru"] {
+        let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+        let cases = (0..3).map(|seed| (spec.draw)(&mut Draw::small(seed)));
+        let chosen =
+            [long_sums(), ragged(), more_ragged(), narrow(), more_narrow()].into_iter().filter(|_| name == "linear");
+        for (case, again) in cases.chain(chosen).zip(AGAIN.into_iter().cycle()) {
+            let error = compare(&case, again, Precision::Tf32, &mut *device).unwrap();
+            assert!(error < TF32_TOLERANCE, "{name} {}: {error:.1e}", case.label);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_kernel_is_named() {
+    let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+    for spec in OPS.iter().filter(|spec| PROCESSOR_ALONE.contains(&spec.name)) {
+        let refused =
+            compare(&(spec.draw)(&mut Draw::small(1)), 0, Precision::Fp32, &mut *device).unwrap_err().to_string();
+        assert!(refused.contains(spec.name) && refused.contains("processor alone"), "{refused}");
+    }
+}
