@@ -64,6 +64,11 @@ impl Inference {
         &self.network
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
     /// Codes drawings; `labels` are for an encoder that sees classes.
     ///
     /// # Errors

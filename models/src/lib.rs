@@ -13,7 +13,9 @@ pub mod metrics;
 pub mod network;
 pub mod run;
 pub mod sample;
+pub mod study;
 pub mod trainer;
+pub mod tsne;
 pub mod weights;
 
 pub use error::{Error, Result};

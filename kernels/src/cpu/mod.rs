@@ -18,6 +18,7 @@ pub mod recurrence;
 pub mod reduce;
 pub mod rng;
 pub mod simd;
+pub mod student;
 pub mod team;
 
 pub use team::{Pool, Team};

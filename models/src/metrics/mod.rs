@@ -1,7 +1,8 @@
 //! How good generated drawings are: scores of features, logits, latents and likelihoods, all in `f64`.
 //!
 //! Each score is one file with its formula and source. [`score()`] computes all scores of two sets of features, with
-//! their [`Passport`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads.
+//! their [`Passport`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads,
+//! which are rayon's, or those of [`on_threads`].
 
 pub mod classifier;
 pub mod frechet;
@@ -20,8 +21,19 @@ mod tests;
 pub use scores::{Extractor, FeatureScores, Options, Passport, Scores, score};
 pub use table::Table;
 
+use crate::{Error, Result};
+
 /// The seed of subsets and orders, torch-fidelity's.
 pub const SEED: u32 = 2020;
+
+/// Does `work` on this many threads of its own.
+///
+/// # Errors
+/// If the operating system starts no threads.
+pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    Ok(pool.map_err(|error| Error::input("--threads", error))?.install(work))
+}
 
 /// A mean and its standard deviation (ddof 0).
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -2,6 +2,7 @@
 
 mod batches;
 mod figures;
+mod fit;
 mod on_device;
 mod state;
 mod step;
@@ -15,6 +16,7 @@ use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
 use inkgrad_engine::{Pool, Team};
 
 use self::batches::Batches;
+pub use self::fit::fit;
 pub use self::on_device::{DeviceStepper, Part};
 pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
@@ -110,6 +112,20 @@ const PICTURES: u64 = 10;
 /// Built-in drawings of a `--quick` run.
 const QUICK_DRAWINGS: usize = 5_000;
 
+/// The optimizer of `params` parameters and the schedule of `total` steps that a configuration asks for.
+fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Schedule) {
+    let rule = match config.optimizer {
+        config::Optimizer::Adam => Rule::Adam,
+        config::Optimizer::Sgd => Rule::Sgd(config.momentum),
+    };
+    let schedule = match config.schedule {
+        config::Schedule::Constant if config.warmup_steps == 0 => Schedule::Constant,
+        config::Schedule::Constant => Schedule::WarmUp { warmup: config.warmup_steps },
+        config::Schedule::Cosine => Schedule::Cosine { warmup: config.warmup_steps, total },
+    };
+    (Optimizer::new(rule, config.clip_norm, params), schedule)
+}
+
 impl Trainer {
     /// Starts a run: loads the data, makes the folder and writes the configuration.
     ///
@@ -136,16 +152,7 @@ impl Trainer {
         network: Network<f32>,
         batches: Batches,
     ) -> Result<Self> {
-        let rule = match config.optimizer {
-            config::Optimizer::Adam => Rule::Adam,
-            config::Optimizer::Sgd => Rule::Sgd(config.momentum),
-        };
-        let schedule = match config.schedule {
-            config::Schedule::Constant if config.warmup_steps == 0 => Schedule::Constant,
-            config::Schedule::Constant => Schedule::WarmUp { warmup: config.warmup_steps },
-            config::Schedule::Cosine => Schedule::Cosine { warmup: config.warmup_steps, total: batches.total() },
-        };
-        let optimizer = Optimizer::new(rule, config.clip_norm, network.params.count());
+        let (optimizer, schedule) = optimizer(&config, batches.total(), network.params.count());
         let log = MetricsLog::open(folder.metrics())?;
         Ok(Trainer {
             config,

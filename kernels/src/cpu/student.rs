@@ -1,0 +1,176 @@
+//! Forces between points of a plane whose likeness is Student's t with one degree of freedom, q = 1 / (1 + ‖a − b‖²):
+//! the two halves of t-SNE's gradient (van der Maaten 2014, "Accelerating t-SNE using tree-based algorithms", section 4).
+
+use super::simd::Arithmetic;
+use crate::{Float, multiversion};
+
+/// Bodies side by side, and their numbers are padded to a multiple of this with bodies of no mass.
+pub const LANES: usize = 16;
+
+/// Bodies that repel, one after the other in each slice; all slices have the same length, a multiple of [`LANES`].
+#[derive(Debug, Clone, Copy)]
+pub struct Bodies<'a, T> {
+    /// Their first coordinates.
+    pub x: &'a [T],
+    /// Their second coordinates.
+    pub y: &'a [T],
+    /// How many points each stands for.
+    pub mass: &'a [T],
+}
+
+/// Σ of the lanes, halves added to halves.
+#[inline(always)]
+fn fold<T: Float>(mut lanes: [T; LANES]) -> T {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            lanes[l] += lanes[l + width];
+        }
+    }
+    lanes[0]
+}
+
+multiversion! {
+    /// What all bodies do to each of `points`: (Σ m·q²·Δx, Σ m·q²·Δy, Σ m·q), with Δ from the body to the point.
+    ///
+    /// # Panics
+    /// If the slices' lengths do not fit together.
+    pub fn repel<T: Float, A: Arithmetic>(points: &[[T; 2]], bodies: Bodies<T>, forces: &mut [[T; 3]]) {
+        assert_eq!(points.len(), forces.len(), "a force for each point");
+        let ((xs, rest), (ys, _), (masses, _)) =
+            (bodies.x.as_chunks::<LANES>(), bodies.y.as_chunks::<LANES>(), bodies.mass.as_chunks::<LANES>());
+        assert!(rest.is_empty() && bodies.y.len() == bodies.x.len() && bodies.mass.len() == bodies.x.len());
+        for (&[px, py], force) in points.iter().zip(forces) {
+            let (mut fx, mut fy, mut sum) = ([T::ZERO; LANES], [T::ZERO; LANES], [T::ZERO; LANES]);
+            for ((x, y), mass) in xs.iter().zip(ys).zip(masses) {
+                for l in 0..LANES {
+                    let (dx, dy) = (px - x[l], py - y[l]);
+                    let q = T::ONE / A::mul_add(dx, dx, A::mul_add(dy, dy, T::ONE));
+                    let mq = mass[l] * q;
+                    let mq2 = mq * q;
+                    sum[l] += mq;
+                    fx[l] = A::mul_add(mq2, dx, fx[l]);
+                    fy[l] = A::mul_add(mq2, dy, fy[l]);
+                }
+            }
+            *force = [fold(fx), fold(fy), fold(sum)];
+        }
+    }
+}
+
+/// Adds p·q·Δ to each lane's sums.
+#[inline(always)]
+fn pull<T: Float, A: Arithmetic>(
+    dx: &[T; LANES],
+    dy: &[T; LANES],
+    p: &[T; LANES],
+    fx: &mut [T; LANES],
+    fy: &mut [T; LANES],
+) {
+    for l in 0..LANES {
+        let pq = p[l] / A::mul_add(dx[l], dx[l], A::mul_add(dy[l], dy[l], T::ONE));
+        fx[l] = A::mul_add(pq, dx[l], fx[l]);
+        fy[l] = A::mul_add(pq, dy[l], fy[l]);
+    }
+}
+
+multiversion! {
+    /// How `neighbours`, indices into `points`, attract the point at `at`: (Σ p·q·Δx, Σ p·q·Δy), with Δ from the
+    /// neighbour to the point and a weight p for each neighbour.
+    ///
+    /// # Panics
+    /// If an index has no point, or there are fewer weights than neighbours.
+    pub fn attract<T: Float, A: Arithmetic>(at: [T; 2], neighbours: &[u32], weights: &[T], points: &[[T; 2]]) -> [T; 2] {
+        let weights = &weights[..neighbours.len()];
+        let (mut fx, mut fy) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+        let (indices, last_indices) = neighbours.as_chunks::<LANES>();
+        let (ps, last_ps) = weights.as_chunks::<LANES>();
+        let (mut dx, mut dy) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+        for (indices, p) in indices.iter().zip(ps) {
+            for l in 0..LANES {
+                let [x, y] = points[indices[l] as usize];
+                (dx[l], dy[l]) = (at[0] - x, at[1] - y);
+            }
+            pull::<T, A>(&dx, &dy, p, &mut fx, &mut fy);
+        }
+        let mut p = [T::ZERO; LANES];
+        p[..last_ps.len()].copy_from_slice(last_ps);
+        for (l, &index) in last_indices.iter().enumerate() {
+            let [x, y] = points[index as usize];
+            (dx[l], dy[l]) = (at[0] - x, at[1] - y);
+        }
+        pull::<T, A>(&dx, &dy, &p, &mut fx, &mut fy);
+        [fold(fx), fold(fy)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn points(n: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<[f64; 2]>> {
+        prop::collection::vec([-30.0..30.0, -30.0..30.0], n)
+    }
+
+    /// Δ from b to a, and q.
+    fn pair(a: [f64; 2], b: [f64; 2]) -> (f64, f64, f64) {
+        let (dx, dy) = (a[0] - b[0], a[1] - b[1]);
+        (dx, dy, 1.0 / (1.0 + dx * dx + dy * dy))
+    }
+
+    fn narrow<const N: usize>(wide: [f64; N]) -> [f32; N] {
+        wide.map(|x| x as f32)
+    }
+
+    proptest! {
+        #[test]
+        fn repulsion_is_the_plain_sum(points in points(1..9), bodies in points(1..70), seed in 0u32..9) {
+            let len = bodies.len().next_multiple_of(LANES);
+            let mass = |i: usize| if i < bodies.len() { f64::from((i as u32 + seed) % 7) } else { 0.0 };
+            let coordinate = |axis: usize| (0..len).map(move |i| (i, axis));
+            let at = |(i, axis): (usize, usize)| bodies.get(i).map_or(0.0, |body| body[axis]);
+            let (x, y): (Vec<f64>, Vec<f64>) = (coordinate(0).map(at).collect(), coordinate(1).map(at).collect());
+            let mass: Vec<f64> = (0..len).map(mass).collect();
+            let mut forces = vec![[f64::NAN; 3]; points.len()];
+            repel(&points, Bodies { x: &x, y: &y, mass: &mass }, &mut forces);
+            let mut single = vec![[f32::NAN; 3]; points.len()];
+            let narrow_all = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+            let (x, y, m) = (narrow_all(&x), narrow_all(&y), narrow_all(&mass));
+            let narrow_points: Vec<[f32; 2]> = points.iter().map(|&p| narrow(p)).collect();
+            repel(&narrow_points, Bodies { x: &x, y: &y, mass: &m }, &mut single);
+
+            for ((&point, force), single) in points.iter().zip(forces).zip(single) {
+                let mut expected = [0.0; 3];
+                for (&body, &m) in bodies.iter().zip(&mass) {
+                    let (dx, dy, q) = pair(point, body);
+                    expected[0] += m * q * q * dx;
+                    expected[1] += m * q * q * dy;
+                    expected[2] += m * q;
+                }
+                for i in 0..3 {
+                    prop_assert!((force[i] - expected[i]).abs() < 1e-11 * (1.0 + expected[2]));
+                    prop_assert!((f64::from(single[i]) - expected[i]).abs() < 1e-4 * (1.0 + expected[2]));
+                }
+            }
+        }
+
+        #[test]
+        fn attraction_is_the_plain_sum(points in points(1..40), picks in prop::collection::vec(0u32..1000, 0..70)) {
+            let neighbours: Vec<u32> = picks.iter().map(|pick| pick % points.len() as u32).collect();
+            let weights: Vec<f64> = picks.iter().map(|&pick| f64::from(pick) / 1000.0).collect();
+            let force = attract(points[0], &neighbours, &weights, &points);
+            let mut expected = [0.0; 2];
+            for (&j, &p) in neighbours.iter().zip(&weights) {
+                let (dx, dy, q) = pair(points[0], points[j as usize]);
+                expected[0] += p * q * dx;
+                expected[1] += p * q * dy;
+            }
+            for axis in 0..2 {
+                prop_assert!((force[axis] - expected[axis]).abs() < 1e-11);
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Every score of one model.
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::{Judge, fingerprint};
+use super::map::Map;
+use super::recognition::{Recognition, Transfer};
+use super::scores::{self, Score};
+use crate::data::{Dataset, Images, PIXELS, Split};
+use crate::infer::Inference;
+use crate::metrics::latent::{self, Usage};
+use crate::metrics::likelihood::{self, Likelihood};
+use crate::metrics::{self, Table, neighbours};
+use crate::run::config::{Config, Model};
+use crate::{Result, sample};
+
+/// What is evaluated.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The run's settings.
+    pub config: &'a Config,
+    /// Its network.
+    pub inference: &'a mut Inference,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Samples, or reconstructions of a model without a prior; a multiple of the classes is used where classes are drawn.
+    pub samples: usize,
+    /// Test drawings in a map of the latents.
+    pub mapped: usize,
+    /// Test drawings whose likelihood is estimated, and samples of z for each; 0 for none.
+    pub likelihood: (usize, usize),
+    /// Where samples and subsets start.
+    pub seed: u64,
+    /// Threads; they change the speed, never the result.
+    pub threads: usize,
+}
+
+/// The scores of one model, and what they were measured with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The version of inkgrad that measured.
+    pub inkgrad: String,
+    /// The model's name.
+    pub model: Model,
+    /// The SHA-256 of the evaluated weights, see [`fingerprint`].
+    pub weights_sha256: String,
+    /// The data's name.
+    pub data: String,
+    /// What was scored: samples from the prior, reconstructions, or the test drawings themselves.
+    pub generated: String,
+    /// The scores that are a number.
+    pub scores: Vec<Score>,
+    /// What the dimensions of a variational latent carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latents: Option<Usage>,
+    /// The latents of test drawings in the plane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<Map>,
+    /// −ln p of binarised test drawings, by importance sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likelihood: Option<Likelihood>,
+    /// Whether the class that was to be drawn is recognised; of a classifier, its verdicts on test drawings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognition: Option<Recognition>,
+    /// The judge's verdicts on samples for which no class was asked: their numbers tell how they are spread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unasked: Option<Recognition>,
+    /// Training on samples and testing on real drawings, and the reverse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+    /// How near samples are to training drawings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+}
+
+/// Euclidean distances to the nearest training drawing, over pixels in [0, 1].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Nearest {
+    /// The median over samples.
+    pub samples: f64,
+    /// The median over test drawings: what new real drawings have.
+    pub test: f64,
+    /// The smallest over samples.
+    pub smallest: f64,
+    /// Samples, and at most as many test drawings.
+    pub n: usize,
+}
+
+/// Drawings whose nearest training drawing is looked for.
+const NEAREST: usize = 200;
+
+/// Measures a model on the test drawings; `judge` tells classes apart. `watch` is told now and then how many drawings have
+/// gone through InceptionV3, and of how many.
+///
+/// # Errors
+/// If the model, the judge and the data do not fit together.
+pub fn evaluate(
+    subject: Subject,
+    dataset: &Dataset,
+    judge: &mut Judge,
+    options: Options,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation> {
+    let Subject { config, inference } = subject;
+    let mut evaluation = Evaluation {
+        inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
+        model: config.model,
+        weights_sha256: fingerprint(inference.network()),
+        data: dataset.name.clone(),
+        generated: "nothing: test drawings are classified".to_owned(),
+        scores: Vec::new(),
+        latents: None,
+        map: None,
+        likelihood: None,
+        recognition: None,
+        unasked: None,
+        transfer: None,
+        nearest: None,
+    };
+    let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
+    if config.model == Model::Classifier {
+        let logits = inference.features(&test.images)?.logits;
+        evaluation.recognition = Some(Recognition::new(&logits, &test.labels, &dataset.classes)?);
+        return Ok(evaluation);
+    }
+
+    let network = inference.network();
+    let labels = network.sees_classes().then_some(&test.labels[..]);
+    let seen = labels.filter(|_| network.encoder_sees_classes());
+    let latents = inference.encode(&test.images, seen)?;
+    let reconstructions = inference.decode(&latents.mu, labels)?;
+    if let Some(logvar) = &latents.logvar {
+        let table = |values| Table::new("latents", values, latents.width);
+        evaluation.latents = Some(latent::usage(table(&latents.mu)?, table(logvar)?)?);
+    }
+    evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads)?;
+    evaluation.scores = scores::distances(test, &reconstructions, options.seed);
+
+    let generated = if config.model.is_vae() {
+        evaluation.generated = "samples from the prior N(0, I)".to_owned();
+        draw(inference, dataset.classes.len(), options)?
+    } else {
+        evaluation.generated = "reconstructions of test drawings: the model has no prior to draw from".to_owned();
+        let n = test.len().min(options.samples);
+        Samples { images: to_images(reconstructions[..n * PIXELS].to_vec())?, labels: Some(test.labels[..n].to_vec()) }
+    };
+    evaluation.scores.extend(scores::of_features(&test.images, &generated.images, judge, options, watch)?);
+    let logits = judge.features(&generated.images)?.logits;
+    match &generated.labels {
+        Some(labels) => evaluation.recognition = Some(Recognition::new(&logits, labels, &dataset.classes)?),
+        None => evaluation.unasked = Some(Recognition::unasked(&logits, &dataset.classes)?),
+    }
+    if config.model.is_vae() {
+        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);
+        evaluation.likelihood = likelihood_of(inference, test, options)?;
+        if let Some(labels) = generated.labels {
+            let samples = Split { images: generated.images, labels };
+            let measured =
+                Transfer::measure(&samples, &dataset.train, test, &dataset.classes, options.seed, options.threads);
+            evaluation.transfer = Some(measured?);
+        }
+    }
+    Ok(evaluation)
+}
+
+/// Drawings of a model, with the classes that were asked for.
+struct Samples {
+    images: Images,
+    labels: Option<Vec<usize>>,
+}
+
+/// Samples from the prior; of a network that sees classes equally many of each.
+fn draw(inference: &mut Inference, classes: usize, options: Options) -> Result<Samples> {
+    let width = inference.network().latent()?;
+    let each = options.samples.div_ceil(classes);
+    let (n, labels) = match inference.network().sees_classes() {
+        true => (each * classes, Some((0..each * classes).map(|i| i / each).collect::<Vec<_>>())),
+        false => (options.samples, None),
+    };
+    let latents = sample::prior(n, width, options.seed);
+    let images = to_images(inference.decode(&latents, labels.as_deref())?)?;
+    Ok(Samples { images, labels })
+}
+
+pub(super) fn to_images(pixels: Vec<f32>) -> Result<Images> {
+    Images::from_f32(pixels).map_err(|problem| crate::Error::input("decoder", problem))
+}
+
+pub(super) fn all_pixels(images: &Images) -> Vec<f32> {
+    let mut pixels = vec![0.0; images.len() * PIXELS];
+    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
+    pixels
+}
+
+fn likelihood_of(inference: &mut Inference, test: &Split, options: Options) -> Result<Option<Likelihood>> {
+    let (drawings, samples) = options.likelihood;
+    let drawings = drawings.min(test.len());
+    if drawings == 0 || samples == 0 {
+        return Ok(None);
+    }
+    let mut pixels = vec![0.0; drawings * PIXELS];
+    test.gather(&(0..drawings).collect::<Vec<_>>(), &mut pixels);
+    let labels = inference.network().sees_classes().then_some(&test.labels[..drawings]);
+    likelihood::of_drawings(inference, &to_images(pixels)?, labels, samples, options.seed).map(Some)
+}
+
+fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest> {
+    let train = all_pixels(&dataset.train.images);
+    // Samples may come class by class: take them from all over.
+    let some = |images: &Images| {
+        let n = images.len().min(NEAREST);
+        let indices: Vec<usize> = (0..n).map(|i| i * images.len() / n).collect();
+        let mut pixels = vec![0.0; n * PIXELS];
+        images.gather(&indices, &mut pixels);
+        let nearest = nearest_in(&pixels, &train)?;
+        let mut distances: Vec<f64> = nearest.iter().map(|nearest| nearest.distance).collect();
+        distances.sort_by(f64::total_cmp);
+        Ok::<_, crate::Error>(distances)
+    };
+    let (samples, test) = (some(samples)?, some(&test.images)?);
+    let median = |sorted: &[f64]| sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
+    Ok(Nearest {
+        samples: median(&samples),
+        test: median(&test),
+        smallest: samples.first().copied().unwrap_or(f64::NAN),
+        n: samples.len(),
+    })
+}
+
+/// For each of `drawings: (N, 784)` the nearest of `candidates: (M, 784)`.
+pub(super) fn nearest_in(drawings: &[f32], candidates: &[f32]) -> Result<Vec<neighbours::Nearest>> {
+    neighbours::nearest(Table::new("drawings", drawings, PIXELS)?, Table::new("drawings", candidates, PIXELS)?)
+}

@@ -1,0 +1,113 @@
+//! What scores drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
+
+use sha2::{Digest, Sha256};
+
+use crate::data::{Dataset, Images};
+use crate::features::{self, Cache};
+use crate::infer::{Features, Inference};
+use crate::metrics::Extractor;
+use crate::network::Network;
+use crate::run::config::{Arch, Config, Model};
+use crate::{Result, trainer};
+
+/// A trained classifier with the names that passports give it.
+#[derive(Debug)]
+pub struct Judge {
+    inference: Inference,
+    /// What it is: its architecture and the width of its features.
+    pub name: String,
+    /// The SHA-256 of its weights, see [`fingerprint`].
+    pub sha256: String,
+    /// The network of the scores that most publications give.
+    pub inception: Option<Inception>,
+}
+
+/// InceptionV3, and where its features are kept.
+#[derive(Debug)]
+pub struct Inception {
+    extractor: features::Extractor,
+    cache: Cache,
+}
+
+impl Inception {
+    /// Takes an extractor, see [`features::Extractor::inception`].
+    pub fn new(extractor: features::Extractor, cache: Cache) -> Self {
+        Inception { extractor, cache }
+    }
+
+    /// What makes the features, for a passport.
+    pub fn extractor(&self) -> Extractor {
+        let features::Passport { extractor, weights_sha256, resize } = self.extractor.passport().clone();
+        let resize = resize.map(|rule| rule.to_string());
+        Extractor { name: extractor, weights_sha256: Some(weights_sha256), resize }
+    }
+
+    /// Features and logits of drawings; `watch` is told now and then how many are done, and of how many.
+    ///
+    /// # Errors
+    /// Those of [`features::Extractor::features`].
+    pub fn features(&mut self, images: &Images, watch: &mut dyn FnMut(usize, usize)) -> Result<features::Features> {
+        self.extractor.features(images, &self.cache, &mut |done| watch(done, images.len()))
+    }
+}
+
+impl Judge {
+    /// Takes a trained classifier.
+    ///
+    /// # Errors
+    /// If the network is no classifier.
+    pub fn new(network: Network<f32>, arch: Arch, threads: usize) -> Result<Self> {
+        let (width, sha256) = (network.features()?, fingerprint(&network));
+        let name = format!("classifier {arch}, {width} features");
+        Ok(Judge { inference: Inference::new(network, threads), name, sha256, inception: None })
+    }
+
+    /// Trains one on the spot, for want of a run: `cnn`, `epochs` passes over the training drawings.
+    ///
+    /// # Errors
+    /// If the data has fewer than two classes.
+    pub fn train(dataset: &Dataset, epochs: u64, seed: u64, threads: usize) -> Result<Self> {
+        let config = Config {
+            classes: dataset.classes.clone(),
+            data: dataset.name.clone(),
+            arch: Some(Arch::Cnn),
+            epochs: Some(epochs),
+            batch_size: Config::defaults(Model::Classifier).batch_size.min(dataset.train.len()),
+            seed,
+            threads,
+            ..Config::defaults(Model::Classifier)
+        };
+        Self::new(trainer::fit(&config, &dataset.train)?, Arch::Cnn, threads)
+    }
+
+    /// Features and logits of drawings.
+    ///
+    /// # Errors
+    /// Those of [`Inference::features`].
+    pub fn features(&mut self, images: &Images) -> Result<Features> {
+        self.inference.features(images)
+    }
+
+    /// Class probabilities of drawings, `(N, classes)`.
+    ///
+    /// # Errors
+    /// Those of [`Inference::classify`].
+    pub fn classify(&mut self, images: &Images) -> Result<Vec<f32>> {
+        self.inference.classify(images)
+    }
+
+    /// How many classes it tells apart.
+    pub fn classes(&self) -> usize {
+        self.inference.network().classes()
+    }
+}
+
+/// What identifies weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.
+pub fn fingerprint(network: &Network<f32>) -> String {
+    let mut hash = Sha256::new();
+    for param in network.list() {
+        hash.update(format!("{} {}\n", param.name, param.shape));
+        network.params.value(&param).iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,20 @@
+//! What a study measures of trained models, and the drawings that it shows.
+//!
+//! [`evaluate()`] gives every score of one run with its passport; [`Gallery`] gathers the drawings of its figures. Both
+//! are functions of the weights, the data and a seed.
+
+mod evaluate;
+mod gallery;
+mod judge;
+mod map;
+mod recognition;
+mod scores;
+#[cfg(test)]
+mod tests;
+
+pub use self::evaluate::{Evaluation, Nearest, Options, Subject, evaluate};
+pub use self::gallery::{Gallery, Graded, Neighbour};
+pub use self::judge::{Inception, Judge, fingerprint};
+pub use self::map::Map;
+pub use self::recognition::{ClassScore, Recognition, Transfer};
+pub use self::scores::{Passport, Score};

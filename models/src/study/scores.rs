@@ -1,0 +1,197 @@
+//! The scores that are a number, each with what it was measured with.
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::{Options, all_pixels};
+use super::judge::Judge;
+use crate::data::{Images, Split};
+use crate::metrics::{self, Extractor, FeatureScores, Table, frechet};
+use crate::{Result, distance};
+
+/// One score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Its name, as in `score`'s output.
+    pub name: String,
+    /// Its value; `None` where it could not be measured, and [`Score::note`] says why.
+    pub value: Option<f64>,
+    /// The standard deviation over splits or subsets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<f64>,
+    /// What it was measured with.
+    pub passport: Passport,
+    /// A warning, or why there is no value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Without these a score cannot be compared with another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passport {
+    /// Real drawings.
+    pub n_real: usize,
+    /// Generated drawings.
+    pub n_generated: usize,
+    /// What turned drawings into features.
+    pub extractor: String,
+    /// The SHA-256 of its weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// How drawings were resized.
+    pub resize: String,
+    /// Where samples start; subsets and orders start at torch-fidelity's 2020.
+    pub seed: u64,
+    /// The same score between two disjoint halves of the real drawings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
+}
+
+/// How far reconstructions are from the test drawings.
+pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec<Score> {
+    let originals = all_pixels(&test.images);
+    let passport = Passport {
+        n_real: test.len(),
+        n_generated: test.len(),
+        extractor: "pixels".to_owned(),
+        sha256: None,
+        resize: "none".to_owned(),
+        seed,
+        floor: None,
+    };
+    let score = |name: &str, value| Score {
+        name: name.to_owned(),
+        value: Some(value),
+        std: None,
+        passport: passport.clone(),
+        note: None,
+    };
+    vec![
+        score("reconstruction_mse", distance::mse(&originals, reconstructions)),
+        score("reconstruction_bce", distance::bce(&originals, reconstructions)),
+    ]
+}
+
+/// Every score of the judge's features, and of InceptionV3's where the judge has it; `watch` as in
+/// [`evaluate()`](super::evaluate()).
+pub(super) fn of_features(
+    test: &Images,
+    generated: &Images,
+    judge: &mut Judge,
+    options: Options,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<Vec<Score>> {
+    let classes = judge.classes();
+    let (real, made) = (judge.features(test)?, judge.features(generated)?);
+    let sides = Sides {
+        real: Table::new("test drawings", &real.values, real.width)?,
+        generated: Table::new("generated drawings", &made.values, made.width)?,
+        logits: Table::new("logits", &made.logits, classes)?,
+    };
+    let extractor = Extractor { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
+    let mut scores = sides.scores("fd", "_classifier", extractor, options)?;
+    let Some(inception) = &mut judge.inception else {
+        scores.extend(without_inception(test.len(), generated.len(), options.seed));
+        return Ok(scores);
+    };
+    let (real, made) = (inception.features(test, watch)?, inception.features(generated, watch)?);
+    let sides = Sides {
+        real: Table::new("test drawings", &real.values, real.width)?,
+        generated: Table::new("generated drawings", &made.values, made.width)?,
+        logits: Table::new("logits", &made.unbiased, made.classes())?,
+    };
+    let measured = sides.scores("fid", "", inception.extractor(), options)?;
+    let left_out = measured.first().map(|fid| Score {
+        name: "fid_infinity".to_owned(),
+        value: None,
+        std: None,
+        note: Some(
+            "left out, takes as long as fifteen FIDs: inkgrad features, then inkgrad score --fid-infinity".to_owned(),
+        ),
+        ..fid.clone()
+    });
+    scores.extend(measured);
+    scores.extend(left_out);
+    Ok(scores)
+}
+
+/// The widest features that FID∞ is computed of: fifteen FIDs of InceptionV3's take hours.
+const WIDEST: usize = 256;
+
+/// Features of both sides, and the generated side's logits.
+struct Sides<'a> {
+    real: Table<'a>,
+    generated: Table<'a>,
+    logits: Table<'a>,
+}
+
+impl Sides<'_> {
+    /// Every score; `fid` is the name of the Fréchet distance, and all names end in `suffix`.
+    fn scores(&self, fid: &str, suffix: &str, extractor: Extractor, options: Options) -> Result<Vec<Score>> {
+        let Options { seed, threads, .. } = options;
+        let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
+        let options = metrics::Options { extractor, fid_infinity };
+        let measure = || metrics::score(self.real, self.generated, Some(self.logits), &options);
+        let found = metrics::on_threads(threads, measure)??;
+        let passport = Passport {
+            n_real: found.passport.real,
+            n_generated: found.passport.generated,
+            extractor: options.extractor.name,
+            sha256: options.extractor.weights_sha256,
+            resize: options.extractor.resize.unwrap_or("none".to_owned()),
+            seed,
+            floor: None,
+        };
+        let score = |name: &str, value: Option<f64>, floor: Option<f64>| Score {
+            name: format!("{name}{suffix}"),
+            value,
+            std: None,
+            passport: Passport { floor, ..passport.clone() },
+            note: None,
+        };
+        let of = |name: &str, of: fn(&FeatureScores) -> f64| {
+            score(name, Some(of(&found.features)), found.passport.floor.as_ref().map(of))
+        };
+        let note = (!found.warnings.is_empty()).then(|| found.warnings.join("; "));
+        let mut scores = vec![
+            Score { note, ..of(fid, |s| s.fid) },
+            Score { std: Some(found.features.kid_std), ..of("kid", |s| s.kid_mean) },
+            of("precision", |s| s.coverage.precision),
+            of("recall", |s| s.coverage.recall),
+            of("density", |s| s.coverage.density),
+            of("coverage", |s| s.coverage.coverage),
+        ];
+        if fid_infinity {
+            let floor = found.passport.floor_fid_infinity;
+            scores.insert(1, score(&format!("{fid}_infinity"), found.fid_infinity, floor));
+        }
+        let mut inception_score = Score { std: found.is_std, ..score("is", found.is_mean, None) };
+        // It compares with no real drawings.
+        inception_score.passport.n_real = 0;
+        scores.push(inception_score);
+        Ok(scores)
+    }
+}
+
+/// The scores that need weights from outside, which are not at hand.
+fn without_inception(n_real: usize, n_generated: usize, seed: u64) -> Vec<Score> {
+    let score = |name: &str| Score {
+        name: name.to_owned(),
+        value: None,
+        std: None,
+        passport: Passport {
+            n_real,
+            n_generated,
+            extractor: "InceptionV3, 2048 features".to_owned(),
+            sha256: None,
+            resize: "tf1".to_owned(),
+            seed,
+            floor: None,
+        },
+        note: Some(WITHOUT_INCEPTION.to_owned()),
+    };
+    ["fid", "kid", "is"].map(score).into()
+}
+
+/// How to get them.
+const WITHOUT_INCEPTION: &str = "needs the weights pt_inception-2015-12-05-6726825d.pth, a release file of \
+    github.com/mseitzer/pytorch-fid: --inception FILE";

@@ -1,0 +1,195 @@
+//! t-SNE (van der Maaten and Hinton 2008) as scikit-learn defines it: exact nearest neighbours, gradients by Barnes and
+//! Hut's tree (van der Maaten 2014), a start from the principal components.
+//!
+//! Hand-written, since bhtsne, the crate that comes closest, carries its momentum over the end of the exaggeration,
+//! does not stop at a small gradient and starts from no principal components.
+//!
+//! Nothing depends on the number of threads, to the last bit: work is cut by the number of points alone, and sums have a
+//! fixed order.
+
+mod affinities;
+mod descent;
+mod knn;
+mod pca;
+mod quality;
+mod repulsion;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use inkgrad_engine::Team;
+
+pub use quality::{label_accuracy, trustworthiness};
+pub use scatter::{scatter, scatter_png};
+
+use crate::error::{Error, Result};
+use affinities::Affinities;
+use descent::{Descent, Phase};
+
+/// Points that a thread takes at a time.
+const PIECE: usize = 256;
+
+/// Where the points begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// The first two principal components, scaled so that the first has a standard deviation of 1e-4. Where the data
+    /// have only one, the second coordinate is drawn at random.
+    #[default]
+    Pca,
+    /// 1e-4 · N(0, 1).
+    Random,
+}
+
+/// The settings; the defaults are scikit-learn's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TsneConfig {
+    /// The number of neighbours that a point effectively has, e to the entropy of its conditional distribution.
+    pub perplexity: f64,
+    /// Iterations in all, those with exaggeration included.
+    pub iterations: usize,
+    /// Iterations with exaggeration and a momentum of 0.5.
+    pub exaggerated: usize,
+    /// By how much the affinities are multiplied in those.
+    pub exaggeration: f64,
+    /// The widest angle, as width over distance, at which a cell of the tree stands for its points.
+    pub theta: f64,
+    /// Where the points begin.
+    pub start: Start,
+    /// What is drawn at random follows from this.
+    pub seed: u64,
+}
+
+impl Default for TsneConfig {
+    fn default() -> Self {
+        TsneConfig {
+            perplexity: 30.0,
+            iterations: 1000,
+            exaggerated: 250,
+            exaggeration: 12.0,
+            theta: 0.5,
+            start: Start::Pca,
+            seed: 42,
+        }
+    }
+}
+
+impl TsneConfig {
+    /// Neighbours of each of `n` points: 3·perplexity + 1, or all others.
+    fn neighbours(&self, n: usize) -> usize {
+        ((3.0 * self.perplexity + 1.0) as usize).min(n - 1)
+    }
+
+    /// max(N / (4·exaggeration), 50).
+    fn learning_rate(&self, n: usize) -> f64 {
+        (n as f64 / self.exaggeration / 4.0).max(50.0)
+    }
+
+    fn check(&self, n: usize) -> Result<()> {
+        let perplexity = self.perplexity;
+        if !(perplexity >= 1.0 && perplexity < n as f64) {
+            let problem = format!("{perplexity}, expected at least 1 and less than the {n} points");
+            return Err(Error::input("--perplexity", problem));
+        }
+        Ok(())
+    }
+}
+
+/// Rows of numbers that can be embedded: at least four, finite, not all the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Points<'a> {
+    values: &'a [f32],
+    n: usize,
+    width: usize,
+}
+
+impl<'a> Points<'a> {
+    /// The rows of `values: (n, width)`; `name` is what messages call them.
+    ///
+    /// # Errors
+    /// If there are fewer than four rows, a number is not finite, or all rows are the same.
+    ///
+    /// # Panics
+    /// If the shape is not that of the values.
+    pub fn new(name: impl std::fmt::Display, values: &'a [f32], n: usize, width: usize) -> Result<Self> {
+        assert_eq!(values.len(), n * width, "values of shape ({n}, {width})");
+        if n < 4 {
+            return Err(Error::input(name, format_args!("{n} rows, expected at least 4")));
+        }
+        if u32::try_from(n).is_err() {
+            return Err(Error::input(name, format_args!("{n} rows, expected fewer than 2³²")));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            let problem = format!("row {} holds {}, expected finite numbers", at / width, values[at]);
+            return Err(Error::input(name, problem));
+        }
+        if values.chunks_exact(width.max(1)).all(|row| row == &values[..width]) {
+            return Err(Error::input(name, format_args!("all {n} rows are the same, expected rows that differ")));
+        }
+        Ok(Points { values, n, width })
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Never: there are at least four rows.
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    fn row(&self, i: usize) -> &'a [f32] {
+        &self.values[i * self.width..][..self.width]
+    }
+}
+
+/// How far an embedding is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Iterations done.
+    pub iteration: usize,
+    /// Iterations in all.
+    pub iterations: usize,
+}
+
+/// Points in the plane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding {
+    /// (N, 2), row by row.
+    pub points: Vec<f32>,
+    /// The Kullback–Leibler divergence of the points' affinities from the data's, in nats.
+    pub kl: f64,
+    /// Iterations done.
+    pub iterations: usize,
+}
+
+/// Embeds `points` in the plane; `progress` hears of each iteration.
+///
+/// # Errors
+/// If the perplexity does not fit the number of points.
+pub fn embed(
+    config: &TsneConfig,
+    points: Points,
+    team: &Team,
+    mut progress: impl FnMut(Progress),
+) -> Result<Embedding> {
+    config.check(points.n)?;
+    let neighbours = knn::nearest(points, config.neighbours(points.n), team);
+    let affinities = Affinities::new(&neighbours, config.perplexity, team);
+    drop(neighbours);
+    let start = match config.start {
+        Start::Pca => pca::start(points, config.seed, team),
+        Start::Random => pca::random(points.n, config.seed),
+    };
+    let mut descent = Descent::new(affinities, start, config);
+    let mut report = |iteration| progress(Progress { iteration, iterations: config.iterations });
+    let exaggerated = config.exaggerated.min(config.iterations);
+    let exploration =
+        Phase { iterations: 0..exaggerated, exaggeration: config.exaggeration, momentum: 0.5, patience: 250 };
+    let done = descent.descend(exploration, team, &mut report);
+    let refinement = Phase { iterations: done..config.iterations, exaggeration: 1.0, momentum: 0.8, patience: 300 };
+    let done = descent.descend(refinement, team, &mut report);
+    let kl = descent.divergence(team);
+    Ok(Embedding { points: descent.into_points(), kl, iterations: done })
+}
