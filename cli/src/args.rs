@@ -26,7 +26,7 @@ impl Compute {
     /// If another device is asked for.
     pub fn threads(&self) -> Result<usize> {
         match self.device {
-            config::Device::Cpu => Ok(self.processor_threads()),
+            config::Device::Cpu => Ok(threads(self.threads)),
             other => {
                 let problem = format!("{other}: this command computes on the processor alone, expected cpu");
                 Err(Error::input("--device", problem))
@@ -40,12 +40,13 @@ impl Compute {
     /// If the device cannot be used.
     pub fn device(&self) -> Result<(config::Device, usize)> {
         require_device(self.device)?;
-        Ok((self.device, self.processor_threads()))
+        Ok((self.device, threads(self.threads)))
     }
+}
 
-    fn processor_threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
-    }
+/// The number of threads asked for, or as many as there are cores.
+pub fn threads(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Checks that this build and machine have the device.

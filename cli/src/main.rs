@@ -7,7 +7,9 @@ mod commands;
 mod interrupt;
 mod output;
 mod progress;
+mod report;
 mod session;
+mod study;
 
 use std::process::ExitCode;
 

@@ -66,6 +66,14 @@ pub fn picture_line(out: &mut dyn Write, path: Option<&Path>, shown: Option<usiz
     }
 }
 
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=,:+".contains(c)) {
+        true if !word.is_empty() => word.to_owned(),
+        _ => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
 /// A number with its thousands apart: `20,000`.
 pub fn thousands(n: impl Into<u64>) -> String {
     let digits = n.into().to_string();
@@ -96,6 +104,11 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_take_them_apart() {
+        assert_eq!(["a/b-c.npy", "a b", "it's", ""].map(quoted), ["a/b-c.npy", "'a b'", r"'it'\''s'", "''"]);
+    }
 
     #[test]
     fn numbers_and_times_are_readable() {

@@ -64,6 +64,19 @@ impl Drawings {
     }
 }
 
+/// Watches one set of drawings after the other: is told how many are done, and of how many.
+pub fn drawings() -> impl FnMut(usize, usize) {
+    let mut shown: Option<Drawings> = None;
+    move |done, total| {
+        shown.get_or_insert_with(|| Drawings::new(total)).advance(done);
+        if done >= total
+            && let Some(drawings) = shown.take()
+        {
+            drawings.finish();
+        }
+    }
+}
+
 /// Watches a run and stops it when the user asks.
 pub struct Reporter {
     /// Hidden where standard error is no terminal.

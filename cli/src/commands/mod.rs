@@ -7,15 +7,19 @@ mod decode;
 mod devices;
 mod emulate;
 mod encode;
+mod evaluate;
 mod export;
 mod features;
 mod gradcheck;
 mod import;
 mod interpolate;
 mod reconstruct;
+mod report;
+mod reproduce;
 mod sample;
 mod score;
 mod train;
+mod tsne;
 
 use std::process::ExitCode;
 
@@ -38,8 +42,16 @@ pub enum Command {
     Interpolate(interpolate::Interpolate),
     /// Tell which class drawings belong to
     Classify(classify::Classify),
+    /// Measure all scores of one model
+    Evaluate(evaluate::Evaluate),
+    /// Write one page about given runs
+    Report(report::ReportArgs),
+    /// Do the whole study: train all models, evaluate them, write the report
+    Reproduce(reproduce::Reproduce),
     /// Compare features of generated drawings with those of real ones
     Score(score::Score),
+    /// Show latents as points of a picture
+    Tsne(tsne::Tsne),
     /// Turn drawings into the features that scores compare
     Features(features::Features),
     /// Make a run of weights from PyTorch
@@ -72,7 +84,11 @@ impl Command {
             Self::Decode(command) => command.run(json),
             Self::Interpolate(command) => command.run(json),
             Self::Classify(command) => command.run(json),
+            Self::Evaluate(command) => command.run(json),
+            Self::Report(command) => command.run(json),
+            Self::Reproduce(command) => command.run(json),
             Self::Score(command) => command.run(json),
+            Self::Tsne(command) => command.run(json),
             Self::Features(command) => command.run(json),
             Self::Import(command) => command.run(json),
             Self::Export(command) => command.run(json),

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use inkgrad_models::data::load_matrix;
 use inkgrad_models::metrics::{self, Extractor, FeatureScores, Options, Scores, Table};
+use inkgrad_models::run::config::MOST_THREADS;
 
+use crate::args::{self, within};
 use crate::output::{self, Report, thousands};
 
 #[derive(Debug, Args)]
@@ -33,6 +35,9 @@ pub struct Score {
     /// How drawings were resized for it, for the passport
     #[arg(long, value_name = "RULE")]
     resize: Option<String>,
+    /// CPU threads; they change the speed, never the result [default: all]
+    #[arg(long, value_name = "N", value_parser = within(1..=MOST_THREADS))]
+    threads: Option<usize>,
 }
 
 impl Score {
@@ -42,7 +47,9 @@ impl Score {
         let logits = logits.as_ref().map(Features::table).transpose()?;
         let extractor = Extractor { name: self.extractor, weights_sha256: self.weights_sha256, resize: self.resize };
         let options = Options { extractor, fid_infinity: self.fid_infinity };
-        let scores = metrics::score(real.table()?, generated.table()?, logits, &options)?;
+        let (real, generated) = (real.table()?, generated.table()?);
+        let measure = || metrics::score(real, generated, logits, &options);
+        let scores = metrics::on_threads(args::threads(self.threads), measure)??;
         scores.warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
         output::report(&scores, json)?;
         Ok(ExitCode::SUCCESS)

@@ -5,7 +5,9 @@ mod coding;
 mod examine;
 mod features;
 mod scores;
+mod study;
 mod training;
+mod tsne;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -65,7 +67,8 @@ impl Place {
 
     fn command(&self, args: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_inkgrad"));
-        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        let caches = self.path("caches");
+        command.args(args).current_dir(self.0.path()).env("XDG_CACHE_HOME", caches).stdin(Stdio::null());
         command
     }
 

@@ -35,6 +35,9 @@ fn a_score_has_its_keys_and_its_passport() {
     let passport = &scores["passport"];
     assert_eq!((&passport["real"], &passport["generated"]), (&40.into(), &30.into()));
     assert!(passport["floor"]["fid"].as_f64().unwrap() > 0.0);
+    for threads in ["1", "3"] {
+        assert_eq!(place.json(&[&args[..], &["--threads", threads]].concat()), scores, "{threads} threads");
+    }
     let ended = place.run(&args);
     assert!(ended.stdout.contains("FID∞") && ended.stdout.contains("two disjoint halves"), "{}", ended.stdout);
     assert!(ended.stderr.contains("warning: KID's subsets are of 30 rows"), "{}", ended.stderr);
@@ -75,6 +78,7 @@ fn features_that_cannot_be_scored() {
     for (file, parts) in cases {
         place.refused(&["score", "--real", "f.npy", "--generated", file], parts);
     }
+    place.refused(&["score", "--real", "f.npy", "--generated", "f.npy", "--threads", "0"], &["--threads"]);
     let logits = ["score", "--real", "f.npy", "--generated", "f.npy", "--logits", "few.npy"];
     place.refused(&logits, &["few.npy: 3 rows, expected at least 10 for 10 splits"]);
 }

@@ -1,0 +1,85 @@
+//! `inkgrad report`: one page about given runs.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::evaluate::{self, SAMPLES, SEED};
+use crate::args::{Compute, within};
+use crate::output::{self, Report, quoted};
+use crate::report::{self, Examined, Material};
+use crate::study::{InceptionArgs, Subjected, judge, shared_data};
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The runs' folders, in the order of the report
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The page; its tables go beside it as Markdown (.md)
+    #[arg(long, value_name = "R.html")]
+    out: PathBuf,
+    /// A classifier's run to judge samples with [default: one of the runs, else one is trained on the spot]
+    #[arg(long, value_name = "RUN")]
+    classifier: Option<PathBuf>,
+    /// Samples to score of each model
+    #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
+    samples: usize,
+    #[command(flatten)]
+    inception: InceptionArgs,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+pub struct Reported {
+    /// Runs on the page.
+    pub runs: usize,
+    /// The page.
+    pub html: PathBuf,
+    /// Its tables.
+    pub markdown: PathBuf,
+}
+
+impl ReportArgs {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        output::check_target(&self.out)?;
+        output::check_target(&report::beside(&self.out))?;
+        let threads = self.compute.threads()?;
+        let runs =
+            self.runs.iter().map(|path| Subjected::open(path, threads)).collect::<inkgrad_models::Result<Vec<_>>>()?;
+        let dataset = shared_data(&runs, None)?;
+        let inception = self.inception.load(threads)?;
+        let mut judge = judge(self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
+        judge.inception = inception;
+        let options = evaluate::options(self.samples, SEED, threads);
+        let count = runs.len();
+        let mut examined = Vec::with_capacity(count);
+        for (i, mut run) in runs.into_iter().enumerate() {
+            output::note(format_args!("[{}/{count}] scores and drawings of {}", i + 1, run.label()));
+            let evaluation = run.evaluate(&dataset, &mut judge, options)?;
+            examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
+        }
+        let command = command_line();
+        let material = Material { dataset: &dataset, runs: examined, judge: &judge, options, command };
+        let markdown = report::write(&material, &self.out)?;
+        output::report(&Reported { runs: count, html: self.out, markdown }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The command that is running, as it can be typed again.
+pub fn command_line() -> String {
+    let words = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    ["inkgrad".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
+impl Report for Reported {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Reported { runs, html, markdown } = self;
+        writeln!(out, "{}: {runs} runs, opens in any browser; tables in {}", html.display(), markdown.display())
+    }
+}

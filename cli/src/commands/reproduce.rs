@@ -1,0 +1,185 @@
+//! `inkgrad reproduce`: the whole study on one command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_models::data::Dataset;
+use inkgrad_models::run::config::{Arch, Condition, Config, Model, Overrides};
+use inkgrad_models::run::folder::RunFolder;
+use inkgrad_models::study::Options;
+use inkgrad_models::trainer::{Outcome, Trainer, load_data};
+use inkgrad_models::{Error, Result};
+
+use super::evaluate::{SAMPLES, SEED};
+use super::report::{Reported, command_line};
+use crate::args::Compute;
+use crate::progress::Reporter;
+use crate::report::{self, Examined, Material};
+use crate::study::{InceptionArgs, Subjected, judge, label};
+use crate::{interrupt, output};
+
+#[derive(Debug, Args)]
+pub struct Reproduce {
+    /// A short study: fewer drawings and steps
+    #[arg(long)]
+    quick: bool,
+    /// `builtin` (drawn by the program) or a folder of drawings
+    #[arg(long, value_name = "D", default_value = "builtin")]
+    data: String,
+    /// Where everything goes; the same command goes on where an earlier one stopped
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    inception: InceptionArgs,
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// The runs of the study: folder, model, variant.
+const RUNS: [(&str, Model, Option<Condition>, Option<Arch>); 8] = [
+    ("lstm-ae", Model::LstmAe, None, None),
+    ("cnn-ae", Model::CnnAe, None, None),
+    ("rnn-vae", Model::RnnVae, None, None),
+    ("cnn-vae", Model::CnnVae, None, None),
+    ("cvae", Model::Cvae, Some(Condition::Latent), None),
+    ("cvae-both", Model::Cvae, Some(Condition::Both), None),
+    ("classifier", Model::Classifier, None, Some(Arch::Mlp)),
+    ("classifier-cnn", Model::Classifier, None, Some(Arch::Cnn)),
+];
+
+impl Reproduce {
+    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+        let threads = self.compute.threads()?;
+        let html = self.out.join("report.html");
+        let configs = RUNS
+            .iter()
+            .map(|&(name, model, condition, arch)| {
+                Ok((self.out.join("runs").join(name), self.config(model, condition, arch, threads)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        // Everything that can be wrong is found before the first step.
+        let dataset = load_data(&configs[0].1)?;
+        check_data(&self.data, &dataset, configs.iter().map(|(_, config)| config))?;
+        for (path, config) in &configs {
+            check(path, config)?;
+        }
+        let inception = self.inception.load(threads)?;
+        fs::create_dir_all(&self.out).map_err(Error::io(&self.out))?;
+        interrupt::listen()?;
+
+        let parts = 2 * RUNS.len() + 1;
+        for (i, (path, config)) in configs.iter().enumerate() {
+            let part = format!("[{}/{parts}]", i + 1);
+            if train(path, config, &part)? == Outcome::Stopped {
+                return Ok(self.stopped());
+            }
+        }
+        let runs = configs.iter().map(|(path, _)| Subjected::open(path, threads)).collect::<Result<Vec<_>>>()?;
+        let mut judge = judge(None, &runs, &dataset, SEED, threads)?;
+        judge.inception = inception;
+        let options = self.options(threads);
+        let mut examined = Vec::with_capacity(runs.len());
+        for (i, mut run) in runs.into_iter().enumerate() {
+            output::note(format_args!("[{}/{parts}] scores of {}", RUNS.len() + i + 1, run.label()));
+            let evaluation = run.evaluate(&dataset, &mut judge, options)?;
+            if interrupt::requested() {
+                return Ok(self.stopped());
+            }
+            examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
+        }
+        output::note(format_args!("[{parts}/{parts}] the report"));
+        let command = command_line();
+        let material = Material { dataset: &dataset, runs: examined, judge: &judge, options, command };
+        let markdown = report::write(&material, &html)?;
+        output::report(&Reported { runs: RUNS.len(), html, markdown }, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn config(&self, model: Model, condition: Option<Condition>, arch: Option<Arch>, threads: usize) -> Result<Config> {
+        // A whole study takes eight runs: each sees fewer drawings than a quick run by itself, in smaller batches.
+        let (epochs, steps, batch_size) = match model {
+            Model::RnnVae | Model::CnnVae | Model::Cvae | Model::Classifier => (Some(3), None, 32),
+            Model::LstmAe | Model::CnnAe => (None, Some(300), 64),
+        };
+        let options = Overrides {
+            data: Some(self.data.clone()),
+            threads: Some(threads),
+            quick: self.quick.then_some(true),
+            epochs: epochs.filter(|_| self.quick),
+            steps: steps.filter(|_| self.quick),
+            batch_size: self.quick.then_some(batch_size),
+            condition,
+            arch,
+            ..Overrides::default()
+        };
+        Config::resolve(model, None, &options)
+    }
+
+    fn options(&self, threads: usize) -> Options {
+        let (mapped, likelihood) = if self.quick { (500, (10, 100)) } else { (5_000, (500, 5_000)) };
+        Options { samples: SAMPLES, mapped, likelihood, seed: SEED, threads }
+    }
+
+    fn stopped(&self) -> ExitCode {
+        output::note(format_args!("stopped; the same command goes on: {}", command_line()));
+        interrupt::STATUS.into()
+    }
+}
+
+/// Refuses data that some run of the study could not be trained on.
+fn check_data<'a>(name: &str, dataset: &Dataset, configs: impl Iterator<Item = &'a Config>) -> Result<()> {
+    let classes = dataset.classes.len();
+    if classes < 2 {
+        return Err(Error::input(name, format!("{classes} class, expected at least 2 to tell apart")));
+    }
+    // A batch and what is held back for validation.
+    let least = configs.map(|config| (config.batch_size as f64 / (1.0 - config.val_fraction)).ceil() as usize + 1);
+    let (found, least) = (dataset.train.len(), least.max().unwrap_or(0));
+    if found < least {
+        return Err(Error::input(name, format!("{found} training drawings, expected at least {least}")));
+    }
+    Ok(())
+}
+
+/// Refuses a folder whose run has other settings than the study's.
+fn check(path: &Path, expected: &Config) -> Result<()> {
+    if !path.join("config.toml").exists() {
+        return Ok(());
+    }
+    let (_, found) = RunFolder::open(path)?;
+    let same = Config {
+        threads: found.threads,
+        classes: found.classes.clone(),
+        inkgrad: found.inkgrad.clone(),
+        ..expected.clone()
+    };
+    if same == found {
+        return Ok(());
+    }
+    let problem = "holds a run with other settings, expected a new --out, or those that it was begun with";
+    Err(Error::input(path.display(), problem))
+}
+
+/// Trains a run, goes on with it, or finds it finished.
+fn train(path: &Path, config: &Config, part: &str) -> Result<Outcome> {
+    let mut trainer = if path.join("config.toml").exists() {
+        Trainer::resume(path, &Overrides { threads: Some(config.threads), ..Overrides::default() })?
+    } else {
+        Trainer::start(config.clone(), path, false)?.0
+    };
+    let (done, total) = (trainer.steps_done(), trainer.total_steps());
+    // The last file that a run writes is one of its pictures.
+    let last = if config.model == Model::Classifier { "accuracy.png" } else { "reconstructions.png" };
+    if done == total && path.join(last).exists() {
+        output::note(format_args!("{part} {}: trained already", label(config)));
+        return Ok(Outcome::Finished);
+    }
+    let from = if done > 0 { format!(" from step {done} on") } else { String::new() };
+    output::note(format_args!("{part} training {}{from}, {total} steps", label(config)));
+    let mut reporter = Reporter::new(done, total);
+    let outcome = trainer.run(&mut reporter);
+    reporter.finish();
+    outcome
+}

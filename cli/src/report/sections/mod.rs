@@ -1,0 +1,158 @@
+//! The chapters of a study's report, in its order.
+
+mod drawings;
+mod latents;
+mod scores;
+mod training;
+
+use inkgrad_models::data::describe;
+use inkgrad_models::run::config::{Config, Model, Overrides};
+
+use self::drawings::{by_class, interpolations, nearest, reconstructions, samples};
+use self::latents::{likelihoods, maps, usage};
+use self::scores::{recognition, scores, transfer};
+use self::training::training;
+use super::document::{Block, Document, Section, Table};
+use super::{Examined, Material};
+use crate::output::{quoted, thousands};
+
+/// Pixels along each side of a drawing's pixel.
+const SCALE: usize = 2;
+
+/// The whole report.
+pub fn document(material: &Material) -> Document {
+    let Material { dataset, runs, .. } = material;
+    let sections = vec![
+        data(material),
+        models(runs),
+        training(runs),
+        reconstructions(runs),
+        samples(material),
+        by_class(material),
+        maps(material),
+        interpolations(runs),
+        usage(runs),
+        likelihoods(runs),
+        scores(material),
+        recognition(material),
+        nearest(runs),
+        transfer(runs),
+        commands(material),
+    ];
+    Document {
+        title: "A study of drawings".to_owned(),
+        subtitle: format!("{} models on {}: made by inkgrad {}.", runs.len(), dataset.name, env!("CARGO_PKG_VERSION")),
+        sections: sections.into_iter().filter(|section| !section.blocks.is_empty()).collect(),
+    }
+}
+
+fn data(material: &Material) -> Section {
+    let summary = describe(material.dataset);
+    let mut table = Table::new(&["drawings of", "for training", "for test"]);
+    for class in &summary.classes {
+        table.row([class.name.clone(), thousands(class.train as u64), thousands(class.test as u64)]);
+    }
+    table.row(["all".into(), thousands(summary.train.images as u64), thousands(summary.test.images as u64)]);
+    let mut blocks = vec![Block::Text(format!("Source: {}.", summary.origin))];
+    if summary.synthetic {
+        blocks.push(Block::Warning(
+            "These drawings are synthetic: the program drew them, no person did. Scores on them say nothing about \
+             drawings by people."
+                .into(),
+        ));
+    }
+    blocks.push(Block::Table(table));
+    blocks.push(Block::Text(format!(
+        "28×28 grey pixels with a mean of {:.4} and a standard deviation of {:.4} over the training drawings; {} test \
+         drawings are also training drawings, pixel for pixel.",
+        summary.train.mean, summary.train.standard_deviation, summary.test_also_in_train
+    )));
+    Section { id: "data", title: "Data", blocks }
+}
+
+fn models(runs: &[Examined]) -> Section {
+    let mut table = Table::new(&["model", "parameters", "latent", "what it is"]);
+    for Examined { run, .. } in runs {
+        let network = run.inference.network();
+        let latent = network.latent().map_or("–".to_owned(), |width| width.to_string());
+        let what = describe_model(&run.config);
+        table.row([run.label(), thousands(network.params.count() as u64), latent, what.to_owned()]);
+    }
+    Section { id: "models", title: "Models", blocks: vec![Block::Table(table)] }
+}
+
+fn describe_model(config: &Config) -> &'static str {
+    match config.model {
+        Model::LstmAe => "autoencoder of two LSTMs over the rows of a drawing, mean squared error",
+        Model::CnnAe => "convolutional autoencoder, mean squared error",
+        Model::RnnVae => "variational autoencoder: bidirectional GRU, transposed convolutions",
+        Model::CnnVae => "variational autoencoder: convolutions, transposed convolutions",
+        Model::Cvae => match config.condition.map(|condition| condition.name()) {
+            Some("both") => "cnn-vae whose encoder and decoder are told the class",
+            _ => "cnn-vae whose decoder is told the class",
+        },
+        Model::Classifier => match config.arch.map(|arch| arch.name()) {
+            Some("cnn") => "three convolutions and a hidden layer of 128",
+            _ => "two hidden layers of 256",
+        },
+    }
+}
+
+fn sees_classes(examined: &Examined) -> bool {
+    examined.run.inference.network().sees_classes()
+}
+
+fn commands(material: &Material) -> Section {
+    let mut blocks = vec![Block::Commands(vec![material.command.clone()])];
+    let mut table = Table::new(&["model", "command", "seed", "threads", "inkgrad"]);
+    for Examined { run, .. } in &material.runs {
+        let config = &run.config;
+        table.row([
+            run.label(),
+            training_command(config, &run.path.display().to_string()),
+            config.seed.to_string(),
+            config.threads.to_string(),
+            config.inkgrad.clone(),
+        ]);
+    }
+    blocks.push(Block::Text("The runs, as they can be trained one by one:".into()));
+    blocks.push(Block::Table(table));
+    blocks.push(Block::Text(format!(
+        "Scored with {} samples of seed {}. Results do not depend on the number of threads.",
+        thousands(material.options.samples as u64),
+        material.options.seed
+    )));
+    Section { id: "commands", title: "What was run", blocks }
+}
+
+/// The command that trains a run like this one: every setting that is not its model's default, or a quick run's.
+fn training_command(config: &Config, out: &str) -> String {
+    let quick = Overrides { quick: Some(config.quick), ..Overrides::default() };
+    let defaults = Config::resolve(config.model, None, &quick).unwrap_or_else(|_| Config::defaults(config.model));
+    let mut command = format!("inkgrad train {} --data {}", config.model, quoted(&config.data));
+    if config.quick {
+        command += " --quick";
+    }
+    let mut option = |name: &str, value: Option<String>, default: Option<String>| {
+        if let Some(value) = value.filter(|value| Some(value) != default.as_ref()) {
+            command += &format!(" --{name} {value}");
+        }
+    };
+    macro_rules! options {
+        ($($name:literal $field:ident),*) => { $(
+            option($name, Some(config.$field.to_string()), Some(defaults.$field.to_string()));
+        )* };
+    }
+    let text = |value: Option<u64>| value.map(|value| value.to_string());
+    option("epochs", text(config.epochs), text(defaults.epochs));
+    option("steps", text(config.steps), text(defaults.steps));
+    option("arch", config.arch.map(|a| a.to_string()), defaults.arch.map(|a| a.to_string()));
+    option("condition", config.condition.map(|c| c.to_string()), defaults.condition.map(|c| c.to_string()));
+    options!(
+        "batch-size" batch_size, "optimizer" optimizer, "lr" lr, "schedule" schedule, "warmup-steps" warmup_steps,
+        "beta" beta, "seed" seed, "val-fraction" val_fraction, "test-fraction" test_fraction, "log-every" log_every
+    );
+    option("clip-norm", config.clip_norm.map(|norm| norm.to_string()), None);
+    option("patience", text(config.patience), None);
+    format!("{command} --out {}", quoted(out))
+}

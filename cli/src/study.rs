@@ -1,0 +1,188 @@
+//! Runs that are examined together: opened, judged, and evaluated once.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use inkgrad_models::data::Dataset;
+use inkgrad_models::features::{Cache, Extractor};
+use inkgrad_models::inception::Resize;
+use inkgrad_models::infer::Inference;
+use inkgrad_models::metrics as scores;
+use inkgrad_models::run::atomic;
+use inkgrad_models::run::config::{Arch, Config, Model};
+use inkgrad_models::run::folder::RunFolder;
+use inkgrad_models::run::metrics::{self, Record};
+use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
+use inkgrad_models::trainer::{load_data, load_network};
+use inkgrad_models::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::progress;
+
+/// One run under study.
+pub struct Subjected {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its settings.
+    pub config: Config,
+    /// Its losses.
+    pub records: Vec<Record>,
+    /// Its network.
+    pub inference: Inference,
+    folder: RunFolder,
+}
+
+impl Subjected {
+    /// Opens a run.
+    ///
+    /// # Errors
+    /// If the folder holds none.
+    pub fn open(path: &Path, threads: usize) -> Result<Self> {
+        let (folder, config, network) = load_network(path)?;
+        // Imported weights have no losses.
+        let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
+        let inference = Inference::new(network, threads);
+        Ok(Subjected { path: path.to_owned(), config, records, inference, folder })
+    }
+
+    /// What to call it: its model, and the variant where there are several.
+    pub fn label(&self) -> String {
+        label(&self.config)
+    }
+
+    /// Its scores: those that the folder keeps where they are of these weights, judge, data and options; else measured
+    /// and kept there.
+    ///
+    /// # Errors
+    /// If model, judge and data do not fit together, or the file cannot be written.
+    pub fn evaluate(&mut self, dataset: &Dataset, judge: &mut Judge, options: Options) -> Result<Evaluation> {
+        let path = self.folder.file("evaluation.json");
+        let key = Key {
+            inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
+            weights_sha256: fingerprint(self.inference.network()),
+            judge_sha256: judge.sha256.clone(),
+            inception: judge.inception.as_ref().map(Inception::extractor),
+            data: dataset.origin.to_string(),
+            drawings: (dataset.train.len(), dataset.test.len()),
+            samples: options.samples,
+            mapped: options.mapped,
+            likelihood: options.likelihood,
+            seed: options.seed,
+        };
+        let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        if let Some(kept) = kept.filter(|kept| kept.key == key) {
+            return Ok(kept.evaluation);
+        }
+        let subject = Subject { config: &self.config, inference: &mut self.inference };
+        let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::drawings())?;
+        let kept = Kept { key, evaluation };
+        atomic::write(&path, |file| {
+            serde_json::to_writer_pretty(&mut *file, &kept)?;
+            writeln!(file)
+        })?;
+        Ok(kept.evaluation)
+    }
+}
+
+/// What scores depend on.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Key {
+    inkgrad: String,
+    weights_sha256: String,
+    judge_sha256: String,
+    inception: Option<scores::Extractor>,
+    data: String,
+    drawings: (usize, usize),
+    samples: usize,
+    mapped: usize,
+    likelihood: (usize, usize),
+    seed: u64,
+}
+
+/// Scores in a run's folder.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    key: Key,
+    evaluation: Evaluation,
+}
+
+/// What to call a run: its model, and the variant where there are several.
+pub fn label(config: &Config) -> String {
+    let Config { model, arch, condition, .. } = config;
+    match (arch, condition) {
+        (Some(arch), _) => format!("{model} ({arch})"),
+        (_, Some(condition)) => format!("{model} ({condition})"),
+        _ => model.to_string(),
+    }
+}
+
+/// The data that runs were trained on; they have to tell the same classes apart.
+///
+/// # Errors
+/// If it cannot be loaded, or a run knows other classes.
+pub fn shared_data(runs: &[Subjected], data: Option<&str>) -> Result<Dataset> {
+    let Some(first) = runs.first() else {
+        return Err(Error::input("RUN", "none given, expected at least one run"));
+    };
+    let mut config = first.config.clone();
+    if let Some(data) = data {
+        config.data = data.to_owned();
+    }
+    let dataset = load_data(&config)?;
+    for run in runs {
+        if run.config.classes != dataset.classes {
+            let (found, expected) = (run.config.classes.join(", "), dataset.classes.join(", "));
+            let problem = format!("knows the classes {found}, expected {expected} as in {}", dataset.name);
+            return Err(Error::input(run.path.display(), problem));
+        }
+    }
+    Ok(dataset)
+}
+
+/// Passes of a classifier that is trained on the spot.
+const EPOCHS: u64 = 10;
+
+/// InceptionV3 as a judge of samples, by the scores that most publications give.
+#[derive(Debug, Args)]
+pub struct InceptionArgs {
+    /// InceptionV3's weights, FID's or torchvision's, for FID, KID and IS [default: these are left out]
+    #[arg(long, value_name = "F.pth|F.safetensors")]
+    inception: Option<PathBuf>,
+    /// How drawings are enlarged for it: tf1, half-pixel or bicubic [default: tf1]
+    #[arg(long, value_name = "RULE", requires = "inception")]
+    resize: Option<Resize>,
+}
+
+impl InceptionArgs {
+    /// The network, if its weights are given.
+    ///
+    /// # Errors
+    /// If they are not what either variant needs.
+    pub fn load(&self, threads: usize) -> Result<Option<Inception>> {
+        let Some(path) = &self.inception else { return Ok(None) };
+        let extractor = Extractor::inception(path, self.resize.unwrap_or(Resize::Tf1), threads)?;
+        Ok(Some(Inception::new(extractor, Cache::default_place())))
+    }
+}
+
+/// The judge of a study: the run given, else the best classifier among `runs`, else one trained on the spot.
+///
+/// # Errors
+/// If the run given is no classifier of the data's classes, or none can be trained.
+pub fn judge(given: Option<&Path>, runs: &[Subjected], dataset: &Dataset, seed: u64, threads: usize) -> Result<Judge> {
+    let among = |arch| runs.iter().find(|run| run.config.arch == Some(arch)).map(|run| run.path.as_path());
+    let Some(path) = given.or_else(|| among(Arch::Cnn)).or_else(|| among(Arch::Mlp)) else {
+        return Judge::train(dataset, EPOCHS, seed, threads);
+    };
+    let (_, config, network) = load_network(path)?;
+    if config.model != Model::Classifier {
+        return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
+    }
+    if config.classes != dataset.classes {
+        let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));
+        return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
+    }
+    Judge::new(network, config.arch.unwrap_or(Arch::Mlp), threads)
+}

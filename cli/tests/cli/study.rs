@@ -1,0 +1,168 @@
+//! Evaluating runs and reporting on them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use inkgrad_models::data::save_npy;
+use inkgrad_models::inception::{Variant, layout};
+use inkgrad_models::run::checkpoint::save_tensors;
+use serde_json::Value;
+
+use super::Place;
+
+/// A place with a run of each kind that a report treats differently: a vae in `vae`, a cvae in `cvae`, an autoencoder in
+/// `ae` and a classifier in `judge`.
+fn with_runs() -> Place {
+    let place = Place::with_run();
+    for (model, out, more) in [
+        ("cvae", "cvae", &["--condition", "both"][..]),
+        ("cnn-ae", "ae", &[]),
+        ("classifier", "judge", &["--arch", "cnn"]),
+    ] {
+        let args = ["train", model, "--data", "d", "--steps", "2", "--batch-size", "8", "--out", out];
+        place.ok(&[&args[..], more].concat());
+    }
+    place
+}
+
+fn scores(evaluation: &Value) -> Vec<&str> {
+    evaluation["scores"].as_array().unwrap().iter().map(|score| score["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn evaluate_gives_every_score_its_passport() {
+    let place = with_runs();
+    let args = ["evaluate", "--data", "d", "--classifier", "judge", "--samples", "20", "--out", "e.json", "--run"];
+    for run in ["vae", "cvae", "ae"] {
+        let printed = place.json(&[&args[..], &[run]].concat());
+        let found: Value = serde_json::from_slice(&place.read("e.json")).unwrap();
+        assert_eq!(found["scores"], printed["scores"]);
+        for name in ["fd_classifier", "kid_classifier", "precision_classifier", "is_classifier", "fid", "is"] {
+            assert!(scores(&found).contains(&name), "{run}: no {name}");
+        }
+        for score in found["scores"].as_array().unwrap() {
+            let (name, passport) = (&score["name"], &score["passport"]);
+            for key in ["n_real", "n_generated", "extractor", "resize", "seed"] {
+                assert!(!passport[key].is_null(), "{run}, {name}: no {key}");
+            }
+            // What was not measured says why; nothing stands in for it.
+            assert_eq!(score["value"].is_null(), ["fid", "kid", "is"].contains(&name.as_str().unwrap()), "{name}");
+            assert!(!score["value"].is_null() || score["note"].as_str().unwrap().contains("--inception"), "{name}");
+        }
+        let fd = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == "fd_classifier").unwrap();
+        assert!(fd["passport"]["floor"].is_number());
+        assert_eq!(fd["passport"]["sha256"].as_str().unwrap().len(), 64);
+        assert_eq!(found["latents"].is_null(), run == "ae");
+        assert_eq!(found["transfer"].is_null(), run != "cvae");
+        // A class was asked for, or the verdicts tell how classes are spread.
+        assert_eq!((found["recognition"].is_null(), found["unasked"].is_null()), (run == "vae", run != "vae"));
+    }
+    // The same again.
+    let first = place.read("e.json");
+    place.ok(&[&args[..], &["ae", "--threads", "1"]].concat());
+    assert!(place.read("e.json") == first);
+}
+
+#[test]
+fn a_report_needs_nothing_beside_it() {
+    let place = with_runs();
+    let out = place.json(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    assert_eq!((out["runs"].as_u64(), out["markdown"].as_str()), (Some(4), Some("r.md")));
+    let page = String::from_utf8(place.read("r.html")).unwrap();
+    for outside in ["http://", "https://", "<script", "<link rel=\"stylesheet", "src=\"/", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let sections = [
+        "data",
+        "models",
+        "training",
+        "reconstructions",
+        "samples",
+        "classes",
+        "interpolations",
+        "latents",
+        "likelihood",
+        "scores",
+        "recognition",
+        "nearest",
+        "transfer",
+        "commands",
+    ];
+    let at =
+        sections.map(|id| page.find(&format!("<section id=\"{id}\"")).unwrap_or_else(|| panic!("no section {id}")));
+    assert!(at.is_sorted(), "sections in another order: {at:?}");
+    assert!(page.contains("865,345") && page.contains("869,713") && page.contains("211,905"));
+
+    let text = String::from_utf8(place.read("r.md")).unwrap();
+    assert!(text.contains("| cvae (both) | 869,713 |"), "{text}");
+    // Scores are kept in the runs: the second report is the first.
+    assert!(place.path("vae").join("evaluation.json").exists());
+    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html", "--json"]);
+    assert!(place.read("r.html") == page.as_bytes());
+}
+
+/// Weights of zeros make constant features: what counts is that they are read, used, kept and named.
+#[test]
+fn inceptions_scores_are_given_where_its_weights_are() {
+    let place = with_runs();
+    let tensors = layout(Variant::Fid).unwrap();
+    let zeros = vec![0.0; tensors.iter().map(|(_, shape)| shape.iter().product()).max().unwrap()];
+    let tensors: Vec<(&str, &[usize], &[f32])> =
+        tensors.iter().map(|(name, shape)| (&**name, &**shape, &zeros[..shape.iter().product()])).collect();
+    save_tensors(place.path("w.safetensors"), &tensors, &BTreeMap::new()).unwrap();
+    let args = ["evaluate", "--run", "cvae", "--classifier", "judge", "--samples", "10", "--out", "e.json"];
+    let found = place.json(&[&args[..], &["--inception", "w.safetensors", "--resize", "half-pixel"]].concat());
+    for (name, value) in [("fid", 0.0), ("kid", 0.0), ("precision", 1.0), ("is", 1.0)] {
+        let score = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == name).unwrap();
+        assert!((score["value"].as_f64().unwrap() - value).abs() < 1e-9, "{name}: {score}");
+        let passport = &score["passport"];
+        assert_eq!((&passport["extractor"], &passport["resize"]), (&"inception-fid".into(), &"half-pixel".into()));
+        assert_eq!(passport["sha256"].as_str().unwrap().len(), 64);
+    }
+    assert_eq!(place.files("caches/inkgrad/features").len(), 2);
+}
+
+#[test]
+fn names_of_classes_are_text() {
+    let place = Place::with_run();
+    fs::write(place.path("d").join("classes.txt"), "<b>\nyoga & co\nhand|s\nsnowman\nmotorbike\n").unwrap();
+    let args = ["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"];
+    place.ok(&args);
+    place.ok(&["report", "judge", "--out", "r.html"]);
+    let (page, text) = (place.read("r.html"), place.read("r.md"));
+    let (page, text) = (String::from_utf8(page).unwrap(), String::from_utf8(text).unwrap());
+    assert!(!page.contains("<b>") && page.contains("&lt;b&gt;") && page.contains("yoga &amp; co"));
+    assert!(text.contains(r"| hand\|s |"), "{text}");
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let place = Place::with_run();
+    place.refused(&["report", "nothing", "--out", "r.html"], &["nothing", "no such folder"]);
+    place.refused(&["report", "vae", "--out", "no/r.html"], &["no folder no"]);
+    place.refused(
+        &["evaluate", "--run", "vae", "--classifier", "vae", "--out", "e.json"],
+        &["vae", "holds cnn-vae, expected a classifier"],
+    );
+    place.refused(&["evaluate", "--run", "vae", "--samples", "3", "--out", "e.json"], &["--samples", "10 to 1000000"]);
+    place.write("w.pth", b"weights");
+    let inception = |command: &[&str], weights: &str, parts: &[&str]| {
+        place.refused(&[command, &["--inception", weights]].concat(), parts);
+    };
+    inception(&["evaluate", "--run", "vae", "--out", "e.json"], "w.pth", &["w.pth: neither a safetensors file"]);
+    inception(&["report", "vae", "--out", "r.html"], "none.pth", &["none.pth: No such file"]);
+    inception(&["reproduce", "--quick", "--out", "study"], "vae/model.safetensors", &["no tensor fc.weight"]);
+    place.refused(&["evaluate", "--run", "vae", "--data", "none", "--out", "e.json"], &["none", "no such folder"]);
+    place.refused(&["reproduce", "--data", "none", "--out", "study"], &["none", "no such folder"]);
+    place
+        .refused(&["reproduce", "--quick", "--data", "d", "--out", "study"], &["d: 48 training drawings, expected at"]);
+    fs::create_dir(place.path("one")).unwrap();
+    save_npy(place.path("one/cat.npy"), &[40, 784], &[9u8; 40 * 784]).unwrap();
+    place.refused(&["reproduce", "--data", "one", "--out", "study"], &["one: 1 class, expected at least 2"]);
+    place.ok(&["train", "cnn-vae", "--data", "one", "--steps", "1", "--batch-size", "8", "--out", "cats"]);
+    place.refused(&["report", "cats", "--out", "r.html"], &["one: 1 class, expected at least 2"]);
+    place.refused(&["report", "cats", "vae", "--out", "r.html"], &["vae: knows the classes", "expected cat as in"]);
+    fs::create_dir_all(place.path("study/runs")).unwrap();
+    fs::rename(place.path("vae"), place.path("study/runs/cnn-vae")).unwrap();
+    place.refused(&["reproduce", "--quick", "--out", "study"], &["cnn-vae", "other settings"]);
+}

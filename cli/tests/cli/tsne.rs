@@ -1,0 +1,79 @@
+//! `tsne`: what it prints and writes, and what it refuses.
+
+use inkgrad_models::data::{load_matrix, save_npy};
+
+use crate::Place;
+
+/// Rows around three centres far apart: `z.npy` (n, 4), and their classes in `l.npy`.
+fn with_points(n: usize) -> Place {
+    let place = Place::new();
+    let spread = |i: usize, column: usize| ((i * 37 + column * 101) % 97) as f32 / 97.0;
+    let centre = |i: usize, column: usize| if i % 3 == column { 20.0 } else { 0.0 };
+    let values: Vec<f32> = (0..n * 4).map(|at| centre(at / 4, at % 4) + spread(at / 4, at % 4)).collect();
+    save_npy(place.path("z.npy"), &[n, 4], &values).unwrap();
+    save_npy(place.path("l.npy"), &[n], &(0..n as i64).map(|i| i % 3).collect::<Vec<_>>()).unwrap();
+    place
+}
+
+const ARGS: [&str; 7] = ["tsne", "--input", "z.npy", "--out", "y.npy", "--perplexity", "10"];
+
+#[test]
+fn classes_stay_together_at_any_number_of_threads() {
+    let place = with_points(90);
+    let more = ["--labels", "l.npy", "--png", "y.png", "--classes", "cat,dog,hand"];
+    let found = place.json(&[&ARGS[..], &more].concat());
+    assert_eq!((&found["rows"], &found["perplexity"]), (&90.into(), &10.0.into()));
+    assert_eq!(found["knn_accuracy"], 1.0);
+    let of = |key: &str| found[key].as_f64().unwrap();
+    assert!(of("trustworthiness") > 0.9 && of("kl") > 0.0 && of("seconds") > 0.0, "{found}");
+    let points = load_matrix(place.path("y.npy")).unwrap();
+    assert_eq!((points.0, points.1), (90, 2));
+    assert!(place.read("y.png").starts_with(b"\x89PNG"));
+
+    let first = place.read("y.npy");
+    for threads in ["1", "3"] {
+        let without = place.json(&[&ARGS[..], &["--threads", threads]].concat());
+        assert!(place.read("y.npy") == first, "{threads} threads");
+        assert!(without["knn_accuracy"].is_null());
+    }
+    place.ok(&[&ARGS[..], &["--init", "random", "--seed", "1"]].concat());
+    assert!(place.read("y.npy") != first);
+}
+
+#[test]
+fn labels_of_one_class_are_all_found() {
+    let place = with_points(30);
+    save_npy(place.path("one.npy"), &[30], &[7i64; 30]).unwrap();
+    assert_eq!(place.json(&[&ARGS[..], &["--labels", "one.npy"]].concat())["knn_accuracy"], 1.0);
+}
+
+#[test]
+fn points_that_cannot_be_embedded() {
+    let place = with_points(30);
+    let refused =
+        |change: &[&str], parts: &[&str]| place.refused(&[&["tsne", "--out", "y.npy"], change].concat(), parts);
+    save_npy(place.path("three.npy"), &[3, 4], &[0.5f32; 12]).unwrap();
+    save_npy(place.path("same.npy"), &[40, 4], &[0.5f32; 160]).unwrap();
+    let mut values = vec![0.25f32; 160];
+    (values[9], values[50]) = (f32::NAN, 1.0);
+    save_npy(place.path("nan.npy"), &[40, 4], &values).unwrap();
+    place.write("cut.npy", &place.read("z.npy")[..100]);
+    refused(&["--input", "three.npy"], &["three.npy: 3 rows, expected at least 4"]);
+    refused(&["--input", "same.npy"], &["same.npy: all 40 rows are the same"]);
+    refused(&["--input", "nan.npy"], &["nan.npy: row 2 holds NaN"]);
+    refused(&["--input", "cut.npy"], &["cut.npy"]);
+    refused(&["--input", "none.npy"], &["none.npy: No such file"]);
+    for perplexity in ["30", "0.5", "NaN"] {
+        let parts = ["--perplexity", perplexity, "expected at least 1 and less than the 30 points"];
+        refused(&["--input", "z.npy", "--perplexity", perplexity], &parts);
+    }
+    refused(&["--input", "z.npy", "--iterations", "10"], &["--iterations", "250 to 100000"]);
+
+    let labelled = |labels: &str, more: &[&str], parts: &[&str]| {
+        refused(&[&["--input", "z.npy", "--perplexity", "5", "--labels", labels], more].concat(), parts);
+    };
+    save_npy(place.path("few.npy"), &[29], &[1i64; 29]).unwrap();
+    labelled("few.npy", &[], &["few.npy: 29 labels, expected 30"]);
+    labelled("l.npy", &["--classes", "cat,dog"], &["l.npy: label 2 at 2, expected 0 to 1"]);
+    labelled("z.npy", &[], &["z.npy"]);
+}
