@@ -252,9 +252,11 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
             let mut array = [T::ZERO; LANES];
             lanes.store(array.as_mut_ptr());
             let mut sum = horizontal_sum(array) + bias;
-            for (at, row) in taps.runs() {
-                for i in whole(taps.len)..taps.len {
-                    sum += *x.add(r * x_row + at + i) * *w.add(row + i);
+            if whole(taps.len) < taps.len {
+                for (at, row) in taps.runs() {
+                    for i in whole(taps.len)..taps.len {
+                        sum += *x.add(r * x_row + at + i) * *w.add(row + i);
+                    }
                 }
             }
             if store == Store::WriteRelu {
