@@ -79,6 +79,12 @@ impl Bench {
                 Error::input("--precision", format!("{} on the processor, expected fp32", self.precision)).into()
             );
         }
+        if let Some(batch) = self.batch_size
+            && batch > self.drawings
+        {
+            let problem = format!("{batch}, expected a number from 1 to {} (--drawings)", self.drawings);
+            return Err(Error::input("--batch-size", problem).into());
+        }
         match self.model {
             Choice::One(model) => {
                 let workload = Workload::new(model, self.batch_size, self.drawings, (device, self.precision), threads)?;
