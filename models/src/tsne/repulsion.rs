@@ -107,7 +107,8 @@ mod tests {
                     }
                 }
                 exact_z -= points.len() as f64;
-                assert!((z / exact_z - 1.0).abs() < 2e-3 * theta + 1e-5, "{z} for {exact_z}");
+                // A cell seen from afar stands at its centre of mass, so that its error is of second order in θ.
+                assert!((z / exact_z - 1.0).abs() < 2e-2 * theta * theta + 1e-5, "{z} for {exact_z}");
                 (wrong / norm).sqrt()
             };
             let (wide, narrow) = (error_at(0.5), error_at(0.01));

@@ -117,7 +117,8 @@ fn labels_are_voted_on_by_the_nearest() {
     let accuracy = |labels: [usize; 7], k| label_accuracy(points, &labels, k, &Team::solo());
     assert_eq!(accuracy([0, 0, 0, 1, 2, 2, 2], 2), 6.0 / 7.0);
     assert_eq!(accuracy([0, 0, 0, 0, 2, 2, 2], 2), 1.0);
-    assert_eq!(accuracy([0, 0, 0, 0, 2, 3, 2], 2), 5.0 / 7.0);
+    assert_eq!(accuracy([0, 0, 0, 0, 2, 3, 2], 2), 6.0 / 7.0);
+    assert_eq!(accuracy([0, 0, 0, 0, 3, 2, 3], 2), 4.0 / 7.0);
 }
 
 #[test]
