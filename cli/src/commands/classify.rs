@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::save_npy;
+use inkgrad_models::network::argmax;
 use serde::Serialize;
 
 use crate::output::{self, Report, thousands};
@@ -52,7 +53,7 @@ impl Classify {
         let classes = &session.config.classes;
         save_npy(&self.out, &[images.len(), classes.len()], &probabilities)?;
 
-        let found: Vec<usize> = probabilities.chunks_exact(classes.len()).map(most_likely).collect();
+        let found: Vec<usize> = probabilities.chunks_exact(classes.len()).map(argmax).collect();
         let share = |(class, name): (usize, &String)| Share {
             name: name.clone(),
             images: found.iter().filter(|&&found| found == class).count(),
@@ -67,11 +68,6 @@ impl Classify {
         output::report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Where the largest probability of a row stands, the first of equal ones.
-fn most_likely(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
 impl Report for Classified {

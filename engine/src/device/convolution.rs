@@ -3,7 +3,12 @@
 
 use inkgrad_kernels::cpu::conv::Geometry;
 
-use super::launches::{Epilogue, Launches, Span, Strided, Target, gemm_scratch, int, read_or_none};
+use super::launches::{
+    Epilogue, Launches, Span, Strided, Target, column_sums_scratch, gemm_scratch, int, read_or_none,
+};
+use crate::Shape;
+use crate::op::Memory;
+use crate::ops::relu_scratch;
 
 /// Rows and columns of the matrix of patches: small pixels, and big channels times taps.
 fn patches(geometry: &Geometry) -> (usize, usize) {
@@ -11,11 +16,22 @@ fn patches(geometry: &Geometry) -> (usize, usize) {
 }
 
 /// Numbers of scratch for any of the three: the patches, and the parts of a product.
-pub fn scratch(geometry: &Geometry) -> usize {
+fn scratch(geometry: &Geometry) -> usize {
     let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
     let product =
         gemm_scratch(rows, s, columns).max(gemm_scratch(rows, columns, s)).max(gemm_scratch(s, columns, rows));
     rows * columns + product
+}
+
+/// What a convolution of either kind, followed by a ReLU or not, needs for `output`.
+pub fn memory(geometry: &Geometry, relu: bool, output: Shape) -> Memory {
+    let columns = output.last();
+    Memory {
+        saved: 0,
+        forward_scratch: scratch(geometry),
+        backward_scratch: relu_scratch(relu, output)
+            + scratch(geometry).max(column_sums_scratch(output.len() / columns, columns)),
+    }
 }
 
 impl Launches {

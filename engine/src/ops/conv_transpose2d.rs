@@ -8,7 +8,7 @@ use inkgrad_kernels::cpu::reduce;
 use super::case::{Spec, case};
 use super::{relu_scratch, through_relu};
 use crate::device::convolution;
-use crate::device::launches::{Epilogue, Launches, Target, column_sums_scratch};
+use crate::device::launches::{Epilogue, Launches, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -120,13 +120,7 @@ impl<T: Float> Op<T> for ConvTranspose {
 
 impl DeviceOp for ConvTranspose {
     fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
-        let geometry = self.geometry(inputs, output);
-        Memory {
-            saved: 0,
-            forward_scratch: convolution::scratch(&geometry),
-            backward_scratch: relu_scratch(self.relu, output)
-                + convolution::scratch(&geometry).max(column_sums_scratch(output.len() / output.last(), output.last())),
-        }
+        convolution::memory(&self.geometry(inputs, output), self.relu, output)
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {

@@ -98,7 +98,7 @@ fn sum_pieces<T: Float>(team: &Team, partial: &mut [T], f: impl Fn(usize) -> T +
 }
 
 /// Elements of scratch for [`through_relu`].
-fn relu_scratch(relu: bool, output: Shape) -> usize {
+pub(crate) fn relu_scratch(relu: bool, output: Shape) -> usize {
     if relu { output.len() } else { 0 }
 }
 

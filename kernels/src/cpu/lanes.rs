@@ -4,9 +4,23 @@
 //! the register tiles name their registers. The operations are the few that a tile needs.
 
 use super::simd::{Fused, FusedWide, Separate};
+use crate::Float;
 
 /// How many elements.
 pub const LANES: usize = 16;
+
+/// The sum of all lanes, upper halves added to lower ones.
+#[inline(always)]
+pub(crate) fn sum_of_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for l in 0..width {
+            lanes[l] += lanes[l + width];
+        }
+    }
+    lanes[0]
+}
 
 /// Sixteen `T` in registers.
 ///

@@ -6,11 +6,10 @@
 use std::ops::Range;
 
 use super::activation::put;
+use super::lanes::{LANES, sum_of_lanes};
 use super::team::Team;
 use crate::{Float, multiversion};
 
-/// Partial sums side by side: two AVX2 registers of `f32`.
-const LANES: usize = 16;
 /// Elements added in the type itself before f64 takes over.
 const CHUNK: usize = 512;
 
@@ -27,14 +26,7 @@ fn sum_chunk<T: Float>(x: &[T]) -> T {
     for (lane, &x) in lanes.iter_mut().zip(rest) {
         *lane += x;
     }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width {
-            lanes[l] += lanes[l + width];
-        }
-    }
-    lanes[0]
+    sum_of_lanes(lanes)
 }
 
 /// Σ of `len` terms, which `fill` computes a range at a time: an element-wise loop, so that it becomes vector code.

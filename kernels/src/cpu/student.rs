@@ -1,11 +1,12 @@
 //! Forces between points of a plane whose likeness is Student's t with one degree of freedom, q = 1 / (1 + ‖a − b‖²):
 //! the two halves of t-SNE's gradient (van der Maaten 2014, "Accelerating t-SNE using tree-based algorithms", section 4).
 
+use super::lanes::sum_of_lanes;
 use super::simd::Arithmetic;
 use crate::{Float, multiversion};
 
 /// Bodies side by side, and their numbers are padded to a multiple of this with bodies of no mass.
-pub const LANES: usize = 16;
+pub use super::lanes::LANES;
 
 /// Bodies that repel, one after the other in each slice; all slices have the same length, a multiple of [`LANES`].
 #[derive(Debug, Clone, Copy)]
@@ -16,19 +17,6 @@ pub struct Bodies<'a, T> {
     pub y: &'a [T],
     /// How many points each stands for.
     pub mass: &'a [T],
-}
-
-/// Σ of the lanes, halves added to halves.
-#[inline(always)]
-fn fold<T: Float>(mut lanes: [T; LANES]) -> T {
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width {
-            lanes[l] += lanes[l + width];
-        }
-    }
-    lanes[0]
 }
 
 multiversion! {
@@ -54,7 +42,7 @@ multiversion! {
                     fy[l] = A::mul_add(mq2, dy, fy[l]);
                 }
             }
-            *force = [fold(fx), fold(fy), fold(sum)];
+            *force = [sum_of_lanes(fx), sum_of_lanes(fy), sum_of_lanes(sum)];
         }
     }
 }
@@ -101,7 +89,7 @@ multiversion! {
             (dx[l], dy[l]) = (at[0] - x, at[1] - y);
         }
         pull::<T, A>(&dx, &dy, &p, &mut fx, &mut fy);
-        [fold(fx), fold(fy)]
+        [sum_of_lanes(fx), sum_of_lanes(fy)]
     }
 }
 

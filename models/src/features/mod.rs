@@ -152,7 +152,8 @@ pub fn sha256(path: &Path) -> Result<String> {
     }
 }
 
-fn hexadecimal(digest: Sha256) -> String {
+/// A finished digest in hexadecimal.
+pub(crate) fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

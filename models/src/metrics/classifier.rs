@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Table;
 use super::inception_score::log_softmax;
+use crate::network::argmax;
 use crate::{Error, Result};
 
 /// The 97.5 % quantile of the standard normal distribution.
@@ -61,7 +62,7 @@ pub fn on_samples(logits: Table, labels: &[usize]) -> Result<OnSamples> {
         .enumerate()
         .map(|(i, &label)| {
             let row = logits.row(i);
-            let best = (1..classes).fold(0, |best, j| if row[j] > row[best] { j } else { best });
+            let best = argmax(row);
             (label, best == label, log_softmax(row)[best].exp())
         })
         .collect();

@@ -62,6 +62,16 @@ impl Training {
     fn new(images: Tensor, loss: Tensor) -> Self {
         Training { images, labels: None, loss, per: 1.0, bce: None, kl: None, mse: None, logits: None }
     }
+
+    /// What is read beside the loss after a step.
+    pub(crate) fn reported(&self) -> Vec<Tensor> {
+        [self.labels, self.bce, self.kl, self.mse, self.logits].into_iter().flatten().collect()
+    }
+}
+
+/// The class that a row of logits or probabilities is largest for, the first of equal ones.
+pub fn argmax<T: PartialOrd>(row: &[T]) -> usize {
+    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
 }
 
 /// The recorded graph of an encoder.

@@ -147,11 +147,11 @@ pub fn evaluate(
         let n = test.len().min(options.samples);
         Samples { images: to_images(reconstructions[..n * PIXELS].to_vec())?, labels: Some(test.labels[..n].to_vec()) }
     };
-    evaluation.scores.extend(scores::of_features(&test.images, &generated.images, judge, options, watch)?);
-    let logits = judge.features(&generated.images)?.logits;
+    let judged = judge.features(&generated.images)?;
+    evaluation.scores.extend(scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?);
     match &generated.labels {
-        Some(labels) => evaluation.recognition = Some(Recognition::new(&logits, labels, &dataset.classes)?),
-        None => evaluation.unasked = Some(Recognition::unasked(&logits, &dataset.classes)?),
+        Some(labels) => evaluation.recognition = Some(Recognition::new(&judged.logits, labels, &dataset.classes)?),
+        None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
     if config.model.is_vae() {
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);

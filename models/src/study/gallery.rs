@@ -2,12 +2,12 @@
 
 use super::evaluate::{nearest_in, to_images};
 use super::judge::Judge;
-use super::recognition::{argmax, in_turn};
+use super::recognition::in_turn;
 use crate::Result;
 use crate::data::{Dataset, PIXELS};
 use crate::infer::Inference;
 use crate::metrics;
-use crate::network::Network;
+use crate::network::{Network, argmax};
 use crate::run::config::{Config, Model};
 use crate::sample::{prior, slerp};
 

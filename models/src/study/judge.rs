@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::data::{Dataset, Images};
-use crate::features::{self, Cache};
+use crate::features::{self, Cache, hexadecimal};
 use crate::infer::{Features, Inference};
 use crate::metrics::Extractor;
 use crate::network::Network;
@@ -109,5 +109,5 @@ pub fn fingerprint(network: &Network<f32>) -> String {
         hash.update(format!("{} {}\n", param.name, param.shape));
         network.params.value(&param).iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(hash)
 }

@@ -6,6 +6,7 @@ use crate::data::{Images, Split};
 use crate::infer::Inference;
 use crate::metrics::Table;
 use crate::metrics::classifier::{Verdict, on_samples};
+use crate::network::argmax;
 use crate::run::config::{Config, Model};
 use crate::{Result, trainer};
 
@@ -47,12 +48,6 @@ impl Recognition {
         let seen: Vec<usize> = logits.chunks_exact(names.len().max(1)).map(argmax).collect();
         Self::new(logits, &seen, names)
     }
-}
-
-/// Where the largest of `values` stands, the first of equal ones.
-pub(super) fn argmax(values: &[f32]) -> usize {
-    let larger = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
-    (0..values.len()).fold(0, larger)
 }
 
 /// Whether samples can stand in for real drawings: two classifiers of the same size, steps and number of drawings, one

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::{Options, all_pixels};
 use super::judge::Judge;
 use crate::data::{Images, Split};
+use crate::infer::Features;
 use crate::metrics::{self, Extractor, FeatureScores, Table, frechet};
 use crate::{Result, distance};
 
@@ -71,21 +72,22 @@ pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec
     ]
 }
 
-/// Every score of the judge's features, and of InceptionV3's where the judge has it; `watch` as in
-/// [`evaluate()`](super::evaluate()).
+/// Every score of the judge's features, `judged` being those of `generated`, and of InceptionV3's where the judge has it;
+/// `watch` as in [`evaluate()`](super::evaluate()).
 pub(super) fn of_features(
     test: &Images,
     generated: &Images,
+    judged: &Features,
     judge: &mut Judge,
     options: Options,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Score>> {
     let classes = judge.classes();
-    let (real, made) = (judge.features(test)?, judge.features(generated)?);
+    let real = judge.features(test)?;
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
-        generated: Table::new("generated drawings", &made.values, made.width)?,
-        logits: Table::new("logits", &made.logits, classes)?,
+        generated: Table::new("generated drawings", &judged.values, judged.width)?,
+        logits: Table::new("logits", &judged.logits, classes)?,
     };
     let extractor = Extractor { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
     let mut scores = sides.scores("fd", "_classifier", extractor, options)?;

@@ -11,10 +11,9 @@ use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Error, Result, Tape, Tensor};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
-use super::step::{EVALUATION_SEED, Losses, Sums, argmax};
-use crate::data::Pixels;
-use crate::data::{PIXELS, Split};
-use crate::network::{Network, Training};
+use super::step::{EVALUATION_SEED, Losses, Sums};
+use crate::data::{PIXELS, Pixels, Split};
+use crate::network::{Network, Training, argmax};
 
 /// Which drawings a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,9 +102,7 @@ impl DeviceStepper {
         let data = self.data[&part];
         let mut tape = Tape::new();
         let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-        let Training { labels, bce, kl, mse, logits, .. } = graph;
-        let keep: Vec<Tensor> = [labels, bce, kl, mse, logits].into_iter().flatten().collect();
-        let options = Compile { loss: Some(graph.loss), keep: &keep, ..Compile::default() };
+        let options = Compile { loss: Some(graph.loss), keep: &graph.reported(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
         let bytes = 4 * batch as u64;
         let index = Buffer::read(self.device.alloc(bytes)?, bytes);

@@ -6,7 +6,7 @@ use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team, Tensor};
 
 use crate::data::Split;
-use crate::network::{Network, Training};
+use crate::network::{Network, Training, argmax};
 
 /// The losses of some drawings, each the mean over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -81,9 +81,8 @@ impl Stepper {
         entry.or_insert_with(|| {
             let mut tape = Tape::new();
             let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-            let Training { labels, bce, kl, mse, logits, .. } = graph;
-            let keep: Vec<Tensor> = [labels, bce, kl, mse, logits].into_iter().flatten().collect();
-            let plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, debug, ..Compile::default() });
+            let plan =
+                tape.compile(Compile { loss: Some(graph.loss), keep: &graph.reported(), debug, ..Compile::default() });
             (graph, plan)
         });
         if let Some(previous) = self.current.replace(batch).filter(|&previous| previous != batch)
@@ -173,10 +172,4 @@ fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
         accuracy,
         drawings,
     }
-}
-
-/// Where the largest of `values` stands, the first of equal ones.
-pub(super) fn argmax(values: &[f32]) -> usize {
-    let larger = |best: usize, i: usize| if values[i] > values[best] { i } else { best };
-    (0..values.len()).fold(0, larger)
 }

@@ -5,7 +5,7 @@
 
 use super::{LANES, Store};
 use crate::Float;
-use crate::cpu::lanes::Lanes;
+use crate::cpu::lanes::{Lanes, sum_of_lanes};
 use crate::cpu::simd::Arithmetic;
 
 /// The factors of one pixel: a grid of runs, each `len` elements of an image against `len` rows of packed weights.
@@ -251,7 +251,7 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
         for (r, lanes) in sums.into_iter().enumerate() {
             let mut array = [T::ZERO; LANES];
             lanes.store(array.as_mut_ptr());
-            let mut sum = horizontal_sum(array) + bias;
+            let mut sum = sum_of_lanes(array) + bias;
             if whole(taps.len) < taps.len {
                 for (at, row) in taps.runs() {
                     for i in whole(taps.len)..taps.len {
@@ -272,17 +272,4 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
 #[inline(always)]
 fn whole(len: usize) -> usize {
     len - len % LANES
-}
-
-/// The sum of all lanes, by halves.
-#[inline(always)]
-fn horizontal_sum<T: Float>(mut lanes: [T; LANES]) -> T {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for j in 0..half {
-            lanes[j] += lanes[j + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
