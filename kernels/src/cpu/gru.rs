@@ -8,12 +8,10 @@
 //! - h = (1 − z)·n + z·h'
 
 use super::activation::{put, sigmoid_of};
-use super::gemm::{Matrix, MatrixMut, gemm};
+use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{
-    Gradient, RecurrentShape, beta, check_len, cut, deliver, products_scratch_len, recurrent_weight_gradient, start,
-};
-use super::reduce::column_sums;
+use super::recurrence::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
+use super::reduce::add_columns;
 use super::team::Team;
 use crate::{Float, multiversion};
 
@@ -51,12 +49,17 @@ pub struct GruGradients<'a, T> {
     pub h0: Gradient<'a, T>,
 }
 
-/// Blocks of H elements in a record of `saved`, which is (B, T, 4, H): r, z, n, qₙ.
+/// Blocks of H elements in a record: r, z, n, qₙ.
 const RECORD: usize = 4;
 
 /// Elements of `saved`.
 pub fn saved_len(shape: &RecurrentShape) -> usize {
-    shape.rows() * RECORD * shape.hidden
+    saved_parts(shape).iter().sum()
+}
+
+/// Records (T, B, 4, H) and rows [x | h'] (T, B, I + H), slice by slice.
+fn saved_parts(shape: &RecurrentShape) -> [usize; 2] {
+    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.input + shape.hidden)]
 }
 
 /// Elements of [`forward`]'s `scratch`.
@@ -69,18 +72,21 @@ pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
     backward_scratch(shape).iter().sum()
 }
 
-/// Packed w_ihᵀ and w_hhᵀ, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), the state h, q of one step.
+/// Packed w_ihᵀ and w_hhᵀ, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), a and q of one step.
 fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
     let gates = 3 * hidden;
-    [packed_len(input, gates), packed_len(hidden, gates), 4 * hidden, batch * hidden, batch * gates]
+    [packed_len(input, gates), packed_len(hidden, gates), 4 * hidden, batch * gates, batch * gates]
 }
 
-/// Packed w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (B, T, 4, H), their sum over rows, zeros in place of h0, dh,
-/// partial products.
+/// Packed w_ih and w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (T, B, 4, H) slice by slice, their sums over each slice,
+/// dh, partial products.
 fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
-    let &RecurrentShape { batch, hidden, .. } = shape;
-    let products = products_scratch_len(shape, &[2 * hidden, hidden]);
-    [packed_len(3 * hidden, hidden), shape.rows() * 4 * hidden, 4 * hidden, hidden, batch * hidden, products]
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    let (gates, record, rows) = (3 * hidden, 4 * hidden, shape.rows());
+    let products = [(2 * hidden, rows, input), (hidden, rows, input), (gates, rows, hidden)];
+    let products = products.map(|(m, k, n)| gemm_scratch_len(m, k, n)).into_iter().max().unwrap_or(0);
+    let sums = shape.slices() * record;
+    [packed_len(gates, input), packed_len(gates, hidden), rows * record, sums, batch * hidden, products]
 }
 
 /// # Panics
@@ -113,10 +119,11 @@ pub fn forward<T: Float>(
 ) {
     check(shape, inputs, out, saved);
     let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, slice) = (3 * hidden, RECORD * hidden, shape.slice());
-    let [w_ih, w_hh, bias, h, q] = cut("gru: scratch", scratch, forward_scratch(shape));
-    let w_ih = Packed::new(team, Matrix::new(inputs.w_ih, gates, input).transposed(), w_ih);
-    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden).transposed(), w_hh);
+    let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
+    let [w_ih, w_hh, bias, a, q] = cut("gru: scratch", scratch, forward_scratch(shape));
+    let [records, rows] = cut("gru: saved", saved, saved_parts(shape));
+    let w_ih = Packed::new(team, &[Matrix::new(inputs.w_ih, gates, input).transposed()], w_ih);
+    let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden).transposed()], w_hh);
     for (j, bias) in bias.iter_mut().enumerate() {
         *bias = match j / hidden {
             0 | 1 => inputs.b_ih[j] + inputs.b_hh[j],
@@ -125,25 +132,28 @@ pub fn forward<T: Float>(
         };
     }
     let bias = &*bias;
-    start(h, inputs.h0);
-    let pieces =
-        [(out, slice * time * hidden), (saved, slice * time * record), (h, slice * hidden), (q, slice * gates)];
-    team.pieces(pieces, |i, [out, saved, h, q]| {
-        let batch = h.len() / hidden;
-        let x = Rows { data: &inputs.x[i * slice * time * input..], stride: input };
-        multiply(batch * time, x, w_ih, saved, record, false);
-        for step in 0..time {
-            let t = shape.place(step);
-            if step > 0 || inputs.h0.is_some() {
-                multiply(batch, Rows { data: h, stride: hidden }, w_hh, q, gates, false);
-            } else {
-                q.fill(T::ZERO);
-            }
-            for b in 0..batch {
-                let row = b * time + t;
-                let h = &mut h[b * hidden..][..hidden];
-                cell(&mut saved[row * record..][..record], &q[b * gates..][..gates], bias, h);
-                out[row * hidden..][..hidden].copy_from_slice(h);
+    let pieces = [
+        (out, slice * time * hidden),
+        (records, slice * time * record),
+        (rows, slice * time * width),
+        (a, slice * gates),
+        (q, slice * gates),
+    ];
+    team.pieces(pieces, |i, [out, records, rows, a, q]| {
+        let batch = q.len() / gates;
+        let first = i * slice;
+        lay_rows(shape, &inputs.x[first * time * input..], inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
+            let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
+            multiply(batch, Rows { data: now, stride: width }, w_ih, a, gates, false);
+            multiply(batch, Rows { data: &now[input..], stride: width }, w_hh, q, gates, false);
+            for (b, row) in now.chunks_exact(width).enumerate() {
+                let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
+                let (a, q) = (&a[b * gates..][..gates], &q[b * gates..][..gates]);
+                cell(a, q, bias, &row[input..], h, &mut records[b * record..][..record]);
+                if !next.is_empty() {
+                    next[b * width + input..][..hidden].copy_from_slice(h);
+                }
             }
         }
     });
@@ -167,95 +177,98 @@ pub fn backward<T: Float>(
     check(shape, inputs, out, saved);
     check_len("gru: dout", dout.len(), out.len());
     let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (record, slice, rows) = (RECORD * hidden, shape.slice(), shape.rows());
-    let [w_hh, da, bias, zeros, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
-    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, 3 * hidden, hidden), w_hh);
-    zeros.fill(T::ZERO);
-    let zeros = &*zeros;
-    let pieces = [(&mut *da, slice * time * record), (&mut *dh, slice * hidden)];
-    team.pieces(pieces, |i, [da, dh]| {
+    let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
+    let [w_ih, w_hh, da, sums, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
+    let (records, rows) = saved.split_at(saved_parts(shape)[0]);
+    let GruGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0 } = gradients;
+    let (dx, add_dx) = dx.unwrap_or((&mut [], false));
+    // What w_ih has as (r, z, n) stands in `da` as (n, r, z, …).
+    let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);
+    let w_nrz = [Matrix::new(w_n, hidden, input), Matrix::new(w_rz, 2 * hidden, input)];
+    let w_ih = (!dx.is_empty()).then(|| Packed::new(team, &w_nrz, w_ih));
+    let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden)], w_hh);
+    let pieces = [
+        (&mut *da, slice * time * record),
+        (&mut *sums, record),
+        (&mut *dh, slice * hidden),
+        (dx, slice * time * input),
+    ];
+    team.pieces(pieces, |i, [da, sums, dh, dx]| {
+        sums.fill(T::ZERO);
         dh.fill(T::ZERO);
         let batch = dh.len() / hidden;
-        for step in (0..time).rev() {
+        let records = &records[i * slice * time * record..];
+        let rows = &rows[i * slice * time * width..];
+        for (step, da) in da.chunks_exact_mut(batch * record).enumerate().rev() {
             let t = shape.place(step);
             for b in 0..batch {
-                let sequence = i * slice + b;
-                let row = sequence * time + t;
-                let h_prev = match inputs.h0 {
-                    _ if step > 0 => &out[(sequence * time + shape.place(step - 1)) * hidden..],
-                    Some(h0) => &h0[sequence * hidden..],
-                    None => zeros,
-                };
+                let row = step * batch + b;
                 cell_backward(
-                    &saved[row * record..][..record],
-                    &h_prev[..hidden],
-                    &dout[row * hidden..][..hidden],
-                    &mut da[(b * time + t) * record..][..record],
+                    &records[row * record..][..record],
+                    &rows[row * width + input..][..hidden],
+                    &dout[((i * slice + b) * time + t) * hidden..][..hidden],
+                    &mut da[b * record..][..record],
                     &mut dh[b * hidden..][..hidden],
                 );
             }
-            // dh' += (daᵣ, da_z, dqₙ)·w_hh
-            let dq = Rows { data: &da[t * record + hidden..], stride: time * record };
-            multiply(batch, dq, w_hh, dh, hidden, true);
+            add_columns(da, record, 0, sums);
+            // dh' += (daᵣ, da_z, dqₙ)·w_hh, dx = (daₙ, daᵣ, da_z)·w_ih
+            multiply(batch, Rows { data: &da[hidden..], stride: record }, w_hh, dh, hidden, true);
+            if let Some(w_ih) = w_ih {
+                multiply(batch, Rows { data: da, stride: record }, w_ih, &mut dx[t * input..], time * input, add_dx);
+            }
         }
     });
-    deliver(dh, gradients.h0);
-
-    // What w_ih has as (r, z, n) stands in `da` as (n, r, z, …): two products.
-    let da_n = Matrix::with_strides(da, rows, hidden, record, 1);
-    let da_rz = Matrix::with_strides(&da[hidden..], rows, 2 * hidden, record, 1);
-    if let Some((dx, add)) = gradients.x {
-        // dx = daᵣ·w_ir + da_z·w_iz + daₙ·w_in
-        let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);
-        let w_rz = Matrix::new(w_rz, 2 * hidden, input);
-        gemm(team, T::ONE, da_rz, w_rz, beta(add), MatrixMut::new(dx, rows, input), products);
-        let w_n = Matrix::new(w_n, hidden, input);
-        gemm(team, T::ONE, da_n, w_n, T::ONE, MatrixMut::new(dx, rows, input), products);
+    deliver(dh, dh0);
+    let db = add_up(sums, record);
+    // As (n, r, z, qₙ): b_ih has the first three, b_hh the last.
+    if let Some((db_ih, add)) = b_ih {
+        let (db_rz, db_n) = db_ih.split_at_mut(2 * hidden);
+        deliver(&db[hidden..gates], Some((db_rz, add)));
+        deliver(&db[..hidden], Some((db_n, add)));
     }
-    if let Some((dw_ih, add)) = gradients.w_ih {
+    deliver(&db[hidden..], b_hh);
+    let da = |first: usize, cols: usize| Matrix::with_strides(&da[first..], shape.rows(), cols, record, 1).transposed();
+    if let Some((dw_ih, add)) = dw_ih {
         // dw_ir = daᵣᵀ·x, dw_iz = da_zᵀ·x, dw_in = daₙᵀ·x
-        let x = Matrix::new(inputs.x, rows, input);
+        let x = Matrix::with_strides(rows, shape.rows(), input, width, 1);
         let (dw_rz, dw_n) = dw_ih.split_at_mut(2 * hidden * input);
-        gemm(team, T::ONE, da_rz.transposed(), x, beta(add), MatrixMut::new(dw_rz, 2 * hidden, input), products);
-        gemm(team, T::ONE, da_n.transposed(), x, beta(add), MatrixMut::new(dw_n, hidden, input), products);
+        let dw_rz = MatrixMut::new(dw_rz, 2 * hidden, input);
+        gemm(team, T::ONE, da(hidden, 2 * hidden), x, beta(add), dw_rz, products);
+        gemm(team, T::ONE, da(0, hidden), x, beta(add), MatrixMut::new(dw_n, hidden, input), products);
     }
-    if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
-        column_sums(team, da, bias, false);
-        // As (r, z, n, qₙ): b_ih has the first three, b_hh r, z and qₙ.
-        bias[..3 * hidden].rotate_left(hidden);
-        deliver(&bias[..3 * hidden], gradients.b_ih);
-        bias.copy_within(3 * hidden.., 2 * hidden);
-        deliver(&bias[..3 * hidden], gradients.b_hh);
-    }
-    if let Some(dw_hh) = gradients.w_hh {
-        recurrent_weight_gradient(team, shape, (da, record, hidden), out, inputs.h0, dw_hh, products);
+    if let Some((dw_hh, add)) = dw_hh {
+        // dw_hr = daᵣᵀ·h', dw_hz = da_zᵀ·h', dw_hn = dqₙᵀ·h'
+        let h = Matrix::with_strides(&rows[input..], shape.rows(), hidden, width, 1);
+        gemm(team, T::ONE, da(hidden, gates), h, beta(add), MatrixMut::new(dw_hh, gates, hidden), products);
     }
 }
 
 multiversion! {
-    /// One step of one sequence. `record`: a without its biases in the first three blocks of H, all four to be
-    /// written. `q`: (3H) without its biases. `h`: the state before, then after.
-    fn cell<T: Float, A: Arithmetic>(record: &mut [T], q: &[T], bias: &[T], h: &mut [T]) {
+    /// One step of one sequence. `a`, `q`: (3H) without their biases; `h_prev`: the state before. `h`, the state after, and
+    /// `record` are written.
+    fn cell<T: Float, A: Arithmetic>(a: &[T], q: &[T], bias: &[T], h_prev: &[T], h: &mut [T], record: &mut [T]) {
         let hidden = h.len();
-        let (rz, n_q) = record.split_at_mut(2 * hidden);
-        let (n, q_saved) = n_q.split_at_mut(hidden);
+        let (a_rz, a_n) = a.split_at(2 * hidden);
         let (q_rz, q_n) = q.split_at(2 * hidden);
         let (b_rz, b_nq) = bias.split_at(2 * hidden);
         let (b_n, b_q) = b_nq.split_at(hidden);
-        for ((a, &q), &b) in rz.iter_mut().zip(q_rz).zip(b_rz) {
-            *a = sigmoid_of(*a + q + b);
+        let (rz, n_q) = record.split_at_mut(2 * hidden);
+        let (n, q_saved) = n_q.split_at_mut(hidden);
+        for (((gate, &a), &q), &b) in rz.iter_mut().zip(a_rz).zip(q_rz).zip(b_rz) {
+            *gate = sigmoid_of(a + q + b);
         }
         let (r, z) = rz.split_at(hidden);
         for ((saved, &q), &b) in q_saved.iter_mut().zip(q_n).zip(b_q) {
             *saved = q + b;
         }
         // n = tanh(aₙ + r·qₙ)
-        for (((n, &b), &r), &q) in n.iter_mut().zip(b_n).zip(r).zip(&*q_saved) {
-            *n = (*n + b + r * q).tanh();
+        for ((((n, &a), &b), &r), &q) in n.iter_mut().zip(a_n).zip(b_n).zip(r).zip(&*q_saved) {
+            *n = (a + b + r * q).tanh();
         }
         // h = (1 − z)·n + z·h' = n + z·(h' − n)
-        for ((h, &n), &z) in h.iter_mut().zip(&*n).zip(z) {
-            *h = n + z * (*h - n);
+        for (((h, &h_prev), &n), &z) in h.iter_mut().zip(h_prev).zip(&*n).zip(z) {
+            *h = n + z * (h_prev - n);
         }
     }
 }

@@ -8,12 +8,10 @@
 //! - h = o·tanh c
 
 use super::activation::{put, sigmoid_of};
-use super::gemm::{Matrix, MatrixMut, gemm};
+use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{
-    Gradient, RecurrentShape, beta, check_len, cut, deliver, products_scratch_len, recurrent_weight_gradient, start,
-};
-use super::reduce::column_sums;
+use super::recurrence::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
+use super::reduce::add_columns;
 use super::team::Team;
 use crate::{Float, multiversion};
 
@@ -55,12 +53,17 @@ pub struct LstmGradients<'a, T> {
     pub c0: Gradient<'a, T>,
 }
 
-/// Blocks of H elements in a record of `saved`, which is (B, T, 6, H): i, f, g, o, c, tanh c.
+/// Blocks of H elements in a record: i, f, g, o, c, tanh c.
 const RECORD: usize = 6;
 
 /// Elements of `saved`.
 pub fn saved_len(shape: &RecurrentShape) -> usize {
-    shape.rows() * RECORD * shape.hidden
+    saved_parts(shape).iter().sum()
+}
+
+/// Records (T, B, 6, H) and rows [x | h'] (T, B, I + H), slice by slice.
+fn saved_parts(shape: &RecurrentShape) -> [usize; 2] {
+    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.input + shape.hidden)]
 }
 
 /// Elements of [`forward`]'s `scratch`.
@@ -73,18 +76,29 @@ pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
     backward_scratch(shape).iter().sum()
 }
 
-/// Packed w_ihᵀ and w_hhᵀ, the sum of the biases, the states h and c.
-fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
+/// Packed [w_ih | w_hh]ᵀ, the sum of the biases, the state c, z of one step.
+fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 4] {
     let gates = 4 * hidden;
-    [packed_len(input, gates), packed_len(hidden, gates), gates, batch * hidden, batch * hidden]
+    [packed_len(input + hidden, gates), gates, batch * hidden, batch * gates]
 }
 
-/// Packed w_hh, dz (B, T, 4H), its sum over rows, zeros in place of c0, dh and dc, partial products.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 7] {
-    let &RecurrentShape { batch, hidden, .. } = shape;
-    let gates = 4 * hidden;
-    let products = products_scratch_len(shape, &[gates]);
-    [packed_len(gates, hidden), shape.rows() * gates, gates, hidden, batch * hidden, batch * hidden, products]
+/// Packed w_ih and w_hh, dz (T, B, 4H) slice by slice, its sums over each slice, zeros in place of c0, dh and dc, the
+/// gradient of [w_ih | w_hh] and its partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 9] {
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    let (gates, rows, width) = (4 * hidden, shape.rows(), input + hidden);
+    let products = gemm_scratch_len(gates, rows, width);
+    [
+        packed_len(gates, input),
+        packed_len(gates, hidden),
+        rows * gates,
+        shape.slices() * gates,
+        hidden,
+        batch * hidden,
+        batch * hidden,
+        gates * width,
+        products,
+    ]
 }
 
 /// # Panics
@@ -118,34 +132,37 @@ pub fn forward<T: Float>(
 ) {
     check(shape, inputs, out, saved);
     let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, slice) = (4 * hidden, RECORD * hidden, shape.slice());
-    let [w_ih, w_hh, bias, h, c] = cut("lstm: scratch", scratch, forward_scratch(shape));
-    let w_ih = Packed::new(team, Matrix::new(inputs.w_ih, gates, input).transposed(), w_ih);
-    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden).transposed(), w_hh);
+    let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
+    let [weights, bias, c, z] = cut("lstm: scratch", scratch, forward_scratch(shape));
+    let [records, rows] = cut("lstm: saved", saved, saved_parts(shape));
+    let (w_ih, w_hh) = (Matrix::new(inputs.w_ih, gates, input), Matrix::new(inputs.w_hh, gates, hidden));
+    let weights = Packed::new(team, &[w_ih.transposed(), w_hh.transposed()], weights);
     for ((bias, &b_ih), &b_hh) in bias.iter_mut().zip(inputs.b_ih).zip(inputs.b_hh) {
         *bias = b_ih + b_hh;
     }
     let bias = &*bias;
-    start(h, inputs.h0);
     start(c, inputs.c0);
-    let pieces =
-        [(out, slice * time * hidden), (saved, slice * time * record), (h, slice * hidden), (c, slice * hidden)];
-    team.pieces(pieces, |i, [out, saved, h, c]| {
-        let batch = h.len() / hidden;
-        let x = Rows { data: &inputs.x[i * slice * time * input..], stride: input };
-        multiply(batch * time, x, w_ih, saved, record, false);
-        for step in 0..time {
-            let t = shape.place(step);
-            if step > 0 || inputs.h0.is_some() {
-                let h = Rows { data: h, stride: hidden };
-                multiply(batch, h, w_hh, &mut saved[t * record..], time * record, true);
-            }
+    let pieces = [
+        (out, slice * time * hidden),
+        (records, slice * time * record),
+        (rows, slice * time * width),
+        (c, slice * hidden),
+        (z, slice * gates),
+    ];
+    team.pieces(pieces, |i, [out, records, rows, c, z]| {
+        let batch = c.len() / hidden;
+        let first = i * slice;
+        lay_rows(shape, &inputs.x[first * time * input..], inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
+            let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
+            multiply(batch, Rows { data: now, stride: width }, weights, z, gates, false);
             for b in 0..batch {
-                let row = b * time + t;
-                let h = &mut h[b * hidden..][..hidden];
+                let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
                 let c = &mut c[b * hidden..][..hidden];
-                cell(&mut saved[row * record..][..record], bias, c, h);
-                out[row * hidden..][..hidden].copy_from_slice(h);
+                cell(&z[b * gates..][..gates], bias, c, h, &mut records[b * record..][..record]);
+                if !next.is_empty() {
+                    next[b * width + input..][..hidden].copy_from_slice(h);
+                }
             }
         }
     });
@@ -169,92 +186,100 @@ pub fn backward<T: Float>(
     check(shape, inputs, out, saved);
     check_len("lstm: dout", dout.len(), out.len());
     let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, slice, rows) = (4 * hidden, RECORD * hidden, shape.slice(), shape.rows());
-    let [w_hh, dz, bias, zeros, dh, dc, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
-    let w_hh = Packed::new(team, Matrix::new(inputs.w_hh, gates, hidden), w_hh);
+    let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
+    let [w_ih, w_hh, dz, sums, zeros, dh, dc, dw, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
+    let (records, rows) = saved.split_at(saved_parts(shape)[0]);
+    let LstmGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: dc0 } = gradients;
+    let (dx, add_dx) = dx.unwrap_or((&mut [], false));
+    let w_ih = (!dx.is_empty()).then(|| Packed::new(team, &[Matrix::new(inputs.w_ih, gates, input)], w_ih));
+    let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden)], w_hh);
     zeros.fill(T::ZERO);
     let zeros = &*zeros;
-    let pieces = [(&mut *dz, slice * time * gates), (&mut *dh, slice * hidden), (&mut *dc, slice * hidden)];
-    team.pieces(pieces, |i, [dz, dh, dc]| {
+    let pieces = [
+        (&mut *dz, slice * time * gates),
+        (&mut *sums, gates),
+        (&mut *dh, slice * hidden),
+        (&mut *dc, slice * hidden),
+        (dx, slice * time * input),
+    ];
+    team.pieces(pieces, |i, [dz, sums, dh, dc, dx]| {
+        sums.fill(T::ZERO);
         dh.fill(T::ZERO);
         dc.fill(T::ZERO);
         let batch = dh.len() / hidden;
-        for step in (0..time).rev() {
+        let records = &records[i * slice * time * record..];
+        for (step, dz) in dz.chunks_exact_mut(batch * gates).enumerate().rev() {
             let t = shape.place(step);
             for b in 0..batch {
-                let sequence = i * slice + b;
-                let row = sequence * time + t;
+                let row = step * batch + b;
                 let c_prev = match inputs.c0 {
-                    _ if step > 0 => &saved[(sequence * time + shape.place(step - 1)) * record + 4 * hidden..],
-                    Some(c0) => &c0[sequence * hidden..],
+                    _ if step > 0 => &records[(row - batch) * record + 4 * hidden..],
+                    Some(c0) => &c0[(i * slice + b) * hidden..],
                     None => zeros,
                 };
                 cell_backward(
-                    &saved[row * record..][..record],
+                    &records[row * record..][..record],
                     &c_prev[..hidden],
-                    &dout[row * hidden..][..hidden],
-                    &mut dz[(b * time + t) * gates..][..gates],
+                    &dout[((i * slice + b) * time + t) * hidden..][..hidden],
+                    &mut dz[b * gates..][..gates],
                     &mut dh[b * hidden..][..hidden],
                     &mut dc[b * hidden..][..hidden],
                 );
             }
-            // dh' = dz·w_hh
-            let dz = Rows { data: &dz[t * gates..], stride: time * gates };
+            add_columns(dz, gates, 0, sums);
+            let dz = Rows { data: dz, stride: gates };
+            // dh' = dz·w_hh, dx = dz·w_ih
             multiply(batch, dz, w_hh, dh, hidden, false);
+            if let Some(w_ih) = w_ih {
+                multiply(batch, dz, w_ih, &mut dx[t * input..], time * input, add_dx);
+            }
         }
     });
-    deliver(dh, gradients.h0);
-    deliver(dc, gradients.c0);
-    let dz_rows = Matrix::new(dz, rows, gates);
-    if let Some((dx, add)) = gradients.x {
-        // dx = dz·w_ih
-        let w_ih = Matrix::new(inputs.w_ih, gates, input);
-        gemm(team, T::ONE, dz_rows, w_ih, beta(add), MatrixMut::new(dx, rows, input), products);
-    }
-    if let Some((dw_ih, add)) = gradients.w_ih {
-        // dw_ih = dzᵀ·x
-        let x = Matrix::new(inputs.x, rows, input);
-        gemm(team, T::ONE, dz_rows.transposed(), x, beta(add), MatrixMut::new(dw_ih, gates, input), products);
-    }
-    if gradients.b_ih.is_some() || gradients.b_hh.is_some() {
-        column_sums(team, dz, bias, false);
-        deliver(bias, gradients.b_ih);
-        deliver(bias, gradients.b_hh);
-    }
-    if let Some(dw_hh) = gradients.w_hh {
-        recurrent_weight_gradient(team, shape, (dz, gates, 0), out, inputs.h0, dw_hh, products);
+    deliver(dh, dh0);
+    deliver(dc, dc0);
+    let db = add_up(sums, gates);
+    deliver(db, b_ih);
+    deliver(db, b_hh);
+    if dw_ih.is_some() || dw_hh.is_some() {
+        // [dw_ih | dw_hh] = dzᵀ·[x | h']
+        let dz = Matrix::new(dz, shape.rows(), gates);
+        let rows = Matrix::new(rows, shape.rows(), width);
+        gemm(team, T::ONE, dz.transposed(), rows, T::ZERO, MatrixMut::new(dw, gates, width), products);
+        deliver_columns(dw, width, 0, dw_ih);
+        deliver_columns(dw, width, input, dw_hh);
     }
 }
 
 multiversion! {
-    /// One step of one sequence. `record`: z without its biases in the first four blocks of H, all six to be written.
-    /// `bias`: b_ih + b_hh. `c`, `h`: the states before, then after.
-    fn cell<T: Float, A: Arithmetic>(record: &mut [T], bias: &[T], c: &mut [T], h: &mut [T]) {
+    /// One step of one sequence. `z`: (4H) without its biases; `bias`: b_ih + b_hh. `c`: the state before, then after;
+    /// `h` and `record` are written.
+    fn cell<T: Float, A: Arithmetic>(z: &[T], bias: &[T], c: &mut [T], h: &mut [T], record: &mut [T]) {
         let hidden = h.len();
-        let (z, states) = record.split_at_mut(4 * hidden);
+        let (gates, states) = record.split_at_mut(4 * hidden);
+        let (z_if, z_go) = z.split_at(2 * hidden);
+        let (z_g, z_o) = z_go.split_at(hidden);
         let (b_if, b_go) = bias.split_at(2 * hidden);
         let (b_g, b_o) = b_go.split_at(hidden);
-        let (z_if, z_go) = z.split_at_mut(2 * hidden);
-        let (z_g, z_o) = z_go.split_at_mut(hidden);
-        for (z, &b) in z_if.iter_mut().zip(b_if) {
-            *z = sigmoid_of(*z + b);
+        let (i_f, g_o) = gates.split_at_mut(2 * hidden);
+        let (g, o) = g_o.split_at_mut(hidden);
+        for ((gate, &z), &b) in i_f.iter_mut().zip(z_if).zip(b_if) {
+            *gate = sigmoid_of(z + b);
         }
-        for (z, &b) in z_g.iter_mut().zip(b_g) {
-            *z = (*z + b).tanh();
+        for ((g, &z), &b) in g.iter_mut().zip(z_g).zip(b_g) {
+            *g = (z + b).tanh();
         }
-        for (z, &b) in z_o.iter_mut().zip(b_o) {
-            *z = sigmoid_of(*z + b);
+        for ((o, &z), &b) in o.iter_mut().zip(z_o).zip(b_o) {
+            *o = sigmoid_of(z + b);
         }
-        let (i, f) = z_if.split_at(hidden);
-        let (g, o) = (&*z_g, &*z_o);
+        let (i, f) = i_f.split_at(hidden);
         let (c_saved, tanh_c) = states.split_at_mut(hidden);
         // c = f·c' + i·g
-        for ((c, &f), (&i, &g)) in c.iter_mut().zip(f).zip(i.iter().zip(g)) {
+        for ((c, &f), (&i, &g)) in c.iter_mut().zip(f).zip(i.iter().zip(&*g)) {
             *c = f * *c + i * g;
         }
         c_saved.copy_from_slice(c);
         // h = o·tanh c
-        for (((h, tanh_c), &c), &o) in h.iter_mut().zip(tanh_c).zip(&*c).zip(o) {
+        for (((h, tanh_c), &c), &o) in h.iter_mut().zip(tanh_c).zip(&*c).zip(&*o) {
             *tanh_c = c.tanh();
             *h = o * *tanh_c;
         }
@@ -291,6 +316,15 @@ multiversion! {
             *dz_f = *dc * c_prev * f * (T::ONE - f);
             *dc *= f;
         }
+    }
+}
+
+/// Writes or adds some columns of `values` (·, width), from `first` on, to a gradient with as many rows.
+fn deliver_columns<T: Float>(values: &[T], width: usize, first: usize, gradient: Gradient<T>) {
+    let Some((places, add)) = gradient else { return };
+    let columns = places.len() * width / values.len();
+    for (places, row) in places.chunks_exact_mut(columns).zip(values.chunks_exact(width)) {
+        deliver(&row[first..][..columns], Some((places, add)));
     }
 }
 

@@ -20,5 +20,6 @@ pub mod rng;
 pub mod simd;
 pub mod student;
 pub mod team;
+mod tiles;
 
 pub use team::{Pool, Team};

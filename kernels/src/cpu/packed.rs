@@ -1,46 +1,46 @@
 //! Products with one matrix that stays the same for many calls, such as a recurrence's weights: packed once, where a
 //! general product packs its operands each time.
 
+use super::activation::put;
 use super::gemm::Matrix;
+use super::lanes::{LANES, Lanes};
 use super::simd::Arithmetic;
 use super::team::Team;
+use super::tiles::{Tiles, with_rows};
 use crate::{Float, multiversion};
 
-/// Columns of a panel: two AVX2 registers of `f32`.
-const WIDTH: usize = 16;
-/// Rows of a register tile: 4 × 16 leave AVX2 eight accumulators, as many as cover the latency of its two units.
-const ROWS: usize = 4;
-/// Rows of A that go past a panel while it is in the nearest cache, and the terms that fit there.
-const ROW_BLOCK: usize = 32;
-const TERMS: usize = 256;
+/// Rows of A that go past a panel while it is in the nearest cache, and the most terms that fit there.
+const ROW_BLOCK: usize = 36;
+const MAX_TERMS: usize = 320;
 
 /// A matrix B (k, n) as panels of 16 columns: panel j holds, row after row, the columns from 16·j on, filled up with
 /// zeros.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Packed<'a, T> {
-    panels: &'a [[T; WIDTH]],
+    panels: &'a [[T; LANES]],
     k: usize,
     n: usize,
 }
 
 /// Elements that [`Packed::new`] needs for a matrix of `k` rows and `n` columns.
 pub(crate) fn packed_len(k: usize, n: usize) -> usize {
-    k * n.next_multiple_of(WIDTH)
+    k * n.next_multiple_of(LANES)
 }
 
 impl<'a, T: Float> Packed<'a, T> {
-    /// Packs `b` into `space`, which holds [`packed_len`] elements.
-    pub(crate) fn new(team: &Team, b: Matrix<T>, space: &'a mut [T]) -> Self {
-        let (k, n) = b.shape();
+    /// Packs the matrix whose rows are those of each part in turn into `space`, which holds [`packed_len`] elements.
+    pub(crate) fn new(team: &Team, parts: &[Matrix<T>], space: &'a mut [T]) -> Self {
+        let k = parts.iter().map(|part| part.shape().0).sum();
+        let n = parts[0].shape().1;
+        assert!(parts.iter().all(|part| part.shape().1 == n), "parts of a packed matrix with {n} columns");
         assert_eq!(space.len(), packed_len(k, n), "the space for a packed matrix ({k}, {n})");
-        team.pieces([(space, k * WIDTH)], |j, [panel]| {
-            let (panel, _) = panel.as_chunks_mut::<WIDTH>();
-            let first = j * WIDTH;
-            let width = WIDTH.min(n - first);
-            for (p, row) in panel.iter_mut().enumerate() {
-                for (col, place) in row.iter_mut().enumerate() {
-                    *place = if col < width { b.at(p, first + col) } else { T::ZERO };
-                }
+        team.pieces([(space, k * LANES)], |j, [panel]| {
+            let first = j * LANES;
+            let width = LANES.min(n - first);
+            let places = panel.as_chunks_mut::<LANES>().0.iter_mut();
+            let rows = parts.iter().flat_map(|part| (0..part.shape().0).map(move |p| (part, p)));
+            for (place, (part, p)) in places.zip(rows) {
+                *place = std::array::from_fn(|col| if col < width { part.at(p, first + col) } else { T::ZERO });
             }
         });
         Self { panels: space.as_chunks().0, k, n }
@@ -61,23 +61,20 @@ multiversion! {
     pub(crate) fn multiply<T: Float, A: Arithmetic>(
         rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool,
     ) {
+        let terms = b.k.div_ceil(b.k.div_ceil(MAX_TERMS));
         for first in (0..rows).step_by(ROW_BLOCK) {
-            let last = rows.min(first + ROW_BLOCK);
-            for start in (0..b.k).step_by(TERMS) {
-                let terms = start..b.k.min(start + TERMS);
+            let block = ROW_BLOCK.min(rows - first);
+            for start in (0..b.k).step_by(terms) {
+                let terms = start..b.k.min(start + terms);
                 let add = add || start > 0;
                 for (j, panel) in b.panels.chunks_exact(b.k).enumerate() {
                     let panel = &panel[terms.clone()];
-                    let cols = j * WIDTH..b.n.min((j + 1) * WIDTH);
-                    let a_row = |i: usize| &a.data[i * a.stride + start..][..panel.len()];
-                    let mut i = first;
-                    while i + ROWS <= last {
-                        let a: [&[T]; ROWS] = std::array::from_fn(|r| a_row(i + r));
-                        store(tile::<T, A, ROWS>(a, panel), &mut c[i * c_stride..], c_stride, &cols, add);
-                        i += ROWS;
-                    }
-                    for i in i..last {
-                        store(tile::<T, A, 1>([a_row(i)], panel), &mut c[i * c_stride..], c_stride, &cols, add);
+                    let width = LANES.min(b.n - j * LANES);
+                    for (i, height) in Tiles::new::<A>(block) {
+                        let i = first + i;
+                        let a = Rows { data: &a.data[i * a.stride + start..], stride: a.stride };
+                        let c = &mut c[i * c_stride + j * LANES..];
+                        with_rows!(height, A, tile::<T>(a, panel, c, c_stride, width, add));
                     }
                 }
             }
@@ -85,40 +82,41 @@ multiversion! {
     }
 }
 
-/// `R` rows of A times a panel, in registers.
+/// `ROWS` rows of A times a panel, written or added to `width` columns of the rows of C.
 #[inline(always)]
-fn tile<T: Float, A: Arithmetic, const R: usize>(a: [&[T]; R], panel: &[[T; WIDTH]]) -> [[T; WIDTH]; R] {
-    let a = a.map(|row| &row[..panel.len()]);
-    let mut sums = [[T::ZERO; WIDTH]; R];
-    for (p, b) in panel.iter().enumerate() {
-        for (sums, a) in sums.iter_mut().zip(a) {
-            let a = a[p];
-            for (sum, &b) in sums.iter_mut().zip(b) {
-                *sum = A::mul_add(a, b, *sum);
-            }
-        }
-    }
-    sums
-}
-
-/// Writes or adds a tile to some columns of the rows of C.
-#[inline(always)]
-fn store<T: Float, const R: usize>(
-    tile: [[T; WIDTH]; R],
+fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
+    a: Rows<T>,
+    panel: &[[T; LANES]],
     c: &mut [T],
     c_stride: usize,
-    cols: &std::ops::Range<usize>,
+    width: usize,
     add: bool,
 ) {
-    for (r, sums) in tile.iter().enumerate() {
-        let c = &mut c[r * c_stride..][cols.clone()];
-        if let Ok(c) = <&mut [T; WIDTH]>::try_from(&mut *c) {
-            for (c, &sum) in c.iter_mut().zip(sums) {
-                *c = if add { *c + sum } else { sum };
+    let a: [&[T]; ROWS] = std::array::from_fn(|r| &a.data[r * a.stride..][..panel.len()]);
+    let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
+    for (p, b) in panel.iter().enumerate() {
+        // SAFETY: an array of sixteen.
+        let b = unsafe { A::Lanes::<T>::load(b.as_ptr()) };
+        for (sum, a) in sums.iter_mut().zip(a) {
+            *sum = A::Lanes::<T>::splat(a[p]).mul_add(b, *sum);
+        }
+    }
+    for (r, mut sum) in sums.into_iter().enumerate() {
+        let c = &mut c[r * c_stride..][..width];
+        if let Ok(c) = <&mut [T; LANES]>::try_from(&mut *c) {
+            // SAFETY: an array of sixteen.
+            unsafe {
+                if add {
+                    sum = A::Lanes::<T>::load(c.as_ptr()).add(sum);
+                }
+                sum.store(c.as_mut_ptr());
             }
         } else {
-            for (c, &sum) in c.iter_mut().zip(sums) {
-                *c = if add { *c + sum } else { sum };
+            let mut lanes = [T::ZERO; LANES];
+            // SAFETY: an array of sixteen.
+            unsafe { sum.store(lanes.as_mut_ptr()) };
+            for (c, &sum) in c.iter_mut().zip(&lanes) {
+                put(c, sum, add);
             }
         }
     }
@@ -136,7 +134,9 @@ mod tests {
         };
         let (a, b) = (numbers(rows * (k + 3), 1), numbers(k * n, 2));
         let mut space = vec![T::ZERO; packed_len(k, n)];
-        let packed = Packed::new(&Team::solo(), Matrix::new(&b, n, k).transposed(), &mut space);
+        let whole = Matrix::new(&b, n, k).transposed();
+        let (top, bottom) = (whole.rows(0..k / 3), whole.rows(k / 3..k));
+        let packed = Packed::new(&Team::solo(), &[top, bottom], &mut space);
         let before = numbers(rows * (n + 2), 3);
         for add in [false, true] {
             let mut found = before.clone();

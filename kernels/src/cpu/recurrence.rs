@@ -1,11 +1,11 @@
-//! What the LSTM and the GRU share: the shape of a whole-sequence call, and the gradient of recurrent weights.
+//! What the LSTM and the GRU share: the shape of a whole-sequence call, and how its rows are laid out.
 //!
 //! Sequences of a batch do not meet, so a call is cut into slices of the batch, and one thread takes a slice through
-//! all its steps.
+//! all its steps. What only the kernels see lies slice by slice, and within a slice in order of time, (T, B, ·), so that
+//! a step's rows are neighbours: in the layout of x and out, (B, T, ·), they would lie as far apart as sequences are long,
+//! often at distances that share few places of a cache.
 
 use super::activation::put;
-use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
-use super::team::Team;
 use crate::Float;
 
 /// The shape of a recurrent layer's call, in one direction.
@@ -39,6 +39,11 @@ impl RecurrentShape {
     /// B·T.
     pub(super) fn rows(&self) -> usize {
         self.batch * self.time
+    }
+
+    /// Slices of the batch.
+    pub(super) fn slices(&self) -> usize {
+        self.batch.div_ceil(self.slice())
     }
 
     /// Sequences of a task: enough to use each of the packed weights many times, few enough for several tasks.
@@ -86,53 +91,39 @@ pub(super) fn deliver<T: Float>(values: &[T], gradient: Gradient<T>) {
     }
 }
 
+/// Writes the rows that a slice of the batch is multiplied with, [x | h'] (T, B, I + H) in order of time: all of x, and
+/// the first step's h'. The other steps' are for the forward pass to write.
+///
+/// `x`: (B, T, I) and `h0`: (B, H), from the slice's first sequence on.
+pub(super) fn lay_rows<T: Float>(shape: &RecurrentShape, x: &[T], h0: Option<&[T]>, rows: &mut [T]) {
+    let &RecurrentShape { time, input, hidden, .. } = shape;
+    let width = input + hidden;
+    let batch = rows.len() / (time * width);
+    for (step, rows) in rows.chunks_exact_mut(batch * width).enumerate() {
+        for (b, row) in rows.chunks_exact_mut(width).enumerate() {
+            let (x_place, h_place) = row.split_at_mut(input);
+            x_place.copy_from_slice(&x[(b * time + shape.place(step)) * input..][..input]);
+            if step == 0 {
+                start(h_place, h0.map(|h0| &h0[b * hidden..][..hidden]));
+            }
+        }
+    }
+}
+
+/// Σ over slices of their sums, into the first.
+pub(super) fn add_up<T: Float>(sums: &mut [T], len: usize) -> &[T] {
+    let (total, others) = sums.split_at_mut(len);
+    for other in others.chunks_exact(len) {
+        for (total, &sum) in total.iter_mut().zip(other) {
+            *total += sum;
+        }
+    }
+    total
+}
+
 /// β for a product that is written or added.
 pub(super) fn beta<T: Float>(add: bool) -> T {
     if add { T::ONE } else { T::ZERO }
-}
-
-/// Elements of scratch for the products of a backward, of which one runs at a time: dx and dw_ih for each block of this
-/// many gates, and dw_hh for all gates.
-pub(super) fn products_scratch_len(shape: &RecurrentShape, blocks: &[usize]) -> usize {
-    let &RecurrentShape { batch, input, hidden, .. } = shape;
-    let (rows, gates) = (shape.rows(), blocks.iter().sum());
-    let input_products = blocks.iter().flat_map(|&gates| [(rows, gates, input), (gates, rows, input)]);
-    let recurrent_products = [(gates, batch, hidden), (gates, rows.saturating_sub(1), hidden)];
-    input_products.chain(recurrent_products).map(|(m, k, n)| gemm_scratch_len(m, k, n)).max().unwrap_or(0)
-}
-
-/// dw_hh = Σ dzᵀ·h_prev over all sequences and steps.
-///
-/// `dz` holds records of `record` elements, (B, T, record), of which the columns from `first` on, as many as dw_hh
-/// (·, H) has rows, are the gradients of h_prev·w_hhᵀ. `out`: (B, T, H); h_prev stands one row before its dz there (one
-/// behind in a reversed sequence), except for a sequence's first step, whose h_prev is h0. So those records of `dz` are
-/// paired with h0 and set to zero, and the rest is one product. `scratch`: [`products_scratch_len`].
-pub(super) fn recurrent_weight_gradient<T: Float>(
-    team: &Team,
-    shape: &RecurrentShape,
-    (dz, record, first): (&mut [T], usize, usize),
-    out: &[T],
-    h0: Option<&[T]>,
-    (dw_hh, mut add): (&mut [T], bool),
-    scratch: &mut [T],
-) {
-    let &RecurrentShape { batch, time, hidden, reverse, .. } = shape;
-    let gates = dw_hh.len() / hidden;
-    let start = shape.place(0);
-    if let Some(h0) = h0 {
-        let dz = Matrix::with_strides(&dz[start * record + first..], batch, gates, time * record, 1);
-        let h0 = Matrix::new(h0, batch, hidden);
-        gemm(team, T::ONE, dz.transposed(), h0, beta(add), MatrixMut::new(dw_hh, gates, hidden), scratch);
-        add = true;
-    }
-    for sequence in dz.chunks_exact_mut(time * record) {
-        sequence[start * record..][..record].fill(T::ZERO);
-    }
-    let (dz, out) = if reverse { (&*dz, &out[hidden..]) } else { (&dz[record..], out) };
-    let rows = shape.rows() - 1;
-    let dz = Matrix::with_strides(dz.get(first..).unwrap_or(&[]), rows, gates, record, 1);
-    let out = Matrix::new(out, rows, hidden);
-    gemm(team, T::ONE, dz.transposed(), out, beta(add), MatrixMut::new(dw_hh, gates, hidden), scratch);
 }
 
 #[cfg(test)]
@@ -143,7 +134,7 @@ pub(super) mod testing {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::Pool;
+    use crate::cpu::{Pool, Team};
 
     pub(crate) type Parameters<T> = Vec<Vec<T>>;
 

@@ -101,7 +101,7 @@ fn block_column_sums<T: Float, const N: usize>(x: &[T], cols: usize, first: usiz
 
 multiversion! {
     /// Adds the columns from `first` on of x (rows, cols) to `sums`.
-    fn add_columns<T: Float, A: Arithmetic>(x: &[T], cols: usize, first: usize, sums: &mut [T]) {
+    pub(crate) fn add_columns<T: Float, A: Arithmetic>(x: &[T], cols: usize, first: usize, sums: &mut [T]) {
         for row in x.chunks_exact(cols) {
             for (sum, &x) in sums.iter_mut().zip(&row[first..]) {
                 *sum += x;

@@ -1,10 +1,11 @@
 //! From the big side to the small one: a convolution's forward.
 
 use super::pack::{self, Lanes};
-use super::tile::{self, Steps, Taps, Tiles, with_rows};
+use super::tile::{Steps, Taps, patch};
 use super::{Geometry, LANES, SLICE, Store, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
+use crate::cpu::tiles::{Tiles, with_rows};
 use crate::multiversion;
 
 /// `small[s] = bias + Σₖ big[s · stride − padding + k] · W[k]`, stored as `store` says.
@@ -75,7 +76,7 @@ multiversion! {
                             let x = big.as_ptr().add(image * b.len());
                             let y = small.as_mut_ptr().add(image * s.len() + pixel);
                             let (w, bias) = (panel.as_ptr(), bias.as_ptr());
-                            with_rows!(rows, A, tile::patch::<T>(x, b.len(), taps, w, bias, y, s.len(), width, store));
+                            with_rows!(rows, A, patch::<T>(x, b.len(), taps, w, bias, y, s.len(), width, store));
                         }
                     }
                 }

@@ -1,10 +1,11 @@
 //! From the small side to the big one: a transposed convolution's forward.
 
 use super::pack::{self, Lanes};
-use super::tile::{self, Steps, Taps, Tiles, with_rows};
+use super::tile::{Steps, Taps, dot, patch};
 use super::{Axis, Geometry, LANES, SLICE, Store};
 use crate::Float;
 use crate::cpu::Team;
+use crate::cpu::tiles::{Tiles, with_rows};
 use crate::multiversion;
 
 /// `big[b] = bias + Σ small[s] · W[k]ᵀ` over the (s, k) with `s · stride − padding + k = b`, stored as `store` says.
@@ -122,7 +123,7 @@ multiversion! {
                                 with_rows!(
                                     rows,
                                     A,
-                                    tile::patch::<T>(x, s.len(), taps, w, bias, y, b.len(), width, store)
+                                    patch::<T>(x, s.len(), taps, w, bias, y, b.len(), width, store)
                                 );
                             }
                         }
@@ -172,7 +173,7 @@ multiversion! {
                                 with_rows!(
                                     rows,
                                     A,
-                                    tile::dot::<T>(from, s.channels, taps, w.as_ptr(), bias[0], to, stride.1, store)
+                                    dot::<T>(from, s.channels, taps, w.as_ptr(), bias[0], to, stride.1, store)
                                 );
                             }
                         }

@@ -1,10 +1,11 @@
 //! The gradient of the weights: a long sum over images and pixels into a small result.
 
 use super::pack;
-use super::tile::{self, Pixels, Strides, Tiles, with_rows};
+use super::tile::{Pixels, Strides, outer};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
+use crate::cpu::tiles::{Tiles, with_rows};
 use crate::multiversion;
 
 /// Pixels of the small side in a block of images: with so many, the factors of a register tile (a panel of one side, a plane
@@ -177,7 +178,7 @@ multiversion! {
                     // channel..channel + rows inside a pixel, and the result's rows inside `out`.
                     unsafe {
                         let x = planes.as_ptr().add(channel * images * b.pixels());
-                        with_rows!(rows, A, tile::outer::<T>(x, rows, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        with_rows!(rows, A, outer::<T>(x, rows, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }
@@ -215,7 +216,7 @@ multiversion! {
                     // SAFETY: a padded picture has room for every tap of every small pixel; the rest as above.
                     unsafe {
                         let x = padded.as_ptr().add(kx);
-                        with_rows!(rows, A, tile::outer::<T>(x, 1, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        with_rows!(rows, A, outer::<T>(x, 1, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }

@@ -3,9 +3,10 @@
 //! picture point to zeros.
 
 use super::Filter;
-use super::panels::{Factors, Sums, multiply, tile_rows};
+use super::panels::{Factors, Sums, multiply};
 use crate::cpu::Team;
 use crate::cpu::conv::{Geometry, LANES};
+use crate::cpu::tiles::max_rows;
 use crate::{Float, multiversion};
 
 /// Rows of a panel that stay in the nearest cache while the pixels of a block go past: 16 kB of `f32`.
@@ -84,7 +85,7 @@ multiversion! {
         let Geometry { small: s, big: b, kernel, stride, padding, .. } = *geometry;
         let (outputs, inputs, taps) = (s.channels, b.channels, geometry.taps());
         let pixels = y.len() / outputs;
-        debug_assert!(pixels <= BLOCK && BLOCK.is_multiple_of(tile_rows::<A>()));
+        debug_assert!(pixels <= BLOCK && BLOCK.is_multiple_of(max_rows::<A>()));
         // A chunk of terms is some whole taps, or some channels of one.
         let (chunk_taps, chunk_len) = if inputs <= TERMS {
             ((TERMS / inputs).min(TABLE / BLOCK).min(taps), inputs)

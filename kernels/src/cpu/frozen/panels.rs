@@ -3,12 +3,7 @@
 use crate::Float;
 use crate::cpu::lanes::{LANES, Lanes};
 use crate::cpu::simd::Arithmetic;
-
-/// Rows of a register tile: with AVX2, 6 × 16 sums fill 12 of 16 registers.
-#[inline(always)]
-pub(super) const fn tile_rows<A: Arithmetic>() -> usize {
-    if A::WIDE { 12 } else { 6 }
-}
+use crate::cpu::tiles::{max_rows, with_rows};
 
 /// The factors of a product: `taps × rows` pointers, tap after tap, each to `len` consecutive elements.
 #[derive(Clone, Copy)]
@@ -43,25 +38,11 @@ pub(super) unsafe fn multiply<T: Float, A: Arithmetic>(
 ) {
     let mut row = 0;
     while row < factors.rows {
-        let rows = (factors.rows - row).min(tile_rows::<A>());
+        let rows = (factors.rows - row).min(max_rows::<A>());
         // SAFETY: the caller's promise, for some of the rows.
         unsafe {
             let y = y.add(row * y_row);
-            match rows {
-                1 => tile::<T, A, 1>(factors, row, panel, sums, y, y_row, width),
-                2 => tile::<T, A, 2>(factors, row, panel, sums, y, y_row, width),
-                3 => tile::<T, A, 3>(factors, row, panel, sums, y, y_row, width),
-                4 => tile::<T, A, 4>(factors, row, panel, sums, y, y_row, width),
-                5 => tile::<T, A, 5>(factors, row, panel, sums, y, y_row, width),
-                6 => tile::<T, A, 6>(factors, row, panel, sums, y, y_row, width),
-                7 if A::WIDE => tile::<T, A, 7>(factors, row, panel, sums, y, y_row, width),
-                8 if A::WIDE => tile::<T, A, 8>(factors, row, panel, sums, y, y_row, width),
-                9 if A::WIDE => tile::<T, A, 9>(factors, row, panel, sums, y, y_row, width),
-                10 if A::WIDE => tile::<T, A, 10>(factors, row, panel, sums, y, y_row, width),
-                11 if A::WIDE => tile::<T, A, 11>(factors, row, panel, sums, y, y_row, width),
-                12 if A::WIDE => tile::<T, A, 12>(factors, row, panel, sums, y, y_row, width),
-                rows => unreachable!("a tile of {rows} rows"),
-            }
+            with_rows!(rows, A, tile::<T>(factors, row, panel, sums, y, y_row, width));
         }
         row += rows;
     }
