@@ -6,7 +6,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use crate::cpu::lanes::Registers;
 use crate::cpu::polynomial;
-use crate::cpu::simd::{Fused, FusedWide, Separate};
+use crate::cpu::simd::{Arithmetic, Fused, FusedWide, Separate};
 
 /// A floating-point type that every CPU kernel is written for.
 pub trait Float:
@@ -52,11 +52,13 @@ pub trait Float:
     /// Neither NaN nor infinite.
     fn is_finite(self) -> bool;
     /// eˣ, branch-free where the type has a vectorisable form (see [`crate::cpu::activation`]).
-    fn exp(self) -> Self;
+    fn exp<A: Arithmetic>(self) -> Self;
     /// ln(1 + x) for x in [0, 1], branch-free where the type has a vectorisable form.
-    fn ln_1p(self) -> Self;
+    fn ln_1p<A: Arithmetic>(self) -> Self;
+    /// σ(x) = 1 / (1 + e⁻ˣ), branch-free where the type has a vectorisable form.
+    fn sigmoid<A: Arithmetic>(self) -> Self;
     /// tanh x, branch-free where the type has a vectorisable form.
-    fn tanh(self) -> Self;
+    fn tanh<A: Arithmetic>(self) -> Self;
     /// ln x.
     fn ln(self) -> Self;
 
@@ -88,7 +90,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($t:ident, $gemm:path, $exp:expr, $ln_1p:expr, $tanh:expr) => {
+    ($t:ident, $gemm:path, |$x:ident, $a:ident| $exp:expr, $sigmoid:expr, $tanh:expr, $ln_1p:expr) => {
         impl Float for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -119,16 +121,24 @@ macro_rules! float {
                 $t::is_finite(self)
             }
             #[inline(always)]
-            fn exp(self) -> Self {
-                $exp(self)
+            fn exp<$a: Arithmetic>(self) -> Self {
+                let $x = self;
+                $exp
             }
             #[inline(always)]
-            fn ln_1p(self) -> Self {
-                $ln_1p(self)
+            fn ln_1p<$a: Arithmetic>(self) -> Self {
+                let $x = self;
+                $ln_1p
             }
             #[inline(always)]
-            fn tanh(self) -> Self {
-                $tanh(self)
+            fn sigmoid<$a: Arithmetic>(self) -> Self {
+                let $x = self;
+                $sigmoid
+            }
+            #[inline(always)]
+            fn tanh<$a: Arithmetic>(self) -> Self {
+                let $x = self;
+                $tanh
             }
             #[inline(always)]
             fn ln(self) -> Self {
@@ -149,5 +159,12 @@ macro_rules! float {
     };
 }
 
-float!(f32, matrixmultiply::sgemm, polynomial::exp, polynomial::ln_1p, polynomial::tanh);
-float!(f64, matrixmultiply::dgemm, f64::exp, f64::ln_1p, f64::tanh);
+float!(
+    f32,
+    matrixmultiply::sgemm,
+    |x, A| polynomial::exp::<A>(x),
+    polynomial::sigmoid::<A>(x),
+    polynomial::tanh::<A>(x),
+    polynomial::ln_1p::<A>(x)
+);
+float!(f64, matrixmultiply::dgemm, |x, A| f64::exp(x), 1.0 / (1.0 + f64::exp(-x)), f64::tanh(x), f64::ln_1p(x));

@@ -63,7 +63,7 @@ fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMa
         found.insert("mu", latents.clone());
         found.insert("logvar", plan.value(logvar).to_vec());
         for ((z, &logvar), eps) in latents.iter_mut().zip(plan.value(logvar)).zip(noise::<T>(batch)) {
-            *z += (T::from_f64(0.5) * logvar).exp() * eps;
+            *z += (T::from_f64(0.5) * logvar).exp::<Baseline>() * eps;
         }
         found.insert("z", latents.clone());
     } else {

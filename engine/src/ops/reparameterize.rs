@@ -4,6 +4,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::rng;
+use inkgrad_kernels::cpu::simd::Baseline;
 
 use super::case::{Spec, case};
 use super::{PIECE, equal_shapes, put};
@@ -55,7 +56,7 @@ impl<T: Float> Op<T> for Reparameterize {
         run.team.pieces([(run.y, PIECE), (run.saved, PIECE)], |i, [z, noise]| {
             let first = i * PIECE;
             for (j, (z, noise)) in z.iter_mut().zip(noise).enumerate() {
-                *noise *= (half * logvar[first + j]).exp();
+                *noise *= (half * logvar[first + j]).exp::<Baseline>();
                 *z = mu[first + j] + *noise;
             }
         });
@@ -76,7 +77,7 @@ impl<T: Float> Op<T> for Reparameterize {
         if let Some(dnoise) = self.given.then(|| run.dx.take(2)).flatten() {
             // dε = dz · σ
             for ((d, &dz), &logvar) in dnoise.values.iter_mut().zip(run.dy).zip(run.x[1]) {
-                put(d, dz * (half * logvar).exp(), dnoise.add);
+                put(d, dz * (half * logvar).exp::<Baseline>(), dnoise.add);
             }
         }
     }

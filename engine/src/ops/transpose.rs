@@ -13,13 +13,19 @@ struct Transpose;
 
 /// `y: (columns, rows)` from `x: (rows, columns)`.
 fn transpose<T: Float>(x: &[T], rows: usize, columns: usize, y: &mut [T], add: bool) {
-    /// Both sides of a block stay in the nearest cache.
-    const BLOCK: usize = 16;
-    for first in (0..columns).step_by(BLOCK) {
-        for i in 0..rows {
-            let row = &x[i * columns..(i + 1) * columns];
-            for j in first..columns.min(first + BLOCK) {
-                super::put(&mut y[j * rows + i], row[j], add);
+    /// Rows read side by side, so that what is written lies together.
+    const BLOCK: usize = 8;
+    for (block, x) in x.chunks(BLOCK * columns).enumerate() {
+        let first = block * BLOCK;
+        if x.len() == BLOCK * columns {
+            let x: [&[T]; BLOCK] = std::array::from_fn(|i| &x[i * columns..][..columns]);
+            for (j, y) in y.chunks_exact_mut(rows).enumerate() {
+                let column = x.map(|row| row[j]);
+                y[first..][..BLOCK].iter_mut().zip(column).for_each(|(y, x)| super::put(y, x, add));
+            }
+        } else {
+            for (i, row) in x.chunks_exact(columns).enumerate() {
+                y[first + i..].iter_mut().step_by(rows).zip(row).for_each(|(y, &x)| super::put(y, x, add));
             }
         }
     }

@@ -3,18 +3,13 @@
 //! A backward form takes what its formula needs, the output `y` where that suffices, and either writes `dx` or adds
 //! to it: the first gradient into a buffer writes, later ones add.
 
+use super::simd::Arithmetic;
 use crate::{Float, multiversion};
-
-/// σ(x) = 1 / (1 + e⁻ˣ). No overflow matters: where e⁻ˣ is infinite, the quotient is 0.
-#[inline(always)]
-pub(crate) fn sigmoid_of<T: Float>(x: T) -> T {
-    T::ONE / (T::ONE + (-x).exp())
-}
 
 /// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|).
 #[inline(always)]
-pub(crate) fn softplus_of<T: Float>(x: T) -> T {
-    positive_part(x) + (-x.abs()).exp().ln_1p()
+pub(crate) fn softplus_of<T: Float, A: Arithmetic>(x: T) -> T {
+    positive_part(x) + (-x.abs()).exp::<A>().ln_1p::<A>()
 }
 
 /// max(x, 0), NaN kept.
@@ -100,7 +95,7 @@ in_place! {
 
 forward! {
     /// y = σ(x) = 1 / (1 + e⁻ˣ).
-    sigmoid: |x| sigmoid_of(x)
+    sigmoid: |x| x.sigmoid::<A>()
 }
 
 backward! {
@@ -110,12 +105,12 @@ backward! {
 
 in_place! {
     /// x = σ(x).
-    sigmoid_in_place: |x| sigmoid_of(x)
+    sigmoid_in_place: |x| x.sigmoid::<A>()
 }
 
 forward! {
     /// y = tanh x.
-    tanh: |x| x.tanh()
+    tanh: |x| x.tanh::<A>()
 }
 
 backward! {
@@ -125,17 +120,17 @@ backward! {
 
 forward! {
     /// y = ln(1 + eˣ), computed as max(x, 0) + ln(1 + e^−|x|).
-    softplus: |x| softplus_of(x)
+    softplus: |x| softplus_of::<T, A>(x)
 }
 
 backward! {
     /// dx = dy·σ(x), from the input x.
-    softplus_backward: |x, dy| dy * sigmoid_of(x)
+    softplus_backward: |x, dy| dy * x.sigmoid::<A>()
 }
 
 forward! {
     /// y = eˣ.
-    exp: |x| x.exp()
+    exp: |x| x.exp::<A>()
 }
 
 backward! {
@@ -146,6 +141,7 @@ backward! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::simd::{Baseline, Fused, Isa, isa};
 
     type Forward<T> = fn(&[T], &mut [T]);
 
@@ -154,13 +150,15 @@ mod tests {
         (-2003..=2003).map(|i| T::from_f64(f64::from(i) * 0.01)).chain([T::ZERO, -T::ZERO]).collect()
     }
 
-    /// `dispatched` on a whole slice equals `generic` (compiled for the baseline) to the bit, and `exact` to `tolerance`.
-    fn check<T: Float>(dispatched: Forward<T>, generic: fn(T) -> T, exact: fn(f64) -> f64, tolerance: f64) {
+    /// `dispatched` on a whole slice equals to the bit what one value at a time gives (`scalars`: by the baseline's
+    /// arithmetic, and by the fused one that wider sets have), and `exact` to `tolerance`.
+    fn check<T: Float>(dispatched: Forward<T>, scalars: [fn(T) -> T; 2], exact: fn(f64) -> f64, tolerance: f64) {
+        let scalar = scalars[usize::from(isa() > Isa::Generic)];
         let x = inputs::<T>();
         let mut y = vec![T::ZERO; x.len()];
         dispatched(&x, &mut y);
         for (&x, &y) in x.iter().zip(&y) {
-            assert_eq!(y, generic(x), "the copies differ at {x}");
+            assert_eq!(y, scalar(x), "the copies differ at {x}");
             let expected = exact(x.to_f64());
             let error = (y.to_f64() - expected).abs() / expected.abs().max(1e-30);
             assert!(error <= tolerance || y.to_f64() == expected, "at {x}: {y}, expected {expected}");
@@ -168,11 +166,11 @@ mod tests {
     }
 
     fn check_all<T: Float>(tolerance: f64) {
-        check::<T>(relu, positive_part, |x| x.max(0.0), 0.0);
-        check::<T>(sigmoid, sigmoid_of, |x| 1.0 / (1.0 + (-x).exp()), tolerance);
-        check::<T>(tanh, T::tanh, f64::tanh, tolerance);
-        check::<T>(softplus, softplus_of, |x| x.exp().ln_1p(), tolerance);
-        check::<T>(exp, T::exp, f64::exp, tolerance);
+        check::<T>(relu, [positive_part; 2], |x| x.max(0.0), 0.0);
+        check::<T>(sigmoid, [T::sigmoid::<Baseline>, T::sigmoid::<Fused>], |x| 1.0 / (1.0 + (-x).exp()), tolerance);
+        check::<T>(tanh, [T::tanh::<Baseline>, T::tanh::<Fused>], f64::tanh, tolerance);
+        check::<T>(softplus, [softplus_of::<T, Baseline>, softplus_of::<T, Fused>], |x| x.exp().ln_1p(), tolerance);
+        check::<T>(exp, [T::exp::<Baseline>, T::exp::<Fused>], f64::exp, tolerance);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! - n = tanh(aₙ + r·qₙ)
 //! - h = (1 − z)·n + z·h'
 
-use super::activation::{put, sigmoid_of};
+use super::activation::put;
 use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::packed::{Packed, Rows, multiply, packed_len};
 use super::recurrence::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
@@ -256,7 +256,7 @@ multiversion! {
         let (rz, n_q) = record.split_at_mut(2 * hidden);
         let (n, q_saved) = n_q.split_at_mut(hidden);
         for (((gate, &a), &q), &b) in rz.iter_mut().zip(a_rz).zip(q_rz).zip(b_rz) {
-            *gate = sigmoid_of(a + q + b);
+            *gate = (a + q + b).sigmoid::<A>();
         }
         let (r, z) = rz.split_at(hidden);
         for ((saved, &q), &b) in q_saved.iter_mut().zip(q_n).zip(b_q) {
@@ -264,7 +264,7 @@ multiversion! {
         }
         // n = tanh(aₙ + r·qₙ)
         for ((((n, &a), &b), &r), &q) in n.iter_mut().zip(a_n).zip(b_n).zip(r).zip(&*q_saved) {
-            *n = (a + b + r * q).tanh();
+            *n = (a + b + r * q).tanh::<A>();
         }
         // h = (1 − z)·n + z·h' = n + z·(h' − n)
         for (((h, &h_prev), &n), &z) in h.iter_mut().zip(h_prev).zip(&*n).zip(z) {

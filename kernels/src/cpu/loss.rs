@@ -2,7 +2,7 @@
 //!
 //! A backward form multiplies by `scale`, the gradient of the sum, and writes `dx` or adds to it.
 
-use super::activation::{positive_part, put, sigmoid_of};
+use super::activation::{positive_part, put};
 use super::reduce::sum_of_terms;
 use crate::{Float, multiversion};
 
@@ -20,7 +20,7 @@ multiversion! {
         same_length("bce_with_logits", &[x.len(), t.len()]);
         let total = sum_of_terms::<T>(x.len(), |range, terms| {
             for ((term, &x), &t) in terms.iter_mut().zip(&x[range.clone()]).zip(&t[range]) {
-                *term = positive_part(x) - x * t + (-x.abs()).exp().ln_1p();
+                *term = positive_part(x) - x * t + (-x.abs()).exp::<A>().ln_1p::<A>();
             }
         });
         T::from_f64(total)
@@ -38,8 +38,8 @@ multiversion! {
             let inputs = x[range.clone()].iter().zip(&t[range.clone()]);
             for ((term, p), (&x, &t)) in terms.iter_mut().zip(&mut p[range]).zip(inputs) {
                 // σ(|x|) = 1 / (1 + e), σ(−|x|) = e / (1 + e)
-                let e = (-x.abs()).exp();
-                *term = positive_part(x) - x * t + e.ln_1p();
+                let e = (-x.abs()).exp::<A>();
+                *term = positive_part(x) - x * t + e.ln_1p::<A>();
                 *p = if x < T::ZERO { e } else { T::ONE } / (T::ONE + e);
             }
         });
@@ -55,7 +55,7 @@ multiversion! {
     pub fn bce_with_logits_backward<T: Float, A: Arithmetic>(x: &[T], t: &[T], scale: T, dx: &mut [T], add: bool) {
         same_length("bce_with_logits_backward", &[x.len(), t.len(), dx.len()]);
         for ((dx, &x), &t) in dx.iter_mut().zip(x).zip(t) {
-            put(dx, (sigmoid_of(x) - t) * scale, add);
+            put(dx, (x.sigmoid::<A>() - t) * scale, add);
         }
     }
 }
@@ -99,7 +99,7 @@ multiversion! {
         same_length("gaussian_kl", &[mu.len(), logvar.len()]);
         let total = sum_of_terms::<T>(mu.len(), |range, terms| {
             for ((term, &mu), &logvar) in terms.iter_mut().zip(&mu[range.clone()]).zip(&logvar[range]) {
-                *term = T::ONE + logvar - mu * mu - logvar.exp();
+                *term = T::ONE + logvar - mu * mu - logvar.exp::<A>();
             }
         });
         T::from_f64(-0.5 * total)
@@ -130,7 +130,7 @@ multiversion! {
         same_length("gaussian_kl_backward_logvar", &[logvar.len(), dlogvar.len()]);
         let half = scale * T::from_f64(0.5);
         for (dlogvar, &logvar) in dlogvar.iter_mut().zip(logvar) {
-            put(dlogvar, (logvar.exp() - T::ONE) * half, add);
+            put(dlogvar, (logvar.exp::<A>() - T::ONE) * half, add);
         }
     }
 }
@@ -176,7 +176,7 @@ multiversion! {
             // NaN among the logits reaches the sum by its own exponential.
             let max = x.iter().fold(x[0], |max, &x| x.at_least(max));
             for (p, &x) in p.iter_mut().zip(x) {
-                *p = (x - max).exp();
+                *p = (x - max).exp::<A>();
             }
             let sum: T = p.iter().copied().sum();
             for p in p.iter_mut() {

@@ -7,7 +7,7 @@
 //! - c = f·c' + i·g
 //! - h = o·tanh c
 
-use super::activation::{put, sigmoid_of};
+use super::activation::put;
 use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::packed::{Packed, Rows, multiply, packed_len};
 use super::recurrence::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
@@ -263,13 +263,13 @@ multiversion! {
         let (i_f, g_o) = gates.split_at_mut(2 * hidden);
         let (g, o) = g_o.split_at_mut(hidden);
         for ((gate, &z), &b) in i_f.iter_mut().zip(z_if).zip(b_if) {
-            *gate = sigmoid_of(z + b);
+            *gate = (z + b).sigmoid::<A>();
         }
         for ((g, &z), &b) in g.iter_mut().zip(z_g).zip(b_g) {
-            *g = (z + b).tanh();
+            *g = (z + b).tanh::<A>();
         }
         for ((o, &z), &b) in o.iter_mut().zip(z_o).zip(b_o) {
-            *o = sigmoid_of(z + b);
+            *o = (z + b).sigmoid::<A>();
         }
         let (i, f) = i_f.split_at(hidden);
         let (c_saved, tanh_c) = states.split_at_mut(hidden);
@@ -280,7 +280,7 @@ multiversion! {
         c_saved.copy_from_slice(c);
         // h = o·tanh c
         for (((h, tanh_c), &c), &o) in h.iter_mut().zip(tanh_c).zip(&*c).zip(&*o) {
-            *tanh_c = c.tanh();
+            *tanh_c = c.tanh::<A>();
             *h = o * *tanh_c;
         }
     }

@@ -1,36 +1,49 @@
-//! Branch-free `exp`, `tanh` and `ln(1 + x)` for `f32`, in a form that compilers turn into vector code.
+//! Branch-free `exp`, `sigmoid`, `tanh` and `ln(1 + x)` for `f32`, in a form that compilers turn into vector code.
 //!
 //! Library routines cost some ten times as much: they branch, and they take one value at a time.
 
-/// eˣ within 2 units in the last place; 0 below −87.3 and the largest finite power above 88.7.
+use super::simd::Arithmetic;
+
+/// eˣ = 2ⁿ·(1 + p), as p and n, for −87.3 ≤ x ≤ 88.7; where x is small, p keeps the low bits of eˣ − 1.
 ///
-/// x = n·ln 2 + r with |r| ≤ ½ ln 2, then eˣ = 2ⁿ·eʳ, where eʳ is a polynomial of degree 6 and 2ⁿ is made from its
-/// exponent bits. ln 2 is split in two so that r keeps its low bits (Cody and Waite).
+/// x = n·ln 2 + r with |r| ≤ ½ ln 2, and p = eʳ − 1 = r + r²·q(r) with a polynomial q of degree 5. ln 2 is split in two so
+/// that r keeps its low bits (Cody and Waite).
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+fn parts<A: Arithmetic>(x: f32) -> (f32, i32) {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
-    let clamped = clamp(x, -87.3, 88.7);
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let shifted = A::mul_add(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = (clamped - n * LN2_HIGH) - n * LN2_LOW;
-    let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_2e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 5e-1;
-    let e = (p * r * r + r) + 1.0;
-    // n as an integer stands in the low bits of `shifted`; a conversion would check its range. 2ⁿ in two factors:
-    // n = 128 has no float of its own.
+    let r = A::mul_add(n, -LN2_LOW, A::mul_add(n, -LN2_HIGH, x));
+    let mut q = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
+        q = A::mul_add(q, r, coefficient);
+    }
+    // n as an integer stands in the low bits of `shifted`; a conversion would check its range.
     let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    (A::mul_add(q, r * r, r), n)
+}
+
+/// eˣ within 2 units in the last place; 0 below −87.3 and the largest finite power above 88.7.
+#[inline(always)]
+pub fn exp<A: Arithmetic>(x: f32) -> f32 {
+    let (p, n) = parts::<A>(clamp(x, -87.3, 88.7));
+    // 2ⁿ in two factors: n = 128 has no float of its own.
     let half = n >> 1;
-    let scaled = e * power_of_two(half) * power_of_two(n.wrapping_sub(half));
+    let scaled = (p + 1.0) * power_of_two(half) * power_of_two(n.wrapping_sub(half));
     // The mask keeps the compiler from branching around all of the above, which would end its vector form.
     let keep = if x < -87.3 { 0 } else { u32::MAX };
     f32::from_bits(scaled.to_bits() & keep)
+}
+
+/// σ(x) = 1 / (1 + e⁻ˣ) within 3e-7 relative from −87 on, below that σ(−87); NaN kept.
+#[inline(always)]
+pub fn sigmoid<A: Arithmetic>(x: f32) -> f32 {
+    let (p, n) = parts::<A>(clamp(-x, -87.0, 87.0));
+    let power = power_of_two(n);
+    1.0 / (1.0 + A::mul_add(power, p, power))
 }
 
 /// 2ⁿ for −126 ≤ n ≤ 127, from its bits.
@@ -48,44 +61,34 @@ fn clamp(x: f32, low: f32, high: f32) -> f32 {
 
 /// tanh x within 3e-7 relative, NaN kept.
 ///
-/// Both forms are computed and one is chosen, so that there is no branch: an odd polynomial of degree 11 where
-/// |x| < 0.625 (coefficients of the Cephes library), (1 − e) / (1 + e) with e = e^(−2|x|) elsewhere, where the
-/// subtraction loses nothing.
+/// tanh x = m / (m + 2) with m = e²ˣ − 1 = 2ⁿ·p + (2ⁿ − 1), in which nothing cancels: where x is small, 2ⁿ = 1. Beyond
+/// |x| = 10, tanh is 1 to the last bit.
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let s = x * x;
-    let mut p = -5.704_988_7e-3;
-    p = p * s + 2.063_909e-2;
-    p = p * s + -5.373_971_6e-2;
-    p = p * s + 1.333_144_2e-1;
-    p = p * s + -3.333_328e-1;
-    let near = x + x * s * p;
-    let e = exp(-2.0 * x.abs());
-    let far = ((1.0 - e) / (1.0 + e)).copysign(x);
-    if x.abs() < 0.625 { near } else { far }
+pub fn tanh<A: Arithmetic>(x: f32) -> f32 {
+    let (p, n) = parts::<A>(clamp(2.0 * x, -20.0, 20.0));
+    let power = power_of_two(n);
+    let m = A::mul_add(power, p, power - 1.0);
+    m / (m + 2.0)
 }
 
 /// ln(1 + x) for x in [0, 1], within 2e-7 relative.
 ///
 /// With s = x / (2 + x), ln(1 + x) = 2·artanh s = 2(s + s³/3 + s⁵/5 + …), and s ≤ 1/3.
 #[inline(always)]
-pub fn ln_1p(x: f32) -> f32 {
+pub fn ln_1p<A: Arithmetic>(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let t = s * s;
     let mut p = 1.0 / 17.0;
-    p = p * t + 1.0 / 15.0;
-    p = p * t + 1.0 / 13.0;
-    p = p * t + 1.0 / 11.0;
-    p = p * t + 1.0 / 9.0;
-    p = p * t + 1.0 / 7.0;
-    p = p * t + 1.0 / 5.0;
-    p = p * t + 1.0 / 3.0;
-    2.0 * (s + s * t * p)
+    for coefficient in [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0] {
+        p = A::mul_add(p, t, coefficient);
+    }
+    2.0 * A::mul_add(s * t, p, s)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::simd::{Fused, Separate};
 
     /// The largest relative error of `f` against `reference` over a fine grid of [low, high].
     fn worst(low: f64, high: f64, f: impl Fn(f32) -> f32, reference: impl Fn(f64) -> f64) -> f64 {
@@ -98,21 +101,26 @@ mod tests {
             .fold(0.0, f64::max)
     }
 
-    #[test]
-    fn errors_stay_within_their_bounds() {
-        assert!(worst(-87.0, 88.7, exp, f64::exp) < 2.5e-7);
-        assert!(worst(-12.0, 12.0, tanh, f64::tanh) < 3e-7);
-        assert!(worst(1e-7, 1.0, ln_1p, f64::ln_1p) < 2e-7);
+    fn check<A: Arithmetic>() {
+        assert!(worst(-87.0, 88.7, exp::<A>, f64::exp) < 2.5e-7);
+        assert!(worst(-87.0, 30.0, sigmoid::<A>, |x| 1.0 / (1.0 + (-x).exp())) < 3e-7);
+        assert!(worst(-12.0, 12.0, tanh::<A>, f64::tanh) < 3e-7);
+        assert!(worst(-1e-3, 1e-3, tanh::<A>, f64::tanh) < 3e-7);
+        assert!(worst(1e-7, 1.0, ln_1p::<A>, f64::ln_1p) < 2e-7);
+
+        assert_eq!(exp::<A>(-200.0), 0.0);
+        assert_eq!(exp::<A>(0.0), 1.0);
+        assert!(exp::<A>(1000.0) > 1e38);
+        assert!([exp::<A>, sigmoid::<A>, tanh::<A>].iter().all(|f| f(f32::NAN).is_nan()));
+        assert_eq!((tanh::<A>(50.0), tanh::<A>(-50.0), tanh::<A>(0.0)), (1.0, -1.0, 0.0));
+        assert_eq!((sigmoid::<A>(f32::INFINITY), sigmoid::<A>(0.0)), (1.0, 0.5));
+        assert!(sigmoid::<A>(f32::NEG_INFINITY) < 2e-38);
+        assert_eq!(ln_1p::<A>(0.0), 0.0);
     }
 
     #[test]
-    fn ends_and_nan() {
-        assert_eq!(exp(-200.0), 0.0);
-        assert_eq!(exp(0.0), 1.0);
-        assert!(exp(1000.0) > 1e38);
-        assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
-        assert_eq!(tanh(50.0), 1.0);
-        assert_eq!(tanh(0.0), 0.0);
-        assert_eq!(ln_1p(0.0), 0.0);
+    fn errors_stay_within_their_bounds() {
+        check::<Separate>();
+        check::<Fused>();
     }
 }

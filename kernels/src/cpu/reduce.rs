@@ -79,13 +79,17 @@ pub fn column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
         "column_sums: {} elements are no whole number of rows of {cols}",
         x.len()
     );
+    if cols < BLOCK {
+        return narrow_column_sums(team, x, out, add);
+    }
     team.pieces([(out, BLOCK)], |i, [out]| block_column_sums::<T, BLOCK>(x, cols, i * BLOCK, out, add));
 }
 
+/// Rows added in the type itself before f64 takes over.
+const ROWS: usize = 64;
+
 /// Sums of the columns from `first` on, as many as `out` has (at most `N`).
 fn block_column_sums<T: Float, const N: usize>(x: &[T], cols: usize, first: usize, out: &mut [T], add: bool) {
-    /// Rows added in the type itself before f64 takes over.
-    const ROWS: usize = 64;
     let mut total = [0.0f64; N];
     for rows in x.chunks(cols * ROWS) {
         let mut sums = [T::ZERO; N];
@@ -95,6 +99,32 @@ fn block_column_sums<T: Float, const N: usize>(x: &[T], cols: usize, first: usiz
         }
     }
     for (out, total) in out.iter_mut().zip(total) {
+        put(out, T::from_f64(total), add);
+    }
+}
+
+/// Sums of few columns: several rows are taken as one wide row, whose columns are added up at the end.
+fn narrow_column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
+    const WIDTH: usize = 64;
+    const PARTS: usize = 8;
+    let cols = out.len();
+    let width = WIDTH / cols * cols;
+    let part = x.len().div_ceil(PARTS).next_multiple_of(width);
+    let mut sums = [0.0f64; PARTS * WIDTH];
+    team.pieces([(&mut sums, WIDTH)], |i, [total]| {
+        let x = &x[(i * part).min(x.len())..((i + 1) * part).min(x.len())];
+        for rows in x.chunks(width * ROWS) {
+            let mut sums = [T::ZERO; WIDTH];
+            let (whole, rest) = rows.split_at(rows.len() / width * width);
+            add_columns(whole, width, 0, &mut sums[..width]);
+            sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += x);
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += sum.to_f64();
+            }
+        }
+    });
+    for (c, out) in out.iter_mut().enumerate() {
+        let total = sums.chunks_exact(WIDTH).flat_map(|part| part[c..width].iter().step_by(cols)).sum();
         put(out, T::from_f64(total), add);
     }
 }
@@ -178,7 +208,7 @@ mod tests {
 
     #[test]
     fn columns_are_summed_and_added() {
-        for (rows, cols) in [(0, 3), (1, 1), (130, 32), (201, 71), (5000, 2)] {
+        for (rows, cols) in [(0, 3), (1, 1), (130, 32), (201, 71), (5000, 2), (5003, 16), (70_001, 1), (999, 31)] {
             let x = wavy(rows * cols);
             let mut out = vec![f32::NAN; cols];
             column_sums(&Team::solo(), &x, &mut out, false);

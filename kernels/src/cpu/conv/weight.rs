@@ -5,6 +5,7 @@ use super::tile::{Pixels, Strides, outer};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
+use crate::cpu::simd::Arithmetic;
 use crate::cpu::tiles::{Tiles, with_rows};
 use crate::multiversion;
 
@@ -145,9 +146,7 @@ multiversion! {
         // over the pixels then reads few cache lines, and reads them whole.
         for (channel, rows) in Tiles::new::<A>(b.channels) {
             let plane = &mut planes[channel * images * b.pixels()..][..rows * images * b.pixels()];
-            for (to, from) in plane.chunks_exact_mut(rows).zip(big.chunks_exact(b.channels)) {
-                to.copy_from_slice(&from[channel..channel + rows]);
-            }
+            with_rows!(rows, A, some_channels::<T>(big, b.channels, channel, plane));
         }
         for tap in 0..geometry.taps() {
             let (ky, kx) = (tap / kernel.1, tap % kernel.1);
@@ -183,6 +182,14 @@ multiversion! {
                 }
             }
         }
+    }
+}
+
+/// Copies `ROWS` channels of each pixel, from `first` on. A constant: copies of unknown length are calls.
+#[inline(always)]
+fn some_channels<T: Float, A: Arithmetic, const ROWS: usize>(x: &[T], channels: usize, first: usize, out: &mut [T]) {
+    for (to, pixel) in out.as_chunks_mut::<ROWS>().0.iter_mut().zip(x.chunks_exact(channels)) {
+        to.copy_from_slice(&pixel[first..][..ROWS]);
     }
 }
 
