@@ -74,17 +74,22 @@ class CnnAe(nn.Module):
 
 
 class VaeDecoder(nn.Module):
-    """The decoder of all VAEs: 32 → 128×7×7 → 64×14×14 → 32×28×28 → 1×28×28."""
+    """The decoder of all VAEs: 32 → 128×7×7 → 64×14×14 → 32×28×28 → 1×28×28; with `conditioned`, the first layer's features
+    are multiplied by gains of their class."""
 
-    def __init__(self):
+    def __init__(self, conditioned=False):
         super().__init__()
         self.fc = nn.Linear(LATENT, 128 * 7 * 7)
+        self.class_gain = nn.Embedding(CLASSES, 128 * 7 * 7) if conditioned else None
         self.deconv1 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
         self.deconv2 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
         self.deconv3 = nn.ConvTranspose2d(32, 1, 3, stride=1, padding=1)
 
-    def forward(self, z):
-        h = F.relu(self.fc(z)).view(-1, 128, 7, 7)
+    def forward(self, z, labels=None):
+        h = self.fc(z)
+        if self.class_gain is not None:
+            h = h * self.class_gain(labels)
+        h = F.relu(h).view(-1, 128, 7, 7)
         h = F.relu(self.deconv1(h))
         h = F.relu(self.deconv2(h))
         return torch.sigmoid(self.deconv3(h))
@@ -104,11 +109,11 @@ class GruEncoder(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """planes×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272."""
+    """1×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272."""
 
-    def __init__(self, planes=1):
+    def __init__(self):
         super().__init__()
-        self.conv1 = nn.Conv2d(planes, 32, 3, stride=2, padding=1)
+        self.conv1 = nn.Conv2d(1, 32, 3, stride=2, padding=1)
         self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.conv3 = nn.Conv2d(64, 128, 3, stride=1, padding=1)
 
@@ -119,21 +124,18 @@ class Convolutions(nn.Module):
 
 
 class CnnEncoder(Convolutions):
-    """With `conditioned`, the class's embedding is a second plane beside the image."""
+    """With `conditioned`, features are multiplied by gains of their class."""
 
     def __init__(self, conditioned=False):
-        super().__init__(2 if conditioned else 1)
-        self.conditioned = conditioned
-        if conditioned:
-            self.class_embedding = nn.Embedding(CLASSES, 28 * 28)
+        super().__init__()
+        self.class_gain = nn.Embedding(CLASSES, 128 * 7 * 7) if conditioned else None
         self.fc_mu = nn.Linear(128 * 7 * 7, LATENT)
         self.fc_logvar = nn.Linear(128 * 7 * 7, LATENT)
 
     def forward(self, images, labels):
-        if self.conditioned:
-            plane = self.class_embedding(labels).view(-1, 1, 28, 28)
-            images = torch.cat([images, plane], dim=1)
         h = self.features(images)
+        if self.class_gain is not None:
+            h = h * self.class_gain(labels)
         return self.fc_mu(h), self.fc_logvar(h)
 
 
@@ -143,7 +145,7 @@ class Vae(nn.Module):
     def __init__(self, encoder, conditioned=False):
         super().__init__()
         self.encoder = encoder
-        self.decoder = VaeDecoder()
+        self.decoder = VaeDecoder(getattr(encoder, "class_gain", None) is not None)
         self.class_embedding = nn.Embedding(CLASSES, LATENT) if conditioned else None
 
     def forward(self, images, labels, eps=None):
@@ -152,7 +154,7 @@ class Vae(nn.Module):
             eps = torch.randn_like(mu)
         z = mu + torch.exp(0.5 * logvar) * eps
         decoded = z if self.class_embedding is None else z + self.class_embedding(labels)
-        return self.decoder(decoded), mu, logvar, z
+        return self.decoder(decoded, labels), mu, logvar, z
 
 
 class MlpClassifier(nn.Module):
@@ -218,7 +220,7 @@ MODELS = {
     "rnn-vae": Model(lambda: Vae(GruEncoder()), loss_vae, "sum", 128, 1_728_065),
     "cnn-vae": Model(lambda: Vae(CnnEncoder()), loss_vae, "sum", 128, 865_345),
     "cvae": Model(lambda: Vae(CnnEncoder(), True), loss_vae, "sum", 128, 865_505),
-    "cvae-both": Model(lambda: Vae(CnnEncoder(True), True), loss_vae, "sum", 128, 869_713),
+    "cvae-both": Model(lambda: Vae(CnnEncoder(True), True), loss_vae, "sum", 128, 928_225),
     "classifier": Model(MlpClassifier, loss_classifier, "mean", 128, 268_037),
     "classifier-cnn": Model(CnnClassifier, loss_classifier, "mean", 128, 896_261),
 }

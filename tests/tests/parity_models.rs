@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use inkgrad_engine::optim::{Optimizer, Rule as Update};
 use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
+use inkgrad_kernels::cpu::simd::Baseline;
 use inkgrad_models::Network;
 use inkgrad_models::data::PIXELS;
 use inkgrad_models::run::config::{Config, Model};

@@ -38,7 +38,7 @@ impl Classifier {
 
     /// `--arch cnn`: 896,261 parameters for five classes.
     pub fn cnn<T: Float>(params: &mut Params<T>, classes: usize) -> Self {
-        let convolutions = Convolutions::new(params, "", 1);
+        let convolutions = Convolutions::new(params, "");
         let fc1 = Linear::new(params, "fc1", Convolutions::FEATURES, CNN);
         Classifier { body: Body::Cnn(convolutions, fc1), last: Linear::new(params, "fc2", CNN, classes) }
     }

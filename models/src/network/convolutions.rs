@@ -15,16 +15,16 @@ impl Convolutions {
     /// Features of a drawing.
     pub(super) const FEATURES: usize = 128 * 7 * 7;
 
-    /// Parameters named `{prefix}conv1.weight` and so on; `planes` are the channels that go in.
-    pub(super) fn new<T: Float>(params: &mut Params<T>, prefix: &str, planes: usize) -> Self {
+    /// Parameters named `{prefix}conv1.weight` and so on.
+    pub(super) fn new<T: Float>(params: &mut Params<T>, prefix: &str) -> Self {
         Convolutions {
-            conv1: Conv2d::new(params, &format!("{prefix}conv1"), (planes, 32), 3, 2, 1),
+            conv1: Conv2d::new(params, &format!("{prefix}conv1"), (1, 32), 3, 2, 1),
             conv2: Conv2d::new(params, &format!("{prefix}conv2"), (32, 64), 3, 2, 1),
             conv3: Conv2d::new(params, &format!("{prefix}conv3"), (64, 128), 3, 1, 1),
         }
     }
 
-    /// `images: (B, 28, 28, planes)` to `(B, 6272)`, in PyTorch's order.
+    /// `images: (B, 28, 28, 1)` to `(B, 6272)`, in PyTorch's order.
     pub(super) fn forward<T: Float>(&self, tape: &mut Tape<T>, images: Tensor) -> Result<Tensor> {
         let x = self.conv1.forward_relu(tape, images)?; // (B, 14, 14, 32)
         let x = self.conv2.forward_relu(tape, x)?; // (B, 7, 7, 64)

@@ -4,7 +4,7 @@ use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::convolutions::Convolutions;
 use super::{Decoding, Encoding, Training, images_input};
-use crate::data::{PIXELS, SIDE};
+use crate::data::SIDE;
 use crate::layers::{ConvTranspose2d, Embedding, Gru, Linear};
 use crate::run::config::Condition;
 
@@ -24,18 +24,18 @@ pub struct Vae {
 impl Vae {
     /// cnn-vae: 865,345 parameters.
     pub fn cnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
-        Vae { encoder: Encoder::cnn(params, None), decoder: Decoder::new(params), class_embedding: None, beta }
+        Vae { encoder: Encoder::cnn(params, None), decoder: Decoder::new(params, None), class_embedding: None, beta }
     }
 
     /// rnn-vae: 1,728,065 parameters.
     pub fn rnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
-        Vae { encoder: Encoder::rnn(params), decoder: Decoder::new(params), class_embedding: None, beta }
+        Vae { encoder: Encoder::rnn(params), decoder: Decoder::new(params, None), class_embedding: None, beta }
     }
 
-    /// cvae: 865,505 parameters for five classes, 869,713 where the encoder sees them too.
+    /// cvae: 865,505 parameters for five classes, 928,225 where the encoder sees them too.
     pub fn conditional<T: Float>(params: &mut Params<T>, beta: f64, condition: Condition, classes: usize) -> Self {
-        let encoder = Encoder::cnn(params, (condition == Condition::Both).then_some(classes));
-        let decoder = Decoder::new(params);
+        let seen = (condition == Condition::Both).then_some(classes);
+        let (encoder, decoder) = (Encoder::cnn(params, seen), Decoder::new(params, seen));
         let class_embedding = Some(Embedding::new(params, "class_embedding", classes, LATENT));
         Vae { encoder, decoder, class_embedding, beta }
     }
@@ -47,7 +47,7 @@ impl Vae {
 
     /// Whether the encoder is given classes.
     pub(super) fn encoder_sees_classes(&self) -> bool {
-        self.encoder.class_plane.is_some()
+        self.encoder.gain.is_some()
     }
 
     /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
@@ -95,7 +95,7 @@ impl Vae {
             }
             _ => z,
         };
-        self.decoder.logits(tape, z)
+        self.decoder.logits(tape, z, labels)
     }
 }
 
@@ -103,9 +103,9 @@ impl Vae {
 #[derive(Debug, Clone)]
 struct Encoder {
     body: Body,
-    /// A class as a second plane of the drawing: the convolutions see it everywhere, so that what they find in a drawing
-    /// can depend on its class, and z need not carry the class.
-    class_plane: Option<Embedding>,
+    /// Where the encoder sees classes: so that what features say of μ and σ can depend on the class, and z need not carry
+    /// it.
+    gain: Option<ClassGain>,
     fc_mu: Linear,
     fc_logvar: Linear,
 }
@@ -118,12 +118,10 @@ enum Body {
 }
 
 impl Encoder {
-    /// Three convolutions; with `classes`, an embedding of the class as a second plane beside the drawing.
+    /// Three convolutions; with `classes`, their features are weighed by class.
     fn cnn<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
-        let planes = if classes.is_some() { 2 } else { 1 };
-        let body = Body::Cnn(Convolutions::new(params, "encoder.", planes));
-        let class_plane = classes.map(|classes| Embedding::new(params, "encoder.class_embedding", classes, PIXELS));
-        Self::with_heads(params, body, class_plane, Convolutions::FEATURES)
+        let body = Body::Cnn(Convolutions::new(params, "encoder."));
+        Self::with_heads(params, body, classes, Convolutions::FEATURES)
     }
 
     /// A GRU of 256 units in each direction, all of its outputs as features.
@@ -133,10 +131,11 @@ impl Encoder {
         Self::with_heads(params, body, None, SIDE * 2 * UNITS)
     }
 
-    fn with_heads<T: Float>(params: &mut Params<T>, body: Body, class_plane: Option<Embedding>, width: usize) -> Self {
+    fn with_heads<T: Float>(params: &mut Params<T>, body: Body, classes: Option<usize>, width: usize) -> Self {
+        let gain = classes.map(|classes| ClassGain::new(params, "encoder.class_gain", classes, width));
         Encoder {
             body,
-            class_plane,
+            gain,
             fc_mu: Linear::new(params, "encoder.fc_mu", width, LATENT),
             fc_logvar: Linear::new(params, "encoder.fc_logvar", width, LATENT),
         }
@@ -149,14 +148,6 @@ impl Encoder {
         images: Tensor,
         labels: Option<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
-        let images = match (&self.class_plane, labels) {
-            (Some(embedding), Some(labels)) => {
-                let plane = embedding.forward(tape, labels)?; // (B, 784)
-                let plane = tape.reshape(plane, tape.shape(images))?;
-                tape.concat(images, plane)? // (B, 28, 28, 2)
-            }
-            _ => images,
-        };
         let features = match &self.body {
             Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
             Body::Rnn(gru) => {
@@ -166,33 +157,66 @@ impl Encoder {
                 tape.flatten(states) // (B, 14336)
             }
         };
+        let features = match (&self.gain, labels) {
+            (Some(gain), Some(labels)) => gain.forward(tape, features, labels)?,
+            _ => features,
+        };
         Ok((self.fc_mu.forward(tape, features)?, self.fc_logvar.forward(tape, features)?))
     }
 }
 
-/// A dense layer, then three transposed convolutions to a drawing.
+/// x·g of the class, feature by feature: modulation as in FiLM (Perez et al. 2018), without its shift. Gains start from
+/// N(0, 1), so that each class begins with features of its own.
+#[derive(Debug, Clone)]
+struct ClassGain(Embedding);
+
+impl ClassGain {
+    fn new<T: Float>(params: &mut Params<T>, name: &str, classes: usize, width: usize) -> Self {
+        ClassGain(Embedding::new(params, name, classes, width))
+    }
+
+    /// `x: (B, width)` and `labels: (B)` to `(B, width)`.
+    fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, labels: Tensor) -> Result<Tensor> {
+        let gain = self.0.forward(tape, labels)?;
+        tape.mul(x, gain)
+    }
+}
+
+/// A dense layer, then three transposed convolutions to a drawing; with classes, the dense layer's features are weighed by
+/// class.
 #[derive(Debug, Clone)]
 struct Decoder {
     fc: Linear,
+    gain: Option<ClassGain>,
     deconv1: ConvTranspose2d,
     deconv2: ConvTranspose2d,
     deconv3: ConvTranspose2d,
 }
 
 impl Decoder {
-    fn new<T: Float>(params: &mut Params<T>) -> Self {
+    const HIDDEN: usize = 128 * 7 * 7;
+
+    fn new<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
         Decoder {
-            fc: Linear::new(params, "decoder.fc", LATENT, 128 * 7 * 7),
+            fc: Linear::new(params, "decoder.fc", LATENT, Self::HIDDEN),
+            gain: classes.map(|classes| ClassGain::new(params, "decoder.class_gain", classes, Self::HIDDEN)),
             deconv1: ConvTranspose2d::new(params, "decoder.deconv1", (128, 64), 4, 2, 1, 0),
             deconv2: ConvTranspose2d::new(params, "decoder.deconv2", (64, 32), 4, 2, 1, 0),
             deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, 1), 3, 1, 1, 0),
         }
     }
 
-    /// `z: (B, 32)` to the logits of a drawing, `(B, 28, 28, 1)`.
-    fn logits<T: Float>(&self, tape: &mut Tape<T>, z: Tensor) -> Result<Tensor> {
+    /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.
+    fn logits<T: Float>(&self, tape: &mut Tape<T>, z: Tensor, labels: Option<Tensor>) -> Result<Tensor> {
         let batch = tape.shape(z).first();
-        let x = self.fc.forward_relu(tape, z)?;
+        let x = match (&self.gain, labels) {
+            (Some(gain), Some(labels)) => {
+                let x = self.fc.forward(tape, z)?;
+                let x = gain.forward(tape, x, labels)?;
+                tape.relu(x)?
+            }
+            _ => self.fc.forward_relu(tape, z)?,
+        };
         let x = tape.reshape(x, [batch, 128, 7, 7])?;
         let x = tape.channels_last(x)?; // (B, 7, 7, 128)
         let x = self.deconv1.forward_relu(tape, x)?; // (B, 14, 14, 64)
