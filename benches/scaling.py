@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How the time of a training step grows with threads and with the batch.
+"""How the time of a training step grows with threads, with the batch and with the drawings in memory.
 
     cargo build --release
-    benches/scaling.py [--models cnn-vae,lstm-ae] [--batches 32,128,512,2048] [--steps 15]
+    benches/scaling.py [--models cnn-vae,lstm-ae] [--batches 32,128,512,2048] [--drawings 1024,4096,16384]
 
 Prints Markdown tables and writes every number to `benches/results/<date>-scaling.json`. What more cores would give is
 Amdahl's law with the serial share that one and two threads show, s = 2·t₂/t₁ − 1: it knows nothing of memory's limits, so
@@ -22,11 +22,13 @@ MODELS = ["lstm-ae", "cnn-ae", "rnn-vae", "cnn-vae", "cvae", "classifier"]
 FORECAST = [4, 8, 16]
 
 
-def bench(model, threads, steps, batch=None):
+def bench(model, threads, steps, batch=None, drawings=None):
     program = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad")
     command = [program, "bench", "--json", "--model", model, "--threads", str(threads), "--steps", str(steps)]
     if batch:
         command += ["--batch-size", str(batch)]
+    if drawings:
+        command += ["--drawings", str(drawings)]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"error: {model}: exit status {run.returncode}: {run.stderr.strip()}")
@@ -48,7 +50,8 @@ def main():
     listed = lambda kind: lambda text: [kind(item) for item in text.split(",")]
     parser.add_argument("--models", type=listed(str), default=MODELS, help="comma-separated; default: all")
     parser.add_argument("--batches", type=listed(int), default=[32, 128, 512, 2048], help="comma-separated")
-    parser.add_argument("--batch-model", default="cnn-vae", help="the model whose batch is varied; default: cnn-vae")
+    parser.add_argument("--drawings", type=listed(int), default=[1024, 4096, 16384], help="comma-separated")
+    parser.add_argument("--batch-model", default="cnn-vae", help="the model of the last two tables; default: cnn-vae")
     parser.add_argument("--steps", type=int, default=15, help="of each measurement; default: 15")
     args = parser.parse_args()
 
@@ -72,6 +75,12 @@ def main():
         results.append(r)
         memory = f"{r['peak_rss_mib']:.0f}" if r["peak_rss_mib"] else "?"
         line([batch, f"{r['ms_per_step']:.4g}", f"{r['ms_per_step'] * 1e3 / batch:.4g}", f"{r['gflops']:.1f}", memory])
+
+    head("drawings in memory", f"{args.batch_model}, ms a step", "peak MiB")
+    for drawings in args.drawings:
+        r = bench(args.batch_model, 2, args.steps, drawings=drawings)
+        results.append({"drawings": drawings, **r})
+        line([f"{drawings:,}", f"{r['ms_per_step']:.4g}", f"{r['peak_rss_mib']:.0f}" if r["peak_rss_mib"] else "?"])
 
     path = ROOT / "benches" / "results" / f"{now.date()}-scaling.json"
     path.parent.mkdir(parents=True, exist_ok=True)

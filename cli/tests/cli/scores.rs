@@ -48,14 +48,13 @@ fn a_score_has_its_keys_and_its_passport() {
 }
 
 #[test]
-fn degenerate_features_are_scored_with_a_warning() {
+fn logits_of_one_class_are_scored_with_a_warning() {
     let place = Place::new();
-    features(&place, "f.npy", 40, 5);
+    features(&place, "f.npy", 20, 5);
     save_npy(place.path("c.npy"), &[20, 5], &[2.0f32; 100]).unwrap();
-    let args = ["score", "--real", "f.npy", "--generated", "c.npy", "--logits", "c.npy"];
+    let args = ["score", "--real", "f.npy", "--generated", "f.npy", "--logits", "c.npy"];
     let ended = place.run(&args);
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert!(ended.stderr.contains("warning: c.npy: all rows are equal"), "{}", ended.stderr);
     assert!(ended.stderr.contains("warning: c.npy: every row is of the same class, 0"), "{}", ended.stderr);
     assert_eq!(place.json(&args)["is_mean"], 1.0);
 }
@@ -66,9 +65,12 @@ fn features_that_cannot_be_scored() {
     features(&place, "f.npy", 40, 5);
     features(&place, "wide.npy", 40, 6);
     features(&place, "few.npy", 3, 5);
+    features(&place, "eight.npy", 8, 5);
+    save_npy(place.path("constant.npy"), &[20, 5], &[2.0f32; 100]).unwrap();
     save_npy(place.path("nan.npy"), &[2, 5], &[f32::NAN; 10]).unwrap();
     save_npy(place.path("none.npy"), &[0, 5], &[0f32; 0]).unwrap();
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 6] = [
+        ("constant.npy", &["constant.npy: all 20 rows are equal", "expected rows that differ"]),
         ("wide.npy", &["wide.npy: rows of 6, expected 5, the width of f.npy"]),
         ("few.npy", &["few.npy: 3 rows, expected at least 4 for 3 neighbours"]),
         ("nan.npy", &["nan.npy: row 0 holds NaN"]),
@@ -80,5 +82,7 @@ fn features_that_cannot_be_scored() {
     }
     place.refused(&["score", "--real", "f.npy", "--generated", "f.npy", "--threads", "0"], &["--threads"]);
     let logits = ["score", "--real", "f.npy", "--generated", "f.npy", "--logits", "few.npy"];
-    place.refused(&logits, &["few.npy: 3 rows, expected at least 10 for 10 splits"]);
+    place.refused(&logits, &["few.npy: 3 rows, expected 40, one for each of f.npy"]);
+    let logits = ["score", "--real", "f.npy", "--generated", "eight.npy", "--logits", "eight.npy"];
+    place.refused(&logits, &["eight.npy: 8 rows, expected at least 10 for 10 splits"]);
 }

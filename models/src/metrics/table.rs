@@ -64,6 +64,31 @@ impl<'a> Table<'a> {
         indices.iter().flat_map(|&i| self.row(i)).map(|&x| x.into()).collect()
     }
 
+    /// Checks that rows differ: a covariance of zero makes no score.
+    ///
+    /// # Errors
+    /// If all rows are equal.
+    pub fn check_differs(&self) -> Result<()> {
+        if !self.is_constant() {
+            return Ok(());
+        }
+        let problem =
+            format!("all {} rows are equal, so their covariance is zero, expected rows that differ", self.rows());
+        Err(Error::input(self.name, problem))
+    }
+
+    /// Checks that there is a row for each of `other`'s.
+    ///
+    /// # Errors
+    /// If there are more or fewer.
+    pub fn check_pairs(&self, other: &Table) -> Result<()> {
+        if self.rows() == other.rows() {
+            return Ok(());
+        }
+        let problem = format!("{} rows, expected {}, one for each of {}", self.rows(), other.rows(), other.name);
+        Err(Error::input(self.name, problem))
+    }
+
     /// Checks that there are at least `least` rows, which `what` needs.
     pub(super) fn check_rows(&self, least: usize, what: &str) -> Result<()> {
         let rows = self.rows();
