@@ -25,6 +25,7 @@ pub mod mutate;
 mod opcodes;
 mod parse;
 mod show;
+mod transfers;
 mod warp;
 mod warpwide;
 
