@@ -42,7 +42,7 @@ pub fn binarise(images: &Images) -> Images {
 }
 
 /// The likelihood of drawings, which are binarised first, under a variational autoencoder with Bernoulli pixels; `labels`
-/// are for a network that sees classes.
+/// are for a network that sees classes. `watch` is told after each drawing how many are done, and of how many.
 ///
 /// # Errors
 /// If there is no drawing, the network is no variational autoencoder, or labels are missing or wrong.
@@ -52,11 +52,12 @@ pub fn of_drawings(
     labels: Option<&[usize]>,
     samples: usize,
     seed: u64,
+    watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Likelihood> {
     let images = binarise(images);
     let to_encoder = labels.filter(|_| inference.network().encoder_sees_classes());
     let posterior = inference.encode(&images, to_encoder)?;
-    estimate(&posterior, samples, seed, |drawing, latents| {
+    estimate(&posterior, samples, seed, watch, |drawing, latents| {
         let n = latents.len() / posterior.width;
         let labels = labels.and_then(|labels| labels.get(drawing)).map(|&label| vec![label; n]);
         let decoded = inference.decode(latents, labels.as_deref())?;
@@ -77,7 +78,8 @@ fn bernoulli(x: &[f32], p: &[f32]) -> f64 {
 }
 
 /// The estimate for any model with the prior N(0, I): `posterior` is q(z|x) of each x, and `log_likelihood(i, latents)`
-/// gives ln p(xᵢ|z) for each row of `latents: (n, width)`, of at most 500 rows.
+/// gives ln p(xᵢ|z) for each row of `latents: (n, width)`, of at most 500 rows. `watch` is told after each x how many are
+/// done, and of how many.
 ///
 /// # Errors
 /// If there are no samples or no rows, the posterior has no variances, or what `log_likelihood` returns.
@@ -85,6 +87,7 @@ pub fn estimate(
     posterior: &Latents,
     samples: usize,
     seed: u64,
+    watch: &mut dyn FnMut(usize, usize),
     mut log_likelihood: impl FnMut(usize, &[f32]) -> Result<Vec<f64>>,
 ) -> Result<Likelihood> {
     let width = posterior.width;
@@ -119,6 +122,7 @@ pub fn estimate(
         let count = log_weights.len() as f64;
         nll.push(count.ln() - log_sum_exp(&log_weights));
         elbo.push(log_weights.iter().sum::<f64>() / count);
+        watch(i + 1, n);
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / n as f64;
     let average = mean(&nll);

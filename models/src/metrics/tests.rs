@@ -123,13 +123,13 @@ fn evidence_of_a_linear_gaussian_model() {
         Ok(z.iter().map(|&z| xs[i].iter().zip(w).map(|(x, w)| normal(x - w * f64::from(z))).sum()).collect())
     };
     // 5,003: chunks with a remainder, which counts too.
-    let mut seen = 0;
-    let found = likelihood::estimate(&posterior, 5003, 42, |i, z| {
+    let (mut seen, mut done) = (0, Vec::new());
+    let found = likelihood::estimate(&posterior, 5003, 42, &mut |i, n| done.push((i, n)), |i, z| {
         seen += z.len();
         model(i, z)
     })
     .unwrap();
-    assert_eq!(seen, 2 * 5003);
+    assert_eq!((seen, done), (2 * 5003, vec![(1, 2), (2, 2)]));
     let exact: f64 = xs
         .iter()
         .map(|x| {
@@ -153,7 +153,7 @@ fn a_real_network_has_a_likelihood() {
     network.initialise(1);
     let mut inference = crate::infer::Inference::new(network, 1);
     let images = crate::data::Images::from_f32(dataset.train.images.image(0).to_vec()).unwrap();
-    let found = likelihood::of_drawings(&mut inference, &images, None, 130, 42).unwrap();
+    let found = likelihood::of_drawings(&mut inference, &images, None, 130, 42, &mut |_, _| ()).unwrap();
     // An untrained decoder gives each pixel about ½: 784·ln 2.
     assert!((450.0..650.0).contains(&found.nll) && found.nll <= -found.elbo, "{found:?}");
 }

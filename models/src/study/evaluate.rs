@@ -93,7 +93,7 @@ pub struct Nearest {
 const NEAREST: usize = 200;
 
 /// Measures a model on the test drawings; `judge` tells classes apart. `watch` is told now and then how many drawings have
-/// gone through InceptionV3, and of how many.
+/// gone through InceptionV3 or have a likelihood, and of how many.
 ///
 /// # Errors
 /// If the model, the judge and the data do not fit together.
@@ -155,7 +155,7 @@ pub fn evaluate(
     }
     if config.model.is_vae() {
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);
-        evaluation.likelihood = likelihood_of(inference, test, options)?;
+        evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         if let Some(labels) = generated.labels {
             let samples = Split { images: generated.images, labels };
             let measured =
@@ -195,7 +195,12 @@ pub(super) fn all_pixels(images: &Images) -> Vec<f32> {
     pixels
 }
 
-fn likelihood_of(inference: &mut Inference, test: &Split, options: Options) -> Result<Option<Likelihood>> {
+fn likelihood_of(
+    inference: &mut Inference,
+    test: &Split,
+    options: Options,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Likelihood>> {
     let (drawings, samples) = options.likelihood;
     let drawings = drawings.min(test.len());
     if drawings == 0 || samples == 0 {
@@ -204,7 +209,7 @@ fn likelihood_of(inference: &mut Inference, test: &Split, options: Options) -> R
     let mut pixels = vec![0.0; drawings * PIXELS];
     test.gather(&(0..drawings).collect::<Vec<_>>(), &mut pixels);
     let labels = inference.network().sees_classes().then_some(&test.labels[..drawings]);
-    likelihood::of_drawings(inference, &to_images(pixels)?, labels, samples, options.seed).map(Some)
+    likelihood::of_drawings(inference, &to_images(pixels)?, labels, samples, options.seed, watch).map(Some)
 }
 
 fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest> {
