@@ -187,6 +187,7 @@ multiversion! {
 
 /// Copies `ROWS` channels of each pixel, from `first` on. A constant: copies of unknown length are calls.
 #[inline(always)]
+#[allow(clippy::extra_unused_type_parameters)] // `with_rows!` names the arithmetic.
 fn some_channels<T: Float, A: Arithmetic, const ROWS: usize>(x: &[T], channels: usize, first: usize, out: &mut [T]) {
     for (to, pixel) in out.as_chunks_mut::<ROWS>().0.iter_mut().zip(x.chunks_exact(channels)) {
         to.copy_from_slice(&pixel[first..][..ROWS]);
