@@ -2,7 +2,8 @@
 
 Each side is a process that speaks the protocol of torch_step.py. They take turns in short blocks with a pause between,
 so that both meet the same clock speed, temperature and neighbours, and neither is disturbed by the other's threads
-spinning for more work; who goes first changes from round to round.
+spinning for more work; who goes first changes from round to round. Afterwards, `inkgrad bench --profile` tells where our
+step's time goes, and what the same threads reach with multiply-adds alone: the peak that a step's GFLOP/s are a share of.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODELS = {"lstm-ae": 256, "cnn-ae": 256, "rnn-vae": 128, "cnn-vae": 128, "cvae": 128, "classifier": 128}
+PROGRAM = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad"))
 OURS = "inkgrad bench --model {model} --batch-size {batch} --threads {threads} --paced"
 
 
@@ -87,7 +89,7 @@ def compare(model, threads, args):
     torch_command += ["--threads", str(threads)] + ["--channels-last"] * args.channels_last
     ours_command = shlex.split(args.ours.format(model=model, batch=batch, threads=threads))
     if args.ours == OURS:
-        ours_command[0] = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad"))
+        ours_command[0] = PROGRAM
 
     with Worker("inkgrad", ours_command, threads) as ours, Worker("PyTorch", torch_command, threads) as pytorch:
         order = [pytorch, ours]
@@ -99,7 +101,34 @@ def compare(model, threads, args):
         result = {"model": model, "batch": batch, "threads": threads, "torch": pytorch.ready["torch"]}
         result |= {"pytorch": pytorch.finish(), "inkgrad": ours.finish()}
     result["ratio"] = result["pytorch"]["ms_median"] / result["inkgrad"]["ms_median"]
+    if args.ours == OURS:
+        result["profile"] = profile(model, batch, threads)
+        result["gflops"] = sum(result["profile"]["gflop"].values()) / result["inkgrad"]["ms_median"] * 1e3
     return result
+
+
+def profile(model, batch, threads):
+    """GFLOP and milliseconds of a step by operation, and the peak of the same threads."""
+    command = [PROGRAM, "bench", "--json", "--profile", "--model", model, "--batch-size", str(batch)]
+    run = subprocess.run(command + ["--threads", str(threads), "--steps", "10"], capture_output=True, text=True)
+    if run.returncode != 0:
+        sys.exit(f"error: inkgrad bench --profile: exit status {run.returncode}: {run.stderr.strip()}")
+    found = json.loads(run.stdout)
+    ms, gflop = {"batch, Adam, loss": found["other_ms"]}, {}
+    for op in found["operations"]:
+        for way in ("forward", "backward"):
+            ms[op["op"]] = ms.get(op["op"], 0) + op[f"{way}_ms"]
+            gflop[op["op"]] = gflop.get(op["op"], 0) + op[f"{way}_gflops"] * op[f"{way}_ms"] / 1e3
+    return {"peak_gflops": found["peak_gflops"], "ms": ms, "gflop": gflop}
+
+
+def phases(result):
+    """The operations that take at least a hundredth of a step: share of its time, GFLOP/s."""
+    ms, gflop = result["profile"]["ms"], result["profile"]["gflop"]
+    total = sum(ms.values())
+    for op in sorted((op for op in ms if ms[op] >= total / 100), key=ms.get, reverse=True):
+        speed = f"{gflop[op] / ms[op] * 1e3:.1f}" if gflop.get(op) else "-"
+        yield [result["model"], result["threads"], op, f"{ms[op]:.4g}", f"{ms[op] / total:.0%}", speed]
 
 
 def row(r):
@@ -108,6 +137,8 @@ def row(r):
         cells.append(f"{side['ms_median']:.4g} ({side['ms_min']:.4g} to {side['ms_max']:.4g})")
     cells.append(f"{r['ratio']:.2f}")
     cells += [f"{r[side]['peak_rss_mib']:.0f}" for side in ("pytorch", "inkgrad")]
+    if "profile" in r:
+        cells += [f"{r['gflops']:.1f}", f"{r['gflops'] / r['profile']['peak_gflops']:.0%}"]
     return cells
 
 
@@ -117,6 +148,8 @@ def table_line(cells):
 
 COLUMNS = ["model", "batch", "threads", "PyTorch, ms (min to max)", "inkgrad, ms (min to max)", "ratio"]
 COLUMNS += ["PyTorch, MiB", "inkgrad, MiB"]
+PROFILE_COLUMNS = ["inkgrad, GFLOP/s", "of peak"]
+PHASES = ["model", "threads", "operation, both ways", "ms", "of the step", "GFLOP/s"]
 
 
 def machine():
@@ -172,7 +205,8 @@ def main():
     if load > 0.5:
         print(f"note: the machine is busy (load average {load}), so take these times as rough", file=sys.stderr)
     results = []
-    print(table_line(COLUMNS), "|---" * len(COLUMNS) + "|", sep="\n", flush=True)
+    columns = COLUMNS + PROFILE_COLUMNS * (args.ours == OURS)
+    print(table_line(columns), "|---" * len(columns) + "|", sep="\n", flush=True)
     for threads in args.threads:
         for model in args.models:
             results.append(compare(model, threads, args))
@@ -182,6 +216,10 @@ def main():
         ratios = [r["ratio"] for r in results if r["threads"] == threads]
         means[threads] = math.exp(statistics.fmean(map(math.log, ratios)))
         print(f"\nGeometric mean of the ratios at {threads} thread{'s' * (threads > 1)}: {means[threads]:.2f}")
+
+    if args.ours == OURS:
+        print("", table_line(PHASES), "|---" * len(PHASES) + "|", sep="\n")
+        print(*(table_line(cells) for result in results for cells in phases(result)), sep="\n")
 
     host = machine()
     record = {"date": now.isoformat(timespec="seconds"), **host, "load_before": load, "revision": revision()}
