@@ -55,6 +55,7 @@ impl<T: Float> Op<T> for Gru {
     }
 
     fn reads(&self) -> Reads {
+        // The output is for the device's kernels; the processor's keep h' with what they save.
         Reads::inputs(&[0, 1, 2, 3, 4, 5]).and_output()
     }
 
@@ -79,7 +80,7 @@ impl<T: Float> Op<T> for Gru {
             b_hh: gradient(&mut run.dx, 4),
             h0: gradient(&mut run.dx, 5),
         };
-        gru::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+        gru::backward(run.team, &shape, &inputs(run.x), run.dy, run.saved, run.scratch, gradients);
     }
 }
 

@@ -55,6 +55,7 @@ impl<T: Float> Op<T> for Lstm {
     }
 
     fn reads(&self) -> Reads {
+        // The output is for the device's kernels; the processor's keep h' with what they save.
         Reads::inputs(&[0, 1, 2, 3, 4, 5, 6]).and_output()
     }
 
@@ -80,7 +81,7 @@ impl<T: Float> Op<T> for Lstm {
             h0: gradient(&mut run.dx, 5),
             c0: gradient(&mut run.dx, 6),
         };
-        lstm::backward(run.team, &shape, &inputs(run.x), run.y, run.dy, run.saved, run.scratch, gradients);
+        lstm::backward(run.team, &shape, &inputs(run.x), run.dy, run.saved, run.scratch, gradients);
     }
 }
 

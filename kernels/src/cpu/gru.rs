@@ -91,7 +91,7 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
 
 /// # Panics
 /// If a dimension is 0 or a slice is not of its length.
-fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, out: &[T], saved: &[T]) {
+fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, saved: &[T]) {
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     check_len("gru: x", inputs.x.len(), shape.rows() * input);
@@ -100,7 +100,6 @@ fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, out: &[T], saved: &[T
     check_len("gru: b_ih", inputs.b_ih.len(), 3 * hidden);
     check_len("gru: b_hh", inputs.b_hh.len(), 3 * hidden);
     check_len("gru: h0", inputs.h0.map_or(batch * hidden, <[T]>::len), batch * hidden);
-    check_len("gru: out", out.len(), shape.rows() * hidden);
     check_len("gru: saved", saved.len(), saved_len(shape));
 }
 
@@ -117,7 +116,8 @@ pub fn forward<T: Float>(
     saved: &mut [T],
     scratch: &mut [T],
 ) {
-    check(shape, inputs, out, saved);
+    check(shape, inputs, saved);
+    check_len("gru: out", out.len(), shape.rows() * shape.hidden);
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
     let [w_ih, w_hh, bias, a, q] = cut("gru: scratch", scratch, forward_scratch(shape));
@@ -168,14 +168,13 @@ pub fn backward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
     inputs: &GruInputs<T>,
-    out: &[T],
     dout: &[T],
     saved: &[T],
     scratch: &mut [T],
     gradients: GruGradients<T>,
 ) {
-    check(shape, inputs, out, saved);
-    check_len("gru: dout", dout.len(), out.len());
+    check(shape, inputs, saved);
+    check_len("gru: dout", dout.len(), shape.rows() * shape.hidden);
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
     let [w_ih, w_hh, da, sums, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
@@ -341,7 +340,7 @@ mod tests {
         gradients: &mut Parameters<T>,
         add: bool,
     ) {
-        let (out, saved) = run_and_save(team, shape, p);
+        let (_, saved) = run_and_save(team, shape, p);
         let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
         let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
         let gradients = GruGradients {
@@ -352,7 +351,7 @@ mod tests {
             b_hh: gradients.next(),
             h0: gradients.next(),
         };
-        backward(team, shape, &inputs(p), &out, dout, &saved, &mut scratch, gradients);
+        backward(team, shape, &inputs(p), dout, &saved, &mut scratch, gradients);
     }
 
     fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {

@@ -103,7 +103,7 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 9] {
 
 /// # Panics
 /// If a dimension is 0 or a slice is not of its length.
-fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, out: &[T], saved: &[T]) {
+fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, saved: &[T]) {
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     check_len("lstm: x", inputs.x.len(), shape.rows() * input);
@@ -113,7 +113,6 @@ fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, out: &[T], saved: &[
     check_len("lstm: b_hh", inputs.b_hh.len(), 4 * hidden);
     check_len("lstm: h0", inputs.h0.map_or(batch * hidden, <[T]>::len), batch * hidden);
     check_len("lstm: c0", inputs.c0.map_or(batch * hidden, <[T]>::len), batch * hidden);
-    check_len("lstm: out", out.len(), shape.rows() * hidden);
     check_len("lstm: saved", saved.len(), saved_len(shape));
 }
 
@@ -130,7 +129,8 @@ pub fn forward<T: Float>(
     saved: &mut [T],
     scratch: &mut [T],
 ) {
-    check(shape, inputs, out, saved);
+    check(shape, inputs, saved);
+    check_len("lstm: out", out.len(), shape.rows() * shape.hidden);
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
     let [weights, bias, c, z] = cut("lstm: scratch", scratch, forward_scratch(shape));
@@ -177,14 +177,13 @@ pub fn backward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
     inputs: &LstmInputs<T>,
-    out: &[T],
     dout: &[T],
     saved: &[T],
     scratch: &mut [T],
     gradients: LstmGradients<T>,
 ) {
-    check(shape, inputs, out, saved);
-    check_len("lstm: dout", dout.len(), out.len());
+    check(shape, inputs, saved);
+    check_len("lstm: dout", dout.len(), shape.rows() * shape.hidden);
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
     let [w_ih, w_hh, dz, sums, zeros, dh, dc, dw, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
@@ -364,7 +363,7 @@ mod tests {
         gradients: &mut Parameters<T>,
         add: bool,
     ) {
-        let (out, saved) = run_and_save(team, shape, p);
+        let (_, saved) = run_and_save(team, shape, p);
         let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
         let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
         let gradients = LstmGradients {
@@ -376,7 +375,7 @@ mod tests {
             h0: gradients.next(),
             c0: gradients.next(),
         };
-        backward(team, shape, &inputs(p), &out, dout, &saved, &mut scratch, gradients);
+        backward(team, shape, &inputs(p), dout, &saved, &mut scratch, gradients);
     }
 
     fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
