@@ -50,9 +50,6 @@ impl Score {
         let (real, generated) = (real.table()?, generated.table()?);
         real.check_differs()?;
         generated.check_differs()?;
-        if let Some(logits) = &logits {
-            logits.check_pairs(&generated)?;
-        }
         let measure = || metrics::score(real, generated, logits, &options);
         let scores = metrics::on_threads(args::threads(self.threads), measure)??;
         scores.warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));

@@ -26,8 +26,7 @@ pub struct Usage {
 /// If the two differ in shape.
 pub fn usage(mu: Table, logvar: Table) -> Result<Usage> {
     mu.check_width(&logvar)?;
-    logvar.check_rows(mu.rows(), "as many log-variances as means")?;
-    mu.check_rows(logvar.rows(), "as many means as log-variances")?;
+    logvar.check_pairs(&mu)?;
     let n = mu.rows() as f64;
     let mean = |of: &dyn Fn(f64, f64) -> f64, j: usize| {
         (0..mu.rows()).map(|i| of(mu.row(i)[j].into(), logvar.row(i)[j].into())).sum::<f64>() / n

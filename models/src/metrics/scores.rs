@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::numpy_random::RandomState;
 use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
 use crate::Result;
+use crate::network::argmax;
 
 /// Where features come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,8 +84,12 @@ pub struct Options {
 /// KID's subsets are of 1,000 rows, or of as many as the smaller side has, with a warning.
 ///
 /// # Errors
-/// If widths differ, or a side has no more rows than neighbours (3), or logits fewer rows than splits (10).
+/// If widths differ, or a side has no more rows than neighbours (3), or logits are not a row for each generated one, or
+/// fewer rows than splits (10).
 pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Options) -> Result<Scores> {
+    if let Some(logits) = &logits {
+        logits.check_pairs(&generated)?;
+    }
     let inception = logits.map(inception_score::inception_score).transpose()?;
     let features = feature_scores(real, generated)?;
     let fid_infinity =
@@ -154,21 +159,9 @@ fn warnings(real: Table, generated: Table, logits: Option<Table>) -> Vec<String>
         }
     }
     if let Some(logits) = logits {
-        let top = |i: usize| {
-            let row = logits.row(i);
-            (1..row.len()).fold(0, |best, j| if row[j] > row[best] { j } else { best })
-        };
+        let top = |i: usize| argmax(logits.row(i));
         if (1..logits.rows()).all(|i| top(i) == top(0)) {
             warnings.push(format!("{}: every row is of the same class, {}", logits.name(), top(0)));
-        }
-        if logits.rows() != generated.rows() {
-            warnings.push(format!(
-                "{}: {} rows, but {} has {}",
-                logits.name(),
-                logits.rows(),
-                generated.name(),
-                generated.rows()
-            ));
         }
     }
     warnings

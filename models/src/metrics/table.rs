@@ -78,10 +78,7 @@ impl<'a> Table<'a> {
     }
 
     /// Checks that there is a row for each of `other`'s.
-    ///
-    /// # Errors
-    /// If there are more or fewer.
-    pub fn check_pairs(&self, other: &Table) -> Result<()> {
+    pub(super) fn check_pairs(&self, other: &Table) -> Result<()> {
         if self.rows() == other.rows() {
             return Ok(());
         }
