@@ -14,6 +14,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, reduce};
 
 use crate::arena::{Arena, Lifetime, Region, place};
+use crate::device::launches::Precision;
 use crate::op::{Backward, Clock, Forward, Gradient, Gradients, MAX_INPUTS};
 use crate::params::Params;
 use crate::tape::{Kind, Tape, Tensor};
@@ -28,8 +29,8 @@ pub struct Compile<'a> {
     pub keep: &'a [Tensor],
     /// Keeps every value and every gradient, each in a place of its own, for study.
     pub debug: bool,
-    /// Gives operations the memory that they need on a GPU; such a plan runs there alone.
-    pub on_device: bool,
+    /// Gives operations the memory that they need on a GPU for products in this precision; such a plan runs there alone.
+    pub on_device: Option<Precision>,
 }
 
 /// A compiled tape with its memory.
@@ -169,8 +170,8 @@ impl<T: Float> Tape<T> {
                 *last = (*last).max(if active[i] && reads.input(k) { 2 * n - i } else { i });
             }
             let inputs = self.input_shapes(node);
-            let memory = match op.on_device().filter(|_| options.on_device) {
-                Some(op) => op.device_memory(&inputs, node.shape),
+            let memory = match op.on_device().zip(options.on_device) {
+                Some((op, precision)) => op.device_memory(&inputs, node.shape, precision),
                 None => op.memory(&inputs, node.shape),
             };
             let saved_until = if active[i] { 2 * n - i } else { i };

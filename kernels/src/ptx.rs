@@ -4,6 +4,9 @@
 pub const MODULES: &[(&str, &str)] = &[
     ("axpy.ptx", include_str!("../ptx/axpy.ptx")),
     ("conv.ptx", include_str!("../ptx/conv.ptx")),
+    ("conv_down.ptx", include_str!("../ptx/conv_down.ptx")),
+    ("conv_up.ptx", include_str!("../ptx/conv_up.ptx")),
+    ("conv_weight.ptx", include_str!("../ptx/conv_weight.ptx")),
     ("elementwise.ptx", include_str!("../ptx/elementwise.ptx")),
     ("gemm.ptx", include_str!("../ptx/gemm.ptx")),
     ("gru.ptx", include_str!("../ptx/gru.ptx")),

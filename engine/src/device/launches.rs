@@ -173,8 +173,8 @@ pub fn column_sums_scratch(rows: usize, columns: usize) -> usize {
     rows.div_ceil(ROWS) * columns
 }
 
-/// Into how many parts [`Launches::gemm`] cuts the sums of a product: a matter of its shape alone.
-fn slices(m: usize, n: usize, k: usize) -> usize {
+/// Into how many parts the sums of a product, of [`Launches::gemm`] or of a convolution's weight gradient, are cut: a matter of its shape alone.
+pub(super) fn slices(m: usize, n: usize, k: usize) -> usize {
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     if tiles >= FEW_TILES { 1 } else { (2 * FEW_TILES / tiles).min(k.div_ceil(SLICE)) }
 }

@@ -1,14 +1,14 @@
 //! The device side of an operation: the launches of its forward and backward.
 
-use super::launches::{Launches, Span, Target};
+use super::launches::{Launches, Precision, Span, Target};
 use crate::Shape;
 use crate::op::{MAX_INPUTS, Memory};
 
 /// An operation as a GPU computes it. No method has a default body: an operation without kernels does not compile. It
 /// reads in its backward what [`Op::reads`](crate::op::Op::reads) names, as the CPU's does.
 pub trait DeviceOp {
-    /// The memory that a run on a GPU needs beside inputs and output.
-    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory;
+    /// The memory that a run on a GPU with products in `precision` needs beside inputs and output.
+    fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory;
 
     /// Lists the launches that compute the output from the inputs.
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches);

@@ -42,7 +42,7 @@ impl DevicePlan {
             let problem = "the operation runs on the processor alone".to_owned();
             return Err(DeviceError::Launch { entry: name.to_owned(), problem });
         }
-        let plan = tape.compile(Compile { on_device: true, ..options });
+        let plan = tape.compile(Compile { on_device: Some(state.precision), ..options });
         let arena = device.alloc(4 * plan.size.max(1) as u64)?;
         let mut built = DevicePlan { plan, arena, forward: Vec::new(), backward: Vec::new() };
         built.forward = built.list_forward(params, state);

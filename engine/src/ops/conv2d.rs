@@ -8,7 +8,7 @@ use inkgrad_kernels::cpu::reduce;
 use super::case::{Spec, case};
 use super::{relu_scratch, through_relu};
 use crate::device::convolution;
-use crate::device::launches::{Epilogue, Launches, Target};
+use crate::device::launches::{Epilogue, Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -117,21 +117,23 @@ impl<T: Float> Op<T> for Conv {
 }
 
 impl DeviceOp for Conv {
-    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
-        convolution::memory(&self.geometry(inputs, output), self.relu, output)
+    fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory {
+        convolution::memory(&self.geometry(inputs, output), self.relu, output, precision)
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let geometry = self.geometry(run.shapes, run.y_shape);
+        let w = launches.pack_weights(&geometry, run.x[1], run.saved);
         let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
-        launches.down(&geometry, run.x[0], run.x[1], Target::write(run.y), epilogue, run.scratch);
+        launches.down(&geometry, run.x[0], w, Target::write(run.y), epilogue, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let geometry = self.geometry(run.shapes, run.y_shape);
         let (dy, scratch) = launches.through_relu(self.relu, run.y, run.dy, run.scratch);
         if let Some(dx) = run.dx[0] {
-            launches.up(&geometry, dy, run.x[1], dx, Epilogue::NONE, scratch);
+            let w = convolution::packed_weights(run.x[1], run.saved);
+            launches.up(&geometry, dy, w, dx, Epilogue::NONE, scratch);
         }
         if let Some(dw) = run.dx[1] {
             launches.weight_gradient(&geometry, dy, run.x[0], dw, scratch);

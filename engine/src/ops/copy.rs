@@ -4,7 +4,7 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
-use crate::device::launches::{Launches, Target};
+use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape};
@@ -52,7 +52,7 @@ impl<T: Float> Op<T> for Copy {
 }
 
 impl DeviceOp for Copy {
-    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory::NONE
     }
 

@@ -4,7 +4,7 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::put;
-use crate::device::launches::{Launches, int};
+use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -75,7 +75,7 @@ impl<T: Float> Op<T> for Embedding {
 }
 
 impl DeviceOp for Embedding {
-    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory::NONE
     }
 

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::loss;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, piece, pieces, sum_pieces};
-use crate::device::launches::{Launches, LossGradient, Term, sum_scratch};
+use crate::device::launches::{Launches, LossGradient, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -57,7 +57,7 @@ impl<T: Float> Op<T> for GaussianKl {
 }
 
 impl DeviceOp for GaussianKl {
-    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
     }
 

@@ -18,7 +18,7 @@ use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
 use super::case::{Spec, case};
 use super::recurrent::{self, extents, gradient};
 use crate::device;
-use crate::device::launches::Launches;
+use crate::device::launches::{Launches, Precision};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -85,7 +85,7 @@ impl<T: Float> Op<T> for Gru {
 }
 
 impl DeviceOp for Gru {
-    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         device::recurrent::gru_memory(&extents(inputs, self.reverse))
     }
 

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::{activation, reduce};
 
 use super::case::{Spec, case};
 use super::{for_pieces, relu_scratch, through_relu};
-use crate::device::launches::{Epilogue, Launches, Strided, Target, column_sums_scratch, gemm_scratch};
+use crate::device::launches::{Epilogue, Launches, Precision, Strided, Target, column_sums_scratch, gemm_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -98,7 +98,7 @@ impl<T: Float> Op<T> for Linear {
 }
 
 impl DeviceOp for Linear {
-    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
         let (b, i, o) = extents(inputs);
         let products = gemm_scratch(b, i, o).max(gemm_scratch(o, i, b)).max(column_sums_scratch(b, o));
         Memory {

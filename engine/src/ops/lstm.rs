@@ -18,7 +18,7 @@ use inkgrad_kernels::cpu::lstm::{self, LstmGradients, LstmInputs};
 use super::case::{Spec, case};
 use super::recurrent::{self, extents, gradient};
 use crate::device;
-use crate::device::launches::Launches;
+use crate::device::launches::{Launches, Precision};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -86,7 +86,7 @@ impl<T: Float> Op<T> for Lstm {
 }
 
 impl DeviceOp for Lstm {
-    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         device::recurrent::lstm_memory(&extents(inputs, self.reverse))
     }
 

@@ -4,7 +4,7 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
-use crate::device::launches::{Launches, int};
+use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -61,7 +61,7 @@ impl<T: Float> Op<T> for Mul {
 }
 
 impl DeviceOp for Mul {
-    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory::NONE
     }
 

@@ -8,7 +8,7 @@ use inkgrad_kernels::cpu::simd::Baseline;
 
 use super::case::{Spec, case};
 use super::{PIECE, equal_shapes, put};
-use crate::device::launches::{Launches, int, read_or_none};
+use crate::device::launches::{Launches, Precision, int, read_or_none};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -84,7 +84,7 @@ impl<T: Float> Op<T> for Reparameterize {
 }
 
 impl DeviceOp for Reparameterize {
-    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
+    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
         Memory { saved: output.len(), ..Memory::NONE }
     }
 

@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::loss;
 use inkgrad_kernels::launch::Arg;
 
 use super::case::{Spec, case};
-use crate::device::launches::{Launches, Term, int, sum_scratch};
+use crate::device::launches::{Launches, Precision, Term, int, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -62,7 +62,7 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
 }
 
 impl DeviceOp for SoftmaxCrossEntropy {
-    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         let rows = inputs[1].len();
         Memory { saved: inputs[0].len(), forward_scratch: rows + sum_scratch(rows), backward_scratch: 0 }
     }

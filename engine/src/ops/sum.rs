@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::reduce;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, pieces, put, sum_pieces};
-use crate::device::launches::{Launches, Term, sum_scratch};
+use crate::device::launches::{Launches, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -51,7 +51,7 @@ impl<T: Float> Op<T> for Sum {
 }
 
 impl DeviceOp for Sum {
-    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
     }
 

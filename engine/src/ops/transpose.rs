@@ -3,7 +3,7 @@
 use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
-use crate::device::launches::{Launches, Target};
+use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -75,7 +75,7 @@ impl<T: Float> Op<T> for Transpose {
 }
 
 impl DeviceOp for Transpose {
-    fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
         Memory::NONE
     }
 

@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::activation;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece};
-use crate::device::launches::{Launches, int};
+use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -54,7 +54,7 @@ macro_rules! unary {
         }
 
         impl DeviceOp for $op {
-            fn device_memory(&self, _: &[Shape], _: Shape) -> Memory {
+            fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
                 Memory::NONE
             }
 
