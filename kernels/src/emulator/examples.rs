@@ -77,6 +77,14 @@ pub const EXAMPLES: &[Example] = &[
         module: ("gemm.ptx", include_str!("../../ptx/gemm.ptx")),
         prepare: gemm,
     },
+    Example {
+        entry: "conv_down",
+        about: "a convolution by tiles: 3x3, stride 2, 16 to 32 channels",
+        size: "rows of a square picture",
+        n: 28,
+        module: ("conv_down.ptx", include_str!("../../ptx/conv_down.ptx")),
+        prepare: convolution,
+    },
 ];
 
 impl Example {
@@ -157,4 +165,20 @@ fn gemm(emulator: &mut Emulator, n: usize) -> Result<Prepared> {
     args.extend(rest.map(|value| Arg::U32(value as u32)));
     let launch = Launch { entry: "gemm", grid: [tiles, tiles, 1], block: [256, 1, 1], shared_bytes: 0, args };
     Ok(Prepared { launch, output: c, count: n * n })
+}
+
+fn convolution(emulator: &mut Emulator, n: usize) -> Result<Prepared> {
+    const CHANNELS: usize = 16;
+    const SMALL_CHANNELS: usize = 32;
+    let small = n.div_ceil(2);
+    let (pixels, weights) = (small * small, SMALL_CHANNELS * 9 * CHANNELS);
+    let (x, w) = (normal(emulator, 1, n * n * CHANNELS)?, normal(emulator, 2, weights)?);
+    let (count, y) = (pixels * SMALL_CHANNELS, emulator.alloc(4 * (pixels * SMALL_CHANNELS) as u64)?);
+    let mut args = vec![read(x, n * n * CHANNELS), read(w, weights), Arg::Pointer(0), write(y, count)];
+    // Small pixels and channels; the picture; the small picture; kernel, stride and padding; no flags.
+    let rest = [pixels, SMALL_CHANNELS, n, n, CHANNELS, small, small, 3, 3, 2, 2, 1, 1, 0];
+    args.extend(rest.map(|value| Arg::U32(value as u32)));
+    let grid = [1, pixels.div_ceil(128) as u32, 1];
+    let launch = Launch { entry: "conv_down", grid, block: [256, 1, 1], shared_bytes: 0, args };
+    Ok(Prepared { launch, output: y, count })
 }

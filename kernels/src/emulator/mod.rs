@@ -106,7 +106,7 @@ pub struct LineCount {
 }
 
 /// A CPU that runs PTX as a [`Device`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Emulator {
     kernels: BTreeMap<String, Kernel>,
     /// By address, rising; what was freed has no bytes.

@@ -3,6 +3,7 @@
 //! They run on the emulator, which also holds each access to its buffer and finds races, divergent barriers and reads of
 //! what was never written; with `INKGRAD_TEST_DEVICE=cuda` on the GPU of this machine.
 
+mod convolutions;
 mod models;
 mod mutants;
 mod operations;

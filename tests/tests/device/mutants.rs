@@ -14,6 +14,7 @@ use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
 
+use crate::convolutions::{self, Kernel};
 use crate::error;
 use crate::operations::{
     AGAIN, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, long_sums, lstm_from_state, more_narrow, more_ragged,
@@ -28,13 +29,17 @@ enum Probe {
     Chosen(fn() -> Case),
     /// One case with products in tf32.
     Tf32(fn() -> Case),
+    /// Cases of an operation with products in tf32.
+    Tf32Op(&'static str),
+    /// Cases of a convolution's kernel by itself.
+    Convolution(Kernel),
     /// Two steps of an optimiser.
     Update(Rule, Option<f64>),
     /// Rows of a data set, of bytes or numbers.
     Gather,
 }
 
-use Probe::{Chosen, Gather, Op, Tf32, Update};
+use Probe::{Chosen, Convolution, Gather, Op, Tf32, Tf32Op, Update};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -44,8 +49,13 @@ const SGD_CLIPPED: Probe = Update(Rule::Sgd(0.9), Some(0.5));
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
-    ("unfold", &[Op("conv2d")]),
-    ("fold", &[Op("conv2d"), Op("conv_transpose2d")]),
+    ("conv_down", &[Convolution(Kernel::Down)]),
+    ("conv_up", &[Convolution(Kernel::Up)]),
+    ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
+    ("conv_weight", &[Convolution(Kernel::WeightGradient)]),
+    ("conv_weight_single", &[Convolution(Kernel::WeightGradientSingle)]),
+    ("unfold", &[Tf32Op("conv2d")]),
+    ("fold", &[Tf32Op("conv2d"), Tf32Op("conv_transpose2d")]),
     ("scale", &[Op("scale")]),
     ("fill", &[Op("sum")]),
     ("add", &[Op("add")]),
@@ -86,6 +96,17 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
         0,
         "both of tanh's formulas hold where they meet",
     ),
+    ("conv_down", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("conv_down", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("conv_down", "setp.lt.u32 %k_ok, %ky, %kernel_y; made setp.le.u32", 0, "what is read meets weights of 0"),
+    ("conv_up", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("conv_up", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("conv_up", "setp.lt.u32 %k_ok, %ky, %taps_y; made setp.le.u32", 0, "what is read meets weights of 0"),
+    ("conv_up", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
+    ("conv_up_single", "setp.lt.and.f32 %p, %c0, 0f00000000, %upper; made setp.le.and.f32", 0, "the larger of 0 and 0"),
+    ("conv_weight", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("conv_weight_single", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("conv_weight_single", "setp.lt.u32 %n_ok, %j, %n; made setp.le.u32", 0, "a tap whose sums are not stored"),
     ("fold", "setp.lt.and.f32 %p, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
@@ -99,34 +120,44 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("sum_terms", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
 ];
 
-/// An emulator with all modules, one of them with another text.
-fn emulator(entry: &str, text: &str) -> Result<Emulator, DeviceError> {
+/// The module of an entry point.
+fn module(entry: &str) -> (&'static str, &'static str) {
+    let found = MODULES.iter().chain([&TF32]).find(|(_, text)| text.contains(&format!(".entry {entry}(")));
+    *found.expect("a module with the entry point")
+}
+
+/// An emulator with all modules but one.
+fn emulator_without(module: &str) -> Emulator {
     let mut emulator = Emulator::new(5);
     // A kernel that runs away is stopped early.
     emulator.set_limit(200_000);
-    for (name, original) in MODULES.iter().chain([&TF32]) {
-        let text = if original.contains(&format!(".entry {entry}(")) { text } else { original };
-        emulator.load_module(name, text)?;
+    for (name, text) in MODULES.iter().chain([&TF32]).filter(|(name, _)| *name != module) {
+        emulator.load_module(name, text).unwrap();
     }
-    Ok(emulator)
+    emulator
 }
 
 /// The errors that a probe finds, one after the other.
 fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Item = Result<f64, DeviceError>> + 'a> {
+    let cases = |name: &str| {
+        let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+        let drawn = (0..6).map(Draw::small).chain([Draw::large(1)]);
+        drawn.map(|mut draw| (spec.draw)(&mut draw)).zip(AGAIN.into_iter().cycle())
+    };
+    // In the measure of the other probes.
+    let scaled = |error: Result<f64, DeviceError>| Ok(error? * TOLERANCE / TF32_TOLERANCE);
     match *probe {
-        Op(name) => {
-            let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
-            let drawn = (0..6).map(Draw::small).chain([Draw::large(1)]);
-            let cases = drawn.map(|mut draw| (spec.draw)(&mut draw)).zip(AGAIN.into_iter().cycle());
-            Box::new(cases.map(|(case, again)| compare(&case, again, Precision::Fp32, emulator)))
+        Op(name) => Box::new(cases(name).map(|(case, again)| compare(&case, again, Precision::Fp32, emulator))),
+        Tf32Op(name) => {
+            Box::new(cases(name).map(move |(case, again)| scaled(compare(&case, again, Precision::Tf32, emulator))))
         }
+        Convolution(kernel) => Box::new((0..60).map(move |seed| convolutions::compare(kernel, seed, emulator).1)),
         Chosen(case) => {
             Box::new(AGAIN.into_iter().map(move |again| compare(&case(), again, Precision::Fp32, emulator)))
         }
-        Tf32(case) => Box::new(AGAIN.into_iter().map(move |again| {
-            // In the measure of the other probes.
-            Ok(compare(&case(), again, Precision::Tf32, emulator)? * TOLERANCE / TF32_TOLERANCE)
-        })),
+        Tf32(case) => {
+            Box::new(AGAIN.into_iter().map(move |again| scaled(compare(&case(), again, Precision::Tf32, emulator))))
+        }
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
     }
@@ -172,9 +203,9 @@ fn rows(bytes: bool, emulator: &mut Emulator) -> Result<f64, DeviceError> {
     Ok(error(&download::<f32>(emulator, to.address, len)?, &expected, 0.0))
 }
 
-/// By what a mutant is noticed.
-fn noticed(entry: &str, probes: &[Probe], mutant: &Mutant) -> Option<&'static str> {
-    let mut emulator = emulator(entry, &mutant.source).unwrap();
+/// By what a mutant is noticed, on an emulator that lacks its module.
+fn noticed(mut emulator: Emulator, probes: &[Probe], module: &str, mutant: &Mutant) -> Option<&'static str> {
+    emulator.load_module(module, &mutant.source).unwrap();
     let by = |found| match found {
         Ok(error) if error < TOLERANCE => None,
         Ok(_) => Some("another result"),
@@ -187,8 +218,15 @@ fn noticed(entry: &str, probes: &[Probe], mutant: &Mutant) -> Option<&'static st
 
 #[test]
 fn no_mutant_survives() {
-    let columns =
-        [Check::Bounds, Check::Race, Check::Uninitialised, Check::Unwritten, Check::Alignment, Check::Barrier];
+    let columns = [
+        Check::Bounds,
+        Check::Race,
+        Check::Uninitialised,
+        Check::Unwritten,
+        Check::Alignment,
+        Check::Barrier,
+        Check::Endless,
+    ];
     let columns: Vec<&str> = columns.map(Check::name).into_iter().chain(["another result"]).collect();
     let mut table = format!("| kernel | mutants | {} | equivalent |\n", columns.join(" | "));
     let (mut totals, mut survivors) = (vec![0; columns.len() + 2], BTreeSet::new());
@@ -198,15 +236,15 @@ fn no_mutant_survives() {
     };
     table += &format!("|---|{}\n", "--:|".repeat(totals.len()));
     for (entry, probes) in KERNELS {
-        let (_, source) =
-            MODULES.iter().chain([&TF32]).find(|(_, text)| text.contains(&format!(".entry {entry}("))).unwrap();
+        let (name, source) = module(entry);
+        let emulator = emulator_without(name);
         let all = mutants(source, entry).unwrap();
         let mut counts = vec![0; totals.len()];
         counts[0] = all.len();
         let mut seen = BTreeMap::new();
         for mutant in &all {
             let nth = seen.entry(mutant.name.as_str()).and_modify(|n| *n += 1).or_insert(0);
-            match noticed(entry, probes, mutant) {
+            match noticed(emulator.clone(), probes, name, mutant) {
                 Some(by) => counts[1 + columns.iter().position(|&column| column == by).expect(by)] += 1,
                 None => {
                     survivors.insert((*entry, mutant.name.clone(), *nth));

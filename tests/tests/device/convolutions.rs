@@ -1,0 +1,178 @@
+//! The three convolution kernels with everything that their epilogues can do, against the plain formulas.
+
+use inkgrad_engine::DeviceError;
+use inkgrad_engine::device::launches::{Epilogue, Launches, Precision, Span, Target, gemm_scratch};
+use inkgrad_engine::ops::Draw;
+use inkgrad_kernels::cpu::conv::{Geometry, Grid, Store, naive};
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::launch::{Device, download, upload};
+use inkgrad_kernels::ptx::MODULES;
+use proptest::prelude::*;
+
+use crate::operations::TOLERANCE;
+use crate::{device, error};
+
+use Kernel::{Down, Up, UpSingle, WeightGradient, WeightGradientSingle};
+
+/// One of the three, and those with a big picture of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    Down,
+    Up,
+    UpSingle,
+    WeightGradient,
+    WeightGradientSingle,
+}
+
+/// Pictures and a kernel: odd extents, kernels smaller and larger than their stride, one channel or more than a tile's.
+fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
+    let single = matches!(kernel, UpSingle | WeightGradientSingle);
+    let largest = if single { 4 } else { 5 };
+    let kernel = (draw.whole(1, largest), draw.whole(1, largest));
+    let stride = (draw.whole(1, 3), draw.whole(1, 3));
+    let padding = (draw.whole(0, kernel.0 - 1), draw.whole(0, kernel.1 - 1));
+    let channels = draw.whole(0, 4);
+    // Many pixels or many channels.
+    let most = if single || channels < 2 { 18 } else { 8 };
+    let (height, width) = (kernel.0 + draw.whole(0, most), kernel.1 + draw.whole(0, most));
+    let (few, many) = (draw.whole(1, 7), draw.whole(17, 66));
+    let (small, big) = match channels {
+        _ if single => (many, 1),
+        0 => (few, few),
+        1 => (1, few),
+        2 => (many, few),
+        _ => (few, many),
+    };
+    Geometry {
+        batch: draw.whole(1, 5),
+        small: Grid {
+            height: (height + 2 * padding.0 - kernel.0) / stride.0 + 1,
+            width: (width + 2 * padding.1 - kernel.1) / stride.1 + 1,
+            channels: small,
+        },
+        big: Grid { height, width, channels: big },
+        kernel,
+        stride,
+        padding,
+    }
+}
+
+/// A drawn case's label, and the error of what it writes. Bias, ReLU and what is added to are there or not, in all
+/// combinations.
+pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, Result<f64, DeviceError>) {
+    let mut draw = Draw::small(seed);
+    let geometry = geometry(kernel, &mut draw);
+    let [add, relu, biased] = [draw.coin(), draw.coin(), draw.coin()];
+    let label = format!("{kernel:?} {geometry:?}, add {add}, ReLU {relu}, bias {biased}");
+    let numbers =
+        |draw: &mut Draw, n: usize| -> Vec<f32> { draw.values([n]).values.iter().map(|&x| x as f32).collect() };
+    let small = numbers(&mut draw, geometry.batch * geometry.small.len());
+    let big = numbers(&mut draw, geometry.batch * geometry.big.len());
+    let w = numbers(&mut draw, geometry.weights());
+    let bias = match kernel {
+        Up | UpSingle => numbers(&mut draw, geometry.big.channels),
+        _ => numbers(&mut draw, geometry.small.channels),
+    };
+    let found = run(kernel, &geometry, [&small, &big, &w, &bias], [add, relu, biased], device);
+
+    let mut expected = match kernel {
+        Down => small.clone(),
+        Up | UpSingle => big.clone(),
+        WeightGradient | WeightGradientSingle => w.clone(),
+    };
+    let mut sums = vec![0.0; expected.len()];
+    let given = biased.then_some(&bias[..]);
+    match kernel {
+        Down => naive::down(&geometry, &big, &w, given, Store::Write, &mut sums),
+        Up | UpSingle => naive::up(&geometry, &small, &w, given, Store::Write, &mut sums),
+        WeightGradient | WeightGradientSingle => naive::weight_gradient(&geometry, &small, &big, &mut sums, false),
+    }
+    for (y, sum) in expected.iter_mut().zip(sums) {
+        *y = if add { *y + sum } else { sum };
+        if relu && !matches!(kernel, WeightGradient | WeightGradientSingle) {
+            *y = y.max(0.0);
+        }
+    }
+    (label, found.map(|found| error(&found, &expected, 4.0)))
+}
+
+/// What the device makes of it.
+fn run(
+    kernel: Kernel,
+    geometry: &Geometry,
+    [small, big, w, bias]: [&[f32]; 4],
+    [add, relu, biased]: [bool; 3],
+    device: &mut dyn Device,
+) -> Result<Vec<f32>, DeviceError> {
+    let pixels = geometry.batch * geometry.small.pixels();
+    let room = gemm_scratch(geometry.small.channels, geometry.taps() * geometry.big.channels, pixels);
+    let mut allocations = Vec::new();
+    let mut span = |device: &mut dyn Device, values: &[f32]| -> Result<Span, DeviceError> {
+        let address = upload(device, values)?;
+        allocations.push(address);
+        Ok(Span { address, len: values.len() })
+    };
+    let (small, big, w, bias) = (span(device, small)?, span(device, big)?, span(device, w)?, span(device, bias)?);
+    // Weights of one channel or one tap are in order as they are.
+    let packs = geometry.big.channels > 1 && geometry.taps() > 1;
+    let saved = if packs { span(device, &vec![0.0; w.len])? } else { Span::default() };
+    let scratch = span(device, &vec![0.0; room.max(1)])?;
+
+    let mut launches = Launches { precision: Precision::Fp32, ..Launches::default() };
+    let packed = launches.pack_weights(geometry, w, saved);
+    let epilogue = Epilogue { bias: biased.then_some(bias), relu };
+    let target = |span: Span| Target { span, add };
+    let written = match kernel {
+        Down => {
+            launches.down(geometry, big, packed, target(small), epilogue, scratch);
+            small
+        }
+        Up | UpSingle => {
+            launches.up(geometry, small, packed, target(big), epilogue, scratch);
+            big
+        }
+        WeightGradient | WeightGradientSingle => {
+            launches.weight_gradient(geometry, small, big, target(w), scratch);
+            w
+        }
+    };
+    for launch in &launches.list {
+        device.launch(launch)?;
+    }
+    let found = download(device, written.address, written.len)?;
+    allocations.into_iter().try_for_each(|address| device.free(address))?;
+    Ok(found)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
+        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
+            let (label, found) = compare(kernel, seed, &mut *device);
+            match found {
+                Ok(error) => prop_assert!(error < TOLERANCE, "{label}: {error:.1e}"),
+                Err(problem) => prop_assert!(false, "{label}: {problem}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn shared_memory_has_no_bank_conflicts() {
+    let mut emulator = Emulator::new(5);
+    for (name, text) in MODULES {
+        emulator.load_module(name, text).unwrap();
+    }
+    for seed in 0..8 {
+        for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
+            compare(kernel, seed, &mut emulator).1.unwrap();
+        }
+    }
+    let counters = emulator.counters().iter().filter(|(entry, _)| entry.starts_with("conv_"));
+    let conflicts: Vec<_> = counters.map(|(entry, counters)| (entry.as_str(), counters.bank_conflicts)).collect();
+    let none = ["conv_down", "conv_up", "conv_up_single", "conv_weight", "conv_weight_single"].map(|entry| (entry, 0));
+    assert_eq!(conflicts, none);
+}
