@@ -13,6 +13,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
     ("random.ptx", include_str!("../ptx/random.ptx")),
     ("reduce.ptx", include_str!("../ptx/reduce.ptx")),
+    ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 
 /// Products on tensor cores, for GPUs from sm_80 on.

@@ -6,6 +6,7 @@
 mod models;
 mod mutants;
 mod operations;
+mod runs;
 
 use inkgrad_engine::device::Device;
 

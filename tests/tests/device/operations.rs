@@ -3,6 +3,7 @@
 use inkgrad_engine::device::launches::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::device::window::{Row, SUMS};
 use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Tape, Team, Tensor};
@@ -102,7 +103,8 @@ pub fn compare(
     for (x, values) in fixed(case, &inputs) {
         plan.write(device, x, &values)?;
     }
-    state.begin(device, CLOCK, 1e-3, 1)?;
+    state.window.prepare(device, &[0.0; SUMS], &[Row { clock: CLOCK, lr: 1e-3, step: 1, batch: 0 }])?;
+    device.launch(&state.window.begin())?;
     for launch in plan.forward.iter().chain(&plan.backward) {
         device.launch(launch)?;
     }
