@@ -207,6 +207,8 @@ pub enum Precision {
 pub struct Launches {
     /// What products compute with.
     pub precision: Precision,
+    /// The most shared memory that a block may have, in bytes.
+    pub shared: usize,
     /// The list.
     pub list: Vec<Launch>,
 }

@@ -128,7 +128,7 @@ impl DevicePlan {
     }
 
     fn list_forward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        let mut launches = state.launches();
         for (i, node) in self.plan.tape.nodes.iter().enumerate() {
             let Kind::Op(op) = &node.kind else { continue };
             let step = &self.plan.steps[i];
@@ -151,7 +151,7 @@ impl DevicePlan {
     }
 
     fn list_backward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        let mut launches = state.launches();
         let Some(loss) = self.plan.loss else { return launches.list };
         if let Some(place) = &self.plan.steps[loss.0].gradient {
             launches.fill(None, 1.0, Target::write(self.place(place, params, state.grads)));

@@ -24,7 +24,9 @@ pub struct State {
     clip: Span,
     scratch: Span,
     allocation: u64,
-    pub(super) precision: Precision,
+    precision: Precision,
+    /// The most shared memory that a block of the device may have, in bytes.
+    shared: usize,
 }
 
 impl State {
@@ -55,6 +57,7 @@ impl State {
             scratch: span(8),
             allocation,
             precision: Precision::Fp32,
+            shared: device.shared_bytes_per_block(),
         };
         // A parameter that no loss depends on has a gradient of zero.
         device.zero(state.grads.address, 4 * n as u64)?;
@@ -65,6 +68,11 @@ impl State {
     /// The same for steps whose products compute in `precision`, for which the device has been opened.
     pub fn with_precision(self, precision: Precision) -> Self {
         State { precision, ..self }
+    }
+
+    /// An empty list for the launches of a plan on this device.
+    pub(super) fn launches(&self) -> Launches {
+        Launches { precision: self.precision, shared: self.shared, ..Launches::default() }
     }
 
     /// Gives the memory back.

@@ -18,8 +18,9 @@ use inkgrad_models::network::argmax;
 
 use crate::error;
 use crate::operations::{
-    AGAIN, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, long_sums, lstm_from_state, more_narrow, more_ragged,
-    narrow, noise, one_class, ragged,
+    AGAIN, GRU_BYTES, LSTM_BYTES, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, gru_of_eight, gru_with_rest,
+    long_sums, lstm_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class,
+    ragged,
 };
 
 /// What shows whether a kernel computes what it should.
@@ -28,6 +29,8 @@ enum Probe {
     Op(&'static str),
     /// One case.
     Chosen(fn() -> Case),
+    /// One case where a block may have so many bytes of shared memory.
+    Within(usize, fn() -> Case),
     /// One case with products in tf32.
     Tf32(fn() -> Case),
     /// Two steps of an optimiser.
@@ -40,13 +43,28 @@ enum Probe {
     Hits,
 }
 
-use Probe::{Chosen, Gather, Hits, Op, Steps, Tf32, Update};
+use Probe::{Chosen, Gather, Hits, Op, Steps, Tf32, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
 const NOT_CLIPPED: Probe = Update(Rule::Adam, Some(1e9));
 const SGD: Probe = Update(Rule::Sgd(0.9), None);
 const SGD_CLIPPED: Probe = Update(Rule::Sgd(0.9), Some(0.5));
+
+const LSTM: &[Probe] = &[
+    Op("lstm"),
+    Chosen(lstm_from_state),
+    Chosen(lstm_of_eight),
+    Within(LSTM_BYTES[0], lstm_with_rest),
+    Within(LSTM_BYTES[1], lstm_with_rest),
+];
+const GRU: &[Probe] = &[
+    Op("gru"),
+    Chosen(gru_from_state),
+    Chosen(gru_of_eight),
+    Within(GRU_BYTES[0], gru_with_rest),
+    Within(GRU_BYTES[1], gru_with_rest),
+];
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
@@ -60,8 +78,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
     ("gemm", &[Op("linear"), Chosen(ragged), Chosen(more_ragged), Chosen(long_sums)]),
     ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
-    ("gru_forward", &[Op("gru"), Chosen(gru_from_state)]),
-    ("gru_backward", &[Op("gru"), Chosen(gru_from_state)]),
+    ("gru_forward", GRU),
+    ("gru_backward", GRU),
     ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
     ("transpose", &[Op("transpose")]),
     ("embedding", &[Op("embedding")]),
@@ -73,8 +91,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("loss_backward", &[Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
     ("softmax_cross_entropy", &[Op("softmax_cross_entropy"), Chosen(one_class)]),
     ("softmax_cross_entropy_backward", &[Op("softmax_cross_entropy")]),
-    ("lstm_forward", &[Op("lstm"), Chosen(lstm_from_state)]),
-    ("lstm_backward", &[Op("lstm"), Chosen(lstm_from_state)]),
+    ("lstm_forward", LSTM),
+    ("lstm_backward", LSTM),
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
@@ -130,6 +148,10 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         }
         Chosen(case) => {
             Box::new(AGAIN.into_iter().map(move |again| compare(&case(), again, Precision::Fp32, emulator)))
+        }
+        Within(bytes, case) => {
+            emulator.set_shared_bytes(bytes);
+            Box::new(std::iter::once(compare(&case(), 0, Precision::Fp32, emulator)))
         }
         Tf32(case) => Box::new(AGAIN.into_iter().map(move |again| {
             // In the measure of the other probes.

@@ -75,6 +75,10 @@ impl launch::Device for Watched {
         self.device.load_module(name, ptx)
     }
 
+    fn shared_bytes_per_block(&self) -> usize {
+        self.device.shared_bytes_per_block()
+    }
+
     fn alloc(&mut self, bytes: u64) -> launch::Result<u64> {
         self.device.alloc(bytes)
     }
