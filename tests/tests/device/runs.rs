@@ -343,6 +343,7 @@ fn what_goes_wrong_between_two_reads_leaves_the_last_checkpoint() {
     };
     let overrides = Overrides { steps: Some(6), lr: Some(1e-3), ..Overrides::default() };
     assert_eq!(refused(&overrides, Lost::After(2)), lost(5));
-    // A GPU tells of it where it is waited for.
-    assert_eq!(refused(&overrides, Lost::Unnoticed(2)), lost(6));
+    // A GPU tells of it where it is waited for: after the last step, or sooner on a slow machine.
+    let found = refused(&overrides, Lost::Unnoticed(2));
+    assert!([5, 6].map(lost).contains(&found), "{found}");
 }
