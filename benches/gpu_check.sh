@@ -69,7 +69,7 @@ run() {
     export INKGRAD_TEST_DEVICE=cuda
     (
         cd tests || exit 1
-        check "operations and twenty steps of every network against the CPU; two runs to the bit; graph against no graph" \
+        check "operations, twenty steps of every network and runs against the CPU; two runs to the bit; graph against no graph" \
             "$device" --include-ignored --nocapture --test-threads 1 --skip mutants
         if command -v compute-sanitizer >/dev/null; then
             for tool in memcheck racecheck initcheck synccheck; do

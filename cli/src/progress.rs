@@ -124,7 +124,7 @@ impl Observer for Reporter {
     fn step(&mut self, progress: &Progress) {
         self.busy += self.mark.elapsed();
         self.mark = Instant::now();
-        self.drawings += progress.batch as u64;
+        self.drawings += progress.drawings as u64;
         if !self.bar.is_hidden() {
             self.bar.set_position(progress.step);
             self.bar.set_message(self.state(progress));

@@ -100,6 +100,10 @@ pub trait Device {
     /// If the text does not compile, or an entry point has the name of one that was loaded from other text.
     fn load_module(&mut self, name: &str, ptx: &str) -> Result<()>;
 
+    /// The most shared memory that a block may have, in bytes; what a launch asks for on top of a kernel's own has to be
+    /// within it.
+    fn shared_bytes_per_block(&self) -> usize;
+
     /// New memory, aligned to 256 bytes; its contents are undefined.
     ///
     /// # Errors

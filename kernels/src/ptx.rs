@@ -12,12 +12,15 @@ pub const MODULES: &[(&str, &str)] = &[
     ("elementwise.ptx", include_str!("../ptx/elementwise.ptx")),
     ("gemm.ptx", include_str!("../ptx/gemm.ptx")),
     ("gru.ptx", include_str!("../ptx/gru.ptx")),
+    ("gru_backward.ptx", include_str!("../ptx/gru_backward.ptx")),
     ("layout.ptx", include_str!("../ptx/layout.ptx")),
     ("loss.ptx", include_str!("../ptx/loss.ptx")),
     ("lstm.ptx", include_str!("../ptx/lstm.ptx")),
+    ("lstm_backward.ptx", include_str!("../ptx/lstm_backward.ptx")),
     ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
     ("random.ptx", include_str!("../ptx/random.ptx")),
     ("reduce.ptx", include_str!("../ptx/reduce.ptx")),
+    ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 
 /// Products on tensor cores, for GPUs from sm_80 on.

@@ -21,6 +21,8 @@ pub struct Cuda {
     device: sys::CUdevice,
     context: sys::CUcontext,
     stream: sys::CUstream,
+    /// Bytes of shared memory that a block may have, if its kernel has asked for more than 48 KiB.
+    shared: i32,
     modules: Vec<sys::CUmodule>,
     functions: HashMap<String, sys::CUfunction>,
     graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
@@ -79,14 +81,30 @@ impl Cuda {
         unsafe { result::ctx::set_current(context) }.map_err(failed("a context on the GPU"))?;
         // Unlike the default stream, one of its own can be captured.
         let stream = result::stream::create(StreamKind::NonBlocking).map_err(failed("a stream on the GPU"))?;
+        let most = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        // SAFETY: the device is one that the driver gave.
+        let shared =
+            unsafe { result::device::get_attribute(device, most) }.map_err(failed("the GPU's shared memory"))?;
         let (modules, functions, graphs) = (Vec::new(), HashMap::new(), HashMap::new());
-        Ok(Cuda { device, context, stream, modules, functions, graphs })
+        Ok(Cuda { device, context, stream, shared, modules, functions, graphs })
     }
 
     /// Makes the context current in this thread.
     fn bind(&self) -> Result<()> {
         // SAFETY: the context lives as long as this.
         unsafe { result::ctx::set_current(self.context) }.map_err(failed("the GPU's context"))
+    }
+
+    /// Lets launches of a function ask for as much shared memory as a block may have beside the function's own.
+    fn allow_shared(&self, function: sys::CUfunction) -> std::result::Result<(), DriverError> {
+        use sys::CUfunction_attribute::{
+            CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES as MOST, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES as OWN,
+        };
+        // SAFETY: the function belongs to a loaded module.
+        unsafe {
+            let own = result::function::get_function_attribute(function, OWN)?;
+            result::function::set_function_attribute(function, MOST, self.shared - own)
+        }
     }
 
     fn enqueue(&self, launch: &Launch) -> Result<()> {
@@ -153,11 +171,18 @@ impl Device for Cuda {
             let c_name = CString::new(entry).map_err(|error| Error::Driver(format!("{name}: {error}")))?;
             // SAFETY: the module has just been loaded.
             let function = unsafe { result::module::get_function(module, c_name) }.map_err(failed(entry))?;
+            if ptx.contains(".extern .shared") {
+                self.allow_shared(function).map_err(failed(entry))?;
+            }
             if self.functions.insert(entry.to_owned(), function).is_some() {
                 return Err(Error::Driver(format!("{name}: {entry} is an entry point of another module")));
             }
         }
         Ok(())
+    }
+
+    fn shared_bytes_per_block(&self) -> usize {
+        usize::try_from(self.shared).unwrap_or(0)
     }
 
     fn alloc(&mut self, bytes: u64) -> Result<u64> {

@@ -168,6 +168,11 @@ pub fn sum_scratch(n: usize) -> usize {
     n.div_ceil(PIECE)
 }
 
+/// Numbers of scratch for [`Launches::hits`].
+pub fn hits_scratch(rows: usize) -> usize {
+    rows + sum_scratch(rows)
+}
+
 /// Numbers of scratch for [`Launches::column_sums`].
 pub fn column_sums_scratch(rows: usize, columns: usize) -> usize {
     rows.div_ceil(ROWS) * columns
@@ -202,6 +207,8 @@ pub enum Precision {
 pub struct Launches {
     /// What products compute with.
     pub precision: Precision,
+    /// The most shared memory that a block may have, in bytes.
+    pub shared: usize,
     /// The list.
     pub list: Vec<Launch>,
 }
@@ -281,6 +288,15 @@ impl Launches {
         let (x, t, n) = (x.read(), read_or_none(t), dx.span.len);
         let args = [x, t, dy.read(), dx.arg(), int(n), int(f as usize), Arg::F32(scale), dx.flag()];
         self.each("loss_backward", n, args);
+    }
+
+    /// y = how many rows of `x: (rows, classes)` are largest at their label. `scratch`: [`hits_scratch`].
+    pub fn hits(&mut self, x: Span, labels: Span, y: Span, scratch: Span) {
+        let rows = labels.len;
+        let (each, scratch) = scratch.split(rows);
+        let args = [x.read(), labels.read(), each.write(), int(rows), int(x.len / rows)];
+        self.each("hits", rows, args);
+        self.sum(Term::Value, each, None, 1.0, y, scratch);
     }
 
     /// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added.

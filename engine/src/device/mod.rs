@@ -1,10 +1,12 @@
 //! What a plan can run on. On a GPU a step is a list of launches: [`op`] says what an operation adds to it, [`plan`]
-//! makes the list once, [`state`] holds what lives on the device from step to step.
+//! makes the list once, [`state`] holds what lives on the device from step to step, [`window`] what steps are told and add
+//! up to.
 
 pub mod launches;
 pub mod op;
 pub mod plan;
 pub mod state;
+pub mod window;
 
 pub(crate) mod convolution;
 #[cfg(feature = "cuda")]

@@ -3,7 +3,7 @@
 
 use inkgrad_kernels::launch::{Arg, Buffer, Device, Launch, bytes_of, bytes_of_mut};
 
-use super::launches::{Launches, Span, Target};
+use super::launches::{Launches, Span, Target, int};
 use super::op::{DeviceBackward, DeviceForward, DeviceOp};
 use super::state::State;
 use crate::op::{MAX_INPUTS, Op};
@@ -82,6 +82,15 @@ impl DevicePlan {
         device.write(span.address, bytes_of(values))
     }
 
+    /// Where a value lies that the plan was told to keep.
+    ///
+    /// # Panics
+    /// If the plan was not told to keep it.
+    pub fn kept(&self, x: Tensor) -> Span {
+        assert!(self.plan.kept[x.0], "node {} was not kept", x.0);
+        self.value(x)
+    }
+
     /// Reads a value that the plan was told to keep.
     ///
     /// # Errors
@@ -90,8 +99,7 @@ impl DevicePlan {
     /// # Panics
     /// If the plan was not told to keep it.
     pub fn read(&self, device: &mut dyn Device, x: Tensor) -> Result<Vec<f32>, DeviceError> {
-        assert!(self.plan.kept[x.0], "node {} was not kept", x.0);
-        let span = self.value(x);
+        let span = self.kept(x);
         let mut values = vec![0.0; span.len];
         device.read(span.address, bytes_of_mut(&mut values))?;
         Ok(values)
@@ -120,7 +128,7 @@ impl DevicePlan {
     }
 
     fn list_forward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        let mut launches = state.launches();
         for (i, node) in self.plan.tape.nodes.iter().enumerate() {
             let Kind::Op(op) = &node.kind else { continue };
             let step = &self.plan.steps[i];
@@ -134,7 +142,7 @@ impl DevicePlan {
                 y_shape: node.shape,
                 saved: self.span(&step.saved),
                 scratch: self.span(&step.forward_scratch),
-                record: state.record,
+                record: state.window.record,
                 node: i,
             };
             kernels(&**op).device_forward(&run, &mut launches);
@@ -143,7 +151,7 @@ impl DevicePlan {
     }
 
     fn list_backward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = Launches { precision: state.precision, ..Launches::default() };
+        let mut launches = state.launches();
         let Some(loss) = self.plan.loss else { return launches.list };
         if let Some(place) = &self.plan.steps[loss.0].gradient {
             launches.fill(None, 1.0, Target::write(self.place(place, params, state.grads)));
@@ -182,11 +190,13 @@ fn kernels(op: &dyn Op<f32>) -> &dyn DeviceOp {
     op.on_device().expect("a plan's operations have kernels")
 }
 
-/// The launch that gathers rows of a data set on the device into an input: `width` numbers each, bytes or `f32`.
-pub fn gather(data: Buffer, bytes: bool, index: Buffer, to: Span, width: usize) -> Launch {
+/// The launch that gathers rows of a data set on the device into an input: `width` numbers each, bytes or `f32`. The
+/// step's `record` says which row of `index: (batches, rows)` names them.
+pub fn gather(data: Buffer, bytes: bool, index: Buffer, record: Span, to: Span, width: usize) -> Launch {
     let mut launches = Launches::default();
-    let (n, width) = (super::launches::int(to.len), super::launches::int(width));
-    let args = [Arg::Buffer(data), Arg::Buffer(index), to.write(), n, width, Arg::U32(u32::from(bytes))];
+    let (data, index) = (Arg::Buffer(data), Arg::Buffer(index));
+    let rows = to.len / width;
+    let args = [data, index, record.read(), to.write(), int(to.len), int(width), int(rows), Arg::U32(u32::from(bytes))];
     launches.each("gather", to.len, args);
     launches.list.remove(0)
 }

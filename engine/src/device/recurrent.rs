@@ -2,6 +2,7 @@
 //! for the gradients of the weights.
 
 use inkgrad_kernels::cpu::recurrence::RecurrentShape;
+use inkgrad_kernels::launch::Arg;
 
 use super::launches::{
     Epilogue, Launches, NONE, Span, Strided, Target, column_sums_scratch, gemm_scratch, int, read_or_none,
@@ -47,20 +48,31 @@ pub fn gru_memory(shape: &RecurrentShape) -> Memory {
     memory(shape, 3, GRU_RECORD, 2)
 }
 
-/// One block for every four sequences, a thread for each row of `rows`, as far as there are.
+/// Rows of the recurrent weights, `gates` blocks of H wide, that a block with room for `most` bytes keeps beside `shared`
+/// bytes of its own: a multiple of four, as far as the kernels walk them by fours. One block has a multiprocessor for
+/// itself then, which is as many as there are blocks until a batch has four sequences for each multiprocessor.
+fn kept_rows(hidden: usize, gates: usize, shared: usize, most: usize) -> usize {
+    (most.saturating_sub(shared) / (4 * gates * hidden)).min(hidden) / 4 * 4
+}
+
+/// One block for every four sequences, a thread for each unit of a sequence, as far as there are. `gates` blocks of weights;
+/// `arrays` of one number for each unit and sequence in shared memory.
 fn launch(
     launches: &mut Launches,
     entry: &'static str,
     shape: &RecurrentShape,
-    rows: usize,
-    shared: usize,
-    mut args: Vec<inkgrad_kernels::launch::Arg>,
-    last: Option<inkgrad_kernels::launch::Arg>,
+    [gates, arrays]: [usize; 2],
+    mut args: Vec<Arg>,
+    last: Option<Arg>,
 ) {
-    args.extend([int(shape.batch), int(shape.time), int(shape.hidden), int(usize::from(shape.reverse))]);
+    let &RecurrentShape { batch, time, hidden, reverse, .. } = shape;
+    let shared = arrays * hidden * BYTES;
+    let kept = kept_rows(hidden, gates, shared, launches.shared);
+    args.extend([int(batch), int(time), int(hidden), int(usize::from(reverse)), int(kept)]);
     args.extend(last);
-    let threads = rows.next_multiple_of(32).min(THREADS);
-    launches.grid(entry, [shape.batch.div_ceil(SEQUENCES), 1, 1], [threads, 1, 1], shared, args);
+    let threads = (SEQUENCES * hidden).next_multiple_of(32).min(THREADS);
+    let shared = shared + 4 * kept * gates * hidden;
+    launches.grid(entry, [batch.div_ceil(SEQUENCES), 1, 1], [threads, 1, 1], shared, args);
 }
 
 /// saved ← x·w_ihᵀ + b_ih in the first blocks of each record, and w_hhᵀ into scratch.
@@ -79,9 +91,8 @@ pub fn lstm_forward(shape: &RecurrentShape, run: &DeviceForward<'_>, launches: &
     project(shape, run, 4, LSTM_RECORD, launches);
     let [h0, c0] = [5, 6].map(|i| read_or_none(run.x.get(i).copied()));
     let args = vec![run.saved.update(), run.scratch.read(), run.x[4].read(), h0, c0, run.y.write()];
-    let rows = 4 * shape.hidden;
     // h, c and z
-    launch(launches, "lstm_forward", shape, rows, 6 * shape.hidden * BYTES, args, None);
+    launch(launches, "lstm_forward", shape, [4, 6], args, None);
 }
 
 /// The launches of a GRU layer's forward.
@@ -89,12 +100,12 @@ pub fn gru_forward(shape: &RecurrentShape, run: &DeviceForward<'_>, launches: &m
     project(shape, run, 3, GRU_RECORD, launches);
     let h0 = read_or_none(run.x.get(5).copied());
     let args = vec![run.saved.update(), run.scratch.read(), run.x[4].read(), h0, run.y.write()];
-    // A cell's thread owns a unit of a sequence, of which there are more than gate rows. h and q
-    launch(launches, "gru_forward", shape, 4 * shape.hidden, 4 * shape.hidden * BYTES, args, None);
+    // h and q
+    launch(launches, "gru_forward", shape, [3, 4], args, None);
 }
 
 /// A gradient that the kernel writes itself, if it is asked for; and whether it is added.
-fn own(target: Option<Target>) -> (inkgrad_kernels::launch::Arg, usize) {
+fn own(target: Option<Target>) -> (Arg, usize) {
     target.map_or((NONE, 0), |target| (target.arg(), usize::from(target.add)))
 }
 
@@ -132,8 +143,7 @@ pub fn lstm_backward(shape: &RecurrentShape, run: &DeviceBackward<'_>, launches:
     let (saved, out, dout) = (run.saved.read(), run.y.read(), run.dy.read());
     let args = vec![saved, out, dout, run.x[2].read(), h0, c0, dz.write(), h_prev.write(), dh0, dc0];
     // dz, its parts, dh and dc
-    let shared = 10 * shape.hidden * BYTES;
-    launch(launches, "lstm_backward", shape, 4 * shape.hidden, shared, args, Some(int(add_h | add_c << 1)));
+    launch(launches, "lstm_backward", shape, [4, 10], args, Some(int(add_h | add_c << 1)));
     products(shape, run, [dz, dz, h_prev, scratch], launches);
 }
 
@@ -148,6 +158,6 @@ pub fn gru_backward(shape: &RecurrentShape, run: &DeviceBackward<'_>, launches: 
     let (saved, out, dout) = (run.saved.read(), run.y.read(), run.dy.read());
     let args = vec![saved, out, dout, run.x[2].read(), h0, da.write(), dq.write(), h_prev.write(), dh0];
     // dq, its parts and dh
-    launch(launches, "gru_backward", shape, 4 * shape.hidden, 7 * shape.hidden * BYTES, args, Some(int(add)));
+    launch(launches, "gru_backward", shape, [3, 7], args, Some(int(add)));
     products(shape, run, [da, dq, h_prev, scratch], launches);
 }

@@ -1,14 +1,12 @@
-//! What lives on a device from step to step: parameters, gradients, the optimiser's moments, and the step's record, which
-//! holds all that a captured step must not have fixed.
+//! What lives on a device from step to step: parameters, gradients, the optimiser's moments, and the window of steps with
+//! all that a captured step must not have fixed.
 
 use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, bytes_of_mut};
 
 use super::launches::{Launches, NONE, Precision, Span, Term, int, sum_scratch};
-use crate::optim::{Optimizer, Rule, adam_factors};
-use crate::{Clock, DeviceError, Params};
-
-/// Words of a step's record (`kernels/ptx/optimizer.ptx` lists them).
-const RECORD: usize = 8;
+use super::window::{RECORD, WINDOW, Window};
+use crate::optim::{Optimizer, Rule};
+use crate::{DeviceError, Params};
 
 /// A model's state on a device.
 #[derive(Debug)]
@@ -19,14 +17,16 @@ pub struct State {
     pub grads: Span,
     first: Span,
     second: Span,
-    /// The step's record.
-    pub record: Span,
+    /// The steps that come next.
+    pub window: Window,
     /// The sum of the gradients' squares, and what they are scaled by.
     norm: Span,
     clip: Span,
     scratch: Span,
     allocation: u64,
-    pub(super) precision: Precision,
+    precision: Precision,
+    /// The most shared memory that a block of the device may have, in bytes.
+    shared: usize,
 }
 
 impl State {
@@ -37,7 +37,7 @@ impl State {
     pub fn new(device: &mut dyn Device, params: &Params<f32>, optimizer: &Optimizer<f32>) -> Result<Self, DeviceError> {
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
-        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, 1, 1, sum_scratch(n)];
+        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch(n)];
         let mut end = 0;
         let starts = lengths.map(|len| {
             let start = end;
@@ -51,12 +51,13 @@ impl State {
             grads: span(1),
             first: span(2),
             second: span(3),
-            record: span(4),
-            norm: span(5),
-            clip: span(6),
-            scratch: span(7),
+            window: Window { record: span(4), words: span(5) },
+            norm: span(6),
+            clip: span(7),
+            scratch: span(8),
             allocation,
             precision: Precision::Fp32,
+            shared: device.shared_bytes_per_block(),
         };
         // A parameter that no loss depends on has a gradient of zero.
         device.zero(state.grads.address, 4 * n as u64)?;
@@ -67,6 +68,11 @@ impl State {
     /// The same for steps whose products compute in `precision`, for which the device has been opened.
     pub fn with_precision(self, precision: Precision) -> Self {
         State { precision, ..self }
+    }
+
+    /// An empty list for the launches of a plan on this device.
+    pub(super) fn launches(&self) -> Launches {
+        Launches { precision: self.precision, shared: self.shared, ..Launches::default() }
     }
 
     /// Gives the memory back.
@@ -127,26 +133,6 @@ impl State {
         device.read(self.grads.address, bytes_of_mut(&mut params.grads))
     }
 
-    /// Writes the record of the step that `clock` names, for an optimiser that takes its `step`-th step (from 1).
-    ///
-    /// # Errors
-    /// If the device was lost.
-    pub fn begin(&self, device: &mut dyn Device, clock: Clock, lr: f64, step: u64) -> Result<(), DeviceError> {
-        let key = clock.key();
-        let (rate, correction) = adam_factors(lr, step);
-        let record: [u32; RECORD] = [
-            key as u32,
-            (key >> 32) as u32,
-            rate.to_bits(),
-            correction.to_bits(),
-            (lr as f32).to_bits(),
-            u32::from(step == 1),
-            0,
-            0,
-        ];
-        device.write(self.record.address, bytes_of(&record))
-    }
-
     /// The launches of an update.
     pub fn update(&self, rule: Rule, clip_norm: Option<f64>) -> Vec<Launch> {
         let mut launches = Launches::default();
@@ -162,11 +148,11 @@ impl State {
         let (n, values, grads, first) = (self.values.len, self.values.update(), self.grads.read(), self.first.update());
         match rule {
             Rule::Adam => {
-                let args = [values, grads, first, self.second.update(), clip, self.record.read(), int(n)];
+                let args = [values, grads, first, self.second.update(), clip, self.window.record.read(), int(n)];
                 launches.each("adam", n, args);
             }
             Rule::Sgd(momentum) => {
-                let args = [values, grads, first, clip, self.record.read(), int(n), Arg::F32(momentum as f32)];
+                let args = [values, grads, first, clip, self.window.record.read(), int(n), Arg::F32(momentum as f32)];
                 launches.each("sgd", n, args);
             }
         }

@@ -117,6 +117,7 @@ pub struct Emulator {
     tick: u32,
     limit: u64,
     capacity: u64,
+    shared: usize,
     counters: BTreeMap<String, Counters>,
     profiles: BTreeMap<String, Vec<LineCount>>,
 }
@@ -136,6 +137,7 @@ impl Emulator {
             tick: 0,
             limit: 1 << 26,
             capacity: 8 << 30,
+            shared: 227 << 10,
             counters: BTreeMap::new(),
             profiles: BTreeMap::new(),
         }
@@ -149,6 +151,11 @@ impl Emulator {
     /// Sets how many bytes may be allocated; 8 GiB unless told.
     pub fn set_capacity(&mut self, bytes: u64) {
         self.capacity = bytes;
+    }
+
+    /// Sets how many bytes of shared memory a block may have; 227 KiB unless told, as on the largest GPUs.
+    pub fn set_shared_bytes(&mut self, bytes: usize) {
+        self.shared = bytes;
     }
 
     /// What each entry point did so far, by name.
@@ -209,7 +216,7 @@ impl Emulator {
             self.kernels.get(launch.entry).ok_or_else(|| refuse("no such entry point is loaded".to_owned()))?;
         check_shape(kernel, launch).map_err(refuse)?;
         let (segments, params) = self.arguments(kernel, launch)?;
-        let shared = shared_memory(kernel, launch.shared_bytes as usize).map_err(refuse)?;
+        let shared = shared_memory(kernel, launch.shared_bytes as usize, self.shared).map_err(refuse)?;
         if self.tick > u32::MAX / 4 * 3 {
             self.allocations.iter_mut().for_each(Memory::forget_traces);
             self.tick = 0;
@@ -312,13 +319,12 @@ fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
     Ok(())
 }
 
-/// A block's shared memory: its variables, with nothing between them.
-fn shared_memory(kernel: &Kernel, dynamic: usize) -> Result<Memory, String> {
+/// A block's shared memory: its variables, with nothing between them; `most` bytes of them.
+fn shared_memory(kernel: &Kernel, dynamic: usize, most: usize) -> Result<Memory, String> {
     let bytes = |variable: &kernel::Variable| variable.bytes.unwrap_or(dynamic);
     let total: usize = kernel.shared.iter().map(bytes).sum();
-    // What a block of the largest GPUs may use.
-    if total > 227 << 10 {
-        return Err(format!("found {total} bytes of shared memory, expected {} at most", 227 << 10));
+    if total > most {
+        return Err(format!("found {total} bytes of shared memory, expected {most} at most"));
     }
     let end = kernel.shared.iter().map(|variable| variable.offset + bytes(variable)).max().unwrap_or(0);
     let mut memory = Memory::new(end);
@@ -357,6 +363,10 @@ impl Device for Emulator {
             self.kernels.insert(kernel.name.clone(), kernel);
         }
         Ok(())
+    }
+
+    fn shared_bytes_per_block(&self) -> usize {
+        self.shared
     }
 
     fn alloc(&mut self, bytes: u64) -> Result<u64> {

@@ -1,6 +1,7 @@
 //! Training: batches, steps, records, checkpoints, and going on after an interruption.
 
 mod batches;
+mod compute;
 mod figures;
 mod fit;
 mod on_device;
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
 use inkgrad_engine::{Pool, Team};
+use inkgrad_kernels::launch::Device;
 
 use self::batches::Batches;
+use self::compute::Compute;
 pub use self::fit::fit;
-pub use self::on_device::{DeviceStepper, Part};
+pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
@@ -30,11 +33,11 @@ use crate::{Error, Result};
 
 /// Who watches a run and may stop it.
 pub trait Observer {
-    /// Called after every step.
+    /// Called after every step on the processor; on a device, whenever its steps were waited for.
     fn step(&mut self, progress: &Progress);
     /// Called for every record that goes into `metrics.jsonl`.
     fn record(&mut self, record: &Record);
-    /// Whether to stop after the step that has just ended.
+    /// Asked after every step: whether to stop there.
     fn stop(&self) -> bool;
 }
 
@@ -49,8 +52,8 @@ pub struct Progress {
     pub epoch: f64,
     /// Mean loss since the epoch (or the logging interval) began.
     pub loss: f64,
-    /// Drawings of this step.
-    pub batch: usize,
+    /// Drawings of the steps since the last time.
+    pub drawings: usize,
 }
 
 /// How a run ended.
@@ -84,14 +87,6 @@ pub struct Trainer {
     best: Option<f64>,
     /// Validations since the best.
     since_best: u64,
-}
-
-/// What computes the steps of a run.
-enum Compute {
-    /// This processor.
-    Cpu(Stepper),
-    /// A GPU or its emulation.
-    Device(Box<DeviceStepper>),
 }
 
 /// Loads the data that a configuration names.
@@ -212,44 +207,49 @@ impl Trainer {
     /// # Errors
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        let compute = self.compute()?;
+        self.sitting(compute, observer)
+    }
+
+    /// The same on a device that is given, with the kernels of the configuration's precision loaded.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn run_on(&mut self, device: Box<dyn Device>, observer: &mut dyn Observer) -> Result<Outcome> {
+        let compute = self.compute_on(device)?;
+        self.sitting(compute, observer)
+    }
+
+    fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         self.events = Some(EventFile::create(self.folder.path())?);
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
-        let outcome = Pool::new(self.config.threads).enter(|team| self.train(team, observer))?;
+        let outcome = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer))?;
         self.figures()?;
         Ok(outcome)
     }
 
-    fn train(&mut self, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
-        let mut compute = self.compute()?;
+    fn train(&mut self, mut compute: Compute, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
         let started = Instant::now();
         let every = Duration::from_secs_f64((self.config.checkpoint_minutes * 60.0).clamp(0.0, 1e9));
-        let mut saved = Instant::now();
+        let (mut saved, mut read, mut drawings) = (started, started, 0);
         let mut outcome = Outcome::Finished;
         while self.step < self.batches.total() {
-            let batch = self.batches.next(self.step);
-            let rate = self.schedule.rate(self.config.lr, self.step);
-            let clock = inkgrad_engine::Clock { seed: self.config.seed, step: self.step };
-            let stepped = match &mut compute {
-                Compute::Cpu(stepper) => {
-                    let data = &self.dataset.train;
-                    stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team)
-                }
-                Compute::Device(stepper) => stepper.step(&self.network, &mut self.optimizer, batch, clock, rate),
-            };
-            let losses = stepped.map_err(|error| self.failed(self.step + 1, error))?;
-            self.step += 1;
-            self.sums.add(&losses);
-            observer.step(&Progress {
-                step: self.step,
-                total: self.batches.total(),
-                epoch: self.batches.epoch(self.step),
-                loss: self.sums.mean().loss,
-                batch: losses.drawings,
-            });
+            drawings += self.advance(&mut compute, team)?;
+            if compute.read_due(read) {
+                self.read(&mut compute)?;
+                read = Instant::now();
+                observer.step(&Progress {
+                    step: self.step,
+                    total: self.batches.total(),
+                    epoch: self.batches.epoch(self.step),
+                    loss: self.sums.mean().loss,
+                    drawings: std::mem::take(&mut drawings),
+                });
+            }
             if self.batches.record_due(self.step, self.config.log_every) {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
                 self.fetch(&mut compute)?;
-                let converged = self.record(&mut compute, team, rate, seconds, observer)?;
+                let converged = self.record(&mut compute, team, seconds, observer)?;
                 self.save(seconds)?;
                 saved = Instant::now();
                 if converged {
@@ -273,60 +273,12 @@ impl Trainer {
         Ok(outcome)
     }
 
-    /// What the configuration says to compute with, with all that it needs there.
-    fn compute(&self) -> Result<Compute> {
-        let kind = self.config.device.kind();
-        let place = |error| Error::input("--device", format!("{}: {error}", self.config.device));
-        let opened =
-            DeviceStepper::open(kind, self.config.precision.kind(), &self.network, &self.optimizer).map_err(place)?;
-        let Some(mut stepper) = opened else { return Ok(Compute::Cpu(Stepper::default())) };
-        stepper.upload(Part::Training, &self.dataset.train).map_err(place)?;
-        if !self.dataset.test.is_empty() {
-            stepper.upload(Part::Test, &self.dataset.test).map_err(place)?;
-        }
-        Ok(Compute::Device(Box::new(stepper)))
-    }
-
-    /// Brings parameters and moments here from where they are trained.
-    fn fetch(&mut self, compute: &mut Compute) -> Result<()> {
-        match compute {
-            Compute::Cpu(_) => Ok(()),
-            Compute::Device(stepper) => {
-                stepper.download(&mut self.network, &mut self.optimizer).map_err(|error| self.failed(self.step, error))
-            }
-        }
-    }
-
-    fn split(&self, part: Part) -> &data::Split {
-        match part {
-            Part::Training => &self.dataset.train,
-            Part::Test => &self.dataset.test,
-        }
-    }
-
-    /// The mean losses on the drawings `indices` of a part of the data set.
-    fn evaluate(&self, compute: &mut Compute, part: Part, indices: &[usize], team: &Team) -> Result<Losses> {
-        let batch = self.config.batch_size;
-        match compute {
-            Compute::Cpu(stepper) => Ok(stepper.evaluate(&self.network, self.split(part), indices, batch, team)),
-            // The emulator would take hours; parameters were fetched for the record.
-            Compute::Device(_) if self.config.device == config::Device::Emulated => {
-                Ok(Stepper::default().evaluate(&self.network, self.split(part), indices, batch, team))
-            }
-            Compute::Device(stepper) => {
-                let evaluated = stepper.evaluate(&self.network, part, indices, batch);
-                evaluated.map_err(|error| self.failed(self.step, error))
-            }
-        }
-    }
-
     /// Records the training loss since the last record, and the losses on held-back drawings. Returns whether the
     /// validation loss has stopped improving.
     fn record(
         &mut self,
         compute: &mut Compute,
         team: &Team,
-        lr: f64,
         seconds: f64,
         observer: &mut dyn Observer,
     ) -> Result<bool> {
@@ -339,7 +291,8 @@ impl Trainer {
             seconds: Some(seconds),
             ..Record::new(self.step, epoch, split, losses.loss)
         };
-        let mut records = vec![Record { lr: Some(lr), ..make(Split::Train, self.sums.mean()) }];
+        let lr = Some(self.rate(self.step - 1));
+        let mut records = vec![Record { lr, ..make(Split::Train, self.sums.mean()) }];
         self.sums = Sums::default();
         let mut converged = false;
         let last = self.step == self.batches.total();

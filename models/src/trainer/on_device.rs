@@ -1,19 +1,20 @@
-//! Training steps on a GPU or its emulation: data, parameters and moments stay there, and a step is one list of launches
-//! that is captured once for each batch size.
+//! Training steps on a GPU or its emulation: data, parameters, moments and sums of losses stay there. A step is one list of
+//! launches that is captured once for each batch size; what tells steps apart is uploaded for many of them at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use inkgrad_engine::device::Device;
-use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
 use inkgrad_engine::device::plan::{DevicePlan, gather};
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::device::window::{Reported, Row, STEPS, SUMS};
 use inkgrad_engine::optim::Optimizer;
-use inkgrad_engine::{Clock, Compile, Error, Result, Tape, Tensor};
+use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
 use crate::data::{PIXELS, Pixels, Split};
-use crate::network::{Network, Training, argmax};
+use crate::network::{Network, Training};
 
 /// Which drawings a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,17 @@ pub enum Part {
     Test,
 }
 
+/// A step that comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upcoming {
+    /// The drawings.
+    pub batch: Vec<usize>,
+    /// Seed and step, from 0.
+    pub clock: Clock,
+    /// The learning rate.
+    pub lr: f64,
+}
+
 /// A network's training on a device.
 pub struct DeviceStepper {
     device: Box<dyn launch::Device>,
@@ -32,6 +44,10 @@ pub struct DeviceStepper {
     data: HashMap<Part, Data>,
     plans: HashMap<(Part, usize), Planned>,
     graphs: bool,
+    /// Drawings of each step that is uploaded and not yet launched.
+    prepared: VecDeque<usize>,
+    /// Whether a step was launched whose losses are not read yet.
+    unread: bool,
 }
 
 /// A split of the data set on the device.
@@ -46,16 +62,18 @@ struct Data {
 /// The plan of one batch size.
 struct Planned {
     graph: Training,
-    plan: DevicePlan,
-    /// Which drawings, `u32`.
+    /// Which drawings, `u32`: (steps, batch size).
     index: Buffer,
-    /// Gathering, forward, backward and update; and the first two alone. Each has a number on the device.
+    /// Forward, backward and update; and the first alone. Each has a number on the device.
     step: Vec<Launch>,
     forward: Vec<Launch>,
     number: u64,
 }
 
 impl DeviceStepper {
+    /// The most steps that [`DeviceStepper::prepare`] takes.
+    pub const WINDOW: usize = STEPS;
+
     /// Copies parameters and moments to `device`; `None` if it is the processor.
     ///
     /// # Errors
@@ -66,11 +84,25 @@ impl DeviceStepper {
         network: &Network<f32>,
         optimizer: &Optimizer<f32>,
     ) -> Result<Option<Self>> {
-        let Some(mut device) = device.open(precision)? else { return Ok(None) };
+        device.open(precision)?.map(|device| Self::on(device, precision, network, optimizer)).transpose()
+    }
+
+    /// Copies parameters and moments to a device that has the kernels of `precision` loaded.
+    ///
+    /// # Errors
+    /// If it has too little memory.
+    pub fn on(
+        mut device: Box<dyn launch::Device>,
+        precision: Precision,
+        network: &Network<f32>,
+        optimizer: &Optimizer<f32>,
+    ) -> Result<Self> {
         let state = State::new(&mut *device, &network.params, optimizer)?.with_precision(precision);
         let (rule, clip_norm) = optimizer.settings();
         let update = state.update(rule, clip_norm);
-        Ok(Some(DeviceStepper { device, state, update, data: HashMap::new(), plans: HashMap::new(), graphs: true }))
+        let (data, plans) = (HashMap::new(), HashMap::new());
+        let prepared = VecDeque::with_capacity(STEPS);
+        Ok(DeviceStepper { device, state, update, data, plans, graphs: true, prepared, unread: false })
     }
 
     /// The same launching kernel by kernel, no step as one graph: for comparison.
@@ -95,29 +127,145 @@ impl DeviceStepper {
     }
 
     /// The plan for `batch` drawings of a part.
-    fn plan(&mut self, network: &Network<f32>, part: Part, batch: usize) -> Result<()> {
-        if self.plans.contains_key(&(part, batch)) {
-            return Ok(());
+    fn plan(&mut self, network: &Network<f32>, part: Part, batch: usize) -> Result<&Planned> {
+        if !self.plans.contains_key(&(part, batch)) {
+            let planned = self.list(network, part, batch)?;
+            self.plans.insert((part, batch), planned);
         }
-        let data = self.data[&part];
+        Ok(&self.plans[&(part, batch)])
+    }
+
+    fn list(&mut self, network: &Network<f32>, part: Part, batch: usize) -> Result<Planned> {
+        let (data, window) = (self.data[&part], self.state.window);
         let mut tape = Tape::new();
         let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
         let options = Compile { loss: Some(graph.loss), keep: &graph.reported(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
-        let bytes = 4 * batch as u64;
-        let index = Buffer::read(self.device.alloc(bytes)?, bytes);
-        let mut forward = vec![gather(data.images, data.bytes, index, plan.input(graph.images), PIXELS)];
+        // The table of indices, then what counts right answers.
+        let (table, scratch) = (STEPS * batch, hits_scratch(batch));
+        let len = table + scratch + 1;
+        let own = Span { address: self.device.alloc(4 * len as u64)?, len };
+        let (index, own) = own.split(table);
+        let (scratch, right) = own.split(scratch);
+        let index = Buffer::read(index.address, 4 * index.len as u64);
+
+        let pick = |data, bytes, to, width| gather(data, bytes, index, window.record, to, width);
+        let mut forward = vec![window.begin(), pick(data.images, data.bytes, plan.input(graph.images), PIXELS)];
         if let Some(labels) = graph.labels {
-            forward.push(gather(data.labels, false, index, plan.input(labels), 1));
+            forward.push(pick(data.labels, false, plan.input(labels), 1));
         }
         forward.extend_from_slice(&plan.forward);
+        let counted = graph.logits.zip(graph.labels).map(|(logits, labels)| {
+            let mut launches = Launches::default();
+            launches.hits(plan.kept(logits), plan.kept(labels), right, scratch);
+            forward.append(&mut launches.list);
+            right
+        });
+        let kept = |x: Option<_>| x.map(|x| plan.kept(x));
+        let (bce, kl, mse) = (kept(graph.bce), kept(graph.kl), kept(graph.mse));
+        let losses = Reported { loss: plan.kept(graph.loss), bce, kl, mse, right: counted };
+        forward.push(window.tally(&losses, graph.per, batch));
         let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
-        let number = 2 * self.plans.len() as u64;
-        self.plans.insert((part, batch), Planned { graph, plan, index, step, forward, number });
+        Ok(Planned { graph, index, step, forward, number: 2 * self.plans.len() as u64 })
+    }
+
+    /// Uploads what the steps of a window are told: which drawings, and the rest of their records.
+    fn fill<'a>(
+        &mut self,
+        network: &Network<f32>,
+        part: Part,
+        sums: &Sums,
+        steps: impl Iterator<Item = (&'a [usize], Row)>,
+    ) -> Result<()> {
+        self.prepared.clear();
+        // A table for each size of batches, of which each names its row.
+        let mut tables = BTreeMap::<usize, Vec<u32>>::new();
+        let mut rows = Vec::with_capacity(STEPS);
+        for (batch, row) in steps {
+            let table = tables.entry(batch.len()).or_default();
+            rows.push(Row { batch: table.len() / batch.len(), ..row });
+            table.extend(batch.iter().map(|&i| i as u32));
+        }
+        for (batch, table) in tables {
+            let index = self.plan(network, part, batch)?.index;
+            self.device.write(index.address, bytes_of(&table))?;
+        }
+        Ok(self.state.window.prepare(&mut *self.device, &numbers(sums), &rows)?)
+    }
+
+    /// Uploads the steps that come next, [`DeviceStepper::WINDOW`] at most, and the sums that they add to. Steps that were
+    /// uploaded before and not launched are forgotten.
+    ///
+    /// # Errors
+    /// If the device failed, or has too little memory for batches of a size that is new.
+    pub fn prepare(
+        &mut self,
+        network: &Network<f32>,
+        optimizer: &Optimizer<f32>,
+        sums: &Sums,
+        steps: &[Upcoming],
+    ) -> Result<()> {
+        let rows = steps.iter().zip(optimizer.step + 1..);
+        let rows = rows.map(|(Upcoming { batch, clock, lr }, step)| {
+            (batch.as_slice(), Row { clock: *clock, lr: *lr, step, batch: 0 })
+        });
+        self.fill(network, Part::Training, sums, rows)?;
+        self.prepared.extend(steps.iter().map(|step| step.batch.len()));
         Ok(())
     }
 
-    /// Trains on the drawings `batch` and returns their losses before the update.
+    /// How many steps are uploaded and not yet launched.
+    pub fn prepared(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// Launches the next step and returns how many drawings it trains on. A GPU is not waited for: what goes wrong may be
+    /// reported later, by [`DeviceStepper::read`] at the latest.
+    ///
+    /// # Errors
+    /// If the device failed.
+    ///
+    /// # Panics
+    /// If no step is prepared.
+    pub fn launch(&mut self, optimizer: &mut Optimizer<f32>) -> Result<usize> {
+        let batch = self.prepared.pop_front().expect("a step is prepared");
+        let planned = &self.plans[&(Part::Training, batch)];
+        self.unread = true;
+        launch(&mut *self.device, self.graphs, planned.number, &planned.step)?;
+        optimizer.step += 1;
+        Ok(batch)
+    }
+
+    /// Waits for the steps that were launched and brings `sums` up to date, which are those given to
+    /// [`DeviceStepper::prepare`] and the losses since. Returns the number of the first step, from 1, whose loss was not
+    /// finite, if there is one: what came after it is of no use.
+    ///
+    /// # Errors
+    /// If the device failed.
+    pub fn read(&mut self, sums: &mut Sums) -> Result<Option<u64>> {
+        if !std::mem::take(&mut self.unread) {
+            return Ok(None);
+        }
+        let totals = self.state.window.read(&mut *self.device)?;
+        *sums = self.named(&totals.sums);
+        Ok(totals.not_finite)
+    }
+
+    /// The sums as the device has them, by their names.
+    fn named(&self, &[loss, bce, kl, mse, right, drawings]: &[f64; SUMS]) -> Sums {
+        let Some(Planned { graph, .. }) = self.plans.values().next() else { return Sums::default() };
+        let total = Losses {
+            loss,
+            bce: graph.bce.map(|_| bce),
+            kl: graph.kl.map(|_| kl),
+            mse: graph.mse.map(|_| mse),
+            accuracy: graph.logits.map(|_| right),
+            drawings: drawings as usize,
+        };
+        Sums { total }
+    }
+
+    /// Trains on the drawings `batch`, waits, and returns their losses before the update.
     ///
     /// # Errors
     /// If the loss is not finite, or the device failed.
@@ -129,33 +277,37 @@ impl DeviceStepper {
         clock: Clock,
         lr: f64,
     ) -> Result<Losses> {
-        self.plan(network, Part::Training, batch.len())?;
-        optimizer.step += 1;
-        self.state.begin(&mut *self.device, clock, lr, optimizer.step)?;
-        let planned = &self.plans[&(Part::Training, batch.len())];
-        planned.choose(&mut *self.device, batch)?;
-        launch(&mut *self.device, self.graphs, planned.number, &planned.step)?;
-        let losses = planned.read(&mut *self.device, batch.len())?;
-        match losses.loss.is_finite() {
-            true => Ok(losses),
-            false => Err(Error::NotFinite { op: "loss".to_owned(), node: planned.graph.loss.index() }),
+        let mut sums = Sums::default();
+        self.prepare(network, optimizer, &sums, &[Upcoming { batch: batch.to_vec(), clock, lr }])?;
+        self.launch(optimizer)?;
+        match self.read(&mut sums)? {
+            None => Ok(sums.mean()),
+            Some(_) => {
+                let node = self.plans[&(Part::Training, batch.len())].graph.loss.index();
+                Err(Error::NotFinite { op: "loss".to_owned(), node })
+            }
         }
     }
 
-    /// The mean losses on the drawings `indices` of a part, as [`Stepper::evaluate`](super::Stepper::evaluate).
+    /// The mean losses on the drawings `indices` of a part, as [`Stepper::evaluate`](super::Stepper::evaluate). Steps that
+    /// were uploaded and not launched are forgotten.
     ///
     /// # Errors
     /// If the device failed.
     pub fn evaluate(&mut self, network: &Network<f32>, part: Part, indices: &[usize], batch: usize) -> Result<Losses> {
         let mut sums = Sums::default();
-        for (i, batch) in indices.chunks(batch).enumerate() {
-            self.plan(network, part, batch.len())?;
-            let clock = Clock { seed: EVALUATION_SEED, step: i as u64 };
-            self.state.begin(&mut *self.device, clock, 0.0, 1)?;
-            let planned = &self.plans[&(part, batch.len())];
-            planned.choose(&mut *self.device, batch)?;
-            launch(&mut *self.device, self.graphs, planned.number + 1, &planned.forward)?;
-            sums.add(&planned.read(&mut *self.device, batch.len())?);
+        let chunks: Vec<&[usize]> = indices.chunks(batch).collect();
+        for (first, chunks) in (0..).step_by(STEPS).zip(chunks.chunks(STEPS)) {
+            let rows = chunks.iter().zip(first..).map(|(&chunk, step)| {
+                (chunk, Row { clock: Clock { seed: EVALUATION_SEED, step }, lr: 0.0, step: 1, batch: 0 })
+            });
+            self.fill(network, part, &sums, rows)?;
+            for chunk in chunks {
+                let planned = &self.plans[&(part, chunk.len())];
+                launch(&mut *self.device, self.graphs, planned.number + 1, &planned.forward)?;
+            }
+            let totals = self.state.window.read(&mut *self.device)?;
+            sums = self.named(&totals.sums);
         }
         Ok(sums.mean())
     }
@@ -177,27 +329,9 @@ fn launch(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Lau
     }
 }
 
-impl Planned {
-    /// Names the drawings of the next run.
-    fn choose(&self, device: &mut dyn launch::Device, batch: &[usize]) -> Result<()> {
-        let index: Vec<u32> = batch.iter().map(|&i| i as u32).collect();
-        Ok(device.write(self.index.address, bytes_of(&index))?)
-    }
-
-    fn read(&self, device: &mut dyn launch::Device, drawings: usize) -> Result<Losses> {
-        let graph = &self.graph;
-        let mut scalar = |x: Tensor| -> Result<f64> { Ok(f64::from(self.plan.read(device, x)?[0]) / graph.per) };
-        let loss = scalar(graph.loss)?;
-        let [bce, kl, mse] = [graph.bce, graph.kl, graph.mse].map(|x| x.map(&mut scalar).transpose());
-        let (bce, kl, mse) = (bce?, kl?, mse?);
-        let accuracy = match graph.logits.zip(graph.labels) {
-            None => None,
-            Some((logits, labels)) => {
-                let (logits, labels) = (self.plan.read(device, logits)?, self.plan.read(device, labels)?);
-                let rows = logits.chunks_exact(logits.len() / drawings).zip(&labels);
-                Some(rows.filter(|&(row, &label)| argmax(row) == label as usize).count() as f64 / drawings as f64)
-            }
-        };
-        Ok(Losses { loss, bce, kl, mse, accuracy, drawings })
-    }
+/// The sums in the device's order.
+fn numbers(Sums { total }: &Sums) -> [f64; SUMS] {
+    let part = |part: Option<f64>| part.unwrap_or(0.0);
+    let &Losses { loss, bce, kl, mse, accuracy, drawings } = total;
+    [loss, part(bce), part(kl), part(mse), part(accuracy), drawings as f64]
 }

@@ -7,6 +7,7 @@ mod convolutions;
 mod models;
 mod mutants;
 mod operations;
+mod runs;
 
 use inkgrad_engine::device::Device;
 

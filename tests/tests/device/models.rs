@@ -15,8 +15,6 @@ use crate::device;
 /// The largest distance of a tensor of parameters, as part of its norm. Element by element an optimiser tells less: Adam
 /// goes a whole step by the sign of a gradient that is rounding alone.
 const TOLERANCE: f64 = 1e-4;
-/// A gradient smaller than this part of its tensor's largest is rounding alone; its element is left out.
-const ROUNDING: f32 = 1e-6;
 const DRAWINGS: usize = 2;
 
 fn optimizer(network: &Network<f32>) -> Optimizer<f32> {
@@ -80,12 +78,8 @@ fn compare(steps: usize) {
         let (expected, expected_loss) = on_processor(&config, &data, steps);
         assert!((loss - expected_loss).abs() < TOLERANCE * expected_loss, "{name}: loss {loss}, {expected_loss}");
         let distance = |p: &Param| {
-            let gradient = expected.params.grad(p);
-            let least = ROUNDING * gradient.iter().fold(0.0, |largest: f32, g| largest.max(g.abs()));
-            let pairs = found.params.value(p).iter().zip(expected.params.value(p)).zip(gradient);
-            let kept = pairs.filter(|(_, g)| g.abs() >= least).map(|((&a, &b), _)| (a, f64::from(b)));
-            let (a, b): (Vec<f32>, Vec<f64>) = kept.unzip();
-            error_l2(&a, &b)
+            let values: Vec<f64> = expected.params.value(p).iter().map(|&v| f64::from(v)).collect();
+            error_l2(found.params.value(p), &values)
         };
         let errors = expected.params.iter().map(|p| (distance(p), &p.name));
         let (worst, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inkgrad_engine::device::launches::{Precision, Span};
+use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
 use inkgrad_engine::device::plan::gather;
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::device::window::{Reported, Row, SUMS, Totals};
 use inkgrad_engine::ops::{Case, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, DeviceError, Init, Params, Team};
@@ -13,12 +14,14 @@ use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
+use inkgrad_models::network::argmax;
 
 use crate::convolutions::{self, Kernel};
 use crate::error;
 use crate::operations::{
-    AGAIN, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, long_sums, lstm_from_state, more_narrow, more_ragged,
-    narrow, noise, one_class, ragged,
+    AGAIN, GRU_BYTES, LSTM_BYTES, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, gru_of_eight, gru_with_rest,
+    long_sums, lstm_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class,
+    ragged,
 };
 
 /// What shows whether a kernel computes what it should.
@@ -27,6 +30,8 @@ enum Probe {
     Op(&'static str),
     /// One case.
     Chosen(fn() -> Case),
+    /// One case where a block may have so many bytes of shared memory.
+    Within(usize, fn() -> Case),
     /// One case with products in tf32.
     Tf32(fn() -> Case),
     /// Cases of an operation with products in tf32.
@@ -37,15 +42,34 @@ enum Probe {
     Update(Rule, Option<f64>),
     /// Rows of a data set, of bytes or numbers.
     Gather,
+    /// What steps are told, and what they add up to.
+    Steps,
+    /// Right answers among scores.
+    Hits,
 }
 
-use Probe::{Chosen, Convolution, Gather, Op, Tf32, Tf32Op, Update};
+use Probe::{Chosen, Convolution, Gather, Hits, Op, Steps, Tf32, Tf32Op, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
 const NOT_CLIPPED: Probe = Update(Rule::Adam, Some(1e9));
 const SGD: Probe = Update(Rule::Sgd(0.9), None);
 const SGD_CLIPPED: Probe = Update(Rule::Sgd(0.9), Some(0.5));
+
+const LSTM: &[Probe] = &[
+    Op("lstm"),
+    Chosen(lstm_from_state),
+    Chosen(lstm_of_eight),
+    Within(LSTM_BYTES[0], lstm_with_rest),
+    Within(LSTM_BYTES[1], lstm_with_rest),
+];
+const GRU: &[Probe] = &[
+    Op("gru"),
+    Chosen(gru_from_state),
+    Chosen(gru_of_eight),
+    Within(GRU_BYTES[0], gru_with_rest),
+    Within(GRU_BYTES[1], gru_with_rest),
+];
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
@@ -64,18 +88,21 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
     ("gemm", &[Op("linear"), Chosen(ragged), Chosen(more_ragged), Chosen(long_sums)]),
     ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
-    ("gru_forward", &[Op("gru"), Chosen(gru_from_state)]),
-    ("gru_backward", &[Op("gru"), Chosen(gru_from_state)]),
+    ("gru_forward", GRU),
+    ("gru_backward", GRU),
     ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
     ("transpose", &[Op("transpose")]),
     ("embedding", &[Op("embedding")]),
     ("embedding_backward", &[Op("embedding")]),
     ("gather", &[Gather]),
+    ("begin_step", &[Steps]),
+    ("hits", &[Hits]),
+    ("tally", &[Steps]),
     ("loss_backward", &[Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
     ("softmax_cross_entropy", &[Op("softmax_cross_entropy"), Chosen(one_class)]),
     ("softmax_cross_entropy_backward", &[Op("softmax_cross_entropy")]),
-    ("lstm_forward", &[Op("lstm"), Chosen(lstm_from_state)]),
-    ("lstm_backward", &[Op("lstm"), Chosen(lstm_from_state)]),
+    ("lstm_forward", LSTM),
+    ("lstm_backward", LSTM),
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
@@ -116,7 +143,6 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     ("reparameterize", "setp.ge.u32 %p, %c0, 0xC0000000; made setp.gt.u32", 0, "both formulas hold where they meet"),
     ("reparameterize", "setp.ge.f32 %p, %u, 0f3FB504F3; made setp.gt.f32", 0, "both formulas hold where they meet"),
-    ("sgd", "ld.global.u32 %first, [%record+20]; operand 1 made [%record+20 + 4]", 0, "the first moments are 0"),
     ("sum_terms", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
 ];
 
@@ -158,8 +184,14 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         Tf32(case) => {
             Box::new(AGAIN.into_iter().map(move |again| scaled(compare(&case(), again, Precision::Tf32, emulator))))
         }
+        Within(bytes, case) => {
+            emulator.set_shared_bytes(bytes);
+            Box::new(std::iter::once(compare(&case(), 0, Precision::Fp32, emulator)))
+        }
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
+        Steps => Box::new([0b1111, 0b0101, 0b1010].into_iter().map(|parts| steps(parts, emulator))),
+        Hits => Box::new(std::iter::once_with(|| hits(emulator))),
     }
 }
 
@@ -174,9 +206,10 @@ fn update(rule: Rule, clip_norm: Option<f64>, emulator: &mut Emulator) -> Result
     let state = State::new(emulator, &params, &optimizer)?;
     emulator.write(state.grads.address, bytes_of(&params.grads))?;
     let (mut found, mut unused) = (params.clone(), Optimizer::new(rule, clip_norm, params.count()));
+    let row = |step| Row { clock: Clock { seed: 1, step: step - 1 }, lr: 1e-2, step, batch: 1 };
     for step in 1..=2 {
-        state.begin(emulator, Clock::default(), 1e-2, step)?;
-        for launch in state.update(rule, clip_norm) {
+        state.window.prepare(emulator, &[0.0; SUMS], &[row(step)])?;
+        for launch in std::iter::once(state.window.begin()).chain(state.update(rule, clip_norm)) {
             emulator.launch(&launch)?;
         }
         optimizer.update(&mut params, &Team::solo(), 1e-2);
@@ -185,22 +218,92 @@ fn update(rule: Rule, clip_norm: Option<f64>, emulator: &mut Emulator) -> Result
     Ok(error(&found.values, &params.values, 0.0))
 }
 
+/// A model's state with hardly any parameters.
+fn small_state(emulator: &mut Emulator) -> Result<State, DeviceError> {
+    let mut params = Params::<f32>::new();
+    params.declare("w", [3], Init::Normal);
+    State::new(emulator, &params, &Optimizer::new(Rule::Sgd(0.0), None, params.count()))
+}
+
+/// The third batch of a table of four, as the second step's record names it.
 fn rows(bytes: bool, emulator: &mut Emulator) -> Result<f64, DeviceError> {
     const WIDTH: usize = 37;
     let pixels: Vec<u8> = (0..20 * WIDTH).map(|i| (i * 89 % 256) as u8).collect();
     let numbers: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
-    let index: Vec<u32> = (0..9).map(|i| i * 7 % 20).collect();
+    let index: Vec<u32> = (0..4 * 9).map(|i| i * 7 % 20).collect();
     let data = match bytes {
         true => Buffer::read(upload(emulator, &pixels)?, pixels.len() as u64),
         false => Buffer::read(upload(emulator, &numbers)?, 4 * numbers.len() as u64),
     };
-    let chosen = Buffer::read(upload(emulator, &index)?, 4 * index.len() as u64);
-    let len = index.len() * WIDTH;
+    let table = Buffer::read(upload(emulator, &index)?, 4 * index.len() as u64);
+    let chosen = &index[2 * 9..][..9];
+    let len = chosen.len() * WIDTH;
     let to = Span { address: emulator.alloc(4 * len as u64)?, len };
-    emulator.launch(&gather(data, bytes, chosen, to, WIDTH))?;
+    let window = small_state(emulator)?.window;
+    window.prepare(emulator, &[0.0; SUMS], &[Row { clock: Clock::default(), lr: 0.0, step: 1, batch: 2 }])?;
+    emulator.launch(&window.begin())?;
+    emulator.launch(&gather(data, bytes, table, window.record, to, WIDTH))?;
     let expected: Vec<f32> =
-        index.iter().flat_map(|&row| numbers[row as usize * WIDTH..][..WIDTH].iter().copied()).collect();
+        chosen.iter().flat_map(|&row| numbers[row as usize * WIDTH..][..WIDTH].iter().copied()).collect();
     Ok(error(&download::<f32>(emulator, to.address, len)?, &expected, 0.0))
+}
+
+/// Four steps of a window, the third and the last of which have no finite loss. `parts`: what is reported beside the loss,
+/// one bit each.
+fn steps(parts: u8, emulator: &mut Emulator) -> Result<f64, DeviceError> {
+    const DRAWINGS: usize = 6;
+    let window = small_state(emulator)?.window;
+    let values: Vec<f32> = (0..5).map(|i| 0.5 + i as f32).collect();
+    let at = upload(emulator, &values)?;
+    let number = |i: usize| Span { address: at + 4 * i as u64, len: 1 };
+    let given = |i: usize| parts >> (i - 1) & 1 == 1;
+    let part = |i: usize| given(i).then(|| number(i));
+    let losses = Reported { loss: number(0), bce: part(1), kl: part(2), mse: part(3), right: part(4) };
+    let row = |step| Row { clock: Clock { seed: 9, step: 40 + step }, lr: 0.1, step: 41 + step, batch: 3 };
+    let before = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    window.prepare(emulator, &before, &[0, 1, 2, 3].map(row))?;
+    let mut expected = before;
+    let mut worst = 0.0_f64;
+    for (step, loss) in [0.5, 2.0, f32::INFINITY, f32::NAN].into_iter().enumerate() {
+        emulator.write(at, bytes_of(&[loss]))?;
+        emulator.launch(&window.begin())?;
+        let record: Vec<u32> = download(emulator, window.record.address, 8)?;
+        let key = u64::from(record[0]) | u64::from(record[1]) << 32;
+        let told = key == row(step as u64).clock.key() && record[4..] == [0.1_f32.to_bits(), 0, 3, 41 + step as u32];
+        worst = worst.max(if told { 0.0 } else { 1.0 });
+        emulator.launch(&window.tally(&losses, 2.0, DRAWINGS))?;
+        let weights = [3.0, 3.0, 3.0, 3.0, 1.0];
+        let terms = std::iter::once(loss).chain((1..5).map(|i| if given(i) { values[i] } else { 0.0 }));
+        expected.iter_mut().zip(terms.zip(weights)).for_each(|(sum, (x, weight))| *sum += f64::from(x) * weight);
+        expected[5] += DRAWINGS as f64;
+        let not_finite = (step >= 2).then_some(43);
+        let Totals { sums, not_finite: found } = window.read(emulator)?;
+        let same = sums.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
+        worst = worst.max(if same && found == not_finite { 0.0 } else { 1.0 });
+    }
+    Ok(worst)
+}
+
+/// Scores with equal ones among them, over more than a block.
+fn hits(emulator: &mut Emulator) -> Result<f64, DeviceError> {
+    const ROWS: usize = 300;
+    const CLASSES: usize = 5;
+    let x: Vec<f32> = (0..ROWS * CLASSES).map(|i| (i * 7 % 11 % 4) as f32).collect();
+    let labels: Vec<f32> = (0..ROWS).map(|i| (i % CLASSES) as f32).collect();
+    let right = x.chunks_exact(CLASSES).zip(&labels).map(|(row, &label)| f32::from(argmax(row) == label as usize));
+    let right: Vec<f32> = right.collect();
+    let x = Span { address: upload(emulator, &x)?, len: x.len() };
+    let labels = Span { address: upload(emulator, &labels)?, len: ROWS };
+    let scratch = hits_scratch(ROWS);
+    let own = Span { address: emulator.alloc(4 * scratch as u64 + 4)?, len: scratch + 1 };
+    let (scratch, y) = own.split(scratch);
+    let mut launches = Launches::default();
+    launches.hits(x, labels, y, scratch);
+    for launch in &launches.list {
+        emulator.launch(launch)?;
+    }
+    let each = error(&download::<f32>(emulator, scratch.address, ROWS)?, &right, 0.0);
+    Ok(each.max(error(&download::<f32>(emulator, y.address, 1)?, &[right.iter().sum()], 0.0)))
 }
 
 /// By what a mutant is noticed, on an emulator that lacks its module.

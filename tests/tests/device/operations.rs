@@ -3,10 +3,13 @@
 use inkgrad_engine::device::launches::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::device::window::{Row, SUMS};
 use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Tape, Team, Tensor};
-use inkgrad_kernels::launch;
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::launch::{self, Device as _};
+use inkgrad_kernels::ptx::MODULES;
 use proptest::prelude::*;
 
 use crate::{device, error};
@@ -78,6 +81,33 @@ fn fixed(case: &Case, inputs: &[Tensor]) -> Vec<(Tensor, Vec<f32>)> {
     all.filter(|(_, input)| !input.differentiable).map(|(&x, input)| (x, values(input))).collect()
 }
 
+/// The output of a case on a device, and its parameters with their gradients.
+fn on_device(
+    case: &Case,
+    again: u8,
+    precision: Precision,
+    device: &mut dyn launch::Device,
+) -> Result<(Vec<f32>, Params<f32>), DeviceError> {
+    let Recorded { mut params, tape, inputs, y, loss, .. } = Recorded::new(case, again);
+    let optimizer = Optimizer::new(Rule::Adam, None, params.count());
+    let state = State::new(device, &params, &optimizer)?.with_precision(precision);
+    let options = Compile { loss: Some(loss), keep: &[y], ..Compile::default() };
+    let plan = DevicePlan::new(tape, options, &params, &state, device)?;
+    for (x, values) in fixed(case, &inputs) {
+        plan.write(device, x, &values)?;
+    }
+    state.window.prepare(device, &[0.0; SUMS], &[Row { clock: CLOCK, lr: 1e-3, step: 1, batch: 0 }])?;
+    device.launch(&state.window.begin())?;
+    for launch in plan.forward.iter().chain(&plan.backward) {
+        device.launch(launch)?;
+    }
+    let found = plan.read(device, y)?;
+    state.download_grads(device, &mut params)?;
+    plan.free(device)?;
+    state.free(device)?;
+    Ok((found, params))
+}
+
 /// The largest error of the output and of the gradients of each input.
 pub fn compare(
     case: &Case,
@@ -94,26 +124,20 @@ pub fn compare(
     let expected = plan.value(y).to_vec();
     plan.backward(&mut params, &Team::solo());
 
-    let Recorded { params: mut on_device, tape, .. } = Recorded::new(case, again);
-    let optimizer = Optimizer::new(Rule::Adam, None, params.count());
-    let state = State::new(device, &on_device, &optimizer)?.with_precision(precision);
-    let options = Compile { loss: Some(loss), keep: &[y], ..Compile::default() };
-    let plan = DevicePlan::new(tape, options, &on_device, &state, device)?;
-    for (x, values) in fixed(case, &inputs) {
-        plan.write(device, x, &values)?;
-    }
-    state.begin(device, CLOCK, 1e-3, 1)?;
-    for launch in plan.forward.iter().chain(&plan.backward) {
-        device.launch(launch)?;
-    }
-    let found = plan.read(device, y)?;
-    state.download_grads(device, &mut on_device)?;
-    plan.free(device)?;
-    state.free(device)?;
+    let (found, on_device) = on_device(case, again, precision, device)?;
     // Where many terms cancel, the sum is as good as they are.
     let least = (size(case) as f64).sqrt() / 8.0;
     let gradients = declared.iter().flatten().map(|param| error(on_device.grad(param), params.grad(param), least));
     Ok(gradients.fold(error(&found, &expected, least), |worst, x| if x > worst || x.is_nan() { x } else { worst }))
+}
+
+/// An emulator, for what only it can be asked.
+fn emulator() -> Emulator {
+    let mut emulator = Emulator::new(5);
+    for (name, text) in MODULES {
+        emulator.load_module(name, text).unwrap();
+    }
+    emulator
 }
 
 /// Numbers of all inputs.
@@ -191,6 +215,58 @@ pub fn gru_from_state() -> Case {
     with_inputs("gru", 6)
 }
 
+/// The inputs of a recurrent layer over five sequences, which is more than a block has.
+fn sequences(gates: usize, hidden: usize) -> Vec<CaseInput> {
+    let mut draw = Draw::small(1);
+    let rows = gates * hidden;
+    let (x, w_ih, w_hh) = (draw.values([5, 4, 3]), draw.weights([rows, 3], 3), draw.weights([rows, hidden], hidden));
+    vec![x, w_ih, w_hh, draw.biases(rows), draw.biases(rows)]
+}
+
+fn lstm(hidden: usize) -> Case {
+    Case {
+        label: format!("x (5, 4, 3), {hidden} units"),
+        inputs: sequences(4, hidden),
+        f32: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+        f64: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+    }
+}
+
+fn gru(hidden: usize) -> Case {
+    Case {
+        label: format!("x (5, 4, 3), {hidden} units"),
+        inputs: sequences(3, hidden),
+        f32: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+        f64: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+    }
+}
+
+/// An LSTM of eight units, whose recurrent weights are walked by fours to the end.
+pub fn lstm_of_eight() -> Case {
+    lstm(8)
+}
+
+/// An LSTM of more units, of which two are left over.
+pub fn lstm_with_rest() -> Case {
+    lstm(58)
+}
+
+/// A GRU of eight units.
+pub fn gru_of_eight() -> Case {
+    gru(8)
+}
+
+/// A GRU of more units, of which two are left over.
+pub fn gru_with_rest() -> Case {
+    gru(78)
+}
+
+/// Bytes of shared memory with which [`lstm_with_rest`] keeps four rows of recurrent weights in its forward and none in its
+/// backward, or eight and four. Products need 8704.
+pub const LSTM_BYTES: [usize; 2] = [160 * 58, (160 + 4 * 16) * 58];
+/// The same for [`gru_with_rest`].
+pub const GRU_BYTES: [usize; 2] = [112 * 78, (112 + 4 * 12) * 78];
+
 /// Noise in every part of its distribution.
 pub fn noise() -> Case {
     let mut draw = Draw::small(1);
@@ -232,7 +308,7 @@ proptest! {
     #[test]
     fn so_does_it_at_larger_extents(seed in any::<u64>()) {
         let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
-        for case in [long_sums(), ragged(), more_ragged(), one_class(), noise(), lstm_from_state(), gru_from_state()] {
+        for case in [long_sums(), ragged(), more_ragged(), one_class(), noise(), lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()] {
             check("a chosen case", &case, 0, &mut *device)?;
         }
         for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
@@ -256,6 +332,39 @@ fn products_on_tensor_cores_agree_with_the_cpu() {
             let error = compare(&case, again, Precision::Tf32, &mut *device).unwrap();
             assert!(error < TF32_TOLERANCE, "{name} {}: {error:.1e}", case.label);
         }
+    }
+}
+
+#[test]
+fn recurrent_layers_are_the_same_to_the_bit_however_much_of_their_weights_is_kept() {
+    let bits = |emulator: &mut Emulator, case: &Case| {
+        let (y, params) = on_device(case, 0xff, Precision::Fp32, emulator).unwrap();
+        y.iter().chain(&params.grads).map(|x| x.to_bits()).collect::<Vec<u32>>()
+    };
+    for (case, limits) in [(lstm_with_rest(), LSTM_BYTES), (gru_with_rest(), GRU_BYTES)] {
+        let mut emulator = emulator();
+        let expected = bits(&mut emulator, &case);
+        for bytes in limits {
+            emulator.set_shared_bytes(bytes);
+            assert!(bits(&mut emulator, &case) == expected, "{}: another result with {bytes} bytes", case.label);
+        }
+        // What a launch needs at least is not there.
+        emulator.set_shared_bytes(limits[0] - 1);
+        let refused = on_device(&case, 0, Precision::Fp32, &mut emulator).unwrap_err().to_string();
+        let expected = format!("found {} bytes of shared memory, expected {} at most", limits[0], limits[0] - 1);
+        assert!(refused.contains(&expected), "{refused}");
+    }
+}
+
+#[test]
+fn recurrent_layers_have_no_bank_conflicts() {
+    let mut emulator = emulator();
+    for case in [lstm_of_eight(), gru_of_eight()] {
+        on_device(&case, 0, Precision::Fp32, &mut emulator).unwrap();
+    }
+    for entry in ["lstm_forward", "lstm_backward", "gru_forward", "gru_backward"] {
+        let counters = emulator.counters()[entry];
+        assert!(counters.shared_accesses > 0 && counters.bank_conflicts == 0, "{entry}: {counters:?}");
     }
 }
 

@@ -1,0 +1,129 @@
+//! The records of many steps, uploaded at once, and the sums that steps add their losses to: between two reads a step is
+//! launches alone, and the host copies nothing (`kernels/ptx/step.ptx`).
+
+use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, download};
+
+use super::launches::{Launches, Span, int, read_or_none};
+use crate::optim::adam_factors;
+use crate::{Clock, DeviceError};
+
+/// Words of a step's record (`kernels/ptx/optimizer.ptx` lists them).
+pub(super) const RECORD: usize = 8;
+/// Steps that a window holds at most.
+pub const STEPS: usize = 32;
+/// Sums: loss, bce, kl, mse, right answers, drawings.
+pub const SUMS: usize = 6;
+/// Words before the rows: the sums in `f64`, the step that was not finite, the row whose turn it is, two unused ones.
+const HEADER: usize = 16;
+/// Words of a window.
+pub(super) const WINDOW: usize = HEADER + STEPS * RECORD;
+
+/// What varies from step to step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Of which random operations make their key; its step counts from 0.
+    pub clock: Clock,
+    /// The learning rate.
+    pub lr: f64,
+    /// Which step of the optimiser it is, from 1.
+    pub step: u64,
+    /// Which row of the table of indices names the batch.
+    pub batch: usize,
+}
+
+impl Row {
+    fn words(&self) -> [u32; RECORD] {
+        let key = self.clock.key();
+        let (rate, correction) = adam_factors(self.lr, self.step);
+        [
+            key as u32,
+            (key >> 32) as u32,
+            rate.to_bits(),
+            correction.to_bits(),
+            (self.lr as f32).to_bits(),
+            u32::from(self.step == 1),
+            self.batch as u32,
+            (self.clock.step as u32).wrapping_add(1),
+        ]
+    }
+}
+
+/// Where a batch's losses lie, one number each; `None` for what a network does not have.
+#[derive(Debug, Clone, Copy)]
+pub struct Reported {
+    /// What is minimised.
+    pub loss: Span,
+    /// Cross-entropy of a reconstruction.
+    pub bce: Option<Span>,
+    /// Divergence from the prior.
+    pub kl: Option<Span>,
+    /// Squared error of a reconstruction.
+    pub mse: Option<Span>,
+    /// How many answers were right.
+    pub right: Option<Span>,
+}
+
+/// What steps added up to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// Loss, bce, kl, mse, right answers, drawings; losses times drawings.
+    pub sums: [f64; SUMS],
+    /// The first step whose loss was not finite, from 1.
+    pub not_finite: Option<u64>,
+}
+
+/// The steps that come next, and what those before them added up to.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    pub(super) words: Span,
+    /// The record of the step under way.
+    pub record: Span,
+}
+
+impl Window {
+    /// Uploads the steps that come next, and the sums that they add to.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    ///
+    /// # Panics
+    /// If there are more than [`STEPS`] rows.
+    pub fn prepare(&self, device: &mut dyn Device, sums: &[f64; SUMS], rows: &[Row]) -> Result<(), DeviceError> {
+        assert!(rows.len() <= STEPS, "{} steps in a window of {STEPS}", rows.len());
+        let mut words: Vec<u32> =
+            sums.iter().flat_map(|sum| [sum.to_bits() as u32, (sum.to_bits() >> 32) as u32]).collect();
+        words.resize(HEADER, 0);
+        words.extend(rows.iter().flat_map(Row::words));
+        device.write(self.words.address, bytes_of(&words))
+    }
+
+    /// The launch that a step begins with: it makes the next row the step's record.
+    pub fn begin(&self) -> Launch {
+        let mut launches = Launches::default();
+        launches.grid("begin_step", [1, 1, 1], [RECORD, 1, 1], 0, [self.words.read(), self.record.write()]);
+        launches.list.remove(0)
+    }
+
+    /// The launch that adds a batch's losses to the sums, each over `per` and times `drawings`, and goes on to the next row.
+    pub fn tally(&self, losses: &Reported, per: f64, drawings: usize) -> Launch {
+        let &Reported { loss, bce, kl, mse, right } = losses;
+        let [bce, kl, mse, right] = [bce, kl, mse, right].map(read_or_none);
+        let weight = Arg::F32((drawings as f64 / per) as f32);
+        let (window, record) = (self.words.update(), self.record.read());
+        let mut launches = Launches::default();
+        let args = [window, record, loss.read(), bce, kl, mse, right, weight, int(drawings)];
+        launches.grid("tally", [1, 1, 1], [1, 1, 1], 0, args);
+        launches.list.remove(0)
+    }
+
+    /// Waits for the steps that were launched and reads what they added up to.
+    ///
+    /// # Errors
+    /// What the launches before met.
+    pub fn read(&self, device: &mut dyn Device) -> Result<Totals, DeviceError> {
+        let words: Vec<u32> = download(device, self.words.address, HEADER)?;
+        let sum = |i: usize| f64::from_bits(u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32);
+        let step = words[2 * SUMS];
+        Ok(Totals { sums: std::array::from_fn(sum), not_finite: (step > 0).then_some(step.into()) })
+    }
+}

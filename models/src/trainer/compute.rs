@@ -1,0 +1,154 @@
+//! Where the steps of a run are computed: here, or on a device that is told many steps ahead and read now and then.
+
+use std::time::{Duration, Instant};
+
+use inkgrad_engine::{Clock, Team};
+use inkgrad_kernels::launch::Device;
+
+use super::on_device::{DeviceStepper, Part, Upcoming};
+use super::step::{Losses, Stepper};
+use super::{Trainer, config};
+use crate::{Error, Result, data};
+
+/// What computes the steps of a run.
+pub(super) enum Compute {
+    /// This processor.
+    Cpu(Stepper),
+    /// A GPU or its emulation.
+    Device(Box<DeviceStepper>),
+}
+
+/// A device whose steps take long is read after this, so that one sees how far it has come.
+const READ_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Compute {
+    /// Whether the sums of the losses are to be brought up to date, which were last at `last`: always on the processor; on
+    /// a device when it has done all that it was told.
+    pub(super) fn read_due(&self, last: Instant) -> bool {
+        match self {
+            Compute::Cpu(_) => true,
+            Compute::Device(stepper) => stepper.prepared() == 0 || last.elapsed() >= READ_INTERVAL,
+        }
+    }
+}
+
+impl Trainer {
+    /// What the configuration says to compute with, with all that it needs there.
+    pub(super) fn compute(&self) -> Result<Compute> {
+        match self.config.device.kind().open(self.config.precision.kind()) {
+            Ok(None) => Ok(Compute::Cpu(Stepper::default())),
+            Ok(Some(device)) => self.compute_on(device),
+            Err(error) => Err(self.unusable(&error.into())),
+        }
+    }
+
+    /// A device, with parameters, moments and the data set there.
+    pub(super) fn compute_on(&self, device: Box<dyn Device>) -> Result<Compute> {
+        let opened = || {
+            let precision = self.config.precision.kind();
+            let mut stepper = DeviceStepper::on(device, precision, &self.network, &self.optimizer)?;
+            for part in [Part::Training, Part::Test].into_iter().filter(|&part| !self.split(part).is_empty()) {
+                stepper.upload(part, self.split(part))?;
+            }
+            Ok(Compute::Device(Box::new(stepper)))
+        };
+        opened().map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &inkgrad_engine::Error) -> Error {
+        Error::input("--device", format!("{}: {error}", self.config.device))
+    }
+
+    fn split(&self, part: Part) -> &data::Split {
+        match part {
+            Part::Training => &self.dataset.train,
+            Part::Test => &self.dataset.test,
+        }
+    }
+
+    /// Takes the next step and returns the number of its drawings. On a device it is under way then, and its losses are
+    /// not in the sums before they are read.
+    pub(super) fn advance(&mut self, compute: &mut Compute, team: &Team) -> Result<usize> {
+        let next = self.step + 1;
+        let drawings = match compute {
+            Compute::Cpu(stepper) => {
+                let (rate, clock) = (self.rate(self.step), self.clock(self.step));
+                let (batch, data) = (self.batches.next(self.step), &self.dataset.train);
+                let stepped = stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team);
+                let losses = stepped.map_err(|error| self.failed(next, error))?;
+                self.sums.add(&losses);
+                losses.drawings
+            }
+            Compute::Device(stepper) => {
+                if stepper.prepared() == 0 {
+                    let upcoming = self.upcoming();
+                    let prepared = stepper.prepare(&self.network, &self.optimizer, &self.sums, &upcoming);
+                    prepared.map_err(|error| self.failed(next, error))?;
+                }
+                stepper.launch(&mut self.optimizer).map_err(|error| self.failed(next, error))?
+            }
+        };
+        self.step = next;
+        Ok(drawings)
+    }
+
+    /// The steps up to the next record, as many as a device is told at once.
+    fn upcoming(&mut self) -> Vec<Upcoming> {
+        let mut steps = Vec::with_capacity(DeviceStepper::WINDOW);
+        for step in self.step..self.batches.total() {
+            let (clock, lr) = (self.clock(step), self.rate(step));
+            steps.push(Upcoming { batch: self.batches.next(step).to_vec(), clock, lr });
+            if steps.len() == DeviceStepper::WINDOW || self.batches.record_due(step + 1, self.config.log_every) {
+                break;
+            }
+        }
+        steps
+    }
+
+    /// The learning rate of step `step`, from 0.
+    pub(super) fn rate(&self, step: u64) -> f64 {
+        self.schedule.rate(self.config.lr, step)
+    }
+
+    fn clock(&self, step: u64) -> Clock {
+        Clock { seed: self.config.seed, step }
+    }
+
+    /// Waits for the steps taken and brings the sums up to date.
+    ///
+    /// # Errors
+    /// If a loss since the last time was not finite; if the device failed.
+    pub(super) fn read(&mut self, compute: &mut Compute) -> Result<()> {
+        let Compute::Device(stepper) = compute else { return Ok(()) };
+        match stepper.read(&mut self.sums).map_err(|error| self.failed(self.step, error))? {
+            None => Ok(()),
+            Some(step) => Err(self.stopped(step, "the loss is not finite".to_owned())),
+        }
+    }
+
+    /// Brings sums, parameters and moments here from where they are trained.
+    ///
+    /// # Errors
+    /// As [`Trainer::read`].
+    pub(super) fn fetch(&mut self, compute: &mut Compute) -> Result<()> {
+        self.read(compute)?;
+        let Compute::Device(stepper) = compute else { return Ok(()) };
+        stepper.download(&mut self.network, &mut self.optimizer).map_err(|error| self.failed(self.step, error))
+    }
+
+    /// The mean losses on the drawings `indices` of a part of the data set.
+    pub(super) fn evaluate(&self, compute: &mut Compute, part: Part, indices: &[usize], team: &Team) -> Result<Losses> {
+        let batch = self.config.batch_size;
+        match compute {
+            Compute::Cpu(stepper) => Ok(stepper.evaluate(&self.network, self.split(part), indices, batch, team)),
+            // The emulator would take hours; parameters were fetched for the record.
+            Compute::Device(_) if self.config.device == config::Device::Emulated => {
+                Ok(Stepper::default().evaluate(&self.network, self.split(part), indices, batch, team))
+            }
+            Compute::Device(stepper) => {
+                let evaluated = stepper.evaluate(&self.network, part, indices, batch);
+                evaluated.map_err(|error| self.failed(self.step, error))
+            }
+        }
+    }
+}
