@@ -112,6 +112,12 @@ impl<'a, T> Matrix<'a, T> {
         self.data[i * self.layout.row_stride + j * self.layout.col_stride]
     }
 
+    /// `N` columns from `first` on, if the elements of each lie side by side.
+    pub(crate) fn columns<const N: usize>(&self, first: usize) -> Option<[&'a [T]; N]> {
+        let Layout { rows, row_stride, col_stride, .. } = self.layout;
+        (row_stride == 1).then(|| std::array::from_fn(|j| &self.data[(first + j) * col_stride..][..rows]))
+    }
+
     /// The same elements with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         Self { layout: self.layout.transposed(), ..self }

@@ -3,7 +3,7 @@
 //! Loops over slices become vector code by themselves; sums that have to stay in registers across nested loops do not, so
 //! the register tiles name their registers. The operations are the few that a tile needs.
 
-use super::simd::{Fused, FusedWide, Separate};
+use super::simd::{Arithmetic, Fused, FusedWide, Separate};
 use crate::Float;
 
 /// How many elements.
@@ -20,6 +20,19 @@ pub(crate) fn sum_of_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
         }
     }
     lanes[0]
+}
+
+/// Asks for the cache line at `at`, which need not be memory of ours.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which every processor of the architecture has; it never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Sixteen `T` in registers.
@@ -50,6 +63,40 @@ pub trait Lanes<T>: Copy {
 pub trait Registers<A>: Sized {
     /// Sixteen elements.
     type Lanes: Lanes<Self>;
+}
+
+/// Lanes of which only the first `width` are in memory.
+///
+/// # Safety
+/// `width ≤ LANES` elements are readable at `from`.
+#[inline(always)]
+pub(crate) unsafe fn load_first<T: Float, A: Arithmetic>(from: *const T, width: usize) -> A::Lanes<T> {
+    // SAFETY: as the caller promises; the array is whole.
+    unsafe {
+        if width == LANES {
+            return A::Lanes::<T>::load(from);
+        }
+        let mut lanes = [T::ZERO; LANES];
+        std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), width);
+        A::Lanes::<T>::load(lanes.as_ptr())
+    }
+}
+
+/// Stores the first `width` lanes.
+///
+/// # Safety
+/// `width ≤ LANES` elements are writable at `to`.
+#[inline(always)]
+pub(crate) unsafe fn store_first<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, to: *mut T, width: usize) {
+    // SAFETY: as the caller promises; the array is whole.
+    unsafe {
+        if width == LANES {
+            return lanes.store(to);
+        }
+        let mut array = [T::ZERO; LANES];
+        lanes.store(array.as_mut_ptr());
+        std::ptr::copy_nonoverlapping(array.as_ptr(), to, width);
+    }
 }
 
 /// Implements [`Lanes`] for `N` registers of `WIDTH` elements through the named intrinsics.

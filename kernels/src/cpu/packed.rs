@@ -1,9 +1,8 @@
 //! Products with one matrix that stays the same for many calls, such as a recurrence's weights: packed once, where a
 //! general product packs its operands each time.
 
-use super::activation::put;
 use super::gemm::Matrix;
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, load_first, prefetch, store_first};
 use super::simd::Arithmetic;
 use super::team::Team;
 use super::tiles::{Tiles, with_rows};
@@ -12,6 +11,8 @@ use crate::{Float, multiversion};
 /// Rows of A that go past a panel while it is in the nearest cache, and the most terms that fit there.
 const ROW_BLOCK: usize = 36;
 const MAX_TERMS: usize = 320;
+/// Elements whose packing is worth a task: some 4 µs.
+const PACKING: usize = 1 << 13;
 
 /// A matrix B (k, n) as panels of 16 columns: panel j holds, row after row, the columns from 16·j on, filled up with
 /// zeros.
@@ -34,16 +35,40 @@ impl<'a, T: Float> Packed<'a, T> {
         let n = parts[0].shape().1;
         assert!(parts.iter().all(|part| part.shape().1 == n), "parts of a packed matrix with {n} columns");
         assert_eq!(space.len(), packed_len(k, n), "the space for a packed matrix ({k}, {n})");
-        team.pieces([(space, k * LANES)], |j, [panel]| {
-            let first = j * LANES;
-            let width = LANES.min(n - first);
-            let places = panel.as_chunks_mut::<LANES>().0.iter_mut();
-            let rows = parts.iter().flat_map(|part| (0..part.shape().0).map(move |p| (part, p)));
-            for (place, (part, p)) in places.zip(rows) {
-                *place = std::array::from_fn(|col| if col < width { part.at(p, first + col) } else { T::ZERO });
+        let panels_of_a_task = PACKING.div_ceil(k * LANES).max(1);
+        team.pieces([(&mut *space, panels_of_a_task * k * LANES)], |i, [panels]| {
+            for (j, panel) in panels.chunks_exact_mut(k * LANES).enumerate() {
+                let first = (i * panels_of_a_task + j) * LANES;
+                let mut rest = panel.as_chunks_mut().0;
+                for part in parts {
+                    let rows = rest.split_off_mut(..part.shape().0).expect("a panel has the rows of all parts");
+                    pack(part.cols(first..n.min(first + LANES)), rows);
+                }
             }
         });
         Self { panels: space.as_chunks().0, k, n }
+    }
+}
+
+/// Copies the rows of a matrix of at most 16 columns, filled up with zeros.
+fn pack<T: Float>(from: Matrix<T>, rows: &mut [[T; LANES]]) {
+    /// Columns read side by side, so that what is written lies together: columns often lie at distances that share few
+    /// places of a cache.
+    const BLOCK: usize = 8;
+    let width = from.shape().1;
+    if width < LANES {
+        for (p, to) in rows.iter_mut().enumerate() {
+            *to = std::array::from_fn(|j| if j < width { from.at(p, j) } else { T::ZERO });
+        }
+        return;
+    }
+    for first in (0..LANES).step_by(BLOCK) {
+        let places = rows.iter_mut().map(|row| row[first..].first_chunk_mut::<BLOCK>().expect("half a row"));
+        if let Some(columns) = from.columns::<BLOCK>(first) {
+            places.enumerate().for_each(|(p, to)| *to = columns.map(|column| column[p]));
+        } else {
+            places.enumerate().for_each(|(p, to)| *to = std::array::from_fn(|j| from.at(p, first + j)));
+        }
     }
 }
 
@@ -70,11 +95,16 @@ multiversion! {
                 for (j, panel) in b.panels.chunks_exact(b.k).enumerate() {
                     let panel = &panel[terms.clone()];
                     let width = LANES.min(b.n - j * LANES);
+                    // The next panel's terms, a part for each tile.
+                    let mut ahead = panel.as_ptr().wrapping_add(b.k).cast::<T>();
                     for (i, height) in Tiles::new::<A>(block) {
                         let i = first + i;
-                        let a = Rows { data: &a.data[i * a.stride + start..], stride: a.stride };
-                        let c = &mut c[i * c_stride + j * LANES..];
-                        with_rows!(height, A, tile::<T>(a, panel, c, c_stride, width, add));
+                        let from = &a.data[i * a.stride + start..][..(height - 1) * a.stride + panel.len()];
+                        let to = &mut c[i * c_stride + j * LANES..][..(height - 1) * c_stride + width];
+                        let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+                        // SAFETY: the two slices hold `height` rows.
+                        unsafe { with_rows!(height, A, tile::<T>(from, a.stride, panel, ahead, to, c_stride, width, add)) }
+                        ahead = ahead.wrapping_add(panel.len().div_ceil(4) * LANES);
                     }
                 }
             }
@@ -82,42 +112,65 @@ multiversion! {
     }
 }
 
-/// `ROWS` rows of A times a panel, written or added to `width` columns of the rows of C.
+/// `ROWS` rows of A, `a_row` elements apart, times a panel: written or added to `width` columns of the rows of C. On the
+/// way, a quarter of as many rows is asked for from `ahead` on: the next panel's, which comes from a farther cache.
+///
+/// # Safety
+/// A is readable for `ROWS` rows of as many terms as the panel has; `c + r · c_row` is readable and writable for
+/// `width ≤ LANES` elements.
 #[inline(always)]
-fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
-    a: Rows<T>,
+#[allow(clippy::too_many_arguments)]
+unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
+    a: *const T,
+    a_row: usize,
     panel: &[[T; LANES]],
-    c: &mut [T],
-    c_stride: usize,
+    ahead: *const T,
+    c: *mut T,
+    c_row: usize,
     width: usize,
     add: bool,
 ) {
-    let a: [&[T]; ROWS] = std::array::from_fn(|r| &a.data[r * a.stride..][..panel.len()]);
-    let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
-    for (p, b) in panel.iter().enumerate() {
-        // SAFETY: an array of sixteen.
-        let b = unsafe { A::Lanes::<T>::load(b.as_ptr()) };
-        for (sum, a) in sums.iter_mut().zip(a) {
-            *sum = A::Lanes::<T>::splat(a[p]).mul_add(b, *sum);
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
+        // Four terms a turn: two threads of one core share the places where instructions begin, and those that count and
+        // compare begin there too.
+        let (turns, rest) = panel.as_chunks::<4>();
+        for (turn, terms) in turns.iter().enumerate() {
+            prefetch(ahead.wrapping_add(turn * LANES));
+            for (i, b) in terms.iter().enumerate() {
+                term::<T, A, ROWS>(&mut sums, a.add(4 * turn + i), a_row, b);
+            }
+        }
+        for (i, b) in rest.iter().enumerate() {
+            term::<T, A, ROWS>(&mut sums, a.add(4 * turns.len() + i), a_row, b);
+        }
+        for (r, mut sum) in sums.into_iter().enumerate() {
+            let c = c.add(r * c_row);
+            if add {
+                sum = load_first::<T, A>(c, width).add(sum);
+            }
+            store_first::<T, A>(sum, c, width);
         }
     }
-    for (r, mut sum) in sums.into_iter().enumerate() {
-        let c = &mut c[r * c_stride..][..width];
-        if let Ok(c) = <&mut [T; LANES]>::try_from(&mut *c) {
-            // SAFETY: an array of sixteen.
-            unsafe {
-                if add {
-                    sum = A::Lanes::<T>::load(c.as_ptr()).add(sum);
-                }
-                sum.store(c.as_mut_ptr());
-            }
-        } else {
-            let mut lanes = [T::ZERO; LANES];
-            // SAFETY: an array of sixteen.
-            unsafe { sum.store(lanes.as_mut_ptr()) };
-            for (c, &sum) in c.iter_mut().zip(&lanes) {
-                put(c, sum, add);
-            }
+}
+
+/// Adds one column of A, at `a`, times one row of a panel.
+///
+/// # Safety
+/// `a + r · a_row` is readable for every row.
+#[inline(always)]
+unsafe fn term<T: Float, A: Arithmetic, const ROWS: usize>(
+    sums: &mut [A::Lanes<T>; ROWS],
+    a: *const T,
+    a_row: usize,
+    b: &[T; LANES],
+) {
+    // SAFETY: the caller's promise, and an array of sixteen.
+    unsafe {
+        let b = A::Lanes::<T>::load(b.as_ptr());
+        for (r, sum) in sums.iter_mut().enumerate() {
+            *sum = A::Lanes::<T>::splat(*a.add(r * a_row)).mul_add(b, *sum);
         }
     }
 }

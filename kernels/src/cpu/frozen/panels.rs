@@ -1,7 +1,7 @@
 //! Rows of pixels times panels of weights: the product that a convolution ends in.
 
 use crate::Float;
-use crate::cpu::lanes::{LANES, Lanes};
+use crate::cpu::lanes::{LANES, Lanes, load_first, store_first};
 use crate::cpu::simd::Arithmetic;
 use crate::cpu::tiles::{max_rows, with_rows};
 
@@ -67,59 +67,25 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
     unsafe {
         let mut lanes: [A::Lanes<T>; ROWS] = match sums.start {
             Some(start) => [A::Lanes::<T>::load(start); ROWS],
-            None => std::array::from_fn(|r| load::<T, A>(y.add(r * y_row), width)),
+            None => std::array::from_fn(|r| load_first::<T, A>(y.add(r * y_row), width)),
         };
         let mut panel = panel;
         for tap in table.chunks_exact(rows) {
             let x: [*const T; ROWS] = std::array::from_fn(|r| *tap.get_unchecked(first + r));
             for i in 0..len {
-                let weights = A::Lanes::<T>::load(panel);
-                panel = panel.add(LANES);
+                let weights = A::Lanes::<T>::load(panel.add(i * LANES));
                 for (lanes, x) in lanes.iter_mut().zip(x) {
                     *lanes = A::Lanes::<T>::splat(*x.add(i)).mul_add(weights, *lanes);
                 }
             }
+            panel = panel.add(len * LANES);
         }
         for (r, mut lanes) in lanes.into_iter().enumerate() {
             if sums.relu {
                 // This way round, NaN stays NaN.
                 lanes = A::Lanes::<T>::splat(T::ZERO).at_least(lanes);
             }
-            store::<T, A>(lanes, y.add(r * y_row), width);
+            store_first::<T, A>(lanes, y.add(r * y_row), width);
         }
-    }
-}
-
-/// Lanes of which only the first `width` are in memory.
-///
-/// # Safety
-/// `width ≤ LANES` elements are readable at `from`.
-#[inline(always)]
-unsafe fn load<T: Float, A: Arithmetic>(from: *const T, width: usize) -> A::Lanes<T> {
-    // SAFETY: as the caller promises; the array is whole.
-    unsafe {
-        if width == LANES {
-            return A::Lanes::<T>::load(from);
-        }
-        let mut lanes = [T::ZERO; LANES];
-        std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), width);
-        A::Lanes::<T>::load(lanes.as_ptr())
-    }
-}
-
-/// Stores the first `width` lanes.
-///
-/// # Safety
-/// `width ≤ LANES` elements are writable at `to`.
-#[inline(always)]
-unsafe fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, to: *mut T, width: usize) {
-    // SAFETY: as the caller promises; the array is whole.
-    unsafe {
-        if width == LANES {
-            return lanes.store(to);
-        }
-        let mut array = [T::ZERO; LANES];
-        lanes.store(array.as_mut_ptr());
-        std::ptr::copy_nonoverlapping(array.as_ptr(), to, width);
     }
 }
