@@ -24,7 +24,7 @@ pub struct State {
     clip: Span,
     scratch: Span,
     allocation: u64,
-    precision: Precision,
+    pub(super) precision: Precision,
     /// The most shared memory that a block of the device may have, in bytes.
     shared: usize,
 }
