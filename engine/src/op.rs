@@ -35,6 +35,12 @@ pub trait Op<T: Float>: Debug + Send + Sync {
     /// Floating-point operations of the forward, a multiplication and an addition counted as two.
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64;
 
+    /// Floating-point operations of the backward, where somebody needs the gradient of the first input, those of any others,
+    /// or both. Of a product each of the two is another product of the same size.
+    fn backward_flops(&self, inputs: &[Shape], output: Shape, first: bool, others: bool) -> u64 {
+        self.flops(inputs, output) * (u64::from(first) + u64::from(others))
+    }
+
     /// Computes the output from the inputs.
     fn forward(&self, run: Forward<'_, T>);
 

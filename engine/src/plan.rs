@@ -467,12 +467,17 @@ impl<T: Float> Plan<T> {
         self.tape.flops() + (0..self.steps.len()).map(|i| self.backward_flops(i)).sum::<u64>()
     }
 
-    /// Floating-point operations of node `i`'s backward: as many as its forward's for the gradient of its first input, and
-    /// as many again for those of all others together, each where somebody needs it. That is exact for products.
+    /// Floating-point operations of node `i`'s backward, by the gradients that somebody needs.
     fn backward_flops(&self, i: usize) -> u64 {
         let [first, others @ ..] = &self.steps[i].adds;
-        let gradients = u64::from(first.is_some()) + u64::from(others.iter().any(Option::is_some));
-        self.tape.node_flops(i) * gradients
+        let node = &self.tape.nodes[i];
+        match &node.kind {
+            Kind::Op(op) if self.steps[i].active => {
+                let inputs = self.tape.input_shapes(node);
+                op.backward_flops(&inputs, node.shape, first.is_some(), others.iter().any(Option::is_some))
+            }
+            _ => 0,
+        }
     }
 
     /// Holds the promise that the unsafe borrows rest on: at no moment does a range that is written overlap another

@@ -62,7 +62,14 @@ impl<T: Float> Op<T> for Gru {
     fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
         // The two products; the gates are a few operations a unit beside them.
         let shape = extents(inputs, self.reverse);
-        (2 * shape.batch * shape.time * 3 * shape.hidden * (shape.input + shape.hidden)) as u64
+        shape.products(3, shape.input + shape.hidden)
+    }
+
+    fn backward_flops(&self, inputs: &[Shape], _: Shape, first: bool, others: bool) -> u64 {
+        // From step to step, into x, and into both weights.
+        let shape = extents(inputs, self.reverse);
+        let into = |wanted: bool, width: usize| if wanted { shape.products(3, width) } else { 0 };
+        into(true, shape.hidden) + into(first, shape.input) + into(others, shape.input + shape.hidden)
     }
 
     fn forward(&self, run: Forward<'_, T>) {

@@ -51,6 +51,11 @@ impl RecurrentShape {
         (self.batch / 4).clamp(4, 32).next_multiple_of(4)
     }
 
+    /// Floating-point operations of products between `gates` blocks of H and `width` features, at all steps of all sequences.
+    pub fn products(&self, gates: usize, width: usize) -> u64 {
+        (2 * self.rows() * gates * self.hidden * width) as u64
+    }
+
     /// The place of the `step`-th step in order of time.
     pub(super) fn place(&self, step: usize) -> usize {
         if self.reverse { self.time - 1 - step } else { step }
