@@ -186,6 +186,9 @@ impl<'a, T> MatrixMut<'a, T> {
     }
 }
 
+/// Elements of C that are worth a task where partial products are added up.
+const SUMS: usize = 1 << 14;
+
 /// How a product is split into tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Split {
@@ -299,7 +302,16 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
                 // SAFETY: each task has m·n elements of `partial` for itself.
                 unsafe { product.multiply(alpha, a, b, T::ZERO) }
             });
-            for product in partial.chunks_exact((m * n).max(1)) {
+            let partial = &*partial;
+            if c.layout.col_stride == 1 && c.layout.row_stride == n {
+                team.pieces([(&mut c.data[..m * n], SUMS)], |i, [c]| {
+                    for product in partial.chunks_exact(m * n) {
+                        c.iter_mut().zip(&product[i * SUMS..]).for_each(|(c, &x)| *c += x);
+                    }
+                });
+                return;
+            }
+            for product in partial.chunks_exact(m * n) {
                 for (i, row) in product.chunks_exact(n).enumerate() {
                     for (j, &x) in row.iter().enumerate() {
                         c.data[i * c.layout.row_stride + j * c.layout.col_stride] += x;

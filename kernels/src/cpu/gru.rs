@@ -72,10 +72,11 @@ pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
     backward_scratch(shape).iter().sum()
 }
 
-/// Packed w_ihᵀ and w_hhᵀ, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), a and q of one step.
+/// Packed [w_ih | w_hh]ᵀ of r and z, w_ihᵀ and w_hhᵀ of n, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), and
+/// (aᵣ + qᵣ, a_z + q_z, aₙ, qₙ) of one step.
 fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
-    let gates = 3 * hidden;
-    [packed_len(input, gates), packed_len(hidden, gates), 4 * hidden, batch * gates, batch * gates]
+    let (rz, record) = (packed_len(input + hidden, 2 * hidden), 4 * hidden);
+    [rz, packed_len(input, hidden), packed_len(hidden, hidden), record, batch * record]
 }
 
 /// Packed w_ih and w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (T, B, 4, H) slice by slice, their sums over each slice,
@@ -119,11 +120,15 @@ pub fn forward<T: Float>(
     check(shape, inputs, saved);
     check_len("gru: out", out.len(), shape.rows() * shape.hidden);
     let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
-    let [w_ih, w_hh, bias, a, q] = cut("gru: scratch", scratch, forward_scratch(shape));
+    let (record, width, slice) = (RECORD * hidden, input + hidden, shape.slice());
+    let [w_rz, w_in, w_hn, bias, aq] = cut("gru: scratch", scratch, forward_scratch(shape));
     let [records, rows] = cut("gru: saved", saved, saved_parts(shape));
-    let w_ih = Packed::new(team, &[Matrix::new(inputs.w_ih, gates, input).transposed()], w_ih);
-    let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden).transposed()], w_hh);
+    let w_ih = Matrix::new(inputs.w_ih, 3 * hidden, input).transposed();
+    let w_hh = Matrix::new(inputs.w_hh, 3 * hidden, hidden).transposed();
+    let (rz, n) = (0..2 * hidden, 2 * hidden..3 * hidden);
+    let w_rz = Packed::new(team, &[w_ih.cols(rz.clone()), w_hh.cols(rz)], w_rz);
+    let w_in = Packed::new(team, &[w_ih.cols(n.clone())], w_in);
+    let w_hn = Packed::new(team, &[w_hh.cols(n)], w_hn);
     for (j, bias) in bias.iter_mut().enumerate() {
         *bias = match j / hidden {
             0 | 1 => inputs.b_ih[j] + inputs.b_hh[j],
@@ -136,21 +141,22 @@ pub fn forward<T: Float>(
         (out, slice * time * hidden),
         (records, slice * time * record),
         (rows, slice * time * width),
-        (a, slice * gates),
-        (q, slice * gates),
+        (aq, slice * record),
     ];
-    team.pieces(pieces, |i, [out, records, rows, a, q]| {
-        let batch = q.len() / gates;
+    team.pieces(pieces, |i, [out, records, rows, aq]| {
+        let batch = aq.len() / record;
         let first = i * slice;
         lay_rows(shape, &inputs.x[first * time * input..], inputs.h0.map(|h0| &h0[first * hidden..]), rows);
         for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
             let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
-            multiply(batch, Rows { data: now, stride: width }, w_ih, a, gates, false);
-            multiply(batch, Rows { data: &now[input..], stride: width }, w_hh, q, gates, false);
+            let (xh, h) = (Rows { data: now, stride: width }, Rows { data: &now[input..], stride: width });
+            multiply(batch, xh, w_rz, aq, record, false);
+            multiply(batch, xh, w_in, &mut aq[2 * hidden..], record, false);
+            multiply(batch, h, w_hn, &mut aq[3 * hidden..], record, false);
             for (b, row) in now.chunks_exact(width).enumerate() {
                 let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
-                let (a, q) = (&a[b * gates..][..gates], &q[b * gates..][..gates]);
-                cell(a, q, bias, &row[input..], h, &mut records[b * record..][..record]);
+                let aq = &aq[b * record..][..record];
+                cell(aq, bias, &row[input..], h, &mut records[b * record..][..record]);
                 if !next.is_empty() {
                     next[b * width + input..][..hidden].copy_from_slice(h);
                 }
@@ -244,18 +250,18 @@ pub fn backward<T: Float>(
 }
 
 multiversion! {
-    /// One step of one sequence. `a`, `q`: (3H) without their biases; `h_prev`: the state before. `h`, the state after, and
-    /// `record` are written.
-    fn cell<T: Float, A: Arithmetic>(a: &[T], q: &[T], bias: &[T], h_prev: &[T], h: &mut [T], record: &mut [T]) {
+    /// One step of one sequence. `aq`: aᵣ + qᵣ, a_z + q_z, aₙ, qₙ (4H) without their biases; `h_prev`: the state before. `h`,
+    /// the state after, and `record` are written.
+    fn cell<T: Float, A: Arithmetic>(aq: &[T], bias: &[T], h_prev: &[T], h: &mut [T], record: &mut [T]) {
         let hidden = h.len();
-        let (a_rz, a_n) = a.split_at(2 * hidden);
-        let (q_rz, q_n) = q.split_at(2 * hidden);
+        let (aq_rz, aq_n) = aq.split_at(2 * hidden);
+        let (a_n, q_n) = aq_n.split_at(hidden);
         let (b_rz, b_nq) = bias.split_at(2 * hidden);
         let (b_n, b_q) = b_nq.split_at(hidden);
         let (rz, n_q) = record.split_at_mut(2 * hidden);
         let (n, q_saved) = n_q.split_at_mut(hidden);
-        for (((gate, &a), &q), &b) in rz.iter_mut().zip(a_rz).zip(q_rz).zip(b_rz) {
-            *gate = (a + q + b).sigmoid::<A>();
+        for ((gate, &aq), &b) in rz.iter_mut().zip(aq_rz).zip(b_rz) {
+            *gate = (aq + b).sigmoid::<A>();
         }
         let (r, z) = rz.split_at(hidden);
         for ((saved, &q), &b) in q_saved.iter_mut().zip(q_n).zip(b_q) {
