@@ -63,6 +63,7 @@ pub(crate) struct Arena<T> {
 impl<T: Float> Arena<T> {
     pub(crate) fn new(len: usize) -> Self {
         let mut memory = Vec::with_capacity(len + ALIGNMENT);
+        ask_for_huge_pages(&memory);
         memory.resize(len + ALIGNMENT, T::from_f64(f64::NAN));
         let skip = memory.as_ptr().align_offset(ALIGNMENT * size_of::<T>()).min(ALIGNMENT);
         Arena { memory, skip }
@@ -89,6 +90,24 @@ impl<T: Float> Arena<T> {
         Region::new(&mut self.memory[self.skip..])
     }
 }
+
+/// Asks Linux to back memory that has not been touched by pages of 2 MiB where it can: kernels walk pictures and sequences that
+/// lie far apart, and a core remembers few pages.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages<T>(memory: &Vec<T>) {
+    const HUGE: usize = 2 << 20;
+    let start = memory.as_ptr().addr();
+    let (first, end) = (start.next_multiple_of(HUGE), (start + memory.capacity() * size_of::<T>()) / HUGE * HUGE);
+    if first < end {
+        let at = memory.as_ptr().cast_mut().cast::<libc::c_void>().wrapping_byte_add(first - start);
+        // SAFETY: whole pages of an allocation of ours; the advice leaves their content alone, and where it is not taken nothing
+        // changes.
+        unsafe { libc::madvise(at, end - first, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages<T>(_: &Vec<T>) {}
 
 /// A mutable slice from which one operation borrows several ranges at once.
 pub(crate) struct Region<'a, T> {
