@@ -7,7 +7,8 @@ use inkgrad_kernels::cpu::conv::{Geometry, Grid};
 use inkgrad_kernels::launch::Arg;
 
 use super::launches::{
-    Epilogue, Launches, Precision, Span, Strided, Target, column_sums_scratch, gemm_scratch, int, read_or_none, slices,
+    Epilogue, Launches, Precision, Span, Strided, THREADS, Target, column_sums_scratch, gemm_scratch, int,
+    read_or_none, slices,
 };
 use crate::Shape;
 use crate::op::Memory;
@@ -23,8 +24,6 @@ const SINGLE: (usize, usize) = (8, 8);
 const SHARED: usize = 48 << 10;
 /// Channels and taps that a block of `conv_weight_single` owns.
 const WEIGHT_SINGLE: (usize, usize) = (32, 16);
-/// Threads of a block.
-const THREADS: usize = 256;
 
 /// What a convolution of either kind, followed by a ReLU or not, needs for `output`.
 pub fn memory(geometry: &Geometry, relu: bool, output: Shape, precision: Precision) -> Memory {

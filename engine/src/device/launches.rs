@@ -150,8 +150,8 @@ pub enum LossGradient {
     Exponential = 3,
 }
 
-/// Threads of a block in kernels of one element a thread.
-const THREADS: usize = 256;
+/// Threads of a block, but for recurrent layers' and single numbers'.
+pub(super) const THREADS: usize = 256;
 /// Elements of a block's piece of a long sum.
 const PIECE: usize = 4096;
 /// Rows of a block's piece of a column sum.
@@ -178,7 +178,8 @@ pub fn column_sums_scratch(rows: usize, columns: usize) -> usize {
     rows.div_ceil(ROWS) * columns
 }
 
-/// Into how many parts the sums of a product, of [`Launches::gemm`] or of a convolution's weight gradient, are cut: a matter of its shape alone.
+/// Into how many parts the sums of a product, of [`Launches::gemm`] or of a convolution's weight gradient, are cut: a matter
+/// of its shape alone.
 pub(super) fn slices(m: usize, n: usize, k: usize) -> usize {
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
     if tiles >= FEW_TILES { 1 } else { (2 * FEW_TILES / tiles).min(k.div_ceil(SLICE)) }

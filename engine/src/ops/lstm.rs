@@ -66,10 +66,7 @@ impl<T: Float> Op<T> for Lstm {
     }
 
     fn backward_flops(&self, inputs: &[Shape], _: Shape, first: bool, others: bool) -> u64 {
-        // From step to step, into x, and into both weights.
-        let shape = extents(inputs, self.reverse);
-        let into = |wanted: bool, width: usize| if wanted { shape.products(4, width) } else { 0 };
-        into(true, shape.hidden) + into(first, shape.input) + into(others, shape.input + shape.hidden)
+        recurrent::backward_flops(&extents(inputs, self.reverse), 4, first, others)
     }
 
     fn forward(&self, run: Forward<'_, T>) {

@@ -68,3 +68,12 @@ pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec
     );
     (label, inputs, reverse)
 }
+
+/// Floating-point operations of a backward with `gates` blocks of weights: the products from step to step, those into x if
+/// `x` is asked for, those into both weights if `weights` are.
+pub(super) fn backward_flops(shape: &RecurrentShape, gates: usize, x: bool, weights: bool) -> u64 {
+    let &RecurrentShape { input, hidden, .. } = shape;
+    let into_x = if x { input } else { 0 };
+    let into_weights = if weights { input + hidden } else { 0 };
+    shape.products(gates, hidden + into_x + into_weights)
+}

@@ -2,7 +2,7 @@
 
 use inkgrad_engine::device::launches::Precision;
 use inkgrad_engine::optim::{Optimizer, Rule};
-use inkgrad_engine::{Clock, Param, Team};
+use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Network;
 use inkgrad_models::data::{Dataset, builtin};
 use inkgrad_models::run::config::{Condition, Config};
@@ -77,11 +77,8 @@ fn compare(steps: usize) {
         let seconds = begun.elapsed().as_secs_f64();
         let (expected, expected_loss) = on_processor(&config, &data, steps);
         assert!((loss - expected_loss).abs() < TOLERANCE * expected_loss, "{name}: loss {loss}, {expected_loss}");
-        let distance = |p: &Param| {
-            let values: Vec<f64> = expected.params.value(p).iter().map(|&v| f64::from(v)).collect();
-            error_l2(found.params.value(p), &values)
-        };
-        let errors = expected.params.iter().map(|p| (distance(p), &p.name));
+        let l2 = |a: &[f32], b: &[f32]| error_l2(a, &b.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        let errors = expected.params.iter().map(|p| (l2(found.params.value(p), expected.params.value(p)), &p.name));
         let (worst, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
         println!("{name:16} {steps} steps in {seconds:.1} s: parameters differ by {worst:.1e} at most, in {at}");
         assert!(worst < TOLERANCE, "{name}: {at} differs by {worst:.1e}");

@@ -73,12 +73,12 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
         for tap in table.chunks_exact(rows) {
             let x: [*const T; ROWS] = std::array::from_fn(|r| *tap.get_unchecked(first + r));
             for i in 0..len {
-                let weights = A::Lanes::<T>::load(panel.add(i * LANES));
+                let weights = A::Lanes::<T>::load(panel);
+                panel = panel.add(LANES);
                 for (lanes, x) in lanes.iter_mut().zip(x) {
                     *lanes = A::Lanes::<T>::splat(*x.add(i)).mul_add(weights, *lanes);
                 }
             }
-            panel = panel.add(len * LANES);
         }
         for (r, mut lanes) in lanes.into_iter().enumerate() {
             if sums.relu {
