@@ -1,4 +1,4 @@
-//! The models of inkgrad and what surrounds them: layers, networks, data, training, run folders.
+//! The models of inkgrad and what surrounds them: networks, data, training, run folders.
 
 pub mod check;
 pub mod data;
@@ -8,7 +8,6 @@ pub mod features;
 pub mod image;
 pub mod inception;
 pub mod infer;
-pub mod layers;
 pub mod metrics;
 pub mod network;
 pub mod run;

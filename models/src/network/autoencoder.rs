@@ -1,10 +1,10 @@
 //! Plain autoencoders: a drawing to a latent and back, by the mean squared error.
 
+use inkgrad_engine::nn::{Conv2d, ConvTranspose2d, Linear, Lstm};
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::{Decoding, Encoding, Training, images_input};
 use crate::data::SIDE;
-use crate::layers::{Conv2d, ConvTranspose2d, Linear, Lstm};
 
 /// An encoder and a decoder.
 #[derive(Debug, Clone)]

@@ -1,11 +1,11 @@
 //! Classifiers of drawings, by the cross-entropy of their logits.
 
+use inkgrad_engine::nn::Linear;
 use inkgrad_engine::{Float, Params, Result, Tape};
 
 use super::convolutions::Convolutions;
 use super::{Classification, Training, images_input};
 use crate::data::PIXELS;
-use crate::layers::Linear;
 
 /// Units of the `mlp`'s hidden layers.
 const MLP: usize = 256;

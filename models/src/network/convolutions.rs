@@ -1,8 +1,7 @@
 //! The three convolutions that the convolutional encoders and the convolutional classifier begin with.
 
+use inkgrad_engine::nn::Conv2d;
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
-
-use crate::layers::Conv2d;
 
 #[derive(Debug, Clone)]
 pub(super) struct Convolutions {

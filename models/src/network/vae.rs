@@ -1,11 +1,11 @@
 //! Variational autoencoders: an encoder to (μ, logσ²), and the transposed-convolution decoder that they share.
 
+use inkgrad_engine::nn::{ConvTranspose2d, Embedding, Gru, Linear};
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::convolutions::Convolutions;
 use super::{Decoding, Encoding, Training, images_input};
 use crate::data::SIDE;
-use crate::layers::{ConvTranspose2d, Embedding, Gru, Linear};
 use crate::run::config::Condition;
 
 /// Elements of a latent.

@@ -1,7 +1,7 @@
 //! Layers: parameters with PyTorch's names, layouts and initialisation, and the operations that use them.
 
-use inkgrad_engine::ops::{Conv, ConvTranspose};
-use inkgrad_engine::{Float, Init, Param, Params, Result, Tape, Tensor};
+use crate::ops::{Conv, ConvTranspose};
+use crate::{Float, Init, Param, Params, Result, Tape, Tensor};
 
 /// U(±1/√fan_in), PyTorch's default for weights (Kaiming-uniform with a = √5) and biases alike.
 fn uniform(fan_in: usize) -> Init {
