@@ -101,6 +101,14 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Names as a choice: `a, b or c`.
+pub fn one_of(names: &[&str]) -> String {
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,11 +148,8 @@ impl Observer for Reporter {
 /// The losses of a record: `loss 184.16, bce 141.93, kl 42.23`.
 pub fn losses(record: &Record) -> String {
     let mut text = format!("loss {}", number(record.loss));
-    let parts = [("bce", record.bce), ("kl", record.kl), ("mse", record.mse), ("accuracy", record.accuracy)];
-    for (name, value) in parts {
-        if let Some(value) = value {
-            let _ = write!(text, ", {name} {}", number(value));
-        }
+    for (name, value) in &record.terms.0 {
+        let _ = write!(text, ", {name} {}", number(*value));
     }
     text
 }

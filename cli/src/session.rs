@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use inkgrad_models::data::{self, Images, PIXELS};
+use inkgrad_models::data::{self, Images};
 use inkgrad_models::infer::Inference;
-use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::model::Network;
+use inkgrad_models::run::config::Config;
 use inkgrad_models::trainer::load_network;
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Models, Result};
 
 use crate::args::Compute;
 use crate::output;
+use crate::output::one_of;
 
 /// The options of every command that uses a run.
 #[derive(Debug, Args)]
@@ -35,11 +37,11 @@ impl RunArgs {
     ///
     /// # Errors
     /// If the folder holds no run or another model, or the device cannot be used.
-    pub fn open_autoencoder(&self) -> Result<Session> {
-        let session = self.open()?;
-        match session.config.model {
-            Model::Classifier => Err(self.unexpected(&session, "an autoencoder")),
-            _ => Ok(session),
+    pub fn open_autoencoder(&self, models: &Models) -> Result<Session> {
+        let session = self.open(models)?;
+        match session.inference.network().is_autoencoder() {
+            true => Ok(session),
+            false => Err(self.unexpected(&session, "an autoencoder")),
         }
     }
 
@@ -47,11 +49,11 @@ impl RunArgs {
     ///
     /// # Errors
     /// As [`RunArgs::open_autoencoder`].
-    pub fn open_classifier(&self) -> Result<Session> {
-        let session = self.open()?;
-        match session.config.model {
-            Model::Classifier => Ok(session),
-            _ => Err(self.unexpected(&session, "a classifier")),
+    pub fn open_classifier(&self, models: &Models) -> Result<Session> {
+        let session = self.open(models)?;
+        match session.inference.network().is_classifier() {
+            true => Ok(session),
+            false => Err(self.unexpected(&session, "a classifier")),
         }
     }
 
@@ -59,17 +61,26 @@ impl RunArgs {
     ///
     /// # Errors
     /// As [`RunArgs::open_autoencoder`].
-    pub fn open_vae(&self) -> Result<Session> {
-        let session = self.open()?;
-        match session.config.model.is_vae() {
-            true => Ok(session),
-            false => Err(self.unexpected(&session, "rnn-vae, cnn-vae or cvae: only these have a prior to draw from")),
+    pub fn open_vae(&self, models: &Models) -> Result<Session> {
+        let session = self.open(models)?;
+        if session.inference.network().has_prior() {
+            return Ok(session);
         }
+        let mut known = Vec::new();
+        for spec in models.iter() {
+            // Which models have a prior their graphs tell; two classes will do for any.
+            let config = Config { classes: vec![String::new(); 2], ..Config::defaults(spec) };
+            if Network::<f32>::new(*spec, &config).is_ok_and(|network| network.has_prior()) {
+                known.push(spec.name);
+            }
+        }
+        let expected = format!("{}: only these have a prior to draw from", one_of(&known));
+        Err(self.unexpected(&session, &expected))
     }
 
-    fn open(&self) -> Result<Session> {
+    fn open(&self, models: &Models) -> Result<Session> {
         let threads = self.compute.threads()?;
-        let (_, config, network) = load_network(&self.run)?;
+        let (_, config, network) = load_network(models, &self.run)?;
         Ok(Session { config, inference: Inference::new(network, threads) })
     }
 
@@ -79,12 +90,27 @@ impl RunArgs {
 }
 
 impl Session {
+    /// Loads pictures of the extents that the network is for, at least one.
+    ///
+    /// # Errors
+    /// If the file is not what it has to be, or holds none, or others.
+    pub fn load_images(&self, path: &Path) -> Result<Images> {
+        let (images, expected) = (load_images(path)?, self.inference.network().image());
+        match images.extents() == expected {
+            true => Ok(images),
+            false => {
+                let problem = format!("pictures of {}, expected {expected} as in training", images.extents());
+                Err(Error::input(path.display(), problem))
+            }
+        }
+    }
+
     /// Loads the labels for `count` images or latents of the file `of`; `None` where they are not `needed`.
     ///
     /// # Errors
     /// If they are needed and not given, do not match in number, or name no class.
     pub fn labels(&self, needed: bool, path: Option<&Path>, count: usize, of: &Path) -> Result<Option<Vec<usize>>> {
-        let (model, classes) = (self.config.model, self.config.classes.len());
+        let (model, classes) = (&self.config.model, self.config.classes.len());
         let Some(path) = path else {
             let problem = format!("missing, expected a file of labels: {model} is told the class of each drawing");
             return if needed { Err(Error::input("--labels", problem)) } else { Ok(None) };
@@ -131,11 +157,4 @@ pub fn load_images(path: &Path) -> Result<Images> {
         true => Err(Error::input(path.display(), "no images, expected at least one")),
         false => Ok(images),
     }
-}
-
-/// All drawings as `(N, 28, 28)` values in [0, 1].
-pub fn pixels(images: &Images) -> Vec<f32> {
-    let mut pixels = vec![0.0; images.len() * PIXELS];
-    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
-    pixels
 }

@@ -11,12 +11,12 @@ use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
 use inkgrad_models::run::atomic;
-use inkgrad_models::run::config::{Arch, Config, Model};
+use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
 use inkgrad_models::trainer::{load_data, load_network};
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::progress;
@@ -39,8 +39,8 @@ impl Subjected {
     ///
     /// # Errors
     /// If the folder holds none.
-    pub fn open(path: &Path, threads: usize) -> Result<Self> {
-        let (folder, config, network) = load_network(path)?;
+    pub fn open(models: &Models, path: &Path, threads: usize) -> Result<Self> {
+        let (folder, config, network) = load_network(models, path)?;
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
         let inference = Inference::new(network, threads);
@@ -49,7 +49,7 @@ impl Subjected {
 
     /// What to call it: its model, and the variant where there are several.
     pub fn label(&self) -> String {
-        label(&self.config)
+        self.config.label()
     }
 
     /// Its scores: those that the folder keeps where they are of these weights, judge, data and options; else measured
@@ -108,16 +108,6 @@ struct Kept {
     evaluation: Evaluation,
 }
 
-/// What to call a run: its model, and the variant where there are several.
-pub fn label(config: &Config) -> String {
-    let Config { model, arch, condition, .. } = config;
-    match (arch, condition) {
-        (Some(arch), _) => format!("{model} ({arch})"),
-        (_, Some(condition)) => format!("{model} ({condition})"),
-        _ => model.to_string(),
-    }
-}
-
 /// The data that runs were trained on; they have to tell the same classes apart.
 ///
 /// # Errors
@@ -171,18 +161,28 @@ impl InceptionArgs {
 ///
 /// # Errors
 /// If the run given is no classifier of the data's classes, or none can be trained.
-pub fn judge(given: Option<&Path>, runs: &[Subjected], dataset: &Dataset, seed: u64, threads: usize) -> Result<Judge> {
-    let among = |arch| runs.iter().find(|run| run.config.arch == Some(arch)).map(|run| run.path.as_path());
-    let Some(path) = given.or_else(|| among(Arch::Cnn)).or_else(|| among(Arch::Mlp)) else {
+pub fn judge(
+    models: &Models,
+    given: Option<&Path>,
+    runs: &[Subjected],
+    dataset: &Dataset,
+    seed: u64,
+    threads: usize,
+) -> Result<Judge> {
+    // Of several classifiers one with convolutions judges best.
+    let mut classifiers: Vec<&Subjected> = runs.iter().filter(|run| run.inference.network().is_classifier()).collect();
+    classifiers.sort_by_key(|run| run.config.slug() != "classifier-cnn");
+    let among = classifiers.first().map(|run| run.path.as_path());
+    let Some(path) = given.or(among) else {
         return Judge::train(dataset, EPOCHS, seed, threads);
     };
-    let (_, config, network) = load_network(path)?;
-    if config.model != Model::Classifier {
+    let (_, config, network) = load_network(models, path)?;
+    if !network.is_classifier() {
         return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
     }
     if config.classes != dataset.classes {
         let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));
         return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
     }
-    Judge::new(network, config.arch.unwrap_or(Arch::Mlp), threads)
+    Judge::new(network, &config, threads)
 }

@@ -4,30 +4,26 @@ use inkgrad_engine::gradcheck::{Outcome, Problem};
 use inkgrad_engine::{Compile, Tape, Team};
 
 use crate::Result;
-use crate::data::{self, PIXELS};
-use crate::network::Network;
-use crate::run::config::{Arch, Condition, Config, Model};
+use crate::data;
+use crate::model::{Kind, Network, Spec};
+use crate::run::config::Config;
 
 /// Drawings of the checked step: odd, so that nothing falls on the border of a tile.
 const BATCH: usize = 3;
 const SEED: u64 = 42;
 
-/// A model with each of its structures: what it is called, and its configuration.
-pub fn variants(model: Model) -> Vec<(String, Config)> {
-    let defaults = Config::defaults(model);
-    match model {
-        Model::Cvae => {
-            let variant = |&condition: &Condition| {
-                (format!("{model} {condition}"), Config { condition: Some(condition), ..defaults.clone() })
+/// A model with each of its structures, by the options that are names: what it is called, and its configuration.
+pub fn variants(spec: &Spec) -> Vec<(String, Config)> {
+    let mut list = vec![(spec.name.to_owned(), Config::defaults(spec))];
+    for option in spec.options {
+        if let Kind::OneOf(names) = option.kind {
+            let with = |(label, config): (String, Config)| {
+                names.iter().map(move |name| (format!("{label} {name}"), config.clone().with_text(option.name, name)))
             };
-            Condition::ALL.iter().map(variant).collect()
+            list = list.into_iter().flat_map(with).collect();
         }
-        Model::Classifier => {
-            let variant = |&arch: &Arch| (format!("{model} {arch}"), Config { arch: Some(arch), ..defaults.clone() });
-            Arch::ALL.iter().map(variant).collect()
-        }
-        _ => vec![(model.to_string(), defaults)],
     }
+    list
 }
 
 /// Compares the analytic and the numeric gradients of a whole training step on built-in drawings, at the initial
@@ -37,24 +33,24 @@ pub fn variants(model: Model) -> Vec<(String, Config)> {
 ///
 /// # Errors
 /// If this version cannot build the model.
-pub fn check_model(label: &str, config: &Config, team: &Team) -> Result<Outcome> {
+pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Result<Outcome> {
     let dataset = data::builtin(10, SEED)?;
     let config = Config { classes: dataset.classes.clone(), ..config.clone() };
-    let mut network = Network::<f64>::new(&config)?;
+    let mut network = Network::<f64>::new(spec, &config)?;
     network.initialise(SEED);
     for param in network.list().iter().filter(|param| param.name.contains("bias")) {
         network.params.value_mut(param).iter_mut().for_each(|value| *value += 0.5 * value.signum());
     }
     let mut tape = Tape::new();
     let graph = network.training(&mut tape, BATCH)?;
-    let mut plan = tape.compile(Compile { loss: Some(graph.loss), ..Compile::default() });
+    let mut plan = tape.compile(Compile { loss: Some(graph.loss.tensor), ..Compile::default() });
 
     let batch: Vec<usize> = (0..BATCH).collect();
-    let mut images = vec![0.0; BATCH * PIXELS];
+    let mut images = vec![0.0; BATCH * config.image.len()];
     dataset.train.gather(&batch, &mut images);
     plan.input(graph.images).iter_mut().zip(images).for_each(|(to, from)| *to = from.into());
     if let Some(labels) = graph.labels {
         plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);
     }
-    Ok(Problem { label: label.to_owned(), plan, loss: graph.loss, params: network.params, team }.check(SEED))
+    Ok(Problem { label: label.to_owned(), plan, loss: graph.loss.tensor, params: network.params, team }.check(SEED))
 }

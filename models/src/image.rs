@@ -5,12 +5,9 @@ pub mod text;
 use std::io;
 use std::path::Path;
 
+use crate::data::Extents;
 use crate::error::{Error, Result};
 use crate::run::atomic;
-
-/// Pixels along each side of a drawing.
-const SIDE: usize = 28;
-const DRAWING: usize = SIDE * SIDE;
 
 const PAGE: u8 = 255;
 const TEXT_SIZE: f32 = 15.0;
@@ -24,6 +21,16 @@ pub enum Channels {
     Grey,
     /// Three bytes a pixel.
     Rgb,
+}
+
+impl Channels {
+    /// Bytes a pixel.
+    fn bytes(self) -> usize {
+        match self {
+            Channels::Grey => 1,
+            Channels::Rgb => 3,
+        }
+    }
 }
 
 /// An 8-bit picture, row by row from the top.
@@ -70,12 +77,14 @@ impl Picture {
         writer.finish()
     }
 
-    /// Draws black text on a grey picture; `x` is its left end and `middle` the middle of its line.
+    /// Draws black text; `x` is its left end and `middle` the middle of its line.
     fn label(&mut self, label: &str, size: f32, x: f32, middle: f32) {
+        let bytes = self.channels.bytes();
         text::draw(label, size, x, middle, |x, y, coverage| {
             if x < self.width && y < self.height {
-                let pixel = &mut self.pixels[y * self.width + x];
-                *pixel = (f32::from(*pixel) * (1.0 - coverage)).round() as u8;
+                for byte in &mut self.pixels[(y * self.width + x) * bytes..][..bytes] {
+                    *byte = (f32::from(*byte) * (1.0 - coverage)).round() as u8;
+                }
             }
         });
     }
@@ -113,6 +122,8 @@ impl Ink {
 /// How a grid looks.
 #[derive(Clone, Copy, Debug)]
 pub struct GridOptions<'a> {
+    /// The extents of a picture.
+    pub image: Extents,
     /// The drawings' colours.
     pub ink: Ink,
     /// The side of a pixel.
@@ -127,34 +138,37 @@ pub struct GridOptions<'a> {
 
 impl Default for GridOptions<'_> {
     fn default() -> Self {
-        Self { ink: Ink::White, scale: 3, gap: 2, row_labels: &[], captions: &[] }
+        Self { image: Extents::DRAWING, ink: Ink::White, scale: 3, gap: 2, row_labels: &[], captions: &[] }
     }
 }
 
-/// Draws `images: (N, 28, 28)` row by row as a grid of `columns`.
+/// Draws `images: (N, height, width, channels)` row by row as a grid of `columns`, in colour where there are three channels.
 ///
 /// # Panics
-/// Where `images` does not hold whole drawings.
+/// Where `images` does not hold whole pictures.
 pub fn grid(images: &[f32], columns: usize, options: &GridOptions) -> Picture {
-    let cells: Vec<&[f32]> = images.chunks_exact(DRAWING).collect();
-    assert_eq!(cells.len() * DRAWING, images.len(), "images of {DRAWING} pixels");
+    let each = options.image.len();
+    let cells: Vec<&[f32]> = images.chunks_exact(each).collect();
+    assert_eq!(cells.len() * each, images.len(), "pictures of {each} values");
     draw_cells(&cells, columns, options)
 }
 
-/// Draws rows of originals, each above the row of its reconstructions; both are `(N, 28, 28)`. The rows are labelled
+/// Draws rows of originals, each above the row of its reconstructions; both are
+/// `(N, height, width, channels)`. The rows are labelled
 /// so where the options have no labels of their own.
 ///
 /// # Panics
 /// Where the two do not hold the same number of whole drawings.
 pub fn pairs_grid(originals: &[f32], reconstructions: &[f32], columns: usize, options: &GridOptions) -> Picture {
     assert_eq!(originals.len(), reconstructions.len(), "a reconstruction for each original");
-    let row = columns.clamp(1, (originals.len() / DRAWING).max(1)) * DRAWING;
+    let each = options.image.len();
+    let row = columns.clamp(1, (originals.len() / each).max(1)) * each;
     let mut cells: Vec<&[f32]> = Vec::new();
     for (above, below) in originals.chunks(row).zip(reconstructions.chunks(row)) {
         for part in [above, below] {
-            cells.extend(part.chunks_exact(DRAWING));
+            cells.extend(part.chunks_exact(each));
             // The last pair of rows may be short.
-            cells.resize(cells.len().next_multiple_of(row / DRAWING), &[]);
+            cells.resize(cells.len().next_multiple_of(row / each), &[]);
         }
     }
     let labels = ["original", "reconstructed"].repeat(originals.len().div_ceil(row));
@@ -162,39 +176,44 @@ pub fn pairs_grid(originals: &[f32], reconstructions: &[f32], columns: usize, op
     draw_cells(&cells, columns, &GridOptions { row_labels, ..*options })
 }
 
-/// Draws cells, each 784 values or none at all.
+/// Draws cells, each a picture or nothing at all.
 fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Picture {
-    let &GridOptions { ink, scale, gap, row_labels, captions } = options;
+    let &GridOptions { image, ink, scale, gap, row_labels, captions } = options;
     let columns = columns.clamp(1, cells.len().max(1));
     let rows = cells.len().div_ceil(columns);
-    let pitch = SIDE * scale + gap;
+    let (cell_width, cell_height) = (image.width * scale, image.height * scale);
+    let (pitch_x, pitch_y) = (cell_width + gap, cell_height + gap);
+    let channels = if image.channels == 3 { Channels::Rgb } else { Channels::Grey };
+    let bytes = channels.bytes();
 
     let widest = row_labels.iter().map(|label| text::width(label, TEXT_SIZE)).fold(0.0, f32::max);
     let left = if widest > 0.0 { widest.ceil() as usize + 2 * TEXT_PADDING } else { 0 };
     let top = if captions.is_empty() { 0 } else { TEXT_SIZE as usize + TEXT_PADDING };
-    let (cells_width, cells_height) = (columns * pitch + gap, rows * pitch + gap);
+    let (cells_width, cells_height) = (columns * pitch_x + gap, rows * pitch_y + gap);
     let (width, height) = ((left + cells_width).max(1), (top + cells_height).max(1));
-    let mut picture = Picture { width, height, channels: Channels::Grey, pixels: vec![PAGE; width * height] };
+    let mut picture = Picture { width, height, channels, pixels: vec![PAGE; width * height * bytes] };
 
-    for line in picture.pixels.chunks_exact_mut(width).skip(top) {
-        line[left..].fill(ink.separator());
+    for line in picture.pixels.chunks_exact_mut(width * bytes).skip(top) {
+        line[left * bytes..].fill(ink.separator());
     }
     for (index, cell) in cells.iter().enumerate() {
-        let (x0, y0) = (left + gap + index % columns * pitch, top + gap + index / columns * pitch);
-        for y in 0..SIDE * scale {
-            let start = (y0 + y) * width + x0;
-            let line = &mut picture.pixels[start..start + SIDE * scale];
-            for (x, pixel) in line.iter_mut().enumerate() {
-                // Where there is no drawing, an empty one.
-                let value = cell.get(y / scale * SIDE + x / scale).copied().unwrap_or(0.0);
-                *pixel = ink.shade(value);
+        let (x0, y0) = (left + gap + index % columns * pitch_x, top + gap + index / columns * pitch_y);
+        for y in 0..cell_height {
+            let start = ((y0 + y) * width + x0) * bytes;
+            let line = &mut picture.pixels[start..start + cell_width * bytes];
+            for (i, byte) in line.iter_mut().enumerate() {
+                // Where there is no picture, an empty one.
+                let (x, channel) = (i / bytes, i % bytes);
+                let pixel = y / scale * image.width + x / scale;
+                let value = cell.get(pixel * image.channels + channel).copied().unwrap_or(0.0);
+                *byte = ink.shade(value);
             }
         }
     }
 
     for (row, label) in row_labels.iter().take(rows).enumerate() {
         let x = left as f32 - TEXT_PADDING as f32 - text::width(label, TEXT_SIZE);
-        picture.label(label, TEXT_SIZE, x, (top + gap + row * pitch) as f32 + (SIDE * scale) as f32 / 2.0);
+        picture.label(label, TEXT_SIZE, x, (top + gap + row * pitch_y) as f32 + cell_height as f32 / 2.0);
     }
     let share = cells_width as f32 / captions.len().max(1) as f32;
     for (index, caption) in captions.iter().enumerate() {
@@ -208,6 +227,9 @@ fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Pictur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SIDE: usize = 28;
+    const DRAWING: usize = SIDE * SIDE;
 
     /// A drawing of one value.
     fn flat(value: f32) -> Vec<f32> {

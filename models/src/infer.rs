@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
 
-use crate::data::{Images, PIXELS};
+use crate::data::Images;
 use crate::features;
-use crate::network::{Classification, Decoding, Encoding, Network};
+use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result};
 
 /// Drawings that go through a network at a time.
@@ -75,6 +75,7 @@ impl Inference {
     /// If the network has no encoder, or labels are missing, too many, too few or out of range.
     pub fn encode(&mut self, images: &Images, labels: Option<&[usize]>) -> Result<Latents> {
         let width = self.network.latent()?;
+        self.check_extents(images)?;
         self.check_labels(labels, images.len(), "drawings", self.network.encoder_sees_classes())?;
         let mut latents = Latents { width, mu: Vec::with_capacity(images.len() * width), logvar: None };
         for batch in batches(images.len()) {
@@ -93,7 +94,7 @@ impl Inference {
         Ok(latents)
     }
 
-    /// Draws what latents stand for: `(N, 28, 28)` in [0, 1]; `labels` are for a decoder that sees classes.
+    /// Draws what latents stand for: `(N, height, width, channels)` in [0, 1]; `labels` are for a decoder that sees classes.
     ///
     /// # Errors
     /// If the network has no decoder, the number of elements is not a multiple of the latent's, or labels are missing,
@@ -105,7 +106,7 @@ impl Inference {
             return Err(Error::input("latents", format!("{} numbers, expected rows of {width}", latents.len())));
         }
         self.check_labels(labels, n, "latents", self.network.sees_classes())?;
-        let mut images = Vec::with_capacity(n * PIXELS);
+        let mut images = Vec::with_capacity(n * self.network.image().len());
         for batch in batches(n) {
             let (graph, plan) = compiled(&mut self.decoders, batch.len(), |tape| {
                 let graph = self.network.decoding(tape, batch.len())?;
@@ -120,7 +121,7 @@ impl Inference {
         Ok(images)
     }
 
-    /// Codes and decodes drawings, without noise (z = μ): `(N, 28, 28)` in [0, 1]; `labels` are for a network that sees
+    /// Codes and decodes drawings, without noise (z = μ): `(N, height, width, channels)` in [0, 1]; `labels` are for a network that sees
     /// classes.
     ///
     /// # Errors
@@ -137,6 +138,7 @@ impl Inference {
     /// If the network is no classifier.
     pub fn features(&mut self, images: &Images) -> Result<Features> {
         let mut features = Features { width: self.network.features()?, values: Vec::new(), logits: Vec::new() };
+        self.check_extents(images)?;
         for batch in batches(images.len()) {
             let (graph, plan) = compiled(&mut self.classifiers, batch.len(), |tape| {
                 let graph = self.network.classification(tape, batch.len())?;
@@ -156,9 +158,10 @@ impl Inference {
     /// If the network is no classifier.
     pub fn unbiased_features(&mut self, images: &Images) -> Result<features::Features> {
         let Features { width, values, logits: mut unbiased } = self.features(images)?;
-        // A classifier's last parameter.
-        let params = &self.network.params;
-        let bias = params.iter().last().map_or_else(Vec::new, |bias| params.value(bias).to_vec());
+        // A classifier's last parameter, if it has one number a class.
+        let (params, classes) = (&self.network.params, self.network.classes());
+        let bias = params.iter().last().filter(|bias| bias.shape.dims() == [classes]);
+        let bias = bias.map_or_else(|| vec![0.0; classes], |bias| params.value(bias).to_vec());
         for row in unbiased.chunks_exact_mut(bias.len()) {
             row.iter_mut().zip(&bias).for_each(|(logit, bias)| *logit -= bias);
         }
@@ -173,6 +176,17 @@ impl Inference {
         let mut probabilities = self.features(images)?.logits;
         probabilities.chunks_exact_mut(self.network.classes()).for_each(softmax);
         Ok(probabilities)
+    }
+
+    /// Checks that pictures have the extents that the network is for.
+    fn check_extents(&self, images: &Images) -> Result<()> {
+        match images.extents() == self.network.image() {
+            true => Ok(()),
+            false => {
+                let (found, expected) = (images.extents(), self.network.image());
+                Err(Error::input("images", format!("pictures of {found}, expected {expected} as in training")))
+            }
+        }
     }
 
     /// Checks the labels given for `n` of `what`.

@@ -9,6 +9,7 @@ pub mod image;
 pub mod inception;
 pub mod infer;
 pub mod metrics;
+pub mod model;
 pub mod network;
 pub mod run;
 pub mod sample;
@@ -18,4 +19,4 @@ pub mod tsne;
 pub mod weights;
 
 pub use error::{Error, Result};
-pub use network::Network;
+pub use model::{Model, Models, Network};

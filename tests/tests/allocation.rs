@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::gemm::packing;
-use inkgrad_models::Network;
+use inkgrad_models::Models;
 use inkgrad_models::data::{Dataset, builtin};
-use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::run::config::Config;
 use inkgrad_models::run::metrics::Record;
 use inkgrad_models::trainer::{Observer, Progress, Stepper, Trainer};
-use inkgrad_tests::networks;
+use inkgrad_tests::{build, defaults, networks};
 
 struct Counting;
 
@@ -50,7 +50,7 @@ fn counts() -> (usize, usize, isize) {
 
 /// Steps of full and of smaller batches, after one of each.
 fn steps(name: &str, config: &Config, data: &Dataset, threads: usize) {
-    let mut network = Network::<f32>::new(config).unwrap();
+    let mut network = build::<f32>(config);
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, Some(10.0), network.params.count());
     let mut stepper = Stepper::default();
@@ -97,15 +97,9 @@ impl Observer for Notes {
 /// any time.
 fn run() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        threads: 1,
-        batch_size: 20,
-        epochs: None,
-        steps: Some(12),
-        quick: true,
-        ..Config::defaults(Model::CnnVae)
-    };
-    let (mut trainer, _) = Trainer::start(config, &folder.path().join("run"), false).unwrap();
+    let config =
+        Config { threads: 1, batch_size: 20, epochs: None, steps: Some(12), quick: true, ..defaults("cnn-vae") };
+    let (mut trainer, _) = Trainer::start(&Models::builtin(), config, &folder.path().join("run"), false).unwrap();
     let mut notes = Notes(Vec::with_capacity(12));
     trainer.run(&mut notes).unwrap();
     let (first, last) = (notes.0[1], notes.0[11]);

@@ -5,18 +5,17 @@ use std::process::Command;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::simd::isa;
-use inkgrad_models::Network;
 use inkgrad_models::data::{Dataset, builtin};
-use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::run::config::Config;
 use inkgrad_models::trainer::Stepper;
-use inkgrad_tests::networks;
+use inkgrad_tests::{build, defaults, networks};
 
 /// Drawings of the steps, in turn. 40 cut products, convolutions and reductions into more tasks than there are threads.
 const BATCHES: [usize; 5] = [40, 9, 17, 9, 17];
 
 /// The bits of every parameter after `steps` steps.
 fn train(config: &Config, data: &Dataset, steps: usize, threads: usize, debug: bool) -> Vec<u32> {
-    let mut network = Network::<f32>::new(config).unwrap();
+    let mut network = build::<f32>(config);
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
     let mut stepper = Stepper::default();
@@ -35,7 +34,7 @@ fn train(config: &Config, data: &Dataset, steps: usize, threads: usize, debug: b
 
 #[test]
 fn a_hundred_steps_are_the_same_to_the_bit_at_any_number_of_threads_and_in_debug_mode() {
-    let (config, data) = (Config::defaults(Model::CnnVae), builtin(500, 1).unwrap());
+    let (config, data) = (defaults("cnn-vae"), builtin(500, 1).unwrap());
     let expected = train(&config, &data, 100, 1, false);
     for threads in [2, 3, 8] {
         assert!(train(&config, &data, 100, threads, false) == expected, "{threads} threads differ from one");
@@ -60,7 +59,7 @@ const CHILD: &str = "INKGRAD_TEST_CHILD";
 #[test]
 fn so_are_steps_with_every_instruction_set() {
     if std::env::var_os(CHILD).is_some() {
-        let (config, data) = (Config::defaults(Model::CnnVae), builtin(100, 1).unwrap());
+        let (config, data) = (defaults("cnn-vae"), builtin(100, 1).unwrap());
         let expected = train(&config, &data, 3, 1, false);
         assert!(train(&config, &data, 3, 3, false) == expected, "{}: 3 threads differ from one", isa().name());
         assert!(train(&config, &data, 3, 2, true) == expected, "{}: debug mode differs", isa().name());

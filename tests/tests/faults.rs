@@ -11,11 +11,11 @@ use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_models::data::{Split, builtin, write_course};
 use inkgrad_models::run::checkpoint::save_tensors;
-use inkgrad_models::run::config::{Config, Model, Overrides};
+use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::run::metrics::Record;
 use inkgrad_models::trainer::{Observer, Outcome, Progress, Stepper, Trainer, load_network};
-use inkgrad_models::{Network, Result};
-use inkgrad_tests::networks;
+use inkgrad_models::{Models, Network, Result};
+use inkgrad_tests::{build, defaults, networks};
 
 /// Lets a run be.
 struct Nobody;
@@ -41,14 +41,15 @@ fn train(folder: &Path, steps: u64) -> Result<Outcome> {
         batch_size: 8,
         log_every: 1,
         threads: 1,
-        ..Config::defaults(Model::CnnVae)
+        ..defaults("cnn-vae")
     };
-    Trainer::start(config, folder, false)?.0.run(&mut Nobody)
+    Trainer::start(&Models::builtin(), config, folder, false)?.0.run(&mut Nobody)
 }
 
 /// Goes on with it to `steps` steps.
 fn resume(folder: &Path, steps: u64, lr: Option<f64>) -> Result<Outcome> {
-    Trainer::resume(folder, &Overrides { steps: Some(steps), lr, ..Overrides::default() })?.run(&mut Nobody)
+    Trainer::resume(&Models::builtin(), folder, &Overrides { steps: Some(steps), lr, ..Overrides::default() })?
+        .run(&mut Nobody)
 }
 
 /// The line of an error.
@@ -72,8 +73,8 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// What a failed save must leave: the checkpoint as it was, loadable, and no temporary file.
 fn assert_whole(folder: &Path, before: &[Vec<u8>; 2]) {
     assert!(checkpoint(folder) == *before, "the checkpoint has changed");
-    load_network(folder).unwrap();
-    Trainer::resume(folder, &Overrides::default()).unwrap();
+    load_network(&Models::builtin(), folder).unwrap();
+    Trainer::resume(&Models::builtin(), folder, &Overrides::default()).unwrap();
     let stray: Vec<PathBuf> =
         contents(folder).into_keys().filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
     assert!(stray.is_empty(), "{stray:?} left behind");
@@ -179,7 +180,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint() {
     let before = checkpoint(&folder);
     // Step 3 moves every parameter by about 1e30, which is finite but gives no finite loss at step 4. With log_every 1
     // there would be a checkpoint in between, which is why this run has none due.
-    let mut config = Config::load(&folder.join("config.toml")).unwrap();
+    let mut config = Config::load(&Models::builtin(), &folder.join("config.toml")).unwrap();
     config.log_every = 100;
     config.save(&folder.join("config.toml")).unwrap();
     let error = line(resume(&folder, 10, Some(1e30)));
@@ -207,7 +208,7 @@ fn parameters_that_are_not_finite_are_never_saved() {
 fn a_poisoned_parameter_is_named() {
     let data = builtin(20, 1).unwrap();
     for (name, config) in networks() {
-        poison(name, Network::new(&config).unwrap(), &data.train);
+        poison(name, build(&config), &data.train);
     }
 }
 
@@ -238,7 +239,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_nothing_changes() {
     let config_text = fs::read_to_string(&config).unwrap();
     let refused = |expected: &str| {
         let before = contents(&folder);
-        let error = line(Trainer::resume(&folder, &Overrides::default()));
+        let error = line(Trainer::resume(&Models::builtin(), &folder, &Overrides::default()));
         assert!(error.contains(expected), "{error}, expected {expected}");
         assert!(contents(&folder) == before, "{error}: but a file has changed");
     };
@@ -266,9 +267,12 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_nothing_changes() {
 
     let model = folder.join("model.safetensors");
     fs::write(&model, &model_bytes[..model_bytes.len() - 4]).unwrap();
-    assert!(line(load_network(&folder)).starts_with(&format!("{}: ", model.display())));
+    assert!(line(load_network(&Models::builtin(), &folder)).starts_with(&format!("{}: ", model.display())));
     save_tensors(&model, &[("encoder.weight", &[2], &[0.0, 1.0])], &metadata(&[("model", "lstm-ae")])).unwrap();
-    assert!(line(load_network(&folder)).ends_with("model.safetensors: holds a lstm-ae, expected a cnn-vae"));
+    assert!(
+        line(load_network(&Models::builtin(), &folder))
+            .ends_with("model.safetensors: holds a lstm-ae, expected a cnn-vae")
+    );
     fs::write(&model, &model_bytes).unwrap();
-    Trainer::resume(&folder, &Overrides::default()).unwrap();
+    Trainer::resume(&Models::builtin(), &folder, &Overrides::default()).unwrap();
 }

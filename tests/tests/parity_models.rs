@@ -10,9 +10,11 @@ use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
 use inkgrad_kernels::cpu::simd::Baseline;
 use inkgrad_models::Network;
 use inkgrad_models::data::PIXELS;
-use inkgrad_models::run::config::{Config, Model};
+use inkgrad_models::model::{Element, Term};
+use inkgrad_models::network::vae::{CnnVae, Cvae, RnnVae};
+use inkgrad_models::run::config::Config;
 use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
-use inkgrad_tests::networks;
+use inkgrad_tests::{build, networks};
 
 /// What a run gives.
 struct Run<T> {
@@ -46,7 +48,7 @@ fn noise<T: Float>(batch: usize) -> Vec<T> {
 fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMap<&'static str, Vec<T>> {
     let mut found = BTreeMap::new();
     let mut tape = Tape::new();
-    if network.model() == Model::Classifier {
+    if network.is_classifier() {
         let graph = network.classification(&mut tape, batch).unwrap();
         let mut plan = tape.compile(Compile { keep: &[graph.logits], ..Compile::default() });
         fill(&mut plan, batch, Some(graph.images), None);
@@ -80,9 +82,9 @@ fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMa
     found
 }
 
-fn run<T: Float>(config: &Config, fixture: &fixture::Model, team: &Team) -> Run<T> {
+fn run<T: Element>(config: &Config, fixture: &fixture::Model, team: &Team) -> Run<T> {
     let batch = fixture.batch;
-    let mut network = Network::<T>::new(config).unwrap();
+    let mut network = build::<T>(config);
     assert_eq!(network.params.count(), fixture.parameters);
     let names: Vec<_> = network.list().into_iter().map(|p| (p.name, p.shape.dims().to_vec())).collect();
     let expected: Vec<_> = fixture.params.iter().map(|p| (p.name.clone(), p.shape.clone())).collect();
@@ -95,13 +97,20 @@ fn run<T: Float>(config: &Config, fixture: &fixture::Model, team: &Team) -> Run<
 
     let mut tape = Tape::new();
     let eps = tape.input("eps", [batch, 32]);
-    let graph = network.training_with(&mut tape, batch, Some(eps)).unwrap();
-    let parts: Vec<(&str, Tensor)> = [("loss", Some(graph.loss)), ("bce", graph.bce), ("kl", graph.kl)]
-        .into_iter()
-        .filter_map(|(name, x)| Some((name, x?)))
-        .collect();
-    let keep: Vec<Tensor> = parts.iter().map(|&(_, x)| x).collect();
-    let mut plan = tape.compile(Compile { loss: Some(graph.loss), keep: &keep, ..Compile::default() });
+    let graph = if let Some(vae) = network.model::<RnnVae>() {
+        vae.training_with(&mut tape, batch, Some(eps))
+    } else if let Some(vae) = network.model::<CnnVae>() {
+        vae.training_with(&mut tape, batch, Some(eps))
+    } else if let Some(vae) = network.model::<Cvae>() {
+        vae.training_with(&mut tape, batch, Some(eps))
+    } else {
+        network.training(&mut tape, batch)
+    }
+    .unwrap();
+    let parts: Vec<Term> =
+        graph.reported().filter(|term| ["loss", "bce", "kl"].contains(&term.name)).copied().collect();
+    let loss = Some(graph.loss.tensor);
+    let mut plan = tape.compile(Compile { loss, keep: &graph.kept(), ..Compile::default() });
     fill(&mut plan, batch, Some(graph.images), graph.labels);
     plan.input(eps).copy_from_slice(&noise(batch));
 
@@ -111,8 +120,8 @@ fn run<T: Float>(config: &Config, fixture: &fixture::Model, team: &Team) -> Run<
     for step in 0..fixture.steps["loss"].values.len() {
         plan.forward(&network.params, team, Clock::default());
         plan.backward(&mut network.params, team);
-        for &(name, x) in &parts {
-            losses.entry(name).or_default().push(plan.value(x)[0].to_f64() / graph.per);
+        for &Term { name, tensor, per } in &parts {
+            losses.entry(name).or_default().push(plan.value(tensor)[0].to_f64() / per);
         }
         if step == 0 {
             grads = network.params.grads.clone();

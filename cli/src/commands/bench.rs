@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::process::{self, ExitCode};
-use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -12,8 +11,8 @@ use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::peak::peak_gflops;
 use inkgrad_models::data::{self, Split};
-use inkgrad_models::network::{MODELS, Network};
-use inkgrad_models::run::config::{Config, Device, Model, Precision};
+use inkgrad_models::model::{Models, Network, Spec};
+use inkgrad_models::run::config::{Config, Device, Precision};
 use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_models::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ use crate::output::{self, Report};
 pub struct Bench {
     /// A model, or all, each in a process of its own
     #[arg(long, value_name = "M", default_value = "all")]
-    model: Choice,
+    model: String,
     /// Drawings a step [default: 256 for autoencoders, else 128]
     #[arg(long, value_name = "N", value_parser = within(1..=MOST_DRAWINGS))]
     batch_size: Option<usize>,
@@ -54,22 +53,8 @@ const MOST_DRAWINGS: usize = 65_536;
 const SEED: u64 = 42;
 const WARM_UP: usize = 3;
 
-#[derive(Debug, Clone, Copy)]
-enum Choice {
-    All,
-    One(Model),
-}
-
-impl FromStr for Choice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
-    }
-}
-
 impl Bench {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let (device, threads) = self.compute.device()?;
         if self.profile && device != Device::Cpu {
             return Err(Error::input("--profile", format!("found {device}, expected cpu")).into());
@@ -85,9 +70,10 @@ impl Bench {
             let problem = format!("{batch}, expected a number from 1 to {} (--drawings)", self.drawings);
             return Err(Error::input("--batch-size", problem).into());
         }
-        match self.model {
-            Choice::One(model) => {
-                let workload = Workload::new(model, self.batch_size, self.drawings, (device, self.precision), threads)?;
+        let one = if self.model == "all" { None } else { Some(models.get(&self.model)?) };
+        match one {
+            Some(spec) => {
+                let workload = Workload::new(spec, self.batch_size, self.drawings, (device, self.precision), threads)?;
                 if self.paced {
                     paced(workload)?;
                 } else if self.profile {
@@ -96,14 +82,14 @@ impl Bench {
                     output::report(&Timing::measure(workload, self.steps)?, json)?;
                 }
             }
-            Choice::All if self.paced || self.profile => {
+            None if self.paced || self.profile => {
                 let option = if self.paced { "--paced" } else { "--profile" };
                 return Err(Error::input("--model", format!("all with {option}, expected one model")).into());
             }
-            Choice::All => {
-                let results: Vec<Timing> = MODELS
+            None => {
+                let results: Vec<Timing> = models
                     .iter()
-                    .map(|&model| self.in_own_process(model, device, threads))
+                    .map(|spec| self.in_own_process(spec.name, device, threads))
                     .collect::<anyhow::Result<_>>()?;
                 output::report(&Timings { results }, json)?;
             }
@@ -112,10 +98,10 @@ impl Bench {
     }
 
     /// Measures a model in a new process, so that its peak memory is its own.
-    fn in_own_process(&self, model: Model, device: Device, threads: usize) -> anyhow::Result<Timing> {
+    fn in_own_process(&self, model: &str, device: Device, threads: usize) -> anyhow::Result<Timing> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let mut command = process::Command::new(program);
-        command.args(["bench", "--json", "--model", model.name(), "--device", device.name()]);
+        command.args(["bench", "--json", "--model", model, "--device", device.name()]);
         command.args(["--precision", self.precision.name()]);
         command.args(["--threads", &threads.to_string(), "--steps", &self.steps.to_string()]);
         command.args(["--drawings", &self.drawings.to_string()]);
@@ -129,7 +115,7 @@ impl Bench {
 
 /// A model in training.
 struct Workload {
-    model: Model,
+    model: &'static str,
     batch: usize,
     data: Split,
     network: Network<f32>,
@@ -143,17 +129,11 @@ struct Workload {
 
 impl Workload {
     /// Builds the model and runs the first steps.
-    fn new(
-        model: Model,
-        batch: Option<usize>,
-        drawings: usize,
-        on: (Device, Precision),
-        threads: usize,
-    ) -> Result<Self> {
+    fn new(spec: Spec, batch: Option<usize>, drawings: usize, on: (Device, Precision), threads: usize) -> Result<Self> {
         // A fifth of the built-in data set is kept for testing.
         let dataset = data::builtin(drawings.div_ceil(4) * 5, SEED)?;
-        let config = Config { classes: dataset.classes, ..Config::defaults(model) };
-        let mut network = Network::new(&config)?;
+        let config = Config { classes: dataset.classes, ..Config::defaults(&spec) };
+        let mut network = Network::new(spec, &config)?;
         network.initialise(SEED);
         let optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
         let mut device = DeviceStepper::open(on.0.kind(), on.1.kind(), &network, &optimizer)?;
@@ -161,7 +141,7 @@ impl Workload {
             device.upload(Part::Training, &dataset.train)?;
         }
         let mut workload = Workload {
-            model,
+            model: spec.name,
             batch: batch.unwrap_or(config.batch_size),
             data: dataset.train,
             network,
@@ -228,7 +208,7 @@ impl Timing {
         let median = (ms[(steps - 1) / 2] + ms[steps / 2]) / 2.0;
         let Workload { model, batch, network, stepper, pool, .. } = &mut workload;
         Ok(Timing {
-            model: model.name().to_owned(),
+            model: (*model).to_owned(),
             batch_size: *batch,
             threads: pool.threads(),
             steps,
@@ -358,7 +338,7 @@ impl StepProfile {
             .collect();
         let inside: f64 = operations.iter().map(|operation| operation.share).sum();
         Ok(StepProfile {
-            model: model.name().to_owned(),
+            model: (*model).to_owned(),
             batch_size: *batch,
             threads: pool.threads(),
             steps,

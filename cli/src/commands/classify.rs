@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_models::Models;
 use inkgrad_models::data::save_npy;
-use inkgrad_models::network::argmax;
+use inkgrad_models::model::argmax;
 use serde::Serialize;
 
 use crate::output::{self, Report, thousands};
-use crate::session::{self, RunArgs};
+use crate::session::RunArgs;
 
 #[derive(Debug, Args)]
 pub struct Classify {
@@ -44,10 +45,10 @@ struct Share {
 }
 
 impl Classify {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let mut session = self.run.open_classifier()?;
-        let images = session::load_images(&self.images)?;
+        let mut session = self.run.open_classifier(models)?;
+        let images = session.load_images(&self.images)?;
         let labels = session.labels(self.labels.is_some(), self.labels.as_deref(), images.len(), &self.images)?;
         let probabilities = session.inference.classify(&images)?;
         let classes = &session.config.classes;

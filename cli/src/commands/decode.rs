@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::data::{SIDE, load_matrix, save_npy};
-use inkgrad_models::{Error, run::config::Model};
+use inkgrad_models::data::{load_matrix, save_npy};
+use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use crate::output::{self, Report};
@@ -29,16 +29,16 @@ pub struct Decode {
 
 #[derive(Debug, Serialize)]
 struct Decoded {
-    model: Model,
+    model: String,
     images: usize,
     out: PathBuf,
 }
 
 impl Decode {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let mut session = self.run.open_autoencoder()?;
-        let (model, expected) = (session.config.model, session.inference.network().latent()?);
+        let mut session = self.run.open_autoencoder(models)?;
+        let (model, expected) = (session.config.model.clone(), session.inference.network().latent()?);
         let (n, width, latents) = load_matrix(&self.latents)?;
         if width != expected || n == 0 {
             let problem =
@@ -48,7 +48,7 @@ impl Decode {
         let needed = session.inference.network().sees_classes();
         let labels = session.labels(needed, self.labels.as_deref(), n, &self.latents)?;
         let images = session.inference.decode(&latents, labels.as_deref())?;
-        save_npy(&self.out, &[n, SIDE, SIDE], &images)?;
+        save_npy(&self.out, &session.inference.network().image().array(n), &images)?;
         output::report(&Decoded { model, images: n, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
     }

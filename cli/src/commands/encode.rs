@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::save_npy;
-use inkgrad_models::{Error, run::config::Model};
+use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use crate::output::{self, Report};
-use crate::session::{self, RunArgs};
+use crate::session::RunArgs;
 
 #[derive(Debug, Args)]
 pub struct Encode {
@@ -32,7 +32,9 @@ pub struct Encode {
 
 #[derive(Debug, Serialize)]
 struct Encoded {
-    model: Model,
+    model: String,
+    #[serde(skip)]
+    variational: bool,
     images: usize,
     latent: usize,
     out: PathBuf,
@@ -40,17 +42,17 @@ struct Encoded {
 }
 
 impl Encode {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.logvar.as_ref()]
             .into_iter()
             .flatten()
             .try_for_each(|path| output::check_target(path))?;
-        let mut session = self.run.open_autoencoder()?;
-        let model = session.config.model;
-        if self.logvar.is_some() && !model.is_vae() {
+        let mut session = self.run.open_autoencoder(models)?;
+        let model = session.config.model.clone();
+        if self.logvar.is_some() && !session.inference.network().has_prior() {
             return Err(Error::input("--logvar", format!("{model} has no variance, expected a VAE's run")).into());
         }
-        let images = session::load_images(&self.images)?;
+        let images = session.load_images(&self.images)?;
         let needed = session.inference.network().encoder_sees_classes();
         let labels = session.labels(needed, self.labels.as_deref(), images.len(), &self.images)?;
         let latents = session.inference.encode(&images, labels.as_deref())?;
@@ -60,7 +62,8 @@ impl Encode {
             save_npy(path, &shape, logvar)?;
         }
         let [images, latent] = shape;
-        output::report(&Encoded { model, images, latent, out: self.out, logvar: self.logvar }, json)?;
+        let variational = session.inference.network().has_prior();
+        output::report(&Encoded { model, variational, images, latent, out: self.out, logvar: self.logvar }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -68,7 +71,7 @@ impl Encode {
 impl Report for Encoded {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let (n, width) = (self.images, self.latent);
-        let what = if self.model.is_vae() { "means" } else { "latents" };
+        let what = if self.variational { "means" } else { "latents" };
         writeln!(out, "{}: {what} of {n} drawings, ({n}, {width})", self.out.display())?;
         match &self.logvar {
             Some(path) => writeln!(out, "{}: their log-variances", path.display()),

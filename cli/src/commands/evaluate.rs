@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_models::Models;
 use inkgrad_models::metrics::classifier::{Interval, Verdict};
 use inkgrad_models::run::atomic;
 use inkgrad_models::study::{self, Evaluation, Options, Subject};
@@ -59,16 +60,16 @@ struct Evaluated {
 }
 
 impl Evaluate {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
         let threads = self.compute.threads()?;
-        let runs = &mut [Subjected::open(&self.run, threads)?];
+        let runs = &mut [Subjected::open(models, &self.run, threads)?];
         let dataset = shared_data(runs, self.data.as_deref())?;
         let inception = self.inception.load(threads)?;
         if self.classifier.is_none() {
             output::note("no --classifier given: training one on the spot");
         }
-        let mut judge = judge(self.classifier.as_deref(), &[], &dataset, self.seed, threads)?;
+        let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?;
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;

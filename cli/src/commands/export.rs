@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::run::config::Model;
+use inkgrad_models::Models;
 use inkgrad_models::trainer::{load_network, save_weights};
 use serde::Serialize;
 
@@ -23,16 +23,16 @@ pub struct Export {
 
 #[derive(Debug, Serialize)]
 struct Exported {
-    model: Model,
+    model: String,
     tensors: usize,
     parameters: usize,
     out: PathBuf,
 }
 
 impl Export {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let (_, config, network) = load_network(&self.run)?;
+        let (_, config, network) = load_network(models, &self.run)?;
         save_weights(&self.out, &config, &network)?;
         let (tensors, parameters) = (network.layout().len(), network.params.count());
         output::report(&Exported { model: config.model, tensors, parameters, out: self.out }, json)?;

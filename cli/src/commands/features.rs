@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::Args;
+use inkgrad_models::Models;
 use inkgrad_models::data::save_npy;
 use inkgrad_models::features::{Cache, Extractor, Passport};
 use inkgrad_models::inception::Resize;
@@ -81,7 +82,7 @@ struct Made {
 }
 
 impl Features {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.logits.as_ref()]
             .into_iter()
             .flatten()
@@ -96,7 +97,7 @@ impl Features {
         let images = session::load_images(&self.images)?;
         let mut extractor = match self.network {
             Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
-            Network::Classifier => Extractor::classifier(&self.weights, threads)?,
+            Network::Classifier => Extractor::classifier(models, &self.weights, threads)?,
         };
         let cache = match self.cache {
             Some(folder) => Cache::at(folder),

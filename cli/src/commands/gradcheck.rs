@@ -7,9 +7,8 @@ use clap::Args;
 use inkgrad_engine::gradcheck::{self, Outcome, TOLERANCE};
 use inkgrad_engine::ops::{OPS, Spec};
 use inkgrad_engine::{Pool, Team};
-use inkgrad_models::network::MODELS;
-use inkgrad_models::run::config::Model;
-use inkgrad_models::{Error, Result, check};
+use inkgrad_models::model::Spec as ModelSpec;
+use inkgrad_models::{Error, Models, Result, check};
 use serde::Serialize;
 
 use crate::args::Compute;
@@ -22,7 +21,7 @@ pub struct Gradcheck {
     op: Option<String>,
     /// Check this model alone
     #[arg(long, value_name = "NAME")]
-    model: Option<Model>,
+    model: Option<String>,
     #[command(flatten)]
     compute: Compute,
 }
@@ -51,13 +50,14 @@ struct Row {
 }
 
 impl Gradcheck {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let threads = self.compute.threads()?;
-        let (ops, models) = (self.ops()?, self.models());
+        let (ops, models) = (self.ops()?, self.models(models)?);
         let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
             let ops = ops.iter().map(|spec| check_op(spec, team));
-            let models = models.iter().flat_map(|&model| check::variants(model)).map(|(name, config)| {
-                let outcome = check::check_model(&name, &config, team)?;
+            let variants = models.iter().flat_map(|&spec| check::variants(&spec).into_iter().map(move |v| (spec, v)));
+            let models = variants.map(|(spec, (name, config))| {
+                let outcome = check::check_model(spec, &name, &config, team)?;
                 Ok(Row::new("model", name, outcome.place.clone(), &outcome))
             });
             ops.chain(models).collect()
@@ -81,11 +81,11 @@ impl Gradcheck {
         Ok(found)
     }
 
-    fn models(&self) -> Vec<Model> {
-        match (self.model, &self.op) {
-            (Some(model), _) => vec![model],
-            (None, Some(_)) => Vec::new(),
-            (None, None) => MODELS.to_vec(),
+    fn models(&self, models: &Models) -> Result<Vec<ModelSpec>> {
+        match (&self.model, &self.op) {
+            (Some(model), _) => Ok(vec![models.get(model)?]),
+            (None, Some(_)) => Ok(Vec::new()),
+            (None, None) => Ok(models.iter().copied().collect()),
         }
     }
 }

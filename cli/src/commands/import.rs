@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::run::config::{Arch, Condition, Config, Model, Overrides};
-use inkgrad_models::trainer;
+use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::{Models, trainer};
 use serde::Serialize;
 
+use crate::args::ModelOptions;
 use crate::output::{self, Report, thousands};
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Whose weights they are: lstm-ae, cnn-ae, rnn-vae, cnn-vae, cvae or classifier
+    /// Whose weights they are
     #[arg(long, value_name = "M")]
-    model: Model,
+    model: String,
     /// A state_dict with PyTorch's names; nothing in a .pth is executed
     #[arg(long, value_name = "F.pth|F.safetensors")]
     weights: PathBuf,
@@ -25,12 +26,8 @@ pub struct Import {
     /// The names of the classes, in the order of labels
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = "0,1,2,3,4")]
     classes: Vec<String>,
-    /// The classifier's architecture: mlp or cnn [default: mlp]
-    #[arg(long, value_name = "NAME")]
-    arch: Option<Arch>,
-    /// Where the cvae's class goes in: latent or both [default: latent]
-    #[arg(long, value_name = "NAME")]
-    condition: Option<Condition>,
+    #[command(flatten)]
+    options: ModelOptions,
     /// Move a run that is in the way aside
     #[arg(long)]
     force: bool,
@@ -38,7 +35,7 @@ pub struct Import {
 
 #[derive(Debug, Serialize)]
 struct Imported {
-    model: Model,
+    model: String,
     parameters: usize,
     run: PathBuf,
     /// Where the run that was in the way is now.
@@ -46,10 +43,10 @@ struct Imported {
 }
 
 impl Import {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let options = Overrides { arch: self.arch, condition: self.condition, ..Overrides::default() };
-        let config = Config { classes: self.classes, ..Config::resolve(self.model, None, &options)? };
-        let (folder, network, moved) = trainer::import(config, &self.weights, &self.out, self.force)?;
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        let options = Overrides { options: self.options.given(), ..Overrides::default() };
+        let config = Config { classes: self.classes, ..Config::resolve(models, Some(&self.model), None, &options)? };
+        let (folder, network, moved) = trainer::import(models, config, &self.weights, &self.out, self.force)?;
         let (run, parameters) = (folder.path().to_owned(), network.params.count());
         output::report(&Imported { model: self.model, parameters, run, moved }, json)?;
         Ok(ExitCode::SUCCESS)

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::data::PIXELS;
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::sample::slerp;
-use inkgrad_models::{Error, run::config::Model};
+use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use crate::args::within;
 use crate::output::{self, Report};
-use crate::session::{self, RunArgs};
+use crate::session::RunArgs;
 
 #[derive(Debug, Args)]
 pub struct Interpolate {
@@ -38,17 +37,17 @@ pub struct Interpolate {
 
 #[derive(Debug, Serialize)]
 struct Interpolated {
-    model: Model,
+    model: String,
     pairs: usize,
     steps: usize,
     png: PathBuf,
 }
 
 impl Interpolate {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.png)?;
-        let mut session = self.run.open_autoencoder()?;
-        let images = session::load_images(&self.images)?;
+        let mut session = self.run.open_autoencoder(models)?;
+        let images = session.load_images(&self.images)?;
         if self.pairs > images.len() / 2 {
             let (found, pairs, file) = (images.len(), self.pairs, self.images.display());
             let problem = format!("{pairs}, expected at most {}: {file} holds {found} images", found / 2);
@@ -70,14 +69,15 @@ impl Interpolate {
             }
         }
         let decoded = session.inference.decode(&between, labels.is_some().then_some(&classes[..]))?;
-        let mut cells = Vec::with_capacity(self.pairs * (self.steps + 2) * PIXELS);
-        for (pair, row) in decoded.chunks_exact(self.steps * PIXELS).enumerate() {
+        let image = images.extents();
+        let mut cells = Vec::with_capacity(self.pairs * (self.steps + 2) * image.len());
+        for (pair, row) in decoded.chunks_exact(self.steps * image.len()).enumerate() {
             cells.extend(images.image(2 * pair));
             cells.extend(row);
             cells.extend(images.image(2 * pair + 1));
         }
-        grid(&cells, self.steps + 2, &GridOptions::default()).save_png(&self.png)?;
-        let model = session.config.model;
+        grid(&cells, self.steps + 2, &GridOptions { image, ..GridOptions::default() }).save_png(&self.png)?;
+        let model = session.config.model.clone();
         output::report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
         Ok(ExitCode::SUCCESS)
     }

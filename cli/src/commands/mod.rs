@@ -24,6 +24,7 @@ mod tsne;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use inkgrad_models::Models;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -71,29 +72,29 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command; `json` asks for the result as a JSON object.
+    /// Runs the command with the models that the program knows; `json` asks for the result as a JSON object.
     ///
     /// # Errors
     /// Bad input, and whatever the system refuses.
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Train(command) => command.run(json),
-            Self::Sample(command) => command.run(json),
-            Self::Reconstruct(command) => command.run(json),
-            Self::Encode(command) => command.run(json),
-            Self::Decode(command) => command.run(json),
-            Self::Interpolate(command) => command.run(json),
-            Self::Classify(command) => command.run(json),
-            Self::Evaluate(command) => command.run(json),
-            Self::Report(command) => command.run(json),
-            Self::Reproduce(command) => command.run(json),
+            Self::Train(command) => command.run(models, json),
+            Self::Sample(command) => command.run(models, json),
+            Self::Reconstruct(command) => command.run(models, json),
+            Self::Encode(command) => command.run(models, json),
+            Self::Decode(command) => command.run(models, json),
+            Self::Interpolate(command) => command.run(models, json),
+            Self::Classify(command) => command.run(models, json),
+            Self::Evaluate(command) => command.run(models, json),
+            Self::Report(command) => command.run(models, json),
+            Self::Reproduce(command) => command.run(models, json),
             Self::Score(command) => command.run(json),
             Self::Tsne(command) => command.run(json),
-            Self::Features(command) => command.run(json),
-            Self::Import(command) => command.run(json),
-            Self::Export(command) => command.run(json),
-            Self::Gradcheck(command) => command.run(json),
-            Self::Bench(command) => command.run(json),
+            Self::Features(command) => command.run(models, json),
+            Self::Import(command) => command.run(models, json),
+            Self::Export(command) => command.run(models, json),
+            Self::Gradcheck(command) => command.run(models, json),
+            Self::Bench(command) => command.run(models, json),
             Self::Data(command) => command.run(json),
             Self::Devices(command) => command.run(json),
             Self::Emulate(command) => command.run(json),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::data::{PIXELS, SIDE, save_npy};
+use inkgrad_models::data::save_npy;
 use inkgrad_models::image::{GridOptions, pairs_grid};
-use inkgrad_models::{distance, run::config::Model};
+use inkgrad_models::{Models, distance};
 use serde::Serialize;
 
 use crate::output::{self, Report};
 use crate::progress::number;
-use crate::session::{self, RunArgs};
+use crate::session::RunArgs;
 
 #[derive(Debug, Args)]
 pub struct Reconstruct {
@@ -37,7 +37,7 @@ const SHOWN: usize = output::PICTURE / 2;
 
 #[derive(Debug, Serialize)]
 struct Reconstructed {
-    model: Model,
+    model: String,
     images: usize,
     /// Summed over pixels, a mean over drawings; for VAEs, which are trained on it.
     bce: Option<f64>,
@@ -50,26 +50,32 @@ struct Reconstructed {
 }
 
 impl Reconstruct {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
-        let mut session = self.run.open_autoencoder()?;
-        let images = session::load_images(&self.images)?;
+        let mut session = self.run.open_autoencoder(models)?;
+        let images = session.load_images(&self.images)?;
         let needed = session.inference.network().sees_classes();
         let labels = session.labels(needed, self.labels.as_deref(), images.len(), &self.images)?;
+        let image = images.extents();
         let reconstructions = session.inference.reconstruct(&images, labels.as_deref())?;
-        save_npy(&self.out, &[images.len(), SIDE, SIDE], &reconstructions)?;
+        save_npy(&self.out, &image.array(images.len()), &reconstructions)?;
 
-        let originals = session::pixels(&images);
+        let originals = images.values();
         let shown = images.len().min(SHOWN);
         if let Some(path) = &self.png {
-            let first = shown * PIXELS;
-            pairs_grid(&originals[..first], &reconstructions[..first], 20, &GridOptions::default()).save_png(path)?;
+            let first = shown * image.len();
+            let options = GridOptions { image, ..GridOptions::default() };
+            pairs_grid(&originals[..first], &reconstructions[..first], 20, &options).save_png(path)?;
         }
-        let model = session.config.model;
+        let model = session.config.model.clone();
         let report = Reconstructed {
             model,
             images: images.len(),
-            bce: model.is_vae().then(|| distance::bce(&originals, &reconstructions)),
+            bce: session
+                .inference
+                .network()
+                .has_prior()
+                .then(|| distance::bce(&originals, &reconstructions, image.len())),
             mse: distance::mse(&originals, &reconstructions),
             out: self.out,
             png_images: self.png.as_ref().map(|_| shown),

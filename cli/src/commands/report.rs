@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_models::Models;
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
@@ -45,15 +46,18 @@ pub struct Reported {
 }
 
 impl ReportArgs {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
         output::check_target(&report::beside(&self.out))?;
         let threads = self.compute.threads()?;
-        let runs =
-            self.runs.iter().map(|path| Subjected::open(path, threads)).collect::<inkgrad_models::Result<Vec<_>>>()?;
+        let runs = self
+            .runs
+            .iter()
+            .map(|path| Subjected::open(models, path, threads))
+            .collect::<inkgrad_models::Result<Vec<_>>>()?;
         let dataset = shared_data(&runs, None)?;
         let inception = self.inception.load(threads)?;
-        let mut judge = judge(self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
+        let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
         judge.inception = inception;
         let options = evaluate::options(self.samples, SEED, threads);
         let count = runs.len();
@@ -64,7 +68,7 @@ impl ReportArgs {
             examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
         }
         let command = command_line();
-        let material = Material { dataset: &dataset, runs: examined, judge: &judge, options, command };
+        let material = Material { models, dataset: &dataset, runs: examined, judge: &judge, options, command };
         let markdown = report::write(&material, &self.out)?;
         output::report(&Reported { runs: count, html: self.out, markdown }, json)?;
         Ok(ExitCode::SUCCESS)

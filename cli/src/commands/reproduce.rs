@@ -6,18 +6,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::Dataset;
-use inkgrad_models::run::config::{Arch, Condition, Config, Model, Overrides};
+use inkgrad_models::model::Value;
+use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::study::Options;
 use inkgrad_models::trainer::{Outcome, Trainer, load_data};
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Models, Result};
 
 use super::evaluate::{SAMPLES, SEED};
 use super::report::{Reported, command_line};
 use crate::args::Compute;
 use crate::progress::Reporter;
 use crate::report::{self, Examined, Material};
-use crate::study::{InceptionArgs, Subjected, judge, label};
+use crate::study::{InceptionArgs, Subjected, judge};
 use crate::{interrupt, output};
 
 #[derive(Debug, Args)]
@@ -38,32 +39,32 @@ pub struct Reproduce {
 }
 
 /// The runs of the study: folder, model, variant.
-const RUNS: [(&str, Model, Option<Condition>, Option<Arch>); 8] = [
-    ("lstm-ae", Model::LstmAe, None, None),
-    ("cnn-ae", Model::CnnAe, None, None),
-    ("rnn-vae", Model::RnnVae, None, None),
-    ("cnn-vae", Model::CnnVae, None, None),
-    ("cvae", Model::Cvae, Some(Condition::Latent), None),
-    ("cvae-both", Model::Cvae, Some(Condition::Both), None),
-    ("classifier", Model::Classifier, None, Some(Arch::Mlp)),
-    ("classifier-cnn", Model::Classifier, None, Some(Arch::Cnn)),
+const RUNS: [(&str, &str, Option<(&str, &str)>); 8] = [
+    ("lstm-ae", "lstm-ae", None),
+    ("cnn-ae", "cnn-ae", None),
+    ("rnn-vae", "rnn-vae", None),
+    ("cnn-vae", "cnn-vae", None),
+    ("cvae", "cvae", Some(("condition", "latent"))),
+    ("cvae-both", "cvae", Some(("condition", "both"))),
+    ("classifier", "classifier", Some(("arch", "mlp"))),
+    ("classifier-cnn", "classifier", Some(("arch", "cnn"))),
 ];
 
 impl Reproduce {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let threads = self.compute.threads()?;
         let html = self.out.join("report.html");
         let configs = RUNS
             .iter()
-            .map(|&(name, model, condition, arch)| {
-                Ok((self.out.join("runs").join(name), self.config(model, condition, arch, threads)?))
+            .map(|&(name, model, variant)| {
+                Ok((self.out.join("runs").join(name), self.config(models, model, variant, threads)?))
             })
             .collect::<Result<Vec<_>>>()?;
         // Everything that can be wrong is found before the first step.
         let dataset = load_data(&configs[0].1)?;
         check_data(&self.data, &dataset, configs.iter().map(|(_, config)| config))?;
         for (path, config) in &configs {
-            check(path, config)?;
+            check(models, path, config)?;
         }
         let inception = self.inception.load(threads)?;
         fs::create_dir_all(&self.out).map_err(Error::io(&self.out))?;
@@ -72,12 +73,13 @@ impl Reproduce {
         let parts = 2 * RUNS.len() + 1;
         for (i, (path, config)) in configs.iter().enumerate() {
             let part = format!("[{}/{parts}]", i + 1);
-            if train(path, config, &part)? == Outcome::Stopped {
+            if train(models, path, config, &part)? == Outcome::Stopped {
                 return Ok(self.stopped());
             }
         }
-        let runs = configs.iter().map(|(path, _)| Subjected::open(path, threads)).collect::<Result<Vec<_>>>()?;
-        let mut judge = judge(None, &runs, &dataset, SEED, threads)?;
+        let runs =
+            configs.iter().map(|(path, _)| Subjected::open(models, path, threads)).collect::<Result<Vec<_>>>()?;
+        let mut judge = judge(models, None, &runs, &dataset, SEED, threads)?;
         judge.inception = inception;
         let options = self.options(threads);
         let mut examined = Vec::with_capacity(runs.len());
@@ -91,18 +93,16 @@ impl Reproduce {
         }
         output::note(format_args!("[{parts}/{parts}] the report"));
         let command = command_line();
-        let material = Material { dataset: &dataset, runs: examined, judge: &judge, options, command };
+        let material = Material { models, dataset: &dataset, runs: examined, judge: &judge, options, command };
         let markdown = report::write(&material, &html)?;
         output::report(&Reported { runs: RUNS.len(), html, markdown }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn config(&self, model: Model, condition: Option<Condition>, arch: Option<Arch>, threads: usize) -> Result<Config> {
+    fn config(&self, models: &Models, model: &str, variant: Option<(&str, &str)>, threads: usize) -> Result<Config> {
         // A whole study takes eight runs: each sees fewer drawings than a quick run by itself, in smaller batches.
-        let (epochs, steps, batch_size) = match model {
-            Model::RnnVae | Model::CnnVae | Model::Cvae | Model::Classifier => (Some(3), None, 32),
-            Model::LstmAe | Model::CnnAe => (None, Some(300), 64),
-        };
+        let by_epoch = Config::defaults(&models.get(model)?).epochs.is_some();
+        let (epochs, steps, batch_size) = if by_epoch { (Some(3), None, 32) } else { (None, Some(300), 64) };
         let options = Overrides {
             data: Some(self.data.clone()),
             threads: Some(threads),
@@ -110,11 +110,13 @@ impl Reproduce {
             epochs: epochs.filter(|_| self.quick),
             steps: steps.filter(|_| self.quick),
             batch_size: self.quick.then_some(batch_size),
-            condition,
-            arch,
+            options: variant
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), Value::Text(value.to_owned())))
+                .collect(),
             ..Overrides::default()
         };
-        Config::resolve(model, None, &options)
+        Config::resolve(models, Some(model), None, &options)
     }
 
     fn options(&self, threads: usize) -> Options {
@@ -144,14 +146,15 @@ fn check_data<'a>(name: &str, dataset: &Dataset, configs: impl Iterator<Item = &
 }
 
 /// Refuses a folder whose run has other settings than the study's.
-fn check(path: &Path, expected: &Config) -> Result<()> {
+fn check(models: &Models, path: &Path, expected: &Config) -> Result<()> {
     if !path.join("config.toml").exists() {
         return Ok(());
     }
-    let (_, found) = RunFolder::open(path)?;
+    let (_, found) = RunFolder::open(models, path)?;
     let same = Config {
         threads: found.threads,
         classes: found.classes.clone(),
+        image: found.image,
         inkgrad: found.inkgrad.clone(),
         ..expected.clone()
     };
@@ -163,21 +166,21 @@ fn check(path: &Path, expected: &Config) -> Result<()> {
 }
 
 /// Trains a run, goes on with it, or finds it finished.
-fn train(path: &Path, config: &Config, part: &str) -> Result<Outcome> {
+fn train(models: &Models, path: &Path, config: &Config, part: &str) -> Result<Outcome> {
     let mut trainer = if path.join("config.toml").exists() {
-        Trainer::resume(path, &Overrides { threads: Some(config.threads), ..Overrides::default() })?
+        Trainer::resume(models, path, &Overrides { threads: Some(config.threads), ..Overrides::default() })?
     } else {
-        Trainer::start(config.clone(), path, false)?.0
+        Trainer::start(models, config.clone(), path, false)?.0
     };
     let (done, total) = (trainer.steps_done(), trainer.total_steps());
     // The last file that a run writes is one of its pictures.
-    let last = if config.model == Model::Classifier { "accuracy.png" } else { "reconstructions.png" };
+    let last = if trainer.network().is_autoencoder() { "reconstructions.png" } else { "accuracy.png" };
     if done == total && path.join(last).exists() {
-        output::note(format_args!("{part} {}: trained already", label(config)));
+        output::note(format_args!("{part} {}: trained already", config.label()));
         return Ok(Outcome::Finished);
     }
     let from = if done > 0 { format!(" from step {done} on") } else { String::new() };
-    output::note(format_args!("{part} training {}{from}, {total} steps", label(config)));
+    output::note(format_args!("{part} training {}{from}, {total} steps", config.label()));
     let mut reporter = Reporter::new(done, total);
     let outcome = trainer.run(&mut reporter);
     reporter.finish();

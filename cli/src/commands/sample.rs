@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::data::{PIXELS, SIDE, save_npy};
+use inkgrad_models::data::{Extents, save_npy};
 use inkgrad_models::image::{GridOptions, Picture, grid};
 use inkgrad_models::sample::Strategy;
-use inkgrad_models::{Error, Result, run::config::Model};
+use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
 use crate::args::within;
@@ -44,7 +44,7 @@ const MOST: usize = 1_000_000;
 
 #[derive(Debug, Serialize)]
 struct Sampled {
-    model: Model,
+    model: String,
     images: usize,
     strategy: &'static str,
     seed: u64,
@@ -70,9 +70,9 @@ enum Classes {
 }
 
 impl Sample {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
-        let mut session = self.run.open_vae()?;
+        let mut session = self.run.open_vae(models)?;
         let classes = self.classes(&session)?;
         let known = session.config.classes.clone();
         let labels: Option<Vec<usize>> = match classes {
@@ -88,19 +88,20 @@ impl Sample {
         }
         let seed = self.seed.unwrap_or(session.config.seed);
         let latents = self.strategy.draw(count, session.inference.network().latent()?, seed);
+        let image = session.inference.network().image();
         let images = session.inference.decode(&latents, labels.as_deref())?;
-        save_npy(&self.out, &[count, SIDE, SIDE], &images)?;
+        save_npy(&self.out, &image.array(count), &images)?;
 
         let each = matches!(classes, Classes::Each).then_some(known);
         let (picture, shown) = match &each {
-            Some(classes) => picture_by_class(&images, classes),
-            None => picture(&images),
+            Some(classes) => picture_by_class(image, &images, classes),
+            None => picture(image, &images),
         };
         if let Some(path) = &self.png {
             picture.save_png(path)?;
         }
         let report = Sampled {
-            model: session.config.model,
+            model: session.config.model.clone(),
             images: count,
             strategy: self.strategy.name(),
             seed,
@@ -134,19 +135,19 @@ impl Sample {
 }
 
 /// A nearly square grid of the first drawings, and how many are in it.
-fn picture(images: &[f32]) -> (Picture, usize) {
-    let shown = (images.len() / PIXELS).min(output::PICTURE);
+fn picture(image: Extents, images: &[f32]) -> (Picture, usize) {
+    let shown = (images.len() / image.len()).min(output::PICTURE);
     let columns = (shown as f64).sqrt().ceil() as usize;
-    (grid(&images[..shown * PIXELS], columns, &GridOptions::default()), shown)
+    (grid(&images[..shown * image.len()], columns, &GridOptions { image, ..GridOptions::default() }), shown)
 }
 
 /// A row of the first drawings of each class, and how many drawings there are in all.
-fn picture_by_class(images: &[f32], classes: &[String]) -> (Picture, usize) {
+fn picture_by_class(image: Extents, images: &[f32], classes: &[String]) -> (Picture, usize) {
     let of_each = images.len() / classes.len();
-    let columns = (of_each / PIXELS).min((output::PICTURE / classes.len()).max(1)).min(20);
-    let first: Vec<f32> = images.chunks(of_each).flat_map(|class| &class[..columns * PIXELS]).copied().collect();
+    let columns = (of_each / image.len()).min((output::PICTURE / classes.len()).max(1)).min(20);
+    let first: Vec<f32> = images.chunks(of_each).flat_map(|class| &class[..columns * image.len()]).copied().collect();
     let names: Vec<&str> = classes.iter().map(String::as_str).collect();
-    let options = GridOptions { row_labels: &names, ..GridOptions::default() };
+    let options = GridOptions { image, row_labels: &names, ..GridOptions::default() };
     (grid(&first, columns, &options), columns * classes.len())
 }
 

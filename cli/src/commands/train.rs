@@ -7,23 +7,24 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::Origin;
-use inkgrad_models::run::config::{Arch, Condition, Config, Device, Model, Optimizer, Overrides, Precision, Schedule};
+use inkgrad_models::run::config::{Config, Device, Optimizer, Overrides, Precision, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record, Split};
 use inkgrad_models::trainer::{Outcome, Trainer};
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
+use crate::args::{self, ModelOptions};
+use crate::interrupt;
 use crate::output::{self, Report, duration, thousands};
 use crate::progress::{self, Reporter};
-use crate::{args, interrupt};
 
 /// Settings that are not given are the model's defaults, or those of `--config`.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// lstm-ae, cnn-ae, rnn-vae, cnn-vae, cvae or classifier
-    #[arg(required_unless_present = "resume")]
-    model: Option<Model>,
+    /// The model
+    #[arg(required_unless_present_any = ["resume", "config"])]
+    model: Option<String>,
     /// The run's folder, to be made
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
@@ -60,9 +61,6 @@ pub struct Train {
     /// Scale gradients down to this norm [default: do not]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
-    /// The weight of the KL term in a VAE's loss [default: 1]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    beta: Option<f64>,
     /// Where all randomness starts [default: 42]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
@@ -81,12 +79,8 @@ pub struct Train {
     /// Minutes from one checkpoint to the next; there is one at each record too [default: 5]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     checkpoint_minutes: Option<f64>,
-    /// The classifier's architecture: mlp or cnn [default: mlp]
-    #[arg(long, value_name = "NAME")]
-    arch: Option<Arch>,
-    /// Where the cvae's class goes in: latent, or both (the encoder sees it too) [default: latent]
-    #[arg(long, value_name = "NAME")]
-    condition: Option<Condition>,
+    #[command(flatten)]
+    options: ModelOptions,
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<usize>,
@@ -108,7 +102,7 @@ pub struct Train {
 }
 
 /// What a run keeps from its start to its end.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 15] = [
     "model",
     "out",
     "batch_size",
@@ -120,22 +114,23 @@ const FIXED: [&str; 14] = [
     "test_fraction",
     "arch",
     "condition",
+    "set",
     "config",
     "quick",
     "force",
 ];
 
 impl Train {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let options = self.overrides();
-        let (mut trainer, moved) = match (&self.resume, self.model, &self.out) {
-            (Some(run), ..) => (resume(run, &options)?, None),
-            (None, Some(model), Some(out)) => {
-                let config = Config::resolve(model, self.config.as_deref(), &options)?;
+        let (mut trainer, moved) = match (&self.resume, &self.out) {
+            (Some(run), _) => (resume(models, run, &options)?, None),
+            (None, Some(out)) => {
+                let config = Config::resolve(models, self.model.as_deref(), self.config.as_deref(), &options)?;
                 args::require_device(config.device)?;
-                Trainer::start(config, out, self.force)?
+                Trainer::start(models, config, out, self.force)?
             }
-            _ => unreachable!("clap asks for a model and a folder where nothing is resumed"),
+            (None, None) => unreachable!("clap asks for a folder where nothing is resumed"),
         };
         interrupt::listen()?;
         if let Some(moved) = &moved {
@@ -158,8 +153,7 @@ impl Train {
 
     fn overrides(&self) -> Overrides {
         Overrides {
-            arch: self.arch,
-            condition: self.condition,
+            options: self.options.given(),
             data: self.data.clone(),
             test_fraction: self.test_fraction,
             epochs: self.epochs,
@@ -171,7 +165,6 @@ impl Train {
             schedule: self.schedule,
             warmup_steps: self.warmup_steps,
             clip_norm: self.clip_norm,
-            beta: self.beta,
             seed: self.seed,
             threads: self.threads,
             device: self.device,
@@ -186,10 +179,10 @@ impl Train {
     }
 }
 
-fn resume(run: &Path, options: &Overrides) -> Result<Trainer> {
-    let (_, config) = RunFolder::open(run)?;
+fn resume(models: &Models, run: &Path, options: &Overrides) -> Result<Trainer> {
+    let (_, config) = RunFolder::open(models, run)?;
     args::require_device(options.device.unwrap_or(config.device))?;
-    Trainer::resume(run, options)
+    Trainer::resume(models, run, options)
 }
 
 /// What is about to be trained, on what, and for how long.
@@ -217,7 +210,7 @@ fn introduction(trainer: &Trainer) -> String {
 struct Summary {
     outcome: &'static str,
     run: String,
-    model: &'static str,
+    model: String,
     data: String,
     /// Whether the program drew the data itself.
     synthetic: bool,
@@ -248,7 +241,7 @@ impl Summary {
                 Outcome::Converged => "converged",
             },
             run: folder.path().display().to_string(),
-            model: trainer.config().model.name(),
+            model: trainer.config().model.clone(),
             data: data.name.clone(),
             synthetic: matches!(data.origin, Origin::Builtin { .. }),
             step: trainer.steps_done(),
@@ -282,7 +275,7 @@ impl Report for Summary {
             "converged" => "converged: the validation loss no longer improves".to_owned(),
             _ => "stopped".to_owned(),
         };
-        let (model, data) = (self.model, &self.data);
+        let (model, data) = (&self.model, &self.data);
         let steps = match self.step == self.total_steps {
             true => thousands(self.step),
             false => format!("{} of {}", thousands(self.step), thousands(self.total_steps)),

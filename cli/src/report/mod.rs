@@ -9,15 +9,17 @@ mod sections;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use inkgrad_models::Result;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::run::atomic;
 use inkgrad_models::study::{Evaluation, Gallery, Judge, Options};
+use inkgrad_models::{Models, Result};
 
 use crate::study::Subjected;
 
 /// What a report is made of.
 pub struct Material<'a> {
+    /// The models that the program knows.
+    pub models: &'a Models,
     /// The data that all runs were trained on.
     pub dataset: &'a Dataset,
     /// The runs, in the order of the report.

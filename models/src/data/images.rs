@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use super::{PIXELS, SIDE, npy};
+use super::{Extents, PIXELS, npy};
 use crate::error::Result;
 
-/// Drawings of 28×28 pixels, row after row, 0 for paper and 255 (or 1.0) for ink.
+/// Pictures of one size, each row after row with the channels of a pixel side by side; of drawings 0 is paper and 255 (or
+/// 1.0) ink.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Images {
+    extents: Extents,
     pixels: Pixels,
 }
 
-/// Pixel values, (N, 784).
+/// The values of pictures, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pixels {
     /// 0 to 255: a byte a pixel.
@@ -27,7 +29,7 @@ impl Images {
     /// When the length is no multiple of 784.
     pub fn from_u8(pixels: Vec<u8>) -> Self {
         assert_eq!(pixels.len() % PIXELS, 0, "{} bytes are no whole number of images", pixels.len());
-        Self { pixels: Pixels::U8(pixels) }
+        Self { extents: Extents::DRAWING, pixels: Pixels::U8(pixels) }
     }
 
     /// Images of floats: (N, 784).
@@ -41,20 +43,48 @@ impl Images {
         assert_eq!(pixels.len() % PIXELS, 0, "{} values are no whole number of images", pixels.len());
         match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
             Some(at) => Err(format!("image {} holds {}, expected values in [0, 1]", at / PIXELS, pixels[at])),
-            None => Ok(Self { pixels: Pixels::F32(pixels) }),
+            None => Ok(Self { extents: Extents::DRAWING, pixels: Pixels::F32(pixels) }),
         }
+    }
+
+    /// Pictures of any extents: values of whole pictures.
+    ///
+    /// # Errors
+    /// One line that says what is wrong: no whole number of pictures, or the first picture with a value that is not in
+    /// [0, 1].
+    pub fn new(extents: Extents, pixels: Pixels) -> Result<Self, String> {
+        let (len, each) = match &pixels {
+            Pixels::U8(pixels) => (pixels.len(), extents.len()),
+            Pixels::F32(pixels) => (pixels.len(), extents.len()),
+        };
+        if each == 0 || len % each != 0 {
+            return Err(format!("{len} values, expected whole pictures of {extents}"));
+        }
+        match &pixels {
+            Pixels::F32(pixels) => match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
+                Some(at) => Err(format!("image {} holds {}, expected values in [0, 1]", at / each, pixels[at])),
+                None => Ok(()),
+            },
+            Pixels::U8(_) => Ok(()),
+        }?;
+        Ok(Self { extents, pixels })
+    }
+
+    /// Height, width and channels.
+    pub fn extents(&self) -> Extents {
+        self.extents
     }
 
     /// Images of values that have been checked already.
     pub(super) fn from_checked(pixels: Pixels) -> Self {
-        Self { pixels }
+        Self { extents: Extents::DRAWING, pixels }
     }
 
     /// Number of images.
     pub fn len(&self) -> usize {
         match &self.pixels {
-            Pixels::U8(pixels) => pixels.len() / PIXELS,
-            Pixels::F32(pixels) => pixels.len() / PIXELS,
+            Pixels::U8(pixels) => pixels.len() / self.extents.len(),
+            Pixels::F32(pixels) => pixels.len() / self.extents.len(),
         }
     }
 
@@ -68,27 +98,51 @@ impl Images {
         &self.pixels
     }
 
-    /// Image `index` as 784 values in [0, 1].
+    /// Image `index` as values in [0, 1].
     ///
     /// # Panics
     /// When there is no such image.
-    pub fn image(&self, index: usize) -> [f32; PIXELS] {
-        let mut out = [0.0; PIXELS];
+    pub fn image(&self, index: usize) -> Vec<f32> {
+        let mut out = vec![0.0; self.extents.len()];
         self.gather(&[index], &mut out);
         out
     }
 
-    /// Writes the images at `indices` to `out`: (`indices.len()`, 784). A byte `v` becomes `v / 255`.
+    /// The images at `indices`, as they are stored.
+    ///
+    /// # Panics
+    /// When an index has no image.
+    pub fn take(&self, indices: &[usize]) -> Self {
+        fn some<T: Copy>(pixels: &[T], indices: &[usize], each: usize) -> Vec<T> {
+            indices.iter().flat_map(|&index| &pixels[index * each..][..each]).copied().collect()
+        }
+        let each = self.extents.len();
+        let pixels = match &self.pixels {
+            Pixels::U8(pixels) => Pixels::U8(some(pixels, indices, each)),
+            Pixels::F32(pixels) => Pixels::F32(some(pixels, indices, each)),
+        };
+        Self { extents: self.extents, pixels }
+    }
+
+    /// All images as values in [0, 1], one after the other.
+    pub fn values(&self) -> Vec<f32> {
+        let mut out = vec![0.0; self.len() * self.extents.len()];
+        self.gather(&(0..self.len()).collect::<Vec<_>>(), &mut out);
+        out
+    }
+
+    /// Writes the images at `indices` to `out`, one after the other. A byte `v` becomes `v / 255`.
     ///
     /// # Panics
     /// When an index has no image, or `out` has another size.
     pub fn gather(&self, indices: &[usize], out: &mut [f32]) {
-        assert_eq!(out.len(), indices.len() * PIXELS, "room for another number of images");
-        let rows = out.chunks_exact_mut(PIXELS).zip(indices);
+        let each = self.extents.len();
+        assert_eq!(out.len(), indices.len() * each, "room for another number of images");
+        let rows = out.chunks_exact_mut(each).zip(indices);
         match &self.pixels {
             Pixels::U8(pixels) => {
                 for (row, &index) in rows {
-                    let image = &pixels[index * PIXELS..][..PIXELS];
+                    let image = &pixels[index * each..][..each];
                     for (out, &v) in row.iter_mut().zip(image) {
                         *out = f32::from(v) / 255.0;
                     }
@@ -96,7 +150,7 @@ impl Images {
             }
             Pixels::F32(pixels) => {
                 for (row, &index) in rows {
-                    row.copy_from_slice(&pixels[index * PIXELS..][..PIXELS]);
+                    row.copy_from_slice(&pixels[index * each..][..each]);
                 }
             }
         }
@@ -118,9 +172,9 @@ impl Images {
         }
     }
 
-    /// Writes the images as they are stored, (N, 28, 28).
+    /// Writes the images as they are stored, (N, height, width) or (N, height, width, channels).
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let shape = [self.len(), SIDE, SIDE];
+        let shape = self.extents.array(self.len());
         match &self.pixels {
             Pixels::U8(pixels) => npy::save_npy(path, &shape, pixels),
             Pixels::F32(pixels) => npy::save_npy(path, &shape, pixels),

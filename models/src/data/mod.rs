@@ -5,6 +5,7 @@ mod class_files;
 mod class_names;
 mod course;
 pub mod download;
+mod extents;
 mod idx;
 mod images;
 mod ndjson;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use builtin::builtin;
 pub use course::write_course;
+pub use extents::Extents;
 pub use images::{Images, Pixels};
 pub use npy::{load_images, load_labels, load_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
@@ -65,7 +67,16 @@ impl Split {
         self.images.is_empty()
     }
 
-    /// Writes the drawings at `indices` to `out`: (`indices.len()`, 784) values in [0, 1]; see [`Images::gather`].
+    /// The pictures at `indices` with their labels.
+    ///
+    /// # Panics
+    /// When an index has no picture.
+    pub fn take(&self, indices: &[usize]) -> Split {
+        let images = self.images.take(indices);
+        Split { images, labels: indices.iter().map(|&i| self.labels[i]).collect() }
+    }
+
+    /// Writes the pictures at `indices` to `out`, values in [0, 1]; see [`Images::gather`].
     pub fn gather(&self, indices: &[usize], out: &mut [f32]) {
         self.images.gather(indices, out);
     }

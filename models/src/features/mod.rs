@@ -14,7 +14,7 @@ pub use self::cache::Cache;
 use crate::data::Images;
 use crate::inception::{Inception, Resize};
 use crate::infer::Inference;
-use crate::run::config::{Arch, Model};
+use crate::model::Models;
 use crate::trainer::load_network;
 use crate::{Error, Result};
 
@@ -90,17 +90,16 @@ impl Extractor {
         Ok(Extractor { network: Network::Inception(Box::new(network)), passport })
     }
 
-    /// The classifier of a run: 256 features of the `mlp`, 128 of the `cnn`.
+    /// The classifier of a run; of this program's own, 256 features of the `mlp`, 128 of the `cnn`.
     ///
     /// # Errors
     /// If the folder holds no run, or another model's.
-    pub fn classifier(run: &Path, threads: usize) -> Result<Self> {
-        let (folder, config, network) = load_network(run)?;
-        if config.model != Model::Classifier {
+    pub fn classifier(models: &Models, run: &Path, threads: usize) -> Result<Self> {
+        let (folder, config, network) = load_network(models, run)?;
+        if !network.is_classifier() {
             return Err(Error::input(run.display(), format!("holds {}, expected a classifier", config.model)));
         }
-        let extractor = format!("classifier-{}", config.arch.unwrap_or(Arch::Mlp));
-        let passport = Passport { extractor, weights_sha256: sha256(&folder.model())?, resize: None };
+        let passport = Passport { extractor: config.slug(), weights_sha256: sha256(&folder.model())?, resize: None };
         Ok(Extractor { network: Network::Classifier(Box::new(Inference::new(network, threads))), passport })
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Table;
 use super::inception_score::log_softmax;
-use crate::network::argmax;
+use crate::model::argmax;
 use crate::{Error, Result};
 
 /// The 97.5 % quantile of the standard normal distribution.

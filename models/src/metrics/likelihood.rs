@@ -8,7 +8,7 @@ use inkgrad_engine::Team;
 use inkgrad_kernels::cpu::rng;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Images, PIXELS};
+use crate::data::{Images, Pixels};
 use crate::infer::{Inference, Latents};
 use crate::{Error, Result};
 
@@ -36,9 +36,8 @@ pub struct Likelihood {
 
 /// Drawings of ink and paper: 1 where a value is above ½, else 0.
 pub fn binarise(images: &Images) -> Images {
-    let mut pixels = vec![0.0; images.len() * PIXELS];
-    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
-    Images::from_u8(pixels.iter().map(|&x| if x > 0.5 { 255 } else { 0 }).collect())
+    let pixels = images.values().iter().map(|&x| if x > 0.5 { 255 } else { 0 }).collect();
+    Images::new(images.extents(), Pixels::U8(pixels)).unwrap_or_else(|_| unreachable!("as many values as before"))
 }
 
 /// The likelihood of drawings, which are binarised first, under a variational autoencoder with Bernoulli pixels; `labels`
@@ -62,7 +61,7 @@ pub fn of_drawings(
         let labels = labels.and_then(|labels| labels.get(drawing)).map(|&label| vec![label; n]);
         let decoded = inference.decode(latents, labels.as_deref())?;
         let x = images.image(drawing);
-        Ok(decoded.chunks_exact(PIXELS).map(|p| bernoulli(&x, p)).collect())
+        Ok(decoded.chunks_exact(x.len()).map(|p| bernoulli(&x, p)).collect())
     })
 }
 

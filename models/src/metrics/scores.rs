@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::numpy_random::RandomState;
 use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
 use crate::Result;
-use crate::network::argmax;
+use crate::model::argmax;
 
 /// Where features come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

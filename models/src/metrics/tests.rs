@@ -145,11 +145,11 @@ fn evidence_of_a_linear_gaussian_model() {
 
 #[test]
 fn a_real_network_has_a_likelihood() {
-    use crate::network::Network;
-    use crate::run::config::{Config, Model};
+    use crate::model::Models;
+    use crate::run::config::Config;
     let dataset = crate::data::builtin(10, 42).unwrap();
-    let config = Config { classes: dataset.classes.clone(), ..Config::defaults(Model::CnnVae) };
-    let mut network = Network::new(&config).unwrap();
+    let config = Config { classes: dataset.classes.clone(), ..Models::builtin().defaults("cnn-vae").unwrap() };
+    let mut network = Models::builtin().build(&config).unwrap();
     network.initialise(1);
     let mut inference = crate::infer::Inference::new(network, 1);
     let images = crate::data::Images::from_f32(dataset.train.images.image(0).to_vec()).unwrap();

@@ -1,20 +1,25 @@
 //! Classifiers of drawings, by the cross-entropy of their logits.
 
 use inkgrad_engine::nn::Linear;
-use inkgrad_engine::{Float, Params, Result, Tape};
+use inkgrad_engine::{Float, Params, Tape};
 
 use super::convolutions::Convolutions;
-use super::{Classification, Training, images_input};
-use crate::data::PIXELS;
+use super::{images_input, require_classes};
+use crate::Result;
+use crate::data::Extents;
+use crate::model::{Classification, Kind, Model, ModelOption, TermFigure, Training};
+use crate::run::config::Config;
 
 /// Units of the `mlp`'s hidden layers.
 const MLP: usize = 256;
 /// Units of the `cnn`'s hidden layer.
 const CNN: usize = 128;
 
-/// Layers to the features of a drawing, and one from there to a logit a class.
+/// Layers to the features of a drawing, and one from there to a logit a class: for five classes of drawings 268,037 parameters as an
+/// `mlp`, 896,261 as a `cnn`.
 #[derive(Debug, Clone)]
 pub struct Classifier {
+    image: Extents,
     body: Body,
     last: Linear,
 }
@@ -27,40 +32,66 @@ enum Body {
     Cnn(Convolutions, Linear),
 }
 
-impl Classifier {
-    /// `--arch mlp`: 268,037 parameters for five classes.
-    pub fn mlp<T: Float>(params: &mut Params<T>, classes: usize) -> Self {
-        // The keys of an `nn.Sequential` whose even places have no parameters.
-        let first = Linear::new(params, "model.1", PIXELS, MLP);
-        let second = Linear::new(params, "model.3", MLP, MLP);
-        Classifier { body: Body::Mlp(first, second), last: Linear::new(params, "model.5", MLP, classes) }
+impl Model for Classifier {
+    const NAME: &'static str = "classifier";
+    const SUMMARY: &'static str = "tells the classes apart";
+    const LOSS: &'static str = "cross-entropy";
+    const OPTIONS: &'static [ModelOption] = &[ModelOption {
+        name: "arch",
+        help: "the architecture: mlp (two hidden layers of 256) or cnn (the convolutions of cnn-vae and a hidden layer of 128)",
+        kind: Kind::OneOf(&["mlp", "cnn"]),
+    }];
+    const FIGURES: &'static [TermFigure] =
+        &[TermFigure { file: "accuracy", title: "accuracy", panels: &[("accuracy", "accuracy")] }];
+
+    fn defaults(config: &mut Config) {
+        config.epochs = Some(10);
     }
 
-    /// `--arch cnn`: 896,261 parameters for five classes.
-    pub fn cnn<T: Float>(params: &mut Params<T>, classes: usize) -> Self {
-        let convolutions = Convolutions::new(params, "");
-        let fc1 = Linear::new(params, "fc1", Convolutions::FEATURES, CNN);
-        Classifier { body: Body::Cnn(convolutions, fc1), last: Linear::new(params, "fc2", CNN, classes) }
+    fn quick(config: &mut Config) {
+        config.epochs = Some(5);
     }
 
-    /// Elements of the last hidden layer.
-    pub(super) fn features(&self) -> usize {
-        match &self.body {
-            Body::Mlp(..) => MLP,
-            Body::Cnn(..) => CNN,
+    fn describe(config: &Config) -> String {
+        match config.text("arch") {
+            "cnn" => "three convolutions and a hidden layer of 128",
+            _ => "two hidden layers of 256",
         }
+        .to_owned()
+    }
+
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self> {
+        let (image, classes) = (config.image, require_classes(config)?);
+        let (body, last) = if config.text("arch") == "cnn" {
+            let convolutions = Convolutions::new(params, "", image);
+            let fc1 = Linear::new(params, "fc1", Convolutions::features(image), CNN);
+            (Body::Cnn(convolutions, fc1), Linear::new(params, "fc2", CNN, classes))
+        } else {
+            // The keys of an `nn.Sequential` whose even places have no parameters.
+            let first = Linear::new(params, "model.1", image.len(), MLP);
+            let second = Linear::new(params, "model.3", MLP, MLP);
+            (Body::Mlp(first, second), Linear::new(params, "model.5", MLP, classes))
+        };
+        Ok(Classifier { image, body, last })
     }
 
     /// The mean cross-entropy of a batch.
-    pub(super) fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
-        let Classification { images, logits, .. } = self.classification(tape, batch)?;
+    fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        let Classification { images, logits, .. } = self.record(tape, batch)?;
         let labels = tape.input("labels", [batch]);
         let loss = tape.softmax_cross_entropy(logits, labels)?;
-        Ok(Training { labels: Some(labels), logits: Some(logits), ..Training::new(images, loss) })
+        let correct = tape.correct(logits, labels)?;
+        Ok(Training::mean(images, loss).labels(labels).term_per("accuracy", correct, batch as f64))
     }
 
-    pub(super) fn classification<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Classification> {
-        let images = images_input(tape, batch);
+    fn classification<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>> {
+        self.record(tape, batch).map(Some)
+    }
+}
+
+impl Classifier {
+    fn record<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Classification> {
+        let images = images_input(tape, self.image, batch);
         let features = match &self.body {
             Body::Mlp(first, second) => {
                 let x = tape.flatten(images);

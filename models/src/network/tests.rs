@@ -3,10 +3,11 @@
 use inkgrad_engine::{Init, Pool};
 use serde::Deserialize;
 
-use super::*;
 use crate::check::{check_model, variants};
 use crate::data::{Images, PIXELS};
 use crate::infer::Inference;
+use crate::model::{Models, Network, Spec};
+use crate::run::config::Config;
 
 /// What PyTorch says of a model (`tests/fixtures`).
 #[derive(Deserialize)]
@@ -37,22 +38,21 @@ fn fixture(variant: &str) -> Fixture {
 }
 
 /// Every structure of every model, for `classes` classes.
-fn configs(classes: usize) -> impl Iterator<Item = (String, Config)> {
+fn configs(classes: usize) -> Vec<(String, Spec, Config)> {
     let classes: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
-    MODELS
-        .iter()
-        .flat_map(|&model| variants(model))
-        .map(move |(name, config)| (name, Config { classes: classes.clone(), ..config }))
+    let models = Models::builtin();
+    let variants = models.iter().flat_map(|spec| variants(spec).into_iter().map(|variant| (*spec, variant)));
+    variants.map(|(spec, (name, config))| (name, spec, Config { classes: classes.clone(), ..config })).collect()
 }
 
-fn network(config: &Config) -> Network<f32> {
-    let mut network = Network::new(config).unwrap();
+fn network(spec: Spec, config: &Config) -> Network<f32> {
+    let mut network = Network::new(spec, config).unwrap();
     network.initialise(1);
     network
 }
 
-fn inference(config: &Config) -> Inference {
-    Inference::new(network(config), 2)
+fn inference(spec: Spec, config: &Config) -> Inference {
+    Inference::new(network(spec, config), 2)
 }
 
 /// `n` drawings of grey noise.
@@ -62,8 +62,8 @@ fn drawings(n: usize) -> Images {
 
 #[test]
 fn parameters_are_pytorchs_in_its_order() {
-    for (variant, config) in configs(5) {
-        let network = Network::<f32>::new(&config).unwrap();
+    for (variant, spec, config) in configs(5) {
+        let network = Network::<f32>::new(spec, &config).unwrap();
         let fixture = fixture(&variant);
         let found: Vec<Listed> = network
             .params
@@ -89,8 +89,8 @@ fn parameters_are_pytorchs_in_its_order() {
 #[test]
 fn gradients_of_whole_models_agree_with_numeric_ones() {
     Pool::new(2).enter(|team| {
-        for (variant, config) in configs(5) {
-            let outcome = check_model(&variant, &config, team).unwrap();
+        for (variant, spec, config) in configs(5) {
+            let outcome = check_model(spec, &variant, &config, team).unwrap();
 
             assert!(outcome.passes(), "{outcome:?}");
         }
@@ -99,15 +99,15 @@ fn gradients_of_whole_models_agree_with_numeric_ones() {
 
 #[test]
 fn any_number_of_classes_from_two_on_will_do() {
-    for (variant, config) in configs(7) {
-        let network = Network::<f32>::new(&config).unwrap();
-        let sees_classes = matches!(config.model, Model::Cvae | Model::Classifier);
+    for (variant, spec, config) in configs(7) {
+        let network = Network::<f32>::new(spec, &config).unwrap();
+        let sees_classes = ["cvae", "classifier"].contains(&spec.name);
         assert_eq!(network.params.count() != fixture(&variant).parameters, sees_classes, "{variant}");
     }
-    for (variant, config) in configs(1) {
-        let problem = Network::<f32>::new(&config).err().map(|error| error.to_string());
+    for (variant, spec, config) in configs(1) {
+        let problem = Network::<f32>::new(spec, &config).err().map(|error| error.to_string());
         let expected = format!("builtin: 1 class, expected at least 2 for {}", config.model);
-        let sees_classes = matches!(config.model, Model::Cvae | Model::Classifier);
+        let sees_classes = ["cvae", "classifier"].contains(&spec.name);
         assert_eq!(problem, sees_classes.then_some(expected), "{variant}");
     }
 }
@@ -118,13 +118,16 @@ fn drawings_go_through_in_any_number() {
     const N: usize = 131;
     let images = drawings(N);
     let labels: Vec<usize> = (0..N).map(|i| i % 3).collect();
-    for (variant, config) in configs(3).filter(|(_, config)| config.model != Model::Classifier) {
-        let mut inference = inference(&config);
+    for (variant, spec, config) in configs(3).into_iter().filter(|(_, spec, _)| spec.name != "classifier") {
+        let mut inference = inference(spec, &config);
         let for_encoder = inference.network().encoder_sees_classes().then_some(&labels[..]);
         let for_decoder = inference.network().sees_classes().then_some(&labels[..]);
         let latents = inference.encode(&images, for_encoder).unwrap();
         assert_eq!((latents.width, latents.mu.len()), (inference.network().latent().unwrap(), N * latents.width));
-        assert_eq!(latents.logvar.map(|logvar| logvar.len()), config.model.is_vae().then_some(N * latents.width));
+        assert_eq!(
+            latents.logvar.map(|logvar| logvar.len()),
+            inference.network().has_prior().then_some(N * latents.width)
+        );
         let decoded = inference.decode(&latents.mu, for_decoder).unwrap();
         assert_eq!(decoded.len(), N * PIXELS, "{variant}");
         assert!(decoded.iter().all(|pixel| (0.0..=1.0).contains(pixel)), "{variant}");
@@ -134,11 +137,11 @@ fn drawings_go_through_in_any_number() {
 
 #[test]
 fn a_class_changes_what_is_decoded_and_only_with_both_what_is_encoded() {
-    for (variant, config) in configs(3).filter(|(_, config)| config.model == Model::Cvae) {
-        let mut inference = inference(&config);
+    for (variant, spec, config) in configs(3).into_iter().filter(|(_, spec, _)| spec.name == "cvae") {
+        let mut inference = inference(spec, &config);
         let latent = vec![0.5; inference.network().latent().unwrap()];
         assert_ne!(inference.decode(&latent, Some(&[0])).unwrap(), inference.decode(&latent, Some(&[2])).unwrap());
-        if config.condition == Some(Condition::Both) {
+        if config.text("condition") == "both" {
             let image = drawings(1);
             assert_ne!(inference.encode(&image, Some(&[0])).unwrap(), inference.encode(&image, Some(&[2])).unwrap());
         } else {
@@ -151,10 +154,10 @@ fn a_class_changes_what_is_decoded_and_only_with_both_what_is_encoded() {
 #[test]
 fn classifiers_give_probabilities() {
     let images = drawings(130);
-    for (variant, config) in configs(4).filter(|(_, config)| config.model == Model::Classifier) {
-        let mut inference = inference(&config);
+    for (variant, spec, config) in configs(4).into_iter().filter(|(_, spec, _)| spec.name == "classifier") {
+        let mut inference = inference(spec, &config);
         let features = inference.features(&images).unwrap();
-        let width = if config.arch == Some(Arch::Cnn) { 128 } else { 256 };
+        let width = if config.text("arch") == "cnn" { 128 } else { 256 };
         assert_eq!((features.width, features.values.len()), (width, 130 * width), "{variant}");
         let probabilities = inference.classify(&images).unwrap();
         for (row, logits) in probabilities.chunks(4).zip(features.logits.chunks(4)) {
@@ -167,22 +170,25 @@ fn classifiers_give_probabilities() {
 
 #[test]
 fn what_a_network_cannot_do_is_said() {
-    let config = |model| configs(2).find(|(_, config)| config.model == model).unwrap().1;
-    let line = |result: Result<()>| result.unwrap_err().to_string();
+    let of = |model: &str| {
+        let (_, spec, config) = configs(2).into_iter().find(|(_, spec, _)| spec.name == model).unwrap();
+        inference(spec, &config)
+    };
+    let line = |result: crate::Result<()>| result.unwrap_err().to_string();
     let image = drawings(1);
 
-    let mut classifier = inference(&config(Model::Classifier));
+    let mut classifier = of("classifier");
     let expected = "model: classifier has no latents, expected an autoencoder";
     assert_eq!(line(classifier.encode(&image, None).map(drop)), expected);
     assert_eq!(line(classifier.decode(&[0.0; 32], None).map(drop)), expected);
     assert_eq!(line(classifier.reconstruct(&image, None).map(drop)), expected);
 
-    let mut vae = inference(&config(Model::RnnVae));
+    let mut vae = of("rnn-vae");
     let expected = "model: rnn-vae does not tell classes apart, expected a classifier";
     assert_eq!(line(vae.classify(&drawings(0)).map(drop)), expected);
     assert_eq!(line(vae.decode(&[0.0; 33], None).map(drop)), "latents: 33 numbers, expected rows of 32");
 
-    let mut cvae = inference(&config(Model::Cvae));
+    let mut cvae = of("cvae");
     let mut decode = |labels: Option<&[usize]>| line(cvae.decode(&[0.0; 64], labels).map(drop));
     assert_eq!(decode(None), "labels: none for 2 latents, expected 2");
     assert_eq!(decode(Some(&[0])), "labels: 1 for 2 latents, expected 2");

@@ -1,64 +1,182 @@
 //! Variational autoencoders: an encoder to (μ, logσ²), and the transposed-convolution decoder that they share.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use inkgrad_engine::nn::{ConvTranspose2d, Embedding, Gru, Linear};
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::convolutions::Convolutions;
-use super::{Decoding, Encoding, Training, images_input};
-use crate::data::SIDE;
-use crate::run::config::Condition;
+use super::{images_input, quarter, require_classes};
+use crate::data::Extents;
+use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, TermFigure, Training};
+use crate::run::config::Config;
 
 /// Elements of a latent.
 pub const LATENT: usize = 32;
 
+/// `rnn-vae`: 1,728,065 parameters.
+pub type RnnVae = Vae<Recurrent>;
+/// `cnn-vae`: 865,345 parameters.
+pub type CnnVae = Vae<Convolutional>;
+/// `cvae`: 865,505 parameters for five classes, 928,225 where the encoder sees them too.
+pub type Cvae = Vae<Conditional>;
+
 /// An encoder, a decoder, and the weight of the divergence.
 #[derive(Debug, Clone)]
-pub struct Vae {
+pub struct Vae<V> {
+    image: Extents,
     encoder: Encoder,
     decoder: Decoder,
     /// What a class adds to a latent before it is decoded.
     class_embedding: Option<Embedding>,
     beta: f64,
+    variant: PhantomData<V>,
 }
 
-impl Vae {
-    /// cnn-vae: 865,345 parameters.
-    pub fn cnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
-        Vae { encoder: Encoder::cnn(params, None), decoder: Decoder::new(params, None), class_embedding: None, beta }
+/// What variational autoencoders differ in.
+pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
+    /// The model's name.
+    const NAME: &'static str;
+    /// The model in one line.
+    const SUMMARY: &'static str;
+    /// Its options.
+    const OPTIONS: &'static [ModelOption] = &[BETA];
+
+    /// What it is with its options, for reports.
+    fn describe(config: &Config) -> String;
+
+    /// Declares the parameters.
+    ///
+    /// # Errors
+    /// If the configuration has too few classes.
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>>;
+}
+
+/// The weight of the divergence, β.
+const BETA: ModelOption =
+    ModelOption { name: "beta", help: "the weight of the KL term", kind: Kind::Number { default: 1.0, least: 0.0 } };
+
+/// Where a cvae's class goes in.
+const CONDITION: ModelOption = ModelOption {
+    name: "condition",
+    help: "where the class goes in: latent (added before decoding), or both (the encoder sees it too)",
+    kind: Kind::OneOf(&["latent", "both"]),
+};
+
+/// A bidirectional GRU as the encoder.
+#[derive(Debug, Clone)]
+pub struct Recurrent;
+
+/// Convolutions as the encoder.
+#[derive(Debug, Clone)]
+pub struct Convolutional;
+
+/// Convolutions as the encoder, and a class that is given.
+#[derive(Debug, Clone)]
+pub struct Conditional;
+
+impl Variant for Recurrent {
+    const NAME: &'static str = "rnn-vae";
+    const SUMMARY: &'static str = "variational autoencoder with a bidirectional GRU as its encoder";
+
+    fn describe(_: &Config) -> String {
+        "variational autoencoder: bidirectional GRU, transposed convolutions".to_owned()
     }
 
-    /// rnn-vae: 1,728,065 parameters.
-    pub fn rnn<T: Float>(params: &mut Params<T>, beta: f64) -> Self {
-        Vae { encoder: Encoder::rnn(params), decoder: Decoder::new(params, None), class_embedding: None, beta }
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
+        Ok(Vae::new(Encoder::rnn(config, params), Decoder::new(config, params, None)?, None, config))
+    }
+}
+
+impl Variant for Convolutional {
+    const NAME: &'static str = "cnn-vae";
+    const SUMMARY: &'static str = "convolutional variational autoencoder";
+
+    fn describe(_: &Config) -> String {
+        "variational autoencoder: convolutions, transposed convolutions".to_owned()
     }
 
-    /// cvae: 865,505 parameters for five classes, 928,225 where the encoder sees them too.
-    pub fn conditional<T: Float>(params: &mut Params<T>, beta: f64, condition: Condition, classes: usize) -> Self {
-        let seen = (condition == Condition::Both).then_some(classes);
-        let (encoder, decoder) = (Encoder::cnn(params, seen), Decoder::new(params, seen));
-        let class_embedding = Some(Embedding::new(params, "class_embedding", classes, LATENT));
-        Vae { encoder, decoder, class_embedding, beta }
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
+        Ok(Vae::new(Encoder::cnn(config, params, None), Decoder::new(config, params, None)?, None, config))
+    }
+}
+
+impl Variant for Conditional {
+    const NAME: &'static str = "cvae";
+    const SUMMARY: &'static str = "cnn-vae that is told the class";
+    const OPTIONS: &'static [ModelOption] = &[CONDITION, BETA];
+
+    fn describe(config: &Config) -> String {
+        let told = if config.text("condition") == "both" { "encoder and decoder are" } else { "decoder is" };
+        format!("cnn-vae whose {told} told the class")
     }
 
-    /// Whether the decoder is given classes.
-    pub(super) fn decoder_sees_classes(&self) -> bool {
-        self.class_embedding.is_some()
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
+        let classes = require_classes(config)?;
+        let seen = (config.text("condition") == "both").then_some(classes);
+        let (encoder, decoder) = (Encoder::cnn(config, params, seen), Decoder::new(config, params, seen)?);
+        let class_embedding = Embedding::new(params, "class_embedding", classes, LATENT);
+        Ok(Vae::new(encoder, decoder, Some(class_embedding), config))
+    }
+}
+
+impl<V: Variant> Model for Vae<V> {
+    const NAME: &'static str = V::NAME;
+    const SUMMARY: &'static str = V::SUMMARY;
+    const LOSS: &'static str = "loss per image (nats)";
+    const OPTIONS: &'static [ModelOption] = V::OPTIONS;
+    const FIGURES: &'static [TermFigure] = &[TermFigure {
+        file: "components",
+        title: "reconstruction and KL",
+        panels: &[("bce", "BCE per image"), ("kl", "KL per image")],
+    }];
+
+    fn describe(config: &Config) -> String {
+        V::describe(config)
     }
 
-    /// Whether the encoder is given classes.
-    pub(super) fn encoder_sees_classes(&self) -> bool {
-        self.encoder.gain.is_some()
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Self> {
+        V::build(config, params)
     }
 
-    /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise`, or with noise drawn each step.
-    pub(super) fn training<T: Float>(
+    fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Training> {
+        self.training_with(tape, batch, None)
+    }
+
+    fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Encoding>> {
+        let images = images_input(tape, self.image, batch);
+        let labels = self.encoder.gain.is_some().then(|| tape.input("labels", [batch]));
+        let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
+        Ok(Some(Encoding { images, labels, mu, logvar: Some(logvar) }))
+    }
+
+    fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Decoding>> {
+        let latents = tape.input("latents", [batch, LATENT]);
+        let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
+        let logits = self.decode(tape, latents, labels)?;
+        Ok(Some(Decoding { latents, labels, images: tape.sigmoid(logits)? }))
+    }
+}
+
+impl<V> Vae<V> {
+    fn new(encoder: Encoder, decoder: Decoder, class_embedding: Option<Embedding>, config: &Config) -> Self {
+        let (image, beta) = (config.image, config.number("beta"));
+        Vae { image, encoder, decoder, class_embedding, beta, variant: PhantomData }
+    }
+
+    /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise: (B, 32)`, or with noise drawn each step.
+    ///
+    /// # Errors
+    /// If the noise is not of that shape.
+    pub fn training_with<T: Float>(
         &self,
         tape: &mut Tape<T>,
         batch: usize,
         noise: Option<Tensor>,
-    ) -> Result<Training> {
-        let images = images_input(tape, batch);
-        let labels = self.decoder_sees_classes().then(|| tape.input("labels", [batch]));
+    ) -> crate::Result<Training> {
+        let images = images_input(tape, self.image, batch);
+        let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
         let z = match noise {
             Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
@@ -69,21 +187,7 @@ impl Vae {
         let kl = tape.gaussian_kl(mu, logvar)?;
         let weighted = if self.beta == 1.0 { kl } else { tape.scale(kl, self.beta)? };
         let loss = tape.add(bce, weighted)?;
-        Ok(Training { labels, per: batch as f64, bce: Some(bce), kl: Some(kl), ..Training::new(images, loss) })
-    }
-
-    pub(super) fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Encoding> {
-        let images = images_input(tape, batch);
-        let labels = self.encoder_sees_classes().then(|| tape.input("labels", [batch]));
-        let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
-        Ok(Encoding { images, labels, mu, logvar: Some(logvar) })
-    }
-
-    pub(super) fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Decoding> {
-        let latents = tape.input("latents", [batch, LATENT]);
-        let labels = self.decoder_sees_classes().then(|| tape.input("labels", [batch]));
-        let logits = self.decode(tape, latents, labels)?;
-        Ok(Decoding { latents, labels, images: tape.sigmoid(logits)? })
+        Ok(Training::sum(images, loss, batch).labels(labels).term("bce", bce).term("kl", kl))
     }
 
     /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.
@@ -119,16 +223,16 @@ enum Body {
 
 impl Encoder {
     /// Three convolutions; with `classes`, their features are weighed by class.
-    fn cnn<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
-        let body = Body::Cnn(Convolutions::new(params, "encoder."));
-        Self::with_heads(params, body, classes, Convolutions::FEATURES)
+    fn cnn<T: Float>(config: &Config, params: &mut Params<T>, classes: Option<usize>) -> Self {
+        let body = Body::Cnn(Convolutions::new(params, "encoder.", config.image));
+        Self::with_heads(params, body, classes, Convolutions::features(config.image))
     }
 
     /// A GRU of 256 units in each direction, all of its outputs as features.
-    fn rnn<T: Float>(params: &mut Params<T>) -> Self {
+    fn rnn<T: Float>(config: &Config, params: &mut Params<T>) -> Self {
         const UNITS: usize = 256;
-        let body = Body::Rnn(Gru::new(params, "encoder.gru", (SIDE, UNITS), 1, true));
-        Self::with_heads(params, body, None, SIDE * 2 * UNITS)
+        let body = Body::Rnn(Gru::new(params, "encoder.gru", (config.image.row(), UNITS), 1, true));
+        Self::with_heads(params, body, None, config.image.height * 2 * UNITS)
     }
 
     fn with_heads<T: Float>(params: &mut Params<T>, body: Body, classes: Option<usize>, width: usize) -> Self {
@@ -151,8 +255,8 @@ impl Encoder {
         let features = match &self.body {
             Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
             Body::Rnn(gru) => {
-                let batch = tape.shape(images).first();
-                let rows = tape.reshape(images, [batch, SIDE, SIDE])?;
+                let [batch, height, width, channels] = *tape.shape(images).dims() else { unreachable!("four axes") };
+                let rows = tape.reshape(images, [batch, height, width * channels])?;
                 let states = gru.forward(tape, rows)?; // (B, 28, 512)
                 tape.flatten(states) // (B, 14336)
             }
@@ -186,6 +290,8 @@ impl ClassGain {
 /// class.
 #[derive(Debug, Clone)]
 struct Decoder {
+    /// The extents of the features that the dense layer makes: (height, width).
+    grid: (usize, usize),
     fc: Linear,
     gain: Option<ClassGain>,
     deconv1: ConvTranspose2d,
@@ -194,16 +300,17 @@ struct Decoder {
 }
 
 impl Decoder {
-    const HIDDEN: usize = 128 * 7 * 7;
-
-    fn new<T: Float>(params: &mut Params<T>, classes: Option<usize>) -> Self {
-        Decoder {
-            fc: Linear::new(params, "decoder.fc", LATENT, Self::HIDDEN),
-            gain: classes.map(|classes| ClassGain::new(params, "decoder.class_gain", classes, Self::HIDDEN)),
+    fn new<T: Float>(config: &Config, params: &mut Params<T>, classes: Option<usize>) -> crate::Result<Self> {
+        let grid = quarter(config)?;
+        let hidden = 128 * grid.0 * grid.1;
+        Ok(Decoder {
+            grid,
+            fc: Linear::new(params, "decoder.fc", LATENT, hidden),
+            gain: classes.map(|classes| ClassGain::new(params, "decoder.class_gain", classes, hidden)),
             deconv1: ConvTranspose2d::new(params, "decoder.deconv1", (128, 64), 4, 2, 1, 0),
             deconv2: ConvTranspose2d::new(params, "decoder.deconv2", (64, 32), 4, 2, 1, 0),
-            deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, 1), 3, 1, 1, 0),
-        }
+            deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, config.image.channels), 3, 1, 1, 0),
+        })
     }
 
     /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.
@@ -217,7 +324,7 @@ impl Decoder {
             }
             _ => self.fc.forward_relu(tape, z)?,
         };
-        let x = tape.reshape(x, [batch, 128, 7, 7])?;
+        let x = tape.reshape(x, [batch, 128, self.grid.0, self.grid.1])?;
         let x = tape.channels_last(x)?; // (B, 7, 7, 128)
         let x = self.deconv1.forward_relu(tape, x)?; // (B, 14, 14, 64)
         let x = self.deconv2.forward_relu(tape, x)?; // (B, 28, 28, 32)

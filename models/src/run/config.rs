@@ -5,6 +5,7 @@
 mod choice;
 mod overrides;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -13,10 +14,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::choice::choice;
-pub use self::choice::{Arch, Condition, Device, Model, Optimizer, Precision, Schedule};
+pub use self::choice::{Device, Optimizer, Precision, Schedule};
 pub use self::overrides::Overrides;
+use self::overrides::line_in;
 use super::atomic;
+use crate::data::Extents;
 use crate::error::{Error, Result};
+use crate::model::{Models, Spec, Value};
 
 /// The newest layout of a run folder that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
@@ -26,24 +30,23 @@ pub const MOST_THREADS: usize = 1024;
 
 /// Every setting of a run. [`Config::resolve`] gives one that is valid; [`Config::validate`] says what that means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Layout of the run folder, [`FORMAT`].
     pub format: u32,
     /// The version of inkgrad that wrote it.
     pub inkgrad: String,
-    /// What is trained.
-    pub model: Model,
-    /// The classifier's architecture; `None` for other models.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arch: Option<Arch>,
-    /// Where the cvae's class goes in; `None` for other models.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub condition: Option<Condition>,
+    /// What is trained: a name in the table of [`Models`].
+    pub model: String,
+    /// The model's own settings, see [`Model::OPTIONS`](crate::model::Model::OPTIONS); all of them, once resolved.
+    #[serde(flatten)]
+    pub options: BTreeMap<String, Value>,
     /// `builtin` or a folder.
     pub data: String,
     /// The names of the classes, in the order of their labels; known once the data is read.
     pub classes: Vec<String>,
+    /// The extents of a picture; known once the data is read.
+    #[serde(default, skip_serializing_if = "Extents::is_drawing")]
+    pub image: Extents,
     /// The share of drawings tested on, where the data has no split of its own.
     pub test_fraction: f64,
     /// Passes over the training set, shuffled each time. Either this or `steps`.
@@ -67,8 +70,6 @@ pub struct Config {
     /// The gradient's largest norm; longer ones are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// The weight of the KL term in a VAE's loss.
-    pub beta: f64,
     /// Where all randomness of the run starts.
     pub seed: u64,
     /// CPU threads. Results do not depend on it.
@@ -115,76 +116,76 @@ pub struct Change {
 
 impl Config {
     /// The settings that a model is trained with where nothing else is asked for.
-    pub fn defaults(model: Model) -> Self {
-        let (epochs, steps) = match model {
-            Model::LstmAe => (None, Some(10_000)),
-            Model::CnnAe => (None, Some(1_000)),
-            Model::RnnVae | Model::CnnVae | Model::Cvae => (Some(50), None),
-            Model::Classifier => (Some(10), None),
-        };
-        let autoencoder = matches!(model, Model::LstmAe | Model::CnnAe);
-        Self {
+    pub fn defaults(spec: &Spec) -> Self {
+        let mut config = Self {
             format: FORMAT,
             inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
-            model,
-            arch: (model == Model::Classifier).then_some(Arch::Mlp),
-            condition: (model == Model::Cvae).then_some(Condition::Latent),
+            model: spec.name.to_owned(),
+            options: spec.options.iter().map(|option| (option.name.to_owned(), option.kind.default())).collect(),
             data: "builtin".to_owned(),
             classes: Vec::new(),
+            image: Extents::default(),
             test_fraction: 0.2,
-            epochs,
-            steps,
-            batch_size: if autoencoder { 256 } else { 128 },
+            epochs: Some(50),
+            steps: None,
+            batch_size: 128,
             optimizer: Optimizer::Adam,
             momentum: 0.9,
             lr: 1e-3,
             schedule: Schedule::Constant,
             warmup_steps: 0,
             clip_norm: None,
-            beta: 1.0,
             seed: 42,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             device: Device::Cpu,
             precision: Precision::Fp32,
-            val_fraction: if autoencoder { 0.1 } else { 0.0 },
+            val_fraction: 0.0,
             log_every: 100,
             patience: None,
             checkpoint_minutes: 5.0,
             quick: false,
             changes: Vec::new(),
-        }
-    }
-
-    /// Makes these the settings of a short run, of some ten seconds on two cores.
-    fn shorten(&mut self) {
-        self.quick = true;
-        (self.epochs, self.steps) = match self.model {
-            Model::LstmAe | Model::CnnAe => (None, Some(100)),
-            Model::RnnVae | Model::CnnVae | Model::Cvae => (Some(4), None),
-            Model::Classifier => (Some(5), None),
         };
-        self.log_every = 10;
+        (spec.defaults)(&mut config);
+        config
     }
 
-    /// A model's defaults under a `--config` file under the command line's `options`, all checked.
+    /// Makes these the settings of a short run.
+    fn shorten(&mut self, spec: &Spec) {
+        self.quick = true;
+        self.log_every = 10;
+        (spec.quick)(self);
+    }
+
+    /// A model's defaults under a `--config` file under the command line's `options`, all checked. `model` may be left to
+    /// the file.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be read; [`Error::Input`] naming the file's line or key, or the option.
-    pub fn resolve(model: Model, file: Option<&Path>, options: &Overrides) -> Result<Self> {
+    pub fn resolve(models: &Models, model: Option<&str>, file: Option<&Path>, options: &Overrides) -> Result<Self> {
         let file = file.map(|path| Overrides::read(path).map(|overrides| (path, overrides))).transpose()?;
-        let mut config = Self::defaults(model);
-        if options.quick.or(file.as_ref().and_then(|(_, overrides)| overrides.quick)).unwrap_or(false) {
-            config.shorten();
-        }
-        if let Some((path, overrides)) = file {
-            if let Some(other) = overrides.model.filter(|&other| other != model) {
+        let in_file = file.as_ref().and_then(|(path, overrides)| Some((path, overrides.model.as_deref()?)));
+        let spec = match (model, in_file) {
+            (Some(model), Some((path, other))) if other != model => {
                 return Err(Error::input(path.display(), format_args!("model is {other}, expected {model}")));
             }
+            (Some(model), _) => models.get(model)?,
+            (None, Some((path, model))) => models.get(model).map_err(|error| Error::input(path.display(), error))?,
+            (None, None) => {
+                return Err(Error::input("MODEL", "missing, expected a model or a --config that names one"));
+            }
+        };
+        let mut config = Self::defaults(&spec);
+        if options.quick.or(file.as_ref().and_then(|(_, overrides)| overrides.quick)).unwrap_or(false) {
+            config.shorten(&spec);
+        }
+        if let Some((path, overrides)) = file {
             config.apply(&overrides);
-            config.check(|key| format!("{}: {key}", path.display()))?;
+            config.settle(models, Layer::File(path))?;
+            config.check(Layer::File(path))?;
         }
         config.apply(options);
-        config.validate()?;
+        config.validate(models)?;
         Ok(config)
     }
 
@@ -193,7 +194,7 @@ impl Config {
     /// # Errors
     /// [`Error::Io`] where the file cannot be read; [`Error::Input`] naming the file and the line or key that is
     /// wrong, or saying that a newer inkgrad wrote it.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub fn load(models: &Models, path: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Version {
             format: u32,
@@ -203,9 +204,77 @@ impl Config {
             let problem = format_args!("format {format}, written by a newer inkgrad; this one reads {FORMAT}");
             return Err(Error::input(path.display(), problem));
         }
-        let config: Self = read_toml(path)?;
-        config.check(|key| format!("{}: {key}", path.display()))?;
+        let mut config: Self = read_toml(path)?;
+        config.settle(models, Layer::File(path))?;
+        config.check(Layer::File(path))?;
         Ok(config)
+    }
+
+    /// An option that is a name.
+    ///
+    /// # Panics
+    /// If the model has no option `name`, or it is something else.
+    pub fn text(&self, name: &str) -> &str {
+        match self.options.get(name) {
+            Some(Value::Text(text)) => text,
+            found => panic!("option `{name}` of {} is {found:?}, not a name in `Model::OPTIONS`", self.model),
+        }
+    }
+
+    /// An option that is a number.
+    ///
+    /// # Panics
+    /// As [`Config::text`].
+    pub fn number(&self, name: &str) -> f64 {
+        match self.options.get(name) {
+            Some(&Value::Number(number)) => number,
+            found => panic!("option `{name}` of {} is {found:?}, not a number in `Model::OPTIONS`", self.model),
+        }
+    }
+
+    /// An option that is a whole number.
+    ///
+    /// # Panics
+    /// As [`Config::text`].
+    pub fn whole(&self, name: &str) -> usize {
+        match self.options.get(name) {
+            Some(&Value::Whole(number)) => number as usize,
+            found => panic!("option `{name}` of {} is {found:?}, not a whole number in `Model::OPTIONS`", self.model),
+        }
+    }
+
+    /// The same with an option that is a name.
+    pub fn with_text(mut self, name: &str, value: &str) -> Self {
+        self.options.insert(name.to_owned(), Value::Text(value.to_owned()));
+        self
+    }
+
+    /// The same with an option that is a number.
+    pub fn with_number(mut self, name: &str, value: f64) -> Self {
+        self.options.insert(name.to_owned(), Value::Number(value));
+        self
+    }
+
+    /// What to call the model: its name, and in brackets the options that are names, as in `cvae (latent)`.
+    pub fn label(&self) -> String {
+        match self.variant() {
+            names if names.is_empty() => self.model.clone(),
+            names => format!("{} ({})", self.model, names.join(", ")),
+        }
+    }
+
+    /// The same in one word, as in `cvae-latent`.
+    pub fn slug(&self) -> String {
+        [self.model.as_str()].into_iter().chain(self.variant()).collect::<Vec<_>>().join("-")
+    }
+
+    /// The options that are names.
+    fn variant(&self) -> Vec<&str> {
+        let name = |value| match value {
+            &Value::Text(ref name) => Some(name.as_str()),
+            _ => None,
+        };
+        self.options.values().filter_map(name).collect()
     }
 
     /// Writes a run's `config.toml`, atomically.
@@ -221,8 +290,9 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Input`] for the first one that is wrong, with its option (`--lr`), what it is and what it should be.
-    pub fn validate(&self) -> Result<()> {
-        self.check(|key| format!("--{}", key.replace('_', "-")))?;
+    pub fn validate(&mut self, models: &Models) -> Result<()> {
+        self.settle(models, Layer::Options)?;
+        self.check(Layer::Options)?;
         match self.patience {
             Some(patience) if self.val_fraction == 0.0 => Err(Error::input(
                 "--patience",
@@ -232,10 +302,41 @@ impl Config {
         }
     }
 
-    /// Checks each setting by itself, so that a layer that others may complete can be checked too; `place` says
-    /// where a key was set.
-    fn check(&self, place: impl Fn(&str) -> String) -> Result<()> {
-        let fail = |key: &str, problem: String| Err(Error::input(place(key), problem));
+    /// Checks the model's own settings, and adds the defaults of those that are not given.
+    fn settle(&mut self, models: &Models, layer: Layer) -> Result<()> {
+        let spec = models.get(&self.model).map_err(|error| Error::input(layer.place("model"), error))?;
+        // Runs from before options were models' own have one of every model.
+        if spec.option("beta").is_none()
+            && matches!(self.options.get("beta"), Some(Value::Number(1.0) | Value::Whole(1)))
+        {
+            self.options.remove("beta");
+        }
+        for (name, value) in &mut self.options {
+            let Some(option) = spec.option(name) else {
+                let owners = models.with_option(name);
+                return Err(match owners.is_empty() {
+                    true => layer.unknown(name, &spec),
+                    false => {
+                        let problem = format!("{value} for {}, expected only for {}", spec.name, owners.join(", "));
+                        Error::input(layer.place(name), problem)
+                    }
+                });
+            };
+            *value = option.kind.check(value).map_err(|problem| Error::input(layer.place(name), problem))?;
+        }
+        for option in spec.options {
+            self.options.entry(option.name.to_owned()).or_insert_with(|| option.kind.default());
+        }
+        Ok(())
+    }
+
+    /// Checks each setting by itself, so that a layer that others may complete can be checked too.
+    fn check(&self, layer: Layer) -> Result<()> {
+        let fail = |key: &str, problem: String| match layer {
+            // The value may come from a default below.
+            Layer::File(path) => Err(Error::input(format_args!("{}: {key}", path.display()), problem)),
+            Layer::Options => Err(Error::input(layer.place(key), problem)),
+        };
         let number = |key: &str, value: f64, good: bool, expected: &str| match good && value.is_finite() {
             true => Ok(()),
             false => fail(key, format!("{value}, expected {expected}")),
@@ -245,12 +346,6 @@ impl Config {
             _ => Ok(()),
         };
 
-        if self.arch.is_some() != (self.model == Model::Classifier) {
-            return fail("arch", only_for(self.arch, self.model, Model::Classifier));
-        }
-        if self.condition.is_some() != (self.model == Model::Cvae) {
-            return fail("condition", only_for(self.condition, self.model, Model::Cvae));
-        }
         if self.data.is_empty() {
             return fail("data", "empty, expected `builtin` or a folder".into());
         }
@@ -267,7 +362,6 @@ impl Config {
         if let Some(norm) = self.clip_norm {
             number("clip_norm", norm, norm > 0.0, "a number above 0")?;
         }
-        number("beta", self.beta, self.beta >= 0.0, "a number of at least 0")?;
         if self.seed > i64::MAX as u64 {
             return fail("seed", format!("{}, expected at most {} (TOML's largest integer)", self.seed, i64::MAX));
         }
@@ -287,10 +381,36 @@ impl Config {
     }
 }
 
-fn only_for<T: std::fmt::Display>(value: Option<T>, model: Model, owner: Model) -> String {
-    match value {
-        Some(value) => format!("{value} for {model}, expected only for {owner}"),
-        None => format!("missing for {owner}"),
+/// Where settings were given.
+#[derive(Clone, Copy)]
+enum Layer<'a> {
+    /// A file.
+    File(&'a Path),
+    /// The command line.
+    Options,
+}
+
+impl Layer<'_> {
+    /// Where `key` was set: the file's line, or the option.
+    fn place(self, key: &str) -> String {
+        match self {
+            Layer::File(path) => format!("{}: {key}", line_in(path, key)),
+            Layer::Options => format!("--{}", key.replace('_', "-")),
+        }
+    }
+
+    /// Refuses a setting that no model has.
+    fn unknown(self, key: &str, spec: &Spec) -> Error {
+        let settings = toml::Table::try_from(Config::defaults(spec)).unwrap_or_default();
+        let unset = ["epochs", "steps", "clip_norm", "patience"].map(str::to_owned);
+        let mut known: Vec<String> = settings.keys().cloned().chain(unset).collect();
+        known.sort_unstable();
+        known.dedup();
+        let place = match self {
+            Layer::File(path) => line_in(path, key),
+            Layer::Options => "--set".to_owned(),
+        };
+        Error::input(place, format_args!("unknown field `{key}`, expected one of {}", known.join(", ")))
     }
 }
 

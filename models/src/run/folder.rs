@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Config;
 use crate::error::{Error, Result};
+use crate::model::Models;
 
 /// Any of these makes a folder a run.
 const MARKS: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "state.safetensors"];
@@ -53,7 +54,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Input`] where `path` is no folder or holds no `config.toml`, and the errors of [`Config::load`].
-    pub fn open(path: impl AsRef<Path>) -> Result<(Self, Config)> {
+    pub fn open(models: &Models, path: impl AsRef<Path>) -> Result<(Self, Config)> {
         let folder = Self { path: path.as_ref().to_owned() };
         let place = folder.path.display();
         if !folder.path.exists() {
@@ -65,7 +66,7 @@ impl RunFolder {
         if !folder.config().exists() {
             return Err(Error::input(place, "holds no config.toml, expected a run's folder"));
         }
-        let config = Config::load(&folder.config())?;
+        let config = Config::load(models, &folder.config())?;
         Ok((folder, config))
     }
 
@@ -148,7 +149,6 @@ fn move_aside(path: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Model;
     use super::*;
 
     fn error(result: Result<impl Sized>) -> String {
@@ -213,12 +213,18 @@ mod tests {
     fn opens_a_run_and_says_why_not() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("run");
-        assert!(error(RunFolder::open(&path)).ends_with("run: no such folder, expected a run"));
+        assert!(error(RunFolder::open(&Models::builtin(), &path)).ends_with("run: no such folder, expected a run"));
         let created = RunFolder::create(&path, false).unwrap().folder;
-        assert!(error(RunFolder::open(&path)).ends_with("run: holds no config.toml, expected a run's folder"));
-        let config = Config::defaults(Model::CnnVae);
+        assert!(
+            error(RunFolder::open(&Models::builtin(), &path))
+                .ends_with("run: holds no config.toml, expected a run's folder")
+        );
+        let config = Models::builtin().defaults("cnn-vae").unwrap();
         config.save(&created.config()).unwrap();
-        assert_eq!(RunFolder::open(&path).unwrap(), (created.clone(), config));
-        assert!(error(RunFolder::open(created.config())).ends_with("config.toml: is a file, expected a run's folder"));
+        assert_eq!(RunFolder::open(&Models::builtin(), &path).unwrap(), (created.clone(), config));
+        assert!(
+            error(RunFolder::open(&Models::builtin(), created.config()))
+                .ends_with("config.toml: is a file, expected a run's folder")
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::atomic;
 use crate::error::{Error, Result};
@@ -44,18 +46,9 @@ pub struct Record {
     /// The whole loss; written as `null` where it is not finite, and read as NaN.
     #[serde(deserialize_with = "nan_for_null")]
     pub loss: f64,
-    /// Binary cross-entropy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bce: Option<f64>,
-    /// Kullback–Leibler divergence, before β.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kl: Option<f64>,
-    /// Mean squared error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mse: Option<f64>,
-    /// The share of drawings classified right, in [0, 1].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy: Option<f64>,
+    /// What the model reports beside the loss, by name: of a VAE `bce` and `kl`, before β.
+    #[serde(flatten)]
+    pub terms: Terms,
     /// The learning rate at `step`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
@@ -67,7 +60,52 @@ pub struct Record {
 impl Record {
     /// A record of `loss` alone; the rest is filled in by struct update.
     pub fn new(step: u64, epoch: f64, split: Split, loss: f64) -> Self {
-        Self { step, epoch, split, loss, bce: None, kl: None, mse: None, accuracy: None, lr: None, seconds: None }
+        Self { step, epoch, split, loss, terms: Terms::default(), lr: None, seconds: None }
+    }
+
+    /// The term of this name, if there is one.
+    pub fn term(&self, name: &str) -> Option<f64> {
+        self.terms.0.iter().find(|(term, _)| term == name).map(|&(_, value)| value)
+    }
+}
+
+/// Numbers with names, in the model's order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms(pub Vec<(String, f64)>);
+
+impl Serialize for Terms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Terms {
+    /// All that is a number; what is not is no term, but of a later version of inkgrad.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+
+        impl<'de> Visitor<'de> for Numbers {
+            type Value = Terms;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("numbers by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Terms, A::Error> {
+                let mut terms = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
+                    match value {
+                        serde_json::Value::Number(number) => terms.push((name, number.as_f64().unwrap_or(f64::NAN))),
+                        // As a loss that is not finite.
+                        serde_json::Value::Null => terms.push((name, f64::NAN)),
+                        _ => {}
+                    }
+                }
+                Ok(Terms(terms))
+            }
+        }
+
+        deserializer.deserialize_map(Numbers)
     }
 }
 
@@ -130,6 +168,18 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Record>> {
         .collect()
 }
 
+/// The names of the terms in records, in order, but for one that is the loss under another name.
+pub fn terms(records: &[Record]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in records.iter().flat_map(|record| &record.terms.0) {
+        let other = || records.iter().any(|record| record.term(name).is_some_and(|value| value != record.loss));
+        if !names.contains(&name.as_str()) && other() {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// Drops the records after `step`, so that a resumed run writes them anew. The rest stays as it was.
 ///
 /// # Errors
@@ -159,7 +209,11 @@ mod tests {
     use super::*;
 
     fn record(step: u64) -> Record {
-        Record { kl: Some(0.1), lr: Some(1e-3), ..Record::new(step, step as f64 / 10.0, Split::Train, 184.16) }
+        Record {
+            terms: Terms(vec![("kl".to_owned(), 0.1)]),
+            lr: Some(1e-3),
+            ..Record::new(step, step as f64 / 10.0, Split::Train, 184.16)
+        }
     }
 
     fn temporary() -> (tempfile::TempDir, PathBuf) {

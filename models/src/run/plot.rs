@@ -8,10 +8,11 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-use super::config::{Config, Model};
-use super::metrics::{Record, Split};
+use super::config::Config;
+use super::metrics::{self, Record, Split};
 use crate::error::{Error, Result};
 use crate::image::{Channels, Picture, text};
+use crate::model::Spec;
 
 const WIDTH: u32 = 1000;
 const HEIGHT: u32 = 600;
@@ -59,10 +60,10 @@ pub struct Figure {
     pub panels: Vec<Panel>,
 }
 
-/// The figures of a run, each with its file's name: `loss.png`; for a VAE `components.png`, BCE and KL apart; for
-/// the classifier `accuracy.png`. A figure without a single value is left out.
-pub fn figures(config: &Config, records: &[Record]) -> Vec<(&'static str, Figure)> {
-    let model = config.model;
+/// The figures of a run, each with its file's name: `loss.png`, the model's own ([`Model::FIGURES`](crate::model::Model)),
+/// and `terms.png` for terms that none of these shows. A figure without a single value is left out.
+pub fn figures(spec: &Spec, config: &Config, records: &[Record]) -> Vec<(String, Figure)> {
+    let model = spec.name;
     let by_epoch = config.epochs.is_some();
     let panel = |y_label: &str, value: &dyn Fn(&Record) -> Option<f64>| {
         let curve = |split: Split| {
@@ -83,20 +84,17 @@ pub fn figures(config: &Config, records: &[Record]) -> Vec<(&'static str, Figure
         panels,
     };
 
-    let loss = match model {
-        Model::LstmAe | Model::CnnAe => "mean squared error",
-        Model::RnnVae | Model::CnnVae | Model::Cvae => "loss per image (nats)",
-        Model::Classifier => "cross-entropy",
-    };
-    let mut figures = vec![("loss.png", figure("loss", vec![panel(loss, &|record| Some(record.loss))]))];
-    if model.is_vae() {
-        let bce = panel("BCE per image", &|record| record.bce);
-        let kl = panel("KL per image", &|record| record.kl);
-        figures.push(("components.png", figure("reconstruction and KL", vec![bce, kl])));
+    let term = |name: &str, y_label: &str| panel(y_label, &|record| record.term(name));
+    let mut figures =
+        vec![("loss.png".to_owned(), figure("loss", vec![panel(spec.loss, &|record| Some(record.loss))]))];
+    for own in spec.figures {
+        let panels = own.panels.iter().map(|&(name, y_label)| term(name, y_label)).collect();
+        figures.push((format!("{}.png", own.file), figure(own.title, panels)));
     }
-    if model == Model::Classifier {
-        figures.push(("accuracy.png", figure("accuracy", vec![panel("accuracy", &|record| record.accuracy)])));
-    }
+    let shown: Vec<&str> = spec.figures.iter().flat_map(|own| own.panels).map(|&(name, _)| name).collect();
+    let others = metrics::terms(records).into_iter().filter(|name| !shown.contains(name));
+    let panels = others.map(|name| term(name, name)).collect();
+    figures.push(("terms.png".to_owned(), figure("terms", panels)));
     figures.retain(|(_, figure)| figure.panels.iter().any(|panel| !panel.curves.is_empty()));
     figures
 }
@@ -105,13 +103,13 @@ pub fn figures(config: &Config, records: &[Record]) -> Vec<(&'static str, Figure
 ///
 /// # Errors
 /// [`Error::Io`] where a file cannot be written.
-pub fn save_figures(folder: &Path, config: &Config, records: &[Record]) -> Result<Vec<PathBuf>> {
-    let save = |(name, figure): (&str, Figure)| {
+pub fn save_figures(folder: &Path, spec: &Spec, config: &Config, records: &[Record]) -> Result<Vec<PathBuf>> {
+    let save = |(name, figure): (String, Figure)| {
         let path = folder.join(name);
         draw(&figure)?.save_png(&path)?;
         Ok(path)
     };
-    figures(config, records).into_iter().map(save).collect()
+    figures(spec, config, records).into_iter().map(save).collect()
 }
 
 /// Draws a figure of 1000 × 600 pixels.
@@ -257,12 +255,16 @@ fn halve(pixels: &[u8], width: usize) -> Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::classifier::Classifier;
+    use crate::network::vae::CnnVae;
+    use crate::run::metrics::Terms;
 
     /// Ten epochs of what a VAE's records look like.
     fn records() -> Vec<Record> {
         let record = |epoch: u64, split, above: f64| {
             let (bce, kl) = (145.0 + 90.0 / epoch as f64 + above, 42.0 - 25.0 / epoch as f64);
-            Record { bce: Some(bce), kl: Some(kl), ..Record::new(epoch * 156, epoch as f64, split, bce + kl) }
+            let terms = Terms(vec![("bce".to_owned(), bce), ("kl".to_owned(), kl)]);
+            Record { terms, ..Record::new(epoch * 156, epoch as f64, split, bce + kl) }
         };
         (1..=10).flat_map(|epoch| [record(epoch, Split::Train, 0.0), record(epoch, Split::Test, 3.0)]).collect()
     }
@@ -274,10 +276,11 @@ mod tests {
     #[test]
     fn a_vae_gets_its_loss_and_its_components() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::defaults(Model::CnnVae);
-        let paths = save_figures(folder.path(), &config, &records()).unwrap();
+        let spec = Spec::of::<CnnVae>();
+        let config = Config::defaults(&spec);
+        let paths = save_figures(folder.path(), &spec, &config, &records()).unwrap();
         assert_eq!(paths, [folder.path().join("loss.png"), folder.path().join("components.png")]);
-        let figures = figures(&config, &records());
+        let figures = figures(&spec, &config, &records());
         let [bce, kl] = &figures[1].1.panels[..] else { panic!("two panels") };
         assert_eq!(bce.curves.iter().map(|curve| curve.label.as_str()).collect::<Vec<_>>(), ["train", "test"]);
         assert_eq!((bce.curves[0].points[9], kl.curves[1].points[0]), ((10.0, 154.0), (1.0, 17.0)));
@@ -285,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_figure_is_white_with_its_curves_on_it() {
-        let (_, figure) = &figures(&Config::defaults(Model::CnnVae), &records())[0];
+        let spec = Spec::of::<CnnVae>();
+        let (_, figure) = &figures(&spec, &Config::defaults(&spec), &records())[0];
         let picture = draw(figure).unwrap();
         assert_eq!((picture.width, picture.height), (1000, 600));
         assert!(colored(&picture, WHITE) > 500_000);
@@ -294,8 +298,8 @@ mod tests {
 
     #[test]
     fn odd_values_are_drawn_or_left_out() {
-        let config = Config::defaults(Model::Classifier);
-        assert_eq!(figures(&config, &[]), []);
+        let spec = Spec::of::<Classifier>();
+        assert_eq!(figures(&spec, &Config::defaults(&spec), &[]), []);
         for losses in [&[][..], &[f64::NAN], &[0.0], &[3.0], &[1.0, f64::INFINITY, 1.0], &[1e-300, 1e300], &[-1.0, 1.0]]
         {
             let points = losses.iter().enumerate().map(|(step, &loss)| (step as f64, loss)).collect();

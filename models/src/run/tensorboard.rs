@@ -65,15 +65,9 @@ impl EventFile {
     /// [`Error::Io`] where the file cannot be written.
     pub fn record(&mut self, record: &Record) -> Result<()> {
         let split = record.split.name();
-        let measured = [
-            ("loss", Some(record.loss)),
-            ("bce", record.bce),
-            ("kl", record.kl),
-            ("mse", record.mse),
-            ("accuracy", record.accuracy),
-        ];
-        let mut values: Vec<(String, f64)> =
-            measured.iter().filter_map(|&(name, value)| Some((format!("{name}/{split}"), value?))).collect();
+        let measured =
+            [("loss", record.loss)].into_iter().chain(record.terms.0.iter().map(|(name, v)| (name.as_str(), *v)));
+        let mut values: Vec<(String, f64)> = measured.map(|(name, value)| (format!("{name}/{split}"), value)).collect();
         values.extend(record.lr.map(|lr| ("lr".to_owned(), lr)));
         let values: Vec<(&str, f64)> = values.iter().map(|(tag, value)| (tag.as_str(), *value)).collect();
         self.scalars(record.step, &values)

@@ -6,12 +6,12 @@ use super::judge::{Judge, fingerprint};
 use super::map::Map;
 use super::recognition::{Recognition, Transfer};
 use super::scores::{self, Score};
-use crate::data::{Dataset, Images, PIXELS, Split};
+use crate::data::{Dataset, Extents, Images, Pixels, Split};
 use crate::infer::Inference;
 use crate::metrics::latent::{self, Usage};
 use crate::metrics::likelihood::{self, Likelihood};
 use crate::metrics::{self, Table, neighbours};
-use crate::run::config::{Config, Model};
+use crate::run::config::Config;
 use crate::{Result, sample};
 
 /// What is evaluated.
@@ -44,7 +44,7 @@ pub struct Evaluation {
     /// The version of inkgrad that measured.
     pub inkgrad: String,
     /// The model's name.
-    pub model: Model,
+    pub model: String,
     /// The SHA-256 of the evaluated weights, see [`fingerprint`].
     pub weights_sha256: String,
     /// The data's name.
@@ -107,7 +107,7 @@ pub fn evaluate(
     let Subject { config, inference } = subject;
     let mut evaluation = Evaluation {
         inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
-        model: config.model,
+        model: config.model.clone(),
         weights_sha256: fingerprint(inference.network()),
         data: dataset.name.clone(),
         generated: "nothing: test drawings are classified".to_owned(),
@@ -121,13 +121,14 @@ pub fn evaluate(
         nearest: None,
     };
     let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
-    if config.model == Model::Classifier {
+    if !inference.network().is_autoencoder() {
         let logits = inference.features(&test.images)?.logits;
         evaluation.recognition = Some(Recognition::new(&logits, &test.labels, &dataset.classes)?);
         return Ok(evaluation);
     }
 
     let network = inference.network();
+    let extents = network.image();
     let labels = network.sees_classes().then_some(&test.labels[..]);
     let seen = labels.filter(|_| network.encoder_sees_classes());
     let latents = inference.encode(&test.images, seen)?;
@@ -139,13 +140,16 @@ pub fn evaluate(
     evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads)?;
     evaluation.scores = scores::distances(test, &reconstructions, options.seed);
 
-    let generated = if config.model.is_vae() {
+    let generated = if inference.network().has_prior() {
         evaluation.generated = "samples from the prior N(0, I)".to_owned();
         draw(inference, dataset.classes.len(), options)?
     } else {
         evaluation.generated = "reconstructions of test drawings: the model has no prior to draw from".to_owned();
         let n = test.len().min(options.samples);
-        Samples { images: to_images(reconstructions[..n * PIXELS].to_vec())?, labels: Some(test.labels[..n].to_vec()) }
+        Samples {
+            images: to_images(extents, reconstructions[..n * extents.len()].to_vec())?,
+            labels: Some(test.labels[..n].to_vec()),
+        }
     };
     let judged = judge.features(&generated.images)?;
     evaluation.scores.extend(scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?);
@@ -153,7 +157,7 @@ pub fn evaluate(
         Some(labels) => evaluation.recognition = Some(Recognition::new(&judged.logits, labels, &dataset.classes)?),
         None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
-    if config.model.is_vae() {
+    if inference.network().has_prior() {
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);
         evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         if let Some(labels) = generated.labels {
@@ -181,18 +185,12 @@ fn draw(inference: &mut Inference, classes: usize, options: Options) -> Result<S
         false => (options.samples, None),
     };
     let latents = sample::prior(n, width, options.seed);
-    let images = to_images(inference.decode(&latents, labels.as_deref())?)?;
+    let images = to_images(inference.network().image(), inference.decode(&latents, labels.as_deref())?)?;
     Ok(Samples { images, labels })
 }
 
-pub(super) fn to_images(pixels: Vec<f32>) -> Result<Images> {
-    Images::from_f32(pixels).map_err(|problem| crate::Error::input("decoder", problem))
-}
-
-pub(super) fn all_pixels(images: &Images) -> Vec<f32> {
-    let mut pixels = vec![0.0; images.len() * PIXELS];
-    images.gather(&(0..images.len()).collect::<Vec<_>>(), &mut pixels);
-    pixels
+pub(super) fn to_images(extents: Extents, pixels: Vec<f32>) -> Result<Images> {
+    Images::new(extents, Pixels::F32(pixels)).map_err(|problem| crate::Error::input("decoder", problem))
 }
 
 fn likelihood_of(
@@ -206,21 +204,18 @@ fn likelihood_of(
     if drawings == 0 || samples == 0 {
         return Ok(None);
     }
-    let mut pixels = vec![0.0; drawings * PIXELS];
-    test.gather(&(0..drawings).collect::<Vec<_>>(), &mut pixels);
+    let images = test.images.take(&(0..drawings).collect::<Vec<_>>());
     let labels = inference.network().sees_classes().then_some(&test.labels[..drawings]);
-    likelihood::of_drawings(inference, &to_images(pixels)?, labels, samples, options.seed, watch).map(Some)
+    likelihood::of_drawings(inference, &images, labels, samples, options.seed, watch).map(Some)
 }
 
 fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest> {
-    let train = all_pixels(&dataset.train.images);
+    let train = dataset.train.images.values();
     // Samples may come class by class: take them from all over.
     let some = |images: &Images| {
         let n = images.len().min(NEAREST);
         let indices: Vec<usize> = (0..n).map(|i| i * images.len() / n).collect();
-        let mut pixels = vec![0.0; n * PIXELS];
-        images.gather(&indices, &mut pixels);
-        let nearest = nearest_in(&pixels, &train)?;
+        let nearest = nearest_in(&images.take(&indices).values(), &train, images.extents())?;
         let mut distances: Vec<f64> = nearest.iter().map(|nearest| nearest.distance).collect();
         distances.sort_by(f64::total_cmp);
         Ok::<_, crate::Error>(distances)
@@ -235,7 +230,8 @@ fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest>
     })
 }
 
-/// For each of `drawings: (N, 784)` the nearest of `candidates: (M, 784)`.
-pub(super) fn nearest_in(drawings: &[f32], candidates: &[f32]) -> Result<Vec<neighbours::Nearest>> {
-    neighbours::nearest(Table::new("drawings", drawings, PIXELS)?, Table::new("drawings", candidates, PIXELS)?)
+/// For each of `pictures: (N, extents)` the nearest of `candidates: (M, extents)`.
+pub(super) fn nearest_in(pictures: &[f32], candidates: &[f32], extents: Extents) -> Result<Vec<neighbours::Nearest>> {
+    let width = extents.len();
+    neighbours::nearest(Table::new("drawings", pictures, width)?, Table::new("drawings", candidates, width)?)
 }

@@ -4,19 +4,21 @@ use super::evaluate::{nearest_in, to_images};
 use super::judge::Judge;
 use super::recognition::in_turn;
 use crate::Result;
-use crate::data::{Dataset, PIXELS};
+use crate::data::{Dataset, Extents};
 use crate::infer::Inference;
 use crate::metrics;
-use crate::network::{Network, argmax};
-use crate::run::config::{Config, Model};
+use crate::model::{Network, argmax};
+use crate::run::config::Config;
 use crate::sample::{prior, slerp};
 
 /// Sets graded samples apart from those shown and those scored.
 const GRADED_SEED: u64 = 0x6772_6164;
 
-/// Drawings of one model, each `(N, 28, 28)` in [0, 1].
+/// Drawings of one model, each `(N, height, width, channels)` in [0, 1].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gallery {
+    /// The extents of a picture.
+    pub image: Extents,
     /// Test drawings, the classes in turn.
     pub originals: Vec<f32>,
     /// What the network made of them before its first step.
@@ -38,7 +40,7 @@ pub struct Gallery {
 /// A sample with a classifier's verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graded {
-    /// `(28, 28)`.
+    /// Its values.
     pub drawing: Vec<f32>,
     /// The class that was asked for.
     pub asked: Option<usize>,
@@ -51,9 +53,9 @@ pub struct Graded {
 /// A sample with the training drawing nearest to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbour {
-    /// `(28, 28)`.
+    /// Its values.
     pub drawing: Vec<f32>,
-    /// The training drawing, `(28, 28)`.
+    /// The training drawing.
     pub nearest: Vec<f32>,
     /// Their Euclidean distance.
     pub distance: f64,
@@ -71,40 +73,41 @@ impl Gallery {
     /// Samples with verdicts, of each class.
     const GRADED: usize = 5;
 
-    /// Gathers the drawings of an autoencoder; an empty gallery for a classifier.
+    /// Gathers the drawings of an autoencoder; an empty gallery for a model that is none.
     ///
     /// # Errors
     /// If the model, the judge and the data do not fit together.
     pub fn gather(config: &Config, inference: &mut Inference, dataset: &Dataset, judge: &mut Judge) -> Result<Self> {
-        if config.model == Model::Classifier {
+        if !inference.network().is_autoencoder() {
             return Ok(Self::default());
         }
         let classes = dataset.classes.len();
         let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
         let indices = in_turn(&test.labels, Self::COLUMNS, classes);
-        let mut originals = vec![0.0; indices.len() * PIXELS];
-        test.gather(&indices, &mut originals);
+        let originals = test.images.take(&indices).values();
         let labels: Vec<usize> = indices.iter().map(|&i| test.labels[i]).collect();
-        let images = to_images(originals.clone())?;
+        let image = inference.network().image();
+        let images = to_images(image, originals.clone())?;
         let labels = inference.network().sees_classes().then_some(&labels[..]);
 
-        let mut network = Network::new(config)?;
+        let mut network = Network::new(*inference.network().spec(), config)?;
         network.initialise(config.seed);
         let mut gallery = Gallery {
+            image,
             untrained: Inference::new(network, inference.threads()).reconstruct(&images, labels)?,
             trained: inference.reconstruct(&images, labels)?,
             originals,
             ..Self::default()
         };
         gallery.interpolate(inference, labels)?;
-        if config.model.is_vae() {
+        if inference.network().has_prior() {
             gallery.sample(config, inference, dataset, judge)?;
         }
         Ok(gallery)
     }
 
     fn interpolate(&mut self, inference: &mut Inference, labels: Option<&[usize]>) -> Result<()> {
-        let images = to_images(self.originals.clone())?;
+        let images = to_images(self.image, self.originals.clone())?;
         let pairs = Self::PAIRS.min(images.len() / 2);
         let seen = labels.filter(|_| inference.network().encoder_sees_classes());
         let latents = inference.encode(&images, seen)?;
@@ -118,10 +121,11 @@ impl Gallery {
             }
         }
         let decoded = inference.decode(&between, labels.is_some().then_some(&classes[..]))?;
-        for (row, ends) in decoded.chunks_exact(Self::STEPS * PIXELS).zip(self.originals.chunks_exact(2 * PIXELS)) {
-            self.interpolations.extend_from_slice(&ends[..PIXELS]);
+        let each = self.image.len();
+        for (row, ends) in decoded.chunks_exact(Self::STEPS * each).zip(self.originals.chunks_exact(2 * each)) {
+            self.interpolations.extend_from_slice(&ends[..each]);
             self.interpolations.extend_from_slice(row);
-            self.interpolations.extend_from_slice(&ends[PIXELS..]);
+            self.interpolations.extend_from_slice(&ends[each..]);
         }
         Ok(())
     }
@@ -149,10 +153,10 @@ impl Gallery {
         // Other latents than those above, and than those that are scored.
         let each = if asks { Self::GRADED } else { Self::GRADED * classes };
         let (drawings, asked) = draw(inference, each, config.seed ^ GRADED_SEED)?;
-        let probabilities = judge.classify(&to_images(drawings.clone())?)?;
+        let probabilities = judge.classify(&to_images(self.image, drawings.clone())?)?;
         let rows = probabilities.chunks_exact(classes);
         self.graded = drawings
-            .chunks_exact(PIXELS)
+            .chunks_exact(self.image.len())
             .zip(rows)
             .enumerate()
             .map(|(i, (drawing, row))| {
@@ -162,19 +166,18 @@ impl Gallery {
             })
             .collect();
 
-        let mut train = vec![0.0; dataset.train.len() * PIXELS];
-        dataset.train.gather(&(0..dataset.train.len()).collect::<Vec<_>>(), &mut train);
+        let (train, pixels) = (dataset.train.images.values(), self.image.len());
         let count = self.graded.len();
         let some: Vec<f32> = (0..Self::COLUMNS.min(count))
             .flat_map(|i| self.graded[i * count / Self::COLUMNS.min(count)].drawing.clone())
             .collect();
-        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train))??;
+        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train, self.image))??;
         self.neighbours = some
-            .chunks_exact(PIXELS)
+            .chunks_exact(pixels)
             .zip(nearest)
             .map(|(drawing, nearest)| Neighbour {
                 drawing: drawing.to_vec(),
-                nearest: train[nearest.index * PIXELS..][..PIXELS].to_vec(),
+                nearest: train[nearest.index * pixels..][..pixels].to_vec(),
                 distance: nearest.distance,
             })
             .collect();

@@ -6,8 +6,9 @@ use crate::data::{Dataset, Images};
 use crate::features::{self, Cache, hexadecimal};
 use crate::infer::{Features, Inference};
 use crate::metrics::Extractor;
-use crate::network::Network;
-use crate::run::config::{Arch, Config, Model};
+use crate::model::{Network, Spec};
+use crate::network::classifier::Classifier;
+use crate::run::config::Config;
 use crate::{Result, trainer};
 
 /// A trained classifier with the names that passports give it.
@@ -56,9 +57,9 @@ impl Judge {
     ///
     /// # Errors
     /// If the network is no classifier.
-    pub fn new(network: Network<f32>, arch: Arch, threads: usize) -> Result<Self> {
+    pub fn new(network: Network<f32>, config: &Config, threads: usize) -> Result<Self> {
         let (width, sha256) = (network.features()?, fingerprint(&network));
-        let name = format!("classifier {arch}, {width} features");
+        let name = format!("{}, {width} features", config.slug().replacen('-', " ", 1));
         Ok(Judge { inference: Inference::new(network, threads), name, sha256, inception: None })
     }
 
@@ -67,17 +68,20 @@ impl Judge {
     /// # Errors
     /// If the data has fewer than two classes.
     pub fn train(dataset: &Dataset, epochs: u64, seed: u64, threads: usize) -> Result<Self> {
+        let spec = Spec::of::<Classifier>();
+        let defaults = Config::defaults(&spec);
         let config = Config {
             classes: dataset.classes.clone(),
+            image: dataset.train.images.extents(),
             data: dataset.name.clone(),
-            arch: Some(Arch::Cnn),
             epochs: Some(epochs),
-            batch_size: Config::defaults(Model::Classifier).batch_size.min(dataset.train.len()),
+            batch_size: defaults.batch_size.min(dataset.train.len()),
             seed,
             threads,
-            ..Config::defaults(Model::Classifier)
-        };
-        Self::new(trainer::fit(&config, &dataset.train)?, Arch::Cnn, threads)
+            ..defaults
+        }
+        .with_text("arch", "cnn");
+        Self::new(trainer::fit(spec, &config, &dataset.train)?, &config, threads)
     }
 
     /// Features and logits of drawings.

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Images, Split};
+use crate::data::Split;
 use crate::infer::Inference;
 use crate::metrics::Table;
 use crate::metrics::classifier::{Verdict, on_samples};
-use crate::network::argmax;
-use crate::run::config::{Config, Model};
+use crate::model::{Spec, argmax};
+use crate::network::classifier::Classifier;
+use crate::run::config::Config;
 use crate::{Result, trainer};
 
 /// What a classifier says of the drawings of one class.
@@ -83,15 +84,18 @@ impl Transfer {
         const EPOCHS: u64 = 10;
         let n = samples.len().min(train.len());
         let fitted = |data: &Split| -> Result<Inference> {
+            let spec = Spec::of::<Classifier>();
+            let defaults = Config::defaults(&spec);
             let config = Config {
                 classes: names.to_vec(),
+                image: data.images.extents(),
                 epochs: Some(EPOCHS),
-                batch_size: Config::defaults(Model::Classifier).batch_size.min(n),
+                batch_size: defaults.batch_size.min(n),
                 seed,
                 threads,
-                ..Config::defaults(Model::Classifier)
+                ..defaults
             };
-            Ok(Inference::new(trainer::fit(&config, data)?, threads))
+            Ok(Inference::new(trainer::fit(spec, &config, data)?, threads))
         };
         let mut on_samples = fitted(&balanced(samples, n, names.len()))?;
         let mut on_real = fitted(&balanced(train, n, names.len()))?;
@@ -112,11 +116,7 @@ impl Transfer {
 /// `n` drawings, the classes in turn as long as each lasts.
 pub(super) fn balanced(split: &Split, n: usize, classes: usize) -> Split {
     let indices = in_turn(&split.labels, n, classes);
-    let mut pixels = vec![0.0; indices.len() * crate::data::PIXELS];
-    split.gather(&indices, &mut pixels);
-    let labels = indices.iter().map(|&i| split.labels[i]).collect();
-    let images = Images::from_f32(pixels).unwrap_or_else(|_| unreachable!("drawings lie in [0, 1]"));
-    Split { images, labels }
+    split.take(&indices)
 }
 
 /// The indices of the first `n` drawings, the classes in turn as long as each lasts.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::{Options, all_pixels};
+use super::evaluate::Options;
 use super::judge::Judge;
 use crate::data::{Images, Split};
 use crate::infer::Features;
@@ -49,7 +49,7 @@ pub struct Passport {
 
 /// How far reconstructions are from the test drawings.
 pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec<Score> {
-    let originals = all_pixels(&test.images);
+    let originals = test.images.values();
     let passport = Passport {
         n_real: test.len(),
         n_generated: test.len(),
@@ -68,7 +68,7 @@ pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec
     };
     vec![
         score("reconstruction_mse", distance::mse(&originals, reconstructions)),
-        score("reconstruction_bce", distance::bce(&originals, reconstructions)),
+        score("reconstruction_bce", distance::bce(&originals, reconstructions, test.images.extents().len())),
     ]
 }
 

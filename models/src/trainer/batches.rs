@@ -144,10 +144,10 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::config::Model;
+    use crate::model::Models;
 
     fn config(epochs: Option<u64>, steps: Option<u64>, val_fraction: f64) -> Config {
-        Config { epochs, steps, batch_size: 8, val_fraction, ..Config::defaults(Model::CnnVae) }
+        Config { epochs, steps, batch_size: 8, val_fraction, ..Models::builtin().defaults("cnn-vae").unwrap() }
     }
 
     #[test]

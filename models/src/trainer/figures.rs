@@ -1,10 +1,9 @@
 //! The pictures that a run leaves in its folder.
 
 use super::Trainer;
-use crate::data::{self, Images};
+use crate::data::{Images, Pixels};
 use crate::image::{self, GridOptions, Picture};
 use crate::infer::Inference;
-use crate::run::config::Model;
 use crate::run::{metrics, plot};
 use crate::{Error, Result, sample};
 
@@ -16,7 +15,8 @@ const COLUMNS: usize = 10;
 impl Trainer {
     /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
-        plot::save_figures(self.folder.path(), &self.config, &metrics::read(self.folder.metrics())?)?;
+        let records = metrics::read(self.folder.metrics())?;
+        plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;
         self.pictures()?.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
     }
@@ -25,10 +25,10 @@ impl Trainer {
     /// classifier. One thread draws these few, so that it may be done between two steps.
     pub(super) fn pictures(&self) -> Result<Vec<(&'static str, Picture)>> {
         let mut pictures = Vec::new();
-        if self.config.model != Model::Classifier {
+        if self.network.is_autoencoder() {
             let mut inference = Inference::new(self.network.clone(), 1);
             pictures.push(("reconstructions", self.reconstructions(&mut inference)?));
-            if self.config.model.is_vae() {
+            if self.network.has_prior() {
                 pictures.push(("samples", self.samples(&mut inference)?));
             }
         }
@@ -38,12 +38,18 @@ impl Trainer {
     fn reconstructions(&self, inference: &mut Inference) -> Result<Picture> {
         let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
         let count = DRAWINGS.min(source.len());
-        let mut originals = vec![0.0; count * data::PIXELS];
+        let mut originals = vec![0.0; count * self.config.image.len()];
         source.gather(&(0..count).collect::<Vec<_>>(), &mut originals);
-        let images = Images::from_f32(originals.clone()).map_err(|problem| Error::input("data", problem))?;
+        let images = Images::new(self.config.image, Pixels::F32(originals.clone()));
+        let images = images.map_err(|problem| Error::input("data", problem))?;
         let labels = inference.network().sees_classes().then(|| &source.labels[..count]);
         let reconstructed = inference.reconstruct(&images, labels)?;
-        Ok(image::pairs_grid(&originals, &reconstructed, COLUMNS, &GridOptions::default()))
+        Ok(image::pairs_grid(
+            &originals,
+            &reconstructed,
+            COLUMNS,
+            &GridOptions { image: self.config.image, ..GridOptions::default() },
+        ))
     }
 
     /// Drawings of latents from the prior; of a network that sees classes a row a class, the same latents in each.
@@ -58,7 +64,7 @@ impl Trainer {
         } else {
             (inference.decode(&sample::prior(DRAWINGS, width, seed), None)?, &[][..])
         };
-        let options = GridOptions { row_labels, ..GridOptions::default() };
+        let options = GridOptions { image: self.config.image, row_labels, ..GridOptions::default() };
         Ok(image::grid(&images, COLUMNS, &options))
     }
 }

@@ -5,16 +5,16 @@ use inkgrad_engine::{Clock, Pool};
 use super::batches::Batches;
 use super::step::Stepper;
 use crate::data::Split;
-use crate::network::Network;
+use crate::model::{Network, Spec};
 use crate::run::config::Config;
 use crate::{Error, Result};
 
-/// Trains what `config` describes on `data`, in memory. The same configuration and data give the same network.
+/// Trains the model `spec` as `config` describes it on `data`, in memory. The same configuration and data give the same network.
 ///
 /// # Errors
 /// If the configuration does not fit the data, or the loss is not finite.
-pub fn fit(config: &Config, data: &Split) -> Result<Network<f32>> {
-    let mut network = Network::new(config)?;
+pub fn fit(spec: Spec, config: &Config, data: &Split) -> Result<Network<f32>> {
+    let mut network = Network::new(spec, config)?;
     network.initialise(config.seed);
     let mut batches = Batches::new(config, data.len())?;
     let (mut optimizer, schedule) = super::optimizer(config, batches.total(), network.params.count());
@@ -24,7 +24,7 @@ pub fn fit(config: &Config, data: &Split) -> Result<Network<f32>> {
             let (clock, rate) = (Clock { seed: config.seed, step }, schedule.rate(config.lr, step));
             stepper
                 .step(&mut network, &mut optimizer, data, batches.next(step), clock, rate, team)
-                .map_err(|error| Error::input(config.model, format!("step {}: {error}", step + 1)))?;
+                .map_err(|error| Error::input(&config.model, format!("step {}: {error}", step + 1)))?;
         }
         Ok(network)
     })

@@ -24,10 +24,10 @@ pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::state::{import, load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
-use crate::network::Network;
+use crate::model::{Models, Network};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::metrics::{MetricsLog, Record, Split};
+use crate::run::metrics::{MetricsLog, Record, Split, Terms};
 use crate::run::tensorboard::EventFile;
 use crate::{Error, Result};
 
@@ -127,12 +127,13 @@ impl Trainer {
     /// # Errors
     /// If the configuration does not fit the data, the model is not known, or the folder cannot be made. Nothing is
     /// written in the first two cases. The path is where an earlier run was moved to.
-    pub fn start(mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
+    pub fn start(models: &Models, mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
         let dataset = load_data(&config)?;
         config.classes = dataset.classes.clone();
-        config.validate()?;
+        config.image = dataset.train.images.extents();
+        config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
-        let mut network = Network::new(&config)?;
+        let mut network = models.build(&config)?;
         network.initialise(config.seed);
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
@@ -283,11 +284,9 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<bool> {
         let epoch = self.batches.epoch(self.step);
+        let names: Vec<String> = self.network.terms().iter().map(|&name| name.to_owned()).collect();
         let make = |split, losses: step::Losses| Record {
-            bce: losses.bce,
-            kl: losses.kl,
-            mse: losses.mse,
-            accuracy: losses.accuracy,
+            terms: Terms(names.iter().cloned().zip(losses.terms).collect()),
             seconds: Some(seconds),
             ..Record::new(self.step, epoch, split, losses.loss)
         };

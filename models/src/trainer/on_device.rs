@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use inkgrad_engine::device::Device;
-use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
+use inkgrad_engine::device::launches::Precision;
 use inkgrad_engine::device::plan::{DevicePlan, gather};
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Reported, Row, STEPS, SUMS};
@@ -13,8 +13,8 @@ use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
-use crate::data::{PIXELS, Pixels, Split};
-use crate::network::{Network, Training};
+use crate::data::{Pixels, Split};
+use crate::model::{MAX_TERMS, Network, Training};
 
 /// Which drawings a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +54,8 @@ pub struct DeviceStepper {
 #[derive(Debug, Clone, Copy)]
 struct Data {
     images: Buffer,
+    /// Values of a picture.
+    width: usize,
     bytes: bool,
     /// `f32`, one a drawing.
     labels: Buffer,
@@ -122,7 +124,10 @@ impl DeviceStepper {
         };
         let labels: Vec<f32> = split.labels.iter().map(|&label| label as f32).collect();
         let labels = Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64);
-        self.data.insert(part, Data { images: Buffer::read(address, len as u64), bytes, labels });
+        self.data.insert(
+            part,
+            Data { images: Buffer::read(address, len as u64), width: split.images.extents().len(), bytes, labels },
+        );
         Ok(())
     }
 
@@ -139,32 +144,27 @@ impl DeviceStepper {
         let (data, window) = (self.data[&part], self.state.window);
         let mut tape = Tape::new();
         let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-        let options = Compile { loss: Some(graph.loss), keep: &graph.reported(), ..Compile::default() };
+        let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
-        // The table of indices, then what counts right answers.
-        let (table, scratch) = (STEPS * batch, hits_scratch(batch));
-        let len = table + scratch + 1;
-        let own = Span { address: self.device.alloc(4 * len as u64)?, len };
-        let (index, own) = own.split(table);
-        let (scratch, right) = own.split(scratch);
-        let index = Buffer::read(index.address, 4 * index.len as u64);
+        let bytes = 4 * (STEPS * batch) as u64;
+        let index = Buffer::read(self.device.alloc(bytes)?, bytes);
 
         let pick = |data, bytes, to, width| gather(data, bytes, index, window.record, to, width);
-        let mut forward = vec![window.begin(), pick(data.images, data.bytes, plan.input(graph.images), PIXELS)];
+        let mut forward = vec![window.begin(), pick(data.images, data.bytes, plan.input(graph.images), data.width)];
         if let Some(labels) = graph.labels {
             forward.push(pick(data.labels, false, plan.input(labels), 1));
         }
         forward.extend_from_slice(&plan.forward);
-        let counted = graph.logits.zip(graph.labels).map(|(logits, labels)| {
-            let mut launches = Launches::default();
-            launches.hits(plan.kept(logits), plan.kept(labels), right, scratch);
-            forward.append(&mut launches.list);
-            right
-        });
-        let kept = |x: Option<_>| x.map(|x| plan.kept(x));
-        let (bce, kl, mse) = (kept(graph.bce), kept(graph.kl), kept(graph.mse));
-        let losses = Reported { loss: plan.kept(graph.loss), bce, kl, mse, right: counted };
-        forward.push(window.tally(&losses, graph.per, batch));
+        // TEMP
+        let slot = |name: &str| graph.terms.iter().find(|t| t.name == name).map(|t| plan.kept(t.tensor));
+        let losses = Reported {
+            loss: plan.kept(graph.loss.tensor),
+            bce: slot("bce"),
+            kl: slot("kl"),
+            mse: slot("mse"),
+            right: slot("accuracy"),
+        };
+        forward.push(window.tally(&losses, graph.loss.per, batch));
         let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
         Ok(Planned { graph, index, step, forward, number: 2 * self.plans.len() as u64 })
     }
@@ -190,7 +190,7 @@ impl DeviceStepper {
             let index = self.plan(network, part, batch)?.index;
             self.device.write(index.address, bytes_of(&table))?;
         }
-        Ok(self.state.window.prepare(&mut *self.device, &numbers(sums), &rows)?)
+        Ok(self.state.window.prepare(&mut *self.device, &temp_numbers(&network.terms(), sums), &rows)?)
     }
 
     /// Uploads the steps that come next, [`DeviceStepper::WINDOW`] at most, and the sums that they add to. Steps that were
@@ -251,18 +251,14 @@ impl DeviceStepper {
         Ok(totals.not_finite)
     }
 
-    /// The sums as the device has them, by their names.
-    fn named(&self, &[loss, bce, kl, mse, right, drawings]: &[f64; SUMS]) -> Sums {
+    /// The sums as the device has them.
+    fn named(&self, sums: &[f64; SUMS]) -> Sums {
         let Some(Planned { graph, .. }) = self.plans.values().next() else { return Sums::default() };
-        let total = Losses {
-            loss,
-            bce: graph.bce.map(|_| bce),
-            kl: graph.kl.map(|_| kl),
-            mse: graph.mse.map(|_| mse),
-            accuracy: graph.logits.map(|_| right),
-            drawings: drawings as usize,
-        };
-        Sums { total }
+        let mut terms = [0.0; MAX_TERMS];
+        for (sum, term) in terms.iter_mut().zip(&graph.terms) {
+            *sum = sums[temp_slot(term.name)];
+        }
+        Sums { total: Losses { loss: sums[0], terms, drawings: sums[5] as usize } }
     }
 
     /// Trains on the drawings `batch`, waits, and returns their losses before the update.
@@ -283,7 +279,7 @@ impl DeviceStepper {
         match self.read(&mut sums)? {
             None => Ok(sums.mean()),
             Some(_) => {
-                let node = self.plans[&(Part::Training, batch.len())].graph.loss.index();
+                let node = self.plans[&(Part::Training, batch.len())].graph.loss.tensor.index();
                 Err(Error::NotFinite { op: "loss".to_owned(), node })
             }
         }
@@ -329,9 +325,15 @@ fn launch(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Lau
     }
 }
 
-/// The sums in the device's order.
-fn numbers(Sums { total }: &Sums) -> [f64; SUMS] {
-    let part = |part: Option<f64>| part.unwrap_or(0.0);
-    let &Losses { loss, bce, kl, mse, accuracy, drawings } = total;
-    [loss, part(bce), part(kl), part(mse), part(accuracy), drawings as f64]
+fn temp_slot(name: &str) -> usize {
+    ["loss", "bce", "kl", "mse", "accuracy"].iter().position(|n| *n == name).unwrap()
+}
+fn temp_numbers(names: &[&str], Sums { total }: &Sums) -> [f64; SUMS] {
+    let mut out = [0.0; SUMS];
+    out[0] = total.loss;
+    for (name, value) in names.iter().zip(total.terms) {
+        out[temp_slot(name)] = value;
+    }
+    out[5] = total.drawings as f64;
+    out
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Trainer;
 use super::batches::Batches;
 use super::step::{Losses, Sums};
-use crate::network::Network;
+use crate::model::{MAX_TERMS, Models, Network};
 use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
 use crate::run::folder::{Created, RunFolder};
@@ -17,9 +17,9 @@ use crate::{Error, Result, weights};
 ///
 /// # Errors
 /// If the folder holds no run, or its weights do not fit its model.
-pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
-    let (folder, config) = RunFolder::open(path)?;
-    let mut network = Network::new(&config)?;
+pub fn load_network(models: &Models, path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
+    let (folder, config) = RunFolder::open(models, path)?;
+    let mut network = models.build(&config)?;
     let tensors = checkpoint::load_tensors(folder.model())?;
     check_model(&tensors, &config, &folder.model())?;
     fill(&mut network, tensors)?;
@@ -32,6 +32,7 @@ pub fn load_network(path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
 /// # Errors
 /// If the weights do not fit the model; nothing is written then. If the folder cannot be made, or a file written.
 pub fn import(
+    models: &Models,
     mut config: Config,
     file: &Path,
     out: &Path,
@@ -39,7 +40,7 @@ pub fn import(
 ) -> Result<(RunFolder, Network<f32>, Option<PathBuf>)> {
     // What they were trained on is not known.
     config.data = file.display().to_string();
-    let mut network = Network::new(&config)?;
+    let mut network = models.build(&config)?;
     fill(&mut network, weights::load(file)?)?;
     let Created { folder, moved } = RunFolder::create(out, force)?;
     save_weights(&folder.model(), &config, &network)?;
@@ -76,7 +77,7 @@ fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
 /// Refuses the tensors of another model, where they say whose they are.
 fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
     match tensors.metadata("model") {
-        Some(found) if found != config.model.name() => {
+        Some(found) if found != config.model => {
             Err(Error::input(path.display(), format!("holds a {found}, expected a {}", config.model)))
         }
         _ => Ok(()),
@@ -91,8 +92,8 @@ impl Trainer {
     ///
     /// # Errors
     /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
-    pub fn resume(path: &Path, options: &Overrides) -> Result<Self> {
-        let (folder, before) = RunFolder::open(path)?;
+    pub fn resume(models: &Models, path: &Path, options: &Overrides) -> Result<Self> {
+        let (folder, before) = RunFolder::open(models, path)?;
         let by_epoch = before.epochs.is_some();
         let mut config = before.clone();
         config.apply(options);
@@ -101,7 +102,7 @@ impl Trainer {
             let problem = format_args!("given for a run that is counted in {expected}, expected --{expected}");
             return Err(Error::input(found, problem));
         }
-        config.validate()?;
+        config.validate(models)?;
         let state = load_state(&folder, &config)?;
         let dataset = super::load_data(&config)?;
         if dataset.classes != config.classes {
@@ -111,7 +112,7 @@ impl Trainer {
             ));
         }
         let batches = Batches::new(&config, dataset.train.len())?;
-        let mut network = Network::new(&config)?;
+        let mut network = models.build(&config)?;
         network.initialise(config.seed);
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         if let Some(state) = state {
@@ -143,17 +144,14 @@ impl Trainer {
         self.earlier = state.parse("seconds")?;
         self.since_best = state.parse("since_best")?;
         self.best = state.metadata("best").map(|_| state.parse("best")).transpose()?;
-        let part = |name: &str| state.metadata(name).map(|_| state.parse(name)).transpose();
-        self.sums = Sums {
-            total: Losses {
-                loss: state.parse("sum_loss")?,
-                bce: part("sum_bce")?,
-                kl: part("sum_kl")?,
-                mse: part("sum_mse")?,
-                accuracy: part("sum_accuracy")?,
-                drawings: state.parse("sum_drawings")?,
-            },
-        };
+        let mut terms = [0.0; MAX_TERMS];
+        for (sum, name) in terms.iter_mut().zip(self.network.terms()) {
+            // There is none where no step was taken since the last record.
+            let key = format!("sum_{name}");
+            *sum = state.metadata(&key).map(|_| state.parse(&key)).transpose()?.unwrap_or(0.0);
+        }
+        let (loss, drawings) = (state.parse("sum_loss")?, state.parse("sum_drawings")?);
+        self.sums = Sums { total: Losses { loss, terms, drawings } };
         let list = self.network.list();
         let parts = if self.optimizer.second.is_empty() { &PARTS[..2] } else { &PARTS[..] };
         let layout: Vec<(String, Vec<usize>)> = parts
@@ -194,18 +192,11 @@ impl Trainer {
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
-        let total = &self.sums.total;
-        let optional = [
-            ("best", self.best),
-            ("sum_bce", total.bce),
-            ("sum_kl", total.kl),
-            ("sum_mse", total.mse),
-            ("sum_accuracy", total.accuracy),
-        ];
-        for (key, value) in optional {
-            if let Some(value) = value {
-                metadata.insert(key.to_owned(), value.to_string());
-            }
+        if let Some(best) = self.best {
+            metadata.insert("best".to_owned(), best.to_string());
+        }
+        for (name, sum) in self.network.terms().iter().zip(self.sums.total.terms) {
+            metadata.insert(format!("sum_{name}"), sum.to_string());
         }
         let list = self.network.list();
         let buffers = [&self.network.params.values, &self.optimizer.first, &self.optimizer.second];

@@ -3,24 +3,18 @@
 use std::collections::HashMap;
 
 use inkgrad_engine::optim::Optimizer;
-use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team, Tensor};
+use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
 use crate::data::Split;
-use crate::network::{Network, Training, argmax};
+use crate::model::{MAX_TERMS, Network, Term, Training};
 
-/// The losses of some drawings, each the mean over them.
+/// The loss and the terms of some drawings, each the mean over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Losses {
     /// What is minimised.
     pub loss: f64,
-    /// Binary cross-entropy of a reconstruction.
-    pub bce: Option<f64>,
-    /// Divergence from the prior.
-    pub kl: Option<f64>,
-    /// Squared error of a reconstruction, over pixels too.
-    pub mse: Option<f64>,
-    /// Share of drawings put in their class.
-    pub accuracy: Option<f64>,
+    /// What is reported beside it, in the order of [`Network::terms`]; those that the model does not have are 0.
+    pub terms: [f64; MAX_TERMS],
     /// How many drawings.
     pub drawings: usize,
 }
@@ -36,31 +30,15 @@ impl Sums {
     /// Adds the losses of one batch.
     pub fn add(&mut self, losses: &Losses) {
         let n = losses.drawings as f64;
-        let add = |sum: &mut Option<f64>, value: Option<f64>| {
-            if let Some(value) = value {
-                *sum = Some(sum.unwrap_or(0.0) + value * n);
-            }
-        };
         self.total.loss += losses.loss * n;
-        add(&mut self.total.bce, losses.bce);
-        add(&mut self.total.kl, losses.kl);
-        add(&mut self.total.mse, losses.mse);
-        add(&mut self.total.accuracy, losses.accuracy);
+        self.total.terms.iter_mut().zip(losses.terms).for_each(|(sum, value)| *sum += value * n);
         self.total.drawings += losses.drawings;
     }
 
     /// The means over all drawings.
     pub fn mean(&self) -> Losses {
         let n = self.total.drawings.max(1) as f64;
-        let mean = |sum: Option<f64>| sum.map(|sum| sum / n);
-        Losses {
-            loss: self.total.loss / n,
-            bce: mean(self.total.bce),
-            kl: mean(self.total.kl),
-            mse: mean(self.total.mse),
-            accuracy: mean(self.total.accuracy),
-            drawings: self.total.drawings,
-        }
+        Losses { loss: self.total.loss / n, terms: self.total.terms.map(|sum| sum / n), drawings: self.total.drawings }
     }
 }
 
@@ -81,8 +59,12 @@ impl Stepper {
         entry.or_insert_with(|| {
             let mut tape = Tape::new();
             let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-            let plan =
-                tape.compile(Compile { loss: Some(graph.loss), keep: &graph.reported(), debug, ..Compile::default() });
+            let plan = tape.compile(Compile {
+                loss: Some(graph.loss.tensor),
+                keep: &graph.kept(),
+                debug,
+                ..Compile::default()
+            });
             (graph, plan)
         });
         if let Some(previous) = self.current.replace(batch).filter(|&previous| previous != batch)
@@ -158,18 +140,8 @@ fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Split, batch: &[usize]) {
 }
 
 fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
-    let scalar = |x: Tensor| f64::from(plan.value(x)[0]) / graph.per;
-    let accuracy = graph.logits.zip(graph.labels).map(|(logits, labels)| {
-        let classes = plan.value(logits).len() / drawings;
-        let right = plan.value(logits).chunks_exact(classes).zip(plan.value(labels));
-        right.filter(|&(row, &label)| argmax(row) == label as usize).count() as f64 / drawings as f64
-    });
-    Losses {
-        loss: scalar(graph.loss),
-        bce: graph.bce.map(scalar),
-        kl: graph.kl.map(scalar),
-        mse: graph.mse.map(scalar),
-        accuracy,
-        drawings,
-    }
+    let number = |term: &Term| f64::from(plan.value(term.tensor)[0]) / term.per;
+    let mut terms = [0.0; MAX_TERMS];
+    terms.iter_mut().zip(&graph.terms).for_each(|(value, term)| *value = number(term));
+    Losses { loss: number(&graph.loss), terms, drawings }
 }

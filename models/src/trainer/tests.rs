@@ -4,8 +4,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::check::variants;
-use crate::network::MODELS;
-use crate::run::config::Model;
 
 /// Lets a run go on to its end.
 struct Patient;
@@ -31,7 +29,8 @@ fn data(folder: &TempDir) -> String {
 fn every_model_trains_and_leaves_what_belongs_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
-    for (variant, defaults) in MODELS.iter().flat_map(|&model| variants(model)) {
+    let models = Models::builtin();
+    for (variant, defaults) in models.iter().flat_map(variants) {
         let config = Config {
             data: data.clone(),
             steps: Some(8),
@@ -42,9 +41,9 @@ fn every_model_trains_and_leaves_what_belongs_to_it() {
             val_fraction: 0.0,
             ..defaults
         };
-        let model = config.model;
+        let model = config.model.clone();
         let path = folder.path().join(&variant);
-        let (mut trainer, _) = Trainer::start(config, &path, false).unwrap();
+        let (mut trainer, _) = Trainer::start(&models, config, &path, false).unwrap();
         assert_eq!(trainer.run(&mut Patient).unwrap(), Outcome::Finished);
 
         let records = crate::run::metrics::read(trainer.folder().metrics()).unwrap();
@@ -52,24 +51,29 @@ fn every_model_trains_and_leaves_what_belongs_to_it() {
         assert!(losses.len() == 2 && losses[1] < losses[0], "{variant}: {losses:?}");
         assert!(records.iter().any(|record| record.split == Split::Test), "{variant}");
         for record in &records {
-            let found = [record.bce, record.kl, record.mse, record.accuracy].map(|part| part.is_some());
-            let classifier = model == Model::Classifier;
-            let autoencoder = !model.is_vae() && !classifier;
-            assert_eq!(found, [model.is_vae(), model.is_vae(), autoencoder, classifier], "{variant}");
-            if let (Some(bce), Some(kl)) = (record.bce, record.kl) {
+            let names: Vec<&str> = record.terms.0.iter().map(|(name, _)| name.as_str()).collect();
+            let expected: &[&str] = match &model[..] {
+                "classifier" => &["accuracy"],
+                "lstm-ae" | "cnn-ae" => &["mse"],
+                _ => &["bce", "kl"],
+            };
+            assert_eq!(names, expected, "{variant}");
+            if let (Some(bce), Some(kl)) = (record.term("bce"), record.term("kl")) {
                 assert!((bce + kl - record.loss).abs() < 1e-3, "{variant}: {record:?}");
             }
-            assert!(record.mse.is_none_or(|mse| mse == record.loss));
-            assert!(record.accuracy.is_none_or(|accuracy| (0.0..=1.0).contains(&accuracy)));
+            assert!(record.term("mse").is_none_or(|mse| mse == record.loss));
+            assert!(record.term("accuracy").is_none_or(|accuracy| (0.0..=1.0).contains(&accuracy)));
         }
 
         let exists = |name: &str| path.join(name).exists();
         assert!(exists("loss.png") && exists("model.safetensors"), "{variant}");
-        assert_eq!(exists("accuracy.png"), model == Model::Classifier, "{variant}");
-        assert_eq!(exists("reconstructions.png"), model != Model::Classifier, "{variant}");
-        assert_eq!([exists("components.png"), exists("samples.png")], [model.is_vae(); 2], "{variant}");
+        assert_eq!(exists("accuracy.png"), model == "classifier", "{variant}");
+        assert_eq!(exists("reconstructions.png"), model != "classifier", "{variant}");
+        let vae = ["rnn-vae", "cnn-vae", "cvae"].contains(&&model[..]);
+        assert_eq!([exists("components.png"), exists("samples.png")], [vae; 2], "{variant}");
+        assert!(!exists("terms.png"), "{variant}: every term has its figure");
 
-        let (_, _, loaded) = load_network(&path).unwrap();
+        let (_, _, loaded) = load_network(&models, &path).unwrap();
         assert_eq!(loaded.params.values, trainer.network().params.values, "{variant}");
     }
 }
@@ -83,10 +87,11 @@ fn one_class_is_none_to_tell_apart() {
         data::save_npy(Path::new(&data).join(name), &[n], &labels(n)).unwrap();
     }
     std::fs::write(Path::new(&data).join("classes.txt"), "hand\n").unwrap();
-    for model in [Model::Cvae, Model::Classifier] {
-        let config = Config { data: data.clone(), batch_size: 20, ..Config::defaults(model) };
+    let models = Models::builtin();
+    for model in ["cvae", "classifier"] {
+        let config = Config { data: data.clone(), batch_size: 20, ..models.defaults(model).unwrap() };
         let path = folder.path().join("run");
-        let error = Trainer::start(config, &path, false).err().unwrap().to_string();
+        let error = Trainer::start(&models, config, &path, false).err().unwrap().to_string();
         assert_eq!(error, format!("{data}: 1 class, expected at least 2 for {model}"));
         assert!(!path.exists());
     }

@@ -14,7 +14,7 @@ use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
-use inkgrad_models::network::argmax;
+use inkgrad_models::model::argmax;
 
 use crate::convolutions::{self, Kernel};
 use crate::error;

@@ -1,6 +1,6 @@
 //! What the models draw.
 
-use inkgrad_models::data::PIXELS;
+use inkgrad_models::data::Extents;
 use inkgrad_models::image::{GridOptions, Picture, grid};
 use inkgrad_models::study::Gallery;
 
@@ -8,12 +8,12 @@ use super::super::document::{Block, Drawings, Section, Table};
 use super::super::{Examined, Material};
 use super::{SCALE, sees_classes};
 
-fn picture(drawings: &[f32], columns: usize) -> Picture {
-    grid(drawings, columns, &GridOptions { scale: SCALE, ..GridOptions::default() })
+fn picture(image: Extents, drawings: &[f32], columns: usize) -> Picture {
+    grid(drawings, columns, &GridOptions { image, scale: SCALE, ..GridOptions::default() })
 }
 
-fn drawings(caption: String, pixels: &[f32], columns: usize, rows: Vec<String>) -> Block {
-    Block::Drawings(Drawings { caption, picture: picture(pixels, columns), rows })
+fn drawings(caption: String, image: Extents, pixels: &[f32], columns: usize, rows: Vec<String>) -> Block {
+    Block::Drawings(Drawings { caption, picture: picture(image, pixels, columns), rows })
 }
 
 pub fn reconstructions(runs: &[Examined]) -> Section {
@@ -21,8 +21,8 @@ pub fn reconstructions(runs: &[Examined]) -> Section {
     for Examined { run, gallery, .. } in runs.iter().filter(|examined| !examined.gallery.originals.is_empty()) {
         let rows = ["original", "untrained", "trained"].map(str::to_owned).to_vec();
         let pixels = [&gallery.originals[..], &gallery.untrained, &gallery.trained].concat();
-        let columns = gallery.originals.len() / PIXELS;
-        blocks.push(drawings(format!("{}: test drawings", run.label()), &pixels, columns, rows));
+        let columns = gallery.originals.len() / gallery.image.len();
+        blocks.push(drawings(format!("{}: test drawings", run.label()), gallery.image, &pixels, columns, rows));
     }
     Section { id: "reconstructions", title: "Reconstructions", blocks }
 }
@@ -31,7 +31,7 @@ pub fn samples(material: &Material) -> Section {
     let mut blocks = Vec::new();
     for Examined { run, gallery, .. } in with_samples(&material.runs).filter(|e| !sees_classes(e)) {
         let caption = format!("{}: draws from the prior N(0, I)", run.label());
-        blocks.push(drawings(caption, &gallery.samples, Gallery::COLUMNS, Vec::new()));
+        blocks.push(drawings(caption, gallery.image, &gallery.samples, Gallery::COLUMNS, Vec::new()));
     }
     Section { id: "samples", title: "Samples", blocks }
 }
@@ -40,7 +40,13 @@ pub fn by_class(material: &Material) -> Section {
     let mut blocks = Vec::new();
     for Examined { run, gallery, .. } in with_samples(&material.runs).filter(|e| sees_classes(e)) {
         let caption = format!("{}: the same draws from the prior as each class", run.label());
-        blocks.push(drawings(caption, &gallery.samples, Gallery::COLUMNS, material.dataset.classes.clone()));
+        blocks.push(drawings(
+            caption,
+            gallery.image,
+            &gallery.samples,
+            Gallery::COLUMNS,
+            material.dataset.classes.clone(),
+        ));
     }
     Section { id: "classes", title: "Samples by class", blocks }
 }
@@ -53,7 +59,7 @@ pub fn interpolations(runs: &[Examined]) -> Section {
     let mut blocks = Vec::new();
     for Examined { run, gallery, .. } in runs.iter().filter(|examined| !examined.gallery.interpolations.is_empty()) {
         let caption = format!("{}: on the arc between two test drawings, which stand at the ends", run.label());
-        blocks.push(drawings(caption, &gallery.interpolations, Gallery::STEPS + 2, Vec::new()));
+        blocks.push(drawings(caption, gallery.image, &gallery.interpolations, Gallery::STEPS + 2, Vec::new()));
     }
     Section { id: "interpolations", title: "Interpolations", blocks }
 }
@@ -80,7 +86,7 @@ pub fn nearest(runs: &[Examined]) -> Section {
                 .copied()
                 .collect();
             let rows = vec!["sample".to_owned(), "nearest".to_owned()];
-            blocks.push(drawings(run.label(), &pixels, gallery.neighbours.len(), rows));
+            blocks.push(drawings(run.label(), gallery.image, &pixels, gallery.neighbours.len(), rows));
         }
     }
     if !table.rows.is_empty() {

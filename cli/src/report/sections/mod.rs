@@ -5,8 +5,9 @@ mod latents;
 mod scores;
 mod training;
 
+use inkgrad_models::Models;
 use inkgrad_models::data::describe;
-use inkgrad_models::run::config::{Config, Model, Overrides};
+use inkgrad_models::run::config::{Config, Overrides};
 
 use self::drawings::{by_class, interpolations, nearest, reconstructions, samples};
 use self::latents::{likelihoods, maps, usage};
@@ -63,9 +64,12 @@ fn data(material: &Material) -> Section {
     }
     blocks.push(Block::Table(table));
     blocks.push(Block::Text(format!(
-        "28×28 grey pixels with a mean of {:.4} and a standard deviation of {:.4} over the training drawings; {} test \
+        "{} pixels with a mean of {:.4} and a standard deviation of {:.4} over the training drawings; {} test \
          drawings are also training drawings, pixel for pixel.",
-        summary.train.mean, summary.train.standard_deviation, summary.test_also_in_train
+        material.dataset.train.images.extents(),
+        summary.train.mean,
+        summary.train.standard_deviation,
+        summary.test_also_in_train
     )));
     Section { id: "data", title: "Data", blocks }
 }
@@ -75,27 +79,10 @@ fn models(runs: &[Examined]) -> Section {
     for Examined { run, .. } in runs {
         let network = run.inference.network();
         let latent = network.latent().map_or("–".to_owned(), |width| width.to_string());
-        let what = describe_model(&run.config);
-        table.row([run.label(), thousands(network.params.count() as u64), latent, what.to_owned()]);
+        let what = (network.spec().describe)(&run.config);
+        table.row([run.label(), thousands(network.params.count() as u64), latent, what]);
     }
     Section { id: "models", title: "Models", blocks: vec![Block::Table(table)] }
-}
-
-fn describe_model(config: &Config) -> &'static str {
-    match config.model {
-        Model::LstmAe => "autoencoder of two LSTMs over the rows of a drawing, mean squared error",
-        Model::CnnAe => "convolutional autoencoder, mean squared error",
-        Model::RnnVae => "variational autoencoder: bidirectional GRU, transposed convolutions",
-        Model::CnnVae => "variational autoencoder: convolutions, transposed convolutions",
-        Model::Cvae => match config.condition.map(|condition| condition.name()) {
-            Some("both") => "cnn-vae whose encoder and decoder are told the class",
-            _ => "cnn-vae whose decoder is told the class",
-        },
-        Model::Classifier => match config.arch.map(|arch| arch.name()) {
-            Some("cnn") => "three convolutions and a hidden layer of 128",
-            _ => "two hidden layers of 256",
-        },
-    }
 }
 
 fn sees_classes(examined: &Examined) -> bool {
@@ -109,7 +96,7 @@ fn commands(material: &Material) -> Section {
         let config = &run.config;
         table.row([
             run.label(),
-            training_command(config, &run.path.display().to_string()),
+            training_command(material.models, config, &run.path.display().to_string()),
             config.seed.to_string(),
             config.threads.to_string(),
             config.inkgrad.clone(),
@@ -126,9 +113,9 @@ fn commands(material: &Material) -> Section {
 }
 
 /// The command that trains a run like this one: every setting that is not its model's default, or a quick run's.
-fn training_command(config: &Config, out: &str) -> String {
+fn training_command(models: &Models, config: &Config, out: &str) -> String {
     let quick = Overrides { quick: Some(config.quick), ..Overrides::default() };
-    let defaults = Config::resolve(config.model, None, &quick).unwrap_or_else(|_| Config::defaults(config.model));
+    let defaults = Config::resolve(models, Some(&config.model), None, &quick).unwrap_or_else(|_| config.clone());
     let mut command = format!("inkgrad train {} --data {}", config.model, quoted(&config.data));
     if config.quick {
         command += " --quick";
@@ -146,11 +133,13 @@ fn training_command(config: &Config, out: &str) -> String {
     let text = |value: Option<u64>| value.map(|value| value.to_string());
     option("epochs", text(config.epochs), text(defaults.epochs));
     option("steps", text(config.steps), text(defaults.steps));
-    option("arch", config.arch.map(|a| a.to_string()), defaults.arch.map(|a| a.to_string()));
-    option("condition", config.condition.map(|c| c.to_string()), defaults.condition.map(|c| c.to_string()));
+    for (name, value) in &config.options {
+        let default = defaults.options.get(name).map(|default| format!("{name}={default}"));
+        option("set", Some(format!("{name}={value}")), default);
+    }
     options!(
         "batch-size" batch_size, "optimizer" optimizer, "lr" lr, "schedule" schedule, "warmup-steps" warmup_steps,
-        "beta" beta, "seed" seed, "val-fraction" val_fraction, "test-fraction" test_fraction, "log-every" log_every
+        "seed" seed, "val-fraction" val_fraction, "test-fraction" test_fraction, "log-every" log_every
     );
     option("clip-norm", config.clip_norm.map(|norm| norm.to_string()), None);
     option("patience", text(config.patience), None);

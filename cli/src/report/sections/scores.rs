@@ -2,7 +2,6 @@
 
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::metrics::classifier::{Interval, Verdict};
-use inkgrad_models::run::config::Model;
 use inkgrad_models::study::{ClassScore, Judge, Passport, Recognition, Score};
 
 use super::super::document::{Block, GradedDrawing, Section, Table};
@@ -126,7 +125,11 @@ pub fn recognition(material: &Material) -> Section {
         if !gallery.graded.is_empty() && sees_classes(examined) {
             let classes = &material.dataset.classes;
             let graded = gallery.graded.iter().map(|graded| GradedDrawing {
-                picture: grid(&graded.drawing, 1, &GridOptions { scale: SCALE, gap: 0, ..GridOptions::default() }),
+                picture: grid(
+                    &graded.drawing,
+                    1,
+                    &GridOptions { image: gallery.image, scale: SCALE, gap: 0, ..GridOptions::default() },
+                ),
                 verdict: format!("{} {:.0}\u{a0}%", classes[graded.seen], 100.0 * graded.confidence),
                 right: graded.asked.map(|asked| asked == graded.seen),
             });
@@ -137,17 +140,18 @@ pub fn recognition(material: &Material) -> Section {
 }
 
 fn judged_by(examined: &Examined, judge: &Judge) -> String {
-    match examined.run.config.model {
-        Model::Classifier => examined.run.label(),
-        _ => judge.name.clone(),
+    match examined.run.inference.network().is_autoencoder() {
+        true => judge.name.clone(),
+        false => examined.run.label(),
     }
 }
 
 fn what_was_judged(examined: &Examined) -> String {
-    match examined.run.config.model {
-        Model::Classifier => "test drawings".to_owned(),
-        model if model.is_vae() => format!("samples of {}", examined.run.label()),
-        _ => format!("reconstructions by {}", examined.run.label()),
+    let network = examined.run.inference.network();
+    match (network.is_autoencoder(), network.has_prior()) {
+        (false, _) => "test drawings".to_owned(),
+        (true, true) => format!("samples of {}", examined.run.label()),
+        (true, false) => format!("reconstructions by {}", examined.run.label()),
     }
 }
 

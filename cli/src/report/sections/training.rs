@@ -1,7 +1,8 @@
 //! How training went.
 
-use inkgrad_models::run::config::{Config, Model};
-use inkgrad_models::run::metrics::{Record, Split};
+use inkgrad_models::model::Spec;
+use inkgrad_models::run::config::Config;
+use inkgrad_models::run::metrics::{self, Record, Split};
 
 use super::super::Examined;
 use super::super::chart::{Chart, Plot};
@@ -11,7 +12,7 @@ use crate::progress::number;
 
 pub fn training(runs: &[Examined]) -> Section {
     let mut table =
-        Table::new(&["model", "steps", "epochs", "time", "epochs/s", "training loss", "BCE", "KL", "test loss"]);
+        Table::new(&["model", "steps", "epochs", "time", "epochs/s", "training loss", "of it", "test loss"]);
     let mut blocks = Vec::new();
     for Examined { run, .. } in runs {
         let last = |split| run.records.iter().rfind(|record| record.split == split);
@@ -25,19 +26,18 @@ pub fn training(runs: &[Examined]) -> Section {
             train.seconds.map_or("–".to_owned(), duration),
             speed.map_or("–".to_owned(), |speed| format!("{speed:.3}")),
             number(train.loss),
-            optional(train.bce),
-            optional(train.kl),
+            terms(train),
             optional(last(Split::Test).map(|record| record.loss)),
         ]);
     }
     blocks.push(Block::Table(table));
     blocks.push(Block::Text(
-        "Losses are per drawing, but for a mean squared error, which is a mean over pixels. BCE is the summed binary \
-         cross-entropy of grey pixels, not a likelihood; KL is the divergence from the prior, before β."
+        "Losses are per drawing, but for a mean squared error, which is a mean over pixels. bce is the summed binary \
+         cross-entropy of grey pixels, not a likelihood; kl is the divergence from the prior, before β."
             .into(),
     ));
     for Examined { run, .. } in runs {
-        let charts = curves(&run.config, &run.records);
+        let charts = curves(run.inference.network().spec(), &run.config, &run.records);
         if !charts.is_empty() {
             blocks.push(Block::Heading(run.label()));
             blocks.push(Block::Charts(charts));
@@ -46,8 +46,16 @@ pub fn training(runs: &[Examined]) -> Section {
     Section { id: "training", title: "Training", blocks }
 }
 
-/// Loss, and for a VAE its two parts apart.
-fn curves(config: &Config, records: &[Record]) -> Vec<Chart> {
+/// What a record reports beside its loss, each by its name.
+fn terms(record: &Record) -> String {
+    // A loss that is reported again as a term says nothing new.
+    let others = record.terms.0.iter().filter(|(_, value)| *value != record.loss);
+    let named: Vec<String> = others.map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    if named.is_empty() { "–".to_owned() } else { named.join(", ") }
+}
+
+/// The loss, and each of the terms by itself.
+fn curves(spec: &Spec, config: &Config, records: &[Record]) -> Vec<Chart> {
     let by_epoch = config.epochs.is_some();
     let chart = |title: &str, value: &dyn Fn(&Record) -> Option<f64>| {
         let series = |split: Split| {
@@ -61,18 +69,10 @@ fn curves(config: &Config, records: &[Record]) -> Vec<Chart> {
         let x = if by_epoch { "epoch" } else { "step" }.to_owned();
         (!series.is_empty()).then(|| Chart { title: title.to_owned(), plot: Plot::Lines { x, series } })
     };
-    let loss = match config.model {
-        Model::LstmAe | Model::CnnAe => "Mean squared error",
-        Model::Classifier => "Cross-entropy",
-        _ => "Loss per drawing (nats)",
-    };
-    [
-        chart(loss, &|record| Some(record.loss)),
-        chart("Reconstruction: BCE per drawing", &|record| record.bce),
-        chart("Divergence: KL per drawing", &|record| record.kl),
-        chart("Accuracy", &|record| record.accuracy),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let mut charts = vec![chart(spec.loss, &|record| Some(record.loss))];
+    for name in metrics::terms(records) {
+        let own = spec.figures.iter().flat_map(|figure| figure.panels).find(|(term, _)| *term == name);
+        charts.push(chart(own.map_or(name, |(_, label)| label), &|record| record.term(name)));
+    }
+    charts.into_iter().flatten().collect()
 }

@@ -41,51 +41,6 @@ macro_rules! choice {
 pub(crate) use choice;
 
 choice! {
-    /// The models.
-    Model("model") {
-        /// Autoencoder of two LSTMs over the rows of a drawing.
-        LstmAe = "lstm-ae",
-        /// Convolutional autoencoder.
-        CnnAe = "cnn-ae",
-        /// Variational autoencoder with a bidirectional GRU as its encoder.
-        RnnVae = "rnn-vae",
-        /// Convolutional variational autoencoder.
-        CnnVae = "cnn-vae",
-        /// `cnn-vae` with a class embedding.
-        Cvae = "cvae",
-        /// The classifier that scores samples.
-        Classifier = "classifier",
-    }
-}
-
-impl Model {
-    /// Whether its loss is BCE + β·KL.
-    pub fn is_vae(self) -> bool {
-        matches!(self, Self::RnnVae | Self::CnnVae | Self::Cvae)
-    }
-}
-
-choice! {
-    /// The classifier's architectures.
-    Arch("architecture") {
-        /// Two hidden layers of 256.
-        Mlp = "mlp",
-        /// The convolutions of `cnn-vae` and a hidden layer of 128.
-        Cnn = "cnn",
-    }
-}
-
-choice! {
-    /// Where the class enters a cvae.
-    Condition("condition") {
-        /// Added to the latent before decoding.
-        Latent = "latent",
-        /// Given to the encoder as well.
-        Both = "both",
-    }
-}
-
-choice! {
     /// The rules that move parameters.
     Optimizer("optimizer") {
         /// Adam with PyTorch's constants.

@@ -1,15 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Arch, Change, Condition, Config, Device, Model, Optimizer, Precision, Schedule, read_toml};
+use super::{Change, Config, Device, Optimizer, Precision, Schedule, read_toml};
+use crate::data::Extents;
 use crate::error::Result;
+use crate::model::Value;
 
 /// Settings to change: a `--config` file's or the command line's; `None` leaves a setting as it is.
 /// The fields are those of [`Config`]. A run's own `config.toml` can be read as one.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[expect(missing_docs, reason = "each is documented in `Config`")]
 pub struct Overrides {
     /// Read past; a run keeps the format it is written in.
@@ -17,13 +19,15 @@ pub struct Overrides {
     /// Read past, as `format`.
     pub inkgrad: Option<String>,
     /// Compared by [`Config::resolve`], never changed.
-    pub model: Option<Model>,
+    pub model: Option<String>,
     /// Read past; the data has its own.
     pub classes: Option<Vec<String>>,
     /// Read past; a new run has none.
     pub changes: Option<Vec<Change>>,
-    pub arch: Option<Arch>,
-    pub condition: Option<Condition>,
+    /// Read past, as `classes`.
+    pub image: Option<Extents>,
+    #[serde(flatten)]
+    pub options: BTreeMap<String, Value>,
     pub data: Option<String>,
     pub test_fraction: Option<f64>,
     pub epochs: Option<u64>,
@@ -35,7 +39,6 @@ pub struct Overrides {
     pub schedule: Option<Schedule>,
     pub warmup_steps: Option<u64>,
     pub clip_norm: Option<f64>,
-    pub beta: Option<f64>,
     pub seed: Option<u64>,
     pub threads: Option<usize>,
     pub device: Option<Device>,
@@ -58,10 +61,22 @@ impl Overrides {
     }
 }
 
+/// The line on which the file at `path` sets `key`, as a place for errors.
+pub(super) fn line_in(path: &Path, key: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let sets = |line: &str| line.split_once('=').is_some_and(|(name, _)| name.trim().trim_matches('"') == key);
+    match text.lines().position(sets) {
+        Some(index) => format!("{}:{}", path.display(), index + 1),
+        None => path.display().to_string(),
+    }
+}
+
 impl Config {
     /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
     pub fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { format: _, inkgrad: _, model: _, classes: _, changes: _, epochs, steps, .. } = overrides;
+        let Overrides {
+            format: _, inkgrad: _, model: _, classes: _, changes: _, image: _, options, epochs, steps, ..
+        } = overrides;
         if epochs.is_some() || steps.is_some() {
             (self.epochs, self.steps) = (*epochs, *steps);
         }
@@ -72,9 +87,10 @@ impl Config {
         macro_rules! set_optional {
             ($($field:ident),*) => { $(if overrides.$field.is_some() { self.$field = overrides.$field; })* };
         }
-        set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, beta, seed, threads);
+        set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, seed, threads);
         set!(device, precision, val_fraction, log_every, checkpoint_minutes, quick);
-        set_optional!(arch, condition, clip_norm, patience);
+        set_optional!(clip_norm, patience);
+        self.options.extend(options.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
     /// Adds to `changes` the settings that differ from those that the run had `before`, up to `step`.

@@ -1,0 +1,96 @@
+//! The commands of `inkgrad`: it trains autoencoders of drawings on an engine written from scratch, and examines them.
+//!
+//! A program with models of its own is this one with a longer table:
+//!
+//! ```no_run
+//! use inkgrad_models::Models;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     inkgrad::main(&Models::builtin()) // .with::<YourModel>()
+//! }
+//! ```
+//!
+//! Exit status: 0 done, 1 a check failed, 2 bad usage or bad input, 130 interrupted.
+
+mod args;
+mod commands;
+mod interrupt;
+mod output;
+mod progress;
+mod report;
+mod session;
+mod study;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use inkgrad_models::Models;
+
+use crate::commands::Command;
+
+/// Trains autoencoders of drawings on an engine written from scratch, and examines them.
+#[derive(Debug, Parser)]
+#[command(version, name = "inkgrad", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print the result as one JSON object
+    #[arg(long, global = true, display_order = 1000)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  inkgrad train cnn-vae --quick --out runs/first       a short run on drawings that the program makes itself
+  inkgrad sample --run runs/first --n 64 --out s.npy --png s.png
+  inkgrad train cnn-vae --data FOLDER --epochs 10 --out runs/vae
+  inkgrad train --resume runs/vae --epochs 20          ten epochs more
+  inkgrad gradcheck                                    analytic against numeric gradients";
+
+/// Runs the command that the program was started with; `models` are those that it knows.
+pub fn main(models: &Models) -> ExitCode {
+    let parsed = command(models).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match cli.command.run(models, cli.json) {
+        Ok(status) => status,
+        // Nobody reads the rest.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// The command line, with the models in its help.
+fn command(models: &Models) -> clap::Command {
+    let widest = models.iter().map(|spec| spec.name.len()).max().unwrap_or(0);
+    let table: String = models.iter().map(|spec| format!("  {:widest$}  {}\n", spec.name, spec.summary)).collect();
+    let names: Vec<&str> = models.iter().map(|spec| spec.name).collect();
+    let one_of = output::one_of(&names);
+    Cli::command()
+        .after_help(format!("Models:\n{table}\n{EXAMPLES}"))
+        .mut_subcommand("train", |train| train.mut_arg("model", |model| model.help(one_of.clone())))
+        .mut_subcommand("import", |import| {
+            import.mut_arg("model", |model| model.help(format!("Whose weights they are: {one_of}")))
+        })
+}
+
+/// Help, version, or what is wrong with the command line. A wrong value is one line; the rest has clap's hints.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::ValueValidation {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        return fail(line.strip_prefix("error: ").unwrap_or(line));
+    }
+    // Where standard output or error is closed, there is nowhere to say so.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+fn fail(message: &str) -> ExitCode {
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    output::note(format_args!("error: {}", lines.join("; ")));
+    ExitCode::from(2)
+}

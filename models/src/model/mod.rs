@@ -1,0 +1,303 @@
+//! A model to everything around it: trainer, checkpoints, curves, samples, scores and report know [`Model`] and [`Network`]
+//! alone, no model by name.
+//!
+//! Whoever brings a model of their own implements [`Model`] and adds it to the table, [`Models::with`]; the six of this crate
+//! are users of the same trait (`network/`). `models/examples/07_own_vae.rs` is one in full.
+
+mod graph;
+mod options;
+mod spec;
+
+use std::fmt;
+use std::sync::Arc;
+
+use inkgrad_engine::{Float, Param, Params, Tape};
+
+pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
+pub use self::options::{Kind, ModelOption, Value};
+pub use self::spec::{Element, Models, Spec, TermFigure};
+use crate::data::Extents;
+use crate::run::config::Config;
+use crate::{Error, Result};
+
+/// What can be trained: its parameters, and the graphs that it records. One implementation serves `f32`, in which networks
+/// train, and `f64`, in which their gradients are checked.
+pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
+    /// Its name on the command line, in configurations and in run folders.
+    const NAME: &'static str;
+    /// What it is, in one line, for help and reports.
+    const SUMMARY: &'static str;
+    /// What its loss is, as the axis of a figure says it.
+    const LOSS: &'static str = "loss";
+    /// Settings of its own, beside those that every run has.
+    const OPTIONS: &'static [ModelOption] = &[];
+    /// Figures of its terms, beside that of the loss. Terms that none of them shows share a figure.
+    const FIGURES: &'static [TermFigure] = &[];
+
+    /// Changes those of the usual settings that it is better trained with.
+    fn defaults(_config: &mut Config) {}
+
+    /// Makes its defaults the settings of a short run, of some ten seconds on two cores: four epochs, or a hundred steps.
+    fn quick(config: &mut Config) {
+        match config.epochs.is_some() {
+            true => config.epochs = Some(4),
+            false => config.steps = Some(100),
+        }
+    }
+
+    /// What it is with its options as they are, for reports.
+    fn describe(_config: &Config) -> String {
+        Self::SUMMARY.to_owned()
+    }
+
+    /// Declares its parameters. `config` has its options, the extents of a picture and the classes.
+    ///
+    /// # Errors
+    /// If it cannot be built so, in a line that says what was found and what is expected.
+    fn build<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self>;
+
+    /// Records the loss of `batch` pictures, and the terms that are to be reported with it.
+    ///
+    /// # Errors
+    /// If operations and shapes do not fit together.
+    fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
+
+    /// Records how `batch` pictures become latents; `None` if it does not.
+    ///
+    /// # Errors
+    /// If operations and shapes do not fit together.
+    fn encoding<T: Float>(&self, _tape: &mut Tape<T>, _batch: usize) -> Result<Option<Encoding>> {
+        Ok(None)
+    }
+
+    /// Records how `batch` latents become pictures; `None` if they do not.
+    ///
+    /// # Errors
+    /// If operations and shapes do not fit together.
+    fn decoding<T: Float>(&self, _tape: &mut Tape<T>, _batch: usize) -> Result<Option<Decoding>> {
+        Ok(None)
+    }
+
+    /// Records how it tells the classes of `batch` pictures apart; `None` if it does not.
+    ///
+    /// # Errors
+    /// If operations and shapes do not fit together.
+    fn classification<T: Float>(&self, _tape: &mut Tape<T>, _batch: usize) -> Result<Option<Classification>> {
+        Ok(None)
+    }
+}
+
+/// A model's graphs, whatever the model is.
+trait Graphs<T>: fmt::Debug + Send + Sync {
+    fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
+    fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>>;
+    fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Decoding>>;
+    fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>>;
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+impl<T: Float, M: Model> Graphs<T> for M {
+    fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        Model::training(self, tape, batch)
+    }
+
+    fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>> {
+        Model::encoding(self, tape, batch)
+    }
+
+    fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Decoding>> {
+        Model::decoding(self, tape, batch)
+    }
+
+    fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>> {
+        Model::classification(self, tape, batch)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// A model that has been built, with its parameters.
+#[derive(Debug, Clone)]
+pub struct Network<T> {
+    /// All parameters, in the order of their declaration: that of PyTorch's `state_dict` for the models of this crate.
+    pub params: Params<T>,
+    spec: Spec,
+    image: Extents,
+    classes: usize,
+    facts: Facts,
+    graphs: Arc<dyn Graphs<T>>,
+}
+
+/// What a model's graphs tell of it. They are recorded once when it is built, for a batch of one.
+#[derive(Debug, Clone)]
+struct Facts {
+    terms: Vec<&'static str>,
+    latent: Option<usize>,
+    /// Whether latents have a prior, N(0, I), that new ones can be drawn from.
+    prior: bool,
+    encoder_sees_classes: bool,
+    decoder_sees_classes: bool,
+    features: Option<usize>,
+}
+
+impl Facts {
+    fn of<T: Float>(graphs: &dyn Graphs<T>) -> Result<Self> {
+        let terms = graphs.training(&mut Tape::new(), 1)?.terms.iter().map(|term| term.name).collect();
+        let mut tape = Tape::new();
+        let encoding = graphs.encoding(&mut tape, 1)?;
+        let latent = encoding.map(|graph| tape.shape(graph.mu).last());
+        let decoding = graphs.decoding(&mut Tape::new(), 1)?;
+        let mut tape = Tape::new();
+        let features = graphs.classification(&mut tape, 1)?.map(|graph| tape.shape(graph.features).last());
+        Ok(Facts {
+            terms,
+            latent,
+            prior: decoding.is_some() && encoding.is_some_and(|graph| graph.logvar.is_some()),
+            encoder_sees_classes: encoding.is_some_and(|graph| graph.labels.is_some()),
+            decoder_sees_classes: decoding.is_some_and(|graph| graph.labels.is_some()),
+            features,
+        })
+    }
+}
+
+impl<T: Element> Network<T> {
+    /// Builds the model `spec` as a configuration describes it, its parameters zero.
+    ///
+    /// # Errors
+    /// The model's own, see [`Model::build`]; if its graphs cannot be recorded, or report more than [`MAX_TERMS`] terms.
+    pub fn new(spec: Spec, config: &Config) -> Result<Self> {
+        let mut params = Params::new();
+        let graphs = T::build(&spec, config, &mut params)?;
+        let facts = Facts::of(&*graphs)?;
+        if facts.terms.len() > MAX_TERMS {
+            let problem = format!("{} terms beside the loss, expected at most {MAX_TERMS}", facts.terms.len());
+            return Err(Error::input(spec.name, problem));
+        }
+        Ok(Network { params, spec, image: config.image, classes: config.classes.len(), facts, graphs })
+    }
+}
+
+impl<T: Float> Network<T> {
+    /// Its line in the table of models.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The model itself, where it is an `M`.
+    pub fn model<M: Model>(&self) -> Option<&M> {
+        self.graphs.as_any().downcast_ref()
+    }
+
+    /// The extents of the pictures that go in and come out.
+    pub fn image(&self) -> Extents {
+        self.image
+    }
+
+    /// How many classes the training data has; labels lie below.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Draws every parameter anew.
+    pub fn initialise(&mut self, seed: u64) {
+        self.params.initialise(seed);
+    }
+
+    /// The names of the terms that are reported beside the loss, in order.
+    pub fn terms(&self) -> &[&'static str] {
+        &self.facts.terms
+    }
+
+    /// Elements of a latent.
+    ///
+    /// # Errors
+    /// If the model has no encoder.
+    pub fn latent(&self) -> Result<usize> {
+        self.facts.latent.ok_or_else(|| self.without("latents"))
+    }
+
+    /// Whether it codes pictures and decodes them.
+    pub fn is_autoencoder(&self) -> bool {
+        self.facts.latent.is_some()
+    }
+
+    /// Whether it tells classes apart.
+    pub fn is_classifier(&self) -> bool {
+        self.facts.features.is_some()
+    }
+
+    /// Whether its latents have a prior, N(0, I), that new ones can be drawn from.
+    pub fn has_prior(&self) -> bool {
+        self.facts.prior
+    }
+
+    /// Whether classes go in beside pictures or latents: into the decoder, at least.
+    pub fn sees_classes(&self) -> bool {
+        self.facts.decoder_sees_classes
+    }
+
+    /// Whether classes go into the encoder too.
+    pub fn encoder_sees_classes(&self) -> bool {
+        self.facts.encoder_sees_classes
+    }
+
+    /// Elements of a classifier's last hidden layer.
+    ///
+    /// # Errors
+    /// If the model is no classifier.
+    pub fn features(&self) -> Result<usize> {
+        self.facts.features.ok_or_else(|| self.no_classifier())
+    }
+
+    /// Records a training step for `batch` pictures.
+    ///
+    /// # Errors
+    /// See [`Model::training`].
+    pub fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        self.graphs.training(tape, batch)
+    }
+
+    /// Records the encoder for `batch` pictures.
+    ///
+    /// # Errors
+    /// If the model has none.
+    pub fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Encoding> {
+        self.graphs.encoding(tape, batch)?.ok_or_else(|| self.without("encoder"))
+    }
+
+    /// Records the decoder for `batch` latents.
+    ///
+    /// # Errors
+    /// If the model has none.
+    pub fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Decoding> {
+        self.graphs.decoding(tape, batch)?.ok_or_else(|| self.without("decoder"))
+    }
+
+    /// Records the features and logits of `batch` pictures.
+    ///
+    /// # Errors
+    /// If the model is no classifier.
+    pub fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Classification> {
+        self.graphs.classification(tape, batch)?.ok_or_else(|| self.no_classifier())
+    }
+
+    fn no_classifier(&self) -> Error {
+        Error::input("model", format!("{} does not tell classes apart, expected a classifier", self.spec.name))
+    }
+
+    fn without(&self, part: &str) -> Error {
+        Error::input("model", format!("{} has no {part}, expected an autoencoder", self.spec.name))
+    }
+
+    /// Each parameter's name and shape, in order.
+    pub fn layout(&self) -> Vec<(String, Vec<usize>)> {
+        self.params.iter().map(|p| (p.name.clone(), p.shape.dims().to_vec())).collect()
+    }
+
+    /// The parameters, in order.
+    pub fn list(&self) -> Vec<Param> {
+        self.params.iter().cloned().collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! The table of models: of each one line, which help, defaults, configurations and reports read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use inkgrad_engine::{Float, Params};
+
+use super::{Graphs, Model, ModelOption, Network};
+use crate::network::autoencoder::{CnnAe, LstmAe};
+use crate::network::classifier::Classifier;
+use crate::network::vae::{CnnVae, Cvae, RnnVae};
+use crate::run::config::Config;
+use crate::{Error, Result};
+
+/// Declares a model's parameters and gives its graphs.
+type Build<T> = fn(&Config, &mut Params<T>) -> Result<Arc<dyn Graphs<T>>>;
+
+/// A model's line in the table.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// [`Model::NAME`].
+    pub name: &'static str,
+    /// [`Model::SUMMARY`].
+    pub summary: &'static str,
+    /// [`Model::LOSS`].
+    pub loss: &'static str,
+    /// [`Model::OPTIONS`].
+    pub options: &'static [ModelOption],
+    /// [`Model::FIGURES`].
+    pub figures: &'static [TermFigure],
+    /// [`Model::defaults`].
+    pub(crate) defaults: fn(&mut Config),
+    /// [`Model::quick`].
+    pub(crate) quick: fn(&mut Config),
+    /// [`Model::describe`].
+    pub describe: fn(&Config) -> String,
+    f32: Build<f32>,
+    f64: Build<f64>,
+}
+
+/// A figure of some of a model's terms, a panel each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TermFigure {
+    /// The file's name, without its ending.
+    pub file: &'static str,
+    /// What stands above.
+    pub title: &'static str,
+    /// Each term, and what it is, as the axis says it.
+    pub panels: &'static [(&'static str, &'static str)],
+}
+
+impl Spec {
+    /// The line of a model.
+    pub const fn of<M: Model>() -> Self {
+        Spec {
+            name: M::NAME,
+            summary: M::SUMMARY,
+            loss: M::LOSS,
+            options: M::OPTIONS,
+            figures: M::FIGURES,
+            defaults: M::defaults,
+            quick: M::quick,
+            describe: M::describe,
+            f32: build::<M, f32>,
+            f64: build::<M, f64>,
+        }
+    }
+
+    /// The option of this name, if the model has it.
+    pub fn option(&self, name: &str) -> Option<&'static ModelOption> {
+        self.options.iter().find(|option| option.name == name)
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn build<M: Model, T: Float>(config: &Config, params: &mut Params<T>) -> Result<Arc<dyn Graphs<T>>> {
+    Ok(Arc::new(M::build(config, params)?))
+}
+
+/// The types of numbers that networks are made of.
+pub trait Element: Float + sealed::Build {}
+
+impl Element for f32 {}
+impl Element for f64 {}
+
+pub(super) mod sealed {
+    use super::{Arc, Config, Graphs, Params, Result, Spec};
+
+    pub trait Build: Sized {
+        #[expect(private_interfaces, reason = "nobody outside can call it")]
+        fn build(spec: &Spec, config: &Config, params: &mut Params<Self>) -> Result<Arc<dyn Graphs<Self>>>;
+    }
+
+    impl Build for f32 {
+        #[expect(private_interfaces, reason = "nobody outside can call it")]
+        fn build(spec: &Spec, config: &Config, params: &mut Params<Self>) -> Result<Arc<dyn Graphs<Self>>> {
+            (spec.f32)(config, params)
+        }
+    }
+
+    impl Build for f64 {
+        #[expect(private_interfaces, reason = "nobody outside can call it")]
+        fn build(spec: &Spec, config: &Config, params: &mut Params<Self>) -> Result<Arc<dyn Graphs<Self>>> {
+            (spec.f64)(config, params)
+        }
+    }
+}
+
+/// The models that a program knows.
+#[derive(Debug, Clone)]
+pub struct Models(Vec<Spec>);
+
+impl Default for Models {
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
+
+impl Models {
+    /// The six models of the study.
+    pub fn builtin() -> Self {
+        Models(vec![
+            Spec::of::<LstmAe>(),
+            Spec::of::<CnnAe>(),
+            Spec::of::<RnnVae>(),
+            Spec::of::<CnnVae>(),
+            Spec::of::<Cvae>(),
+            Spec::of::<Classifier>(),
+        ])
+    }
+
+    /// These and `M`.
+    ///
+    /// # Panics
+    /// If one of them has its name already.
+    pub fn with<M: Model>(mut self) -> Self {
+        assert!(self.0.iter().all(|spec| spec.name != M::NAME), "two models with the name `{}`", M::NAME);
+        self.0.push(Spec::of::<M>());
+        self
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Spec> {
+        self.0.iter()
+    }
+
+    /// The model of this name.
+    ///
+    /// # Errors
+    /// If there is none, with those that there are.
+    pub fn get(&self, name: &str) -> Result<Spec> {
+        self.0.iter().find(|spec| spec.name == name).copied().ok_or_else(|| {
+            let known: Vec<_> = self.iter().map(|spec| spec.name).collect();
+            Error::input("model", format!("unknown model `{name}`, expected one of {}", known.join(", ")))
+        })
+    }
+
+    /// The settings that the model of this name is trained with where nothing else is asked for.
+    ///
+    /// # Errors
+    /// If there is no such model.
+    pub fn defaults(&self, name: &str) -> Result<Config> {
+        Ok(Config::defaults(&self.get(name)?))
+    }
+
+    /// Builds the network that a configuration describes, its parameters zero.
+    ///
+    /// # Errors
+    /// If there is no such model, and those of [`Network::new`].
+    pub fn build<T: Element>(&self, config: &Config) -> Result<Network<T>> {
+        Network::new(self.get(&config.model)?, config)
+    }
+
+    /// The models that have an option.
+    pub fn with_option(&self, name: &str) -> Vec<&'static str> {
+        self.iter().filter(|spec| spec.option(name).is_some()).map(|spec| spec.name).collect()
+    }
+}
