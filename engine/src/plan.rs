@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, reduce};
+use inkgrad_kernels::gpu::Precision;
 
 use crate::arena::{Arena, Lifetime, Region, place};
-use crate::device::launches::Precision;
 use crate::op::{Backward, Clock, Forward, Gradient, Gradients, MAX_INPUTS};
 use crate::params::Params;
 use crate::tape::{Kind, Tape, Tensor};

@@ -1,6 +1,7 @@
 //! The device side of an operation: the launches of its forward and backward.
 
-use super::launches::{Launches, Precision, Span, Target};
+use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
+
 use crate::Shape;
 use crate::op::{MAX_INPUTS, Memory};
 

@@ -1,14 +1,13 @@
 //! The records of many steps, uploaded at once, and the sums that steps add their losses to: between two reads a step is
 //! launches alone, and the host copies nothing (`kernels/ptx/step.ptx`).
 
-use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, download};
+use inkgrad_kernels::gpu::step::{self, RECORD};
+use inkgrad_kernels::gpu::{Launches, Span};
+use inkgrad_kernels::launch::{Device, Launch, bytes_of, download};
 
-use super::launches::{Launches, Span, int, read_or_none};
 use crate::optim::adam_factors;
 use crate::{Clock, DeviceError};
 
-/// Words of a step's record (`kernels/ptx/optimizer.ptx` lists them).
-pub(super) const RECORD: usize = 8;
 /// Steps that a window holds at most.
 pub const STEPS: usize = 32;
 /// Sums: loss, bce, kl, mse, right answers, drawings.
@@ -100,19 +99,17 @@ impl Window {
     /// The launch that a step begins with: it makes the next row the step's record.
     pub fn begin(&self) -> Launch {
         let mut launches = Launches::default();
-        launches.grid("begin_step", [1, 1, 1], [RECORD, 1, 1], 0, [self.words.read(), self.record.write()]);
+        step::begin_step(&mut launches, self.words, self.record);
         launches.list.remove(0)
     }
 
     /// The launch that adds a batch's losses to the sums, each over `per` and times `drawings`, and goes on to the next row.
     pub fn tally(&self, losses: &Reported, per: f64, drawings: usize) -> Launch {
         let &Reported { loss, bce, kl, mse, right } = losses;
-        let [bce, kl, mse, right] = [bce, kl, mse, right].map(read_or_none);
-        let weight = Arg::F32((drawings as f64 / per) as f32);
-        let (window, record) = (self.words.update(), self.record.read());
+        let weight = (drawings as f64 / per) as f32;
         let mut launches = Launches::default();
-        let args = [window, record, loss.read(), bce, kl, mse, right, weight, int(drawings)];
-        launches.grid("tally", [1, 1, 1], [1, 1, 1], 0, args);
+        let losses = [Some(loss), bce, kl, mse, right];
+        step::tally(&mut launches, self.words, self.record, losses, weight, drawings);
         launches.list.remove(0)
     }
 

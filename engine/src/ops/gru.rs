@@ -14,11 +14,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, extents, gradient};
-use crate::device;
-use crate::device::launches::{Launches, Precision};
+use super::recurrent::{self, device_gradients, device_inputs, extents, gradient};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -90,15 +89,23 @@ impl<T: Float> Op<T> for Gru {
 
 impl DeviceOp for Gru {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        device::recurrent::gru_memory(&extents(inputs, self.reverse))
+        let shape = extents(inputs, self.reverse);
+        Memory {
+            saved: gpu::gru::saved_len(&shape),
+            forward_scratch: gpu::gru::forward_scratch_len(&shape),
+            backward_scratch: gpu::gru::backward_scratch_len(&shape),
+        }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        device::recurrent::gru_forward(&extents(run.shapes, self.reverse), run, launches);
+        let shape = extents(run.shapes, self.reverse);
+        gpu::gru::forward(launches, &shape, &device_inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        device::recurrent::gru_backward(&extents(run.shapes, self.reverse), run, launches);
+        let shape = extents(run.shapes, self.reverse);
+        let (inputs, gradients) = (device_inputs(run.x), device_gradients(&run.dx));
+        gpu::gru::backward(launches, &shape, &inputs, run.y, run.dy, run.saved, run.scratch, &gradients);
     }
 }
 

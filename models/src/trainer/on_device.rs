@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use inkgrad_engine::device::Device;
-use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
-use inkgrad_engine::device::plan::{DevicePlan, gather};
+use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Reported, Row, STEPS, SUMS};
+use inkgrad_engine::device::{Device, Launches, Precision, Span};
 use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
+use inkgrad_kernels::gpu::layout::{Table, gather};
+use inkgrad_kernels::gpu::loss::{correct, rows_scratch_len};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
@@ -53,10 +54,9 @@ pub struct DeviceStepper {
 /// A split of the data set on the device.
 #[derive(Debug, Clone, Copy)]
 struct Data {
-    images: Buffer,
-    bytes: bool,
+    images: Table,
     /// `f32`, one a drawing.
-    labels: Buffer,
+    labels: Table,
 }
 
 /// The plan of one batch size.
@@ -121,8 +121,9 @@ impl DeviceStepper {
             Pixels::F32(pixels) => (upload(device, pixels)?, 4 * pixels.len(), false),
         };
         let labels: Vec<f32> = split.labels.iter().map(|&label| label as f32).collect();
-        let labels = Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64);
-        self.data.insert(part, Data { images: Buffer::read(address, len as u64), bytes, labels });
+        let labels = Table { data: Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64), bytes: false };
+        let images = Table { data: Buffer::read(address, len as u64), bytes };
+        self.data.insert(part, Data { images, labels });
         Ok(())
     }
 
@@ -142,22 +143,24 @@ impl DeviceStepper {
         let options = Compile { loss: Some(graph.loss), keep: &graph.reported(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
         // The table of indices, then what counts right answers.
-        let (table, scratch) = (STEPS * batch, hits_scratch(batch));
+        let (table, scratch) = (STEPS * batch, rows_scratch_len(batch));
         let len = table + scratch + 1;
         let own = Span { address: self.device.alloc(4 * len as u64)?, len };
         let (index, own) = own.split(table);
         let (scratch, right) = own.split(scratch);
         let index = Buffer::read(index.address, 4 * index.len as u64);
 
-        let pick = |data, bytes, to, width| gather(data, bytes, index, window.record, to, width);
-        let mut forward = vec![window.begin(), pick(data.images, data.bytes, plan.input(graph.images), PIXELS)];
+        let mut gathered = Launches::default();
+        gather(&mut gathered, data.images, index, window.record, plan.input(graph.images), PIXELS);
         if let Some(labels) = graph.labels {
-            forward.push(pick(data.labels, false, plan.input(labels), 1));
+            gather(&mut gathered, data.labels, index, window.record, plan.input(labels), 1);
         }
+        let mut forward = vec![window.begin()];
+        forward.append(&mut gathered.list);
         forward.extend_from_slice(&plan.forward);
         let counted = graph.logits.zip(graph.labels).map(|(logits, labels)| {
             let mut launches = Launches::default();
-            launches.hits(plan.kept(logits), plan.kept(labels), right, scratch);
+            correct(&mut launches, plan.kept(logits), plan.kept(labels), right, scratch);
             forward.append(&mut launches.list);
             right
         });

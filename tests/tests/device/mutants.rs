@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
-use inkgrad_engine::device::plan::gather;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Reported, Row, SUMS, Totals};
 use inkgrad_engine::ops::{Case, Draw, OPS};
@@ -12,6 +10,9 @@ use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, DeviceError, Init, Params, Team};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
+use inkgrad_kernels::gpu::layout::{Table, gather};
+use inkgrad_kernels::gpu::loss::{correct, rows_scratch_len};
+use inkgrad_kernels::gpu::{Launches, Precision, Span};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
 use inkgrad_models::network::argmax;
@@ -45,10 +46,10 @@ enum Probe {
     /// What steps are told, and what they add up to.
     Steps,
     /// Right answers among scores.
-    Hits,
+    Correct,
 }
 
-use Probe::{Chosen, Convolution, Gather, Hits, Op, Steps, Tf32, Tf32Op, Update, Within};
+use Probe::{Chosen, Convolution, Correct, Gather, Op, Steps, Tf32, Tf32Op, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -96,11 +97,11 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("embedding_backward", &[Op("embedding")]),
     ("gather", &[Gather]),
     ("begin_step", &[Steps]),
-    ("hits", &[Hits]),
     ("tally", &[Steps]),
     ("loss_backward", &[Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
     ("softmax_cross_entropy", &[Op("softmax_cross_entropy"), Chosen(one_class)]),
     ("softmax_cross_entropy_backward", &[Op("softmax_cross_entropy")]),
+    ("correct", &[Correct]),
     ("lstm_forward", LSTM),
     ("lstm_backward", LSTM),
     ("adam", &[ADAM, CLIPPED]),
@@ -191,7 +192,7 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
         Steps => Box::new([0b1111, 0b0101, 0b1010].into_iter().map(|parts| steps(parts, emulator))),
-        Hits => Box::new(std::iter::once_with(|| hits(emulator))),
+        Correct => Box::new(std::iter::once_with(|| right_answers(emulator))),
     }
 }
 
@@ -242,7 +243,9 @@ fn rows(bytes: bool, emulator: &mut Emulator) -> Result<f64, DeviceError> {
     let window = small_state(emulator)?.window;
     window.prepare(emulator, &[0.0; SUMS], &[Row { clock: Clock::default(), lr: 0.0, step: 1, batch: 2 }])?;
     emulator.launch(&window.begin())?;
-    emulator.launch(&gather(data, bytes, table, window.record, to, WIDTH))?;
+    let mut launches = Launches::default();
+    gather(&mut launches, Table { data, bytes }, table, window.record, to, WIDTH);
+    emulator.launch(&launches.list[0])?;
     let expected: Vec<f32> =
         chosen.iter().flat_map(|&row| numbers[row as usize * WIDTH..][..WIDTH].iter().copied()).collect();
     Ok(error(&download::<f32>(emulator, to.address, len)?, &expected, 0.0))
@@ -285,7 +288,7 @@ fn steps(parts: u8, emulator: &mut Emulator) -> Result<f64, DeviceError> {
 }
 
 /// Scores with equal ones among them, over more than a block.
-fn hits(emulator: &mut Emulator) -> Result<f64, DeviceError> {
+fn right_answers(emulator: &mut Emulator) -> Result<f64, DeviceError> {
     const ROWS: usize = 300;
     const CLASSES: usize = 5;
     let x: Vec<f32> = (0..ROWS * CLASSES).map(|i| (i * 7 % 11 % 4) as f32).collect();
@@ -294,11 +297,11 @@ fn hits(emulator: &mut Emulator) -> Result<f64, DeviceError> {
     let right: Vec<f32> = right.collect();
     let x = Span { address: upload(emulator, &x)?, len: x.len() };
     let labels = Span { address: upload(emulator, &labels)?, len: ROWS };
-    let scratch = hits_scratch(ROWS);
+    let scratch = rows_scratch_len(ROWS);
     let own = Span { address: emulator.alloc(4 * scratch as u64 + 4)?, len: scratch + 1 };
     let (scratch, y) = own.split(scratch);
     let mut launches = Launches::default();
-    launches.hits(x, labels, y, scratch);
+    correct(&mut launches, x, labels, y, scratch);
     for launch in &launches.list {
         emulator.launch(launch)?;
     }

@@ -1,6 +1,6 @@
 //! Every operation, forward and gradients.
 
-use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Row, SUMS};
