@@ -7,6 +7,7 @@ mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod copy;
+mod correct;
 mod embedding;
 mod frozen_conv2d;
 mod gaussian_kl;
@@ -65,6 +66,7 @@ pub const OPS: &[Spec] = &[
     mse::SPEC,
     gaussian_kl::SPEC,
     softmax_cross_entropy::SPEC,
+    correct::SPEC,
 ];
 
 use inkgrad_kernels::Float;

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
-use inkgrad_engine::device::window::{Reported, Row, STEPS, SUMS};
+use inkgrad_engine::device::window::{Row, STEPS, SUMS};
 use inkgrad_engine::device::{Device, Launches, Precision, Span};
 use inkgrad_engine::optim::Optimizer;
-use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
+use inkgrad_engine::{Clock, Compile, Error, Result, Tape, Tensor};
 use inkgrad_kernels::gpu::layout::{Table, gather};
-use inkgrad_kernels::gpu::loss::{correct, rows_scratch_len};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
@@ -140,15 +139,17 @@ impl DeviceStepper {
         let (data, window) = (self.data[&part], self.state.window);
         let mut tape = Tape::new();
         let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
-        let options = Compile { loss: Some(graph.loss), keep: &graph.reported(), ..Compile::default() };
+        let answers = graph.logits.zip(graph.labels);
+        let right = answers.map(|(x, labels)| tape.correct(x, labels).expect("a network fits its own labels"));
+        let weight = batch as f64 / graph.per;
+        let parts = [Some(graph.loss), graph.bce, graph.kl, graph.mse].into_iter().flatten().map(|x| (x, weight));
+        let numbers: Vec<(Tensor, f64)> = parts.chain(right.map(|right| (right, 1.0))).collect();
+        let keep: Vec<Tensor> = numbers.iter().map(|&(x, _)| x).collect();
+        let options = Compile { loss: Some(graph.loss), keep: &keep, ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
-        // The table of indices, then what counts right answers.
-        let (table, scratch) = (STEPS * batch, rows_scratch_len(batch));
-        let len = table + scratch + 1;
-        let own = Span { address: self.device.alloc(4 * len as u64)?, len };
-        let (index, own) = own.split(table);
-        let (scratch, right) = own.split(scratch);
-        let index = Buffer::read(index.address, 4 * index.len as u64);
+        // The table of indices.
+        let bytes = (4 * STEPS * batch) as u64;
+        let index = Buffer::read(self.device.alloc(bytes)?, bytes);
 
         let mut gathered = Launches::default();
         gather(&mut gathered, data.images, index, window.record, plan.input(graph.images), PIXELS);
@@ -158,16 +159,8 @@ impl DeviceStepper {
         let mut forward = vec![window.begin()];
         forward.append(&mut gathered.list);
         forward.extend_from_slice(&plan.forward);
-        let counted = graph.logits.zip(graph.labels).map(|(logits, labels)| {
-            let mut launches = Launches::default();
-            correct(&mut launches, plan.kept(logits), plan.kept(labels), right, scratch);
-            forward.append(&mut launches.list);
-            right
-        });
-        let kept = |x: Option<_>| x.map(|x| plan.kept(x));
-        let (bce, kl, mse) = (kept(graph.bce), kept(graph.kl), kept(graph.mse));
-        let losses = Reported { loss: plan.kept(graph.loss), bce, kl, mse, right: counted };
-        forward.push(window.tally(&losses, graph.per, batch));
+        let numbers: Vec<(Span, f64)> = numbers.iter().map(|&(x, weight)| (plan.kept(x), weight)).collect();
+        forward.push(window.tally(&numbers, batch));
         let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
         Ok(Planned { graph, index, step, forward, number: 2 * self.plans.len() as u64 })
     }
@@ -255,15 +248,17 @@ impl DeviceStepper {
     }
 
     /// The sums as the device has them, by their names.
-    fn named(&self, &[loss, bce, kl, mse, right, drawings]: &[f64; SUMS]) -> Sums {
+    fn named(&self, sums: &[f64; SUMS]) -> Sums {
         let Some(Planned { graph, .. }) = self.plans.values().next() else { return Sums::default() };
+        let mut next = sums.iter().copied();
+        let mut sum = |reported: bool| next.by_ref().take(usize::from(reported)).next();
         let total = Losses {
-            loss,
-            bce: graph.bce.map(|_| bce),
-            kl: graph.kl.map(|_| kl),
-            mse: graph.mse.map(|_| mse),
-            accuracy: graph.logits.map(|_| right),
-            drawings: drawings as usize,
+            loss: sum(true).unwrap_or_default(),
+            bce: sum(graph.bce.is_some()),
+            kl: sum(graph.kl.is_some()),
+            mse: sum(graph.mse.is_some()),
+            accuracy: sum(graph.logits.is_some()),
+            drawings: sums[SUMS - 1] as usize,
         };
         Sums { total }
     }
@@ -334,7 +329,10 @@ fn launch(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Lau
 
 /// The sums in the device's order.
 fn numbers(Sums { total }: &Sums) -> [f64; SUMS] {
-    let part = |part: Option<f64>| part.unwrap_or(0.0);
     let &Losses { loss, bce, kl, mse, accuracy, drawings } = total;
-    [loss, part(bce), part(kl), part(mse), part(accuracy), drawings as f64]
+    let mut sums = [0.0; SUMS];
+    let parts = [Some(loss), bce, kl, mse, accuracy];
+    sums.iter_mut().zip(parts.into_iter().flatten()).for_each(|(sum, part)| *sum = part);
+    sums[SUMS - 1] = drawings as f64;
+    sums
 }

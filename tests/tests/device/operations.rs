@@ -199,6 +199,23 @@ pub fn one_class() -> Case {
     }
 }
 
+/// Scores with equal ones among them, over more than a block.
+pub fn equal_scores() -> Case {
+    const ROWS: usize = 300;
+    const CLASSES: usize = 5;
+    let given = |shape: &[usize], value: fn(usize) -> usize| CaseInput {
+        shape: shape.into(),
+        values: (0..shape.iter().product()).map(|i| value(i) as f64).collect(),
+        differentiable: false,
+    };
+    Case {
+        label: format!("logits ({ROWS}, {CLASSES})"),
+        inputs: vec![given(&[ROWS, CLASSES], |i| i * 7 % 11 % 4), given(&[ROWS], |i| i % CLASSES)],
+        f32: Box::new(|tape, x| tape.correct(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.correct(x[0], x[1])),
+    }
+}
+
 /// The first drawn case of an operation that has `inputs` inputs.
 fn with_inputs(name: &str, inputs: usize) -> Case {
     let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
@@ -308,7 +325,7 @@ proptest! {
     #[test]
     fn so_does_it_at_larger_extents(seed in any::<u64>()) {
         let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
-        let products = [long_sums(), ragged(), more_ragged(), one_class(), noise()];
+        let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
         let recurrent = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
         for case in products.into_iter().chain(recurrent) {
             check("a chosen case", &case, 0, &mut *device)?;
