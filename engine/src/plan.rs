@@ -160,7 +160,8 @@ impl<T: Float> Tape<T> {
                 life.last = end;
             }
             let Kind::Op(op) = &node.kind else { continue };
-            let reads = op.reads();
+            let device = op.on_device().filter(|_| options.on_device.is_some());
+            let reads = device.map_or(op.reads(), |device| device.device_reads(op.reads()));
             if active[i] && reads.output {
                 let last = &mut buffers[i * PER_NODE + value].last;
                 *last = (*last).max(2 * n - i);

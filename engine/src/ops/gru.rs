@@ -54,8 +54,7 @@ impl<T: Float> Op<T> for Gru {
     }
 
     fn reads(&self) -> Reads {
-        // The output is for the device's kernels; the processor's keep h' with what they save.
-        Reads::inputs(&[0, 1, 2, 3, 4, 5]).and_output()
+        Reads::inputs(&[0, 1, 2, 3, 4, 5])
     }
 
     fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
@@ -88,6 +87,11 @@ impl<T: Float> Op<T> for Gru {
 }
 
 impl DeviceOp for Gru {
+    fn device_reads(&self, _: Reads) -> Reads {
+        // The kernel takes h' from the output; the CPU's keeps it with what it saves.
+        Reads::inputs(&[0, 1, 2, 5]).and_output()
+    }
+
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
         let shape = extents(inputs, self.reverse);
         Memory {
