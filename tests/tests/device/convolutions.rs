@@ -12,7 +12,7 @@ use inkgrad_kernels::ptx::MODULES;
 use proptest::prelude::*;
 
 use crate::operations::TOLERANCE;
-use crate::{device, error};
+use crate::{error, opened};
 
 use Kernel::{Down, Up, UpSingle, WeightGradient, WeightGradientSingle};
 
@@ -151,7 +151,7 @@ proptest! {
 
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
-        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        let mut device = opened(Precision::Fp32);
         for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
             let (label, found) = compare(kernel, seed, &mut *device);
             match found {
