@@ -11,6 +11,16 @@ use super::parse::{Instruction, Kind, Problem, blank_comments, entry_name, evalu
 /// leaves every variable in its banks.
 pub const GAP: usize = 128;
 
+/// What a module may have at most, so that a short text does not ask for all memory: bytes of a variable, alignment of one,
+/// bytes of constants as on a GPU, variables, entry points, registers and blocks within each other of an entry point.
+const VARIABLE: usize = 1 << 24;
+const ALIGNMENT: usize = 1 << 12;
+const CONSTANTS: usize = 64 << 10;
+const VARIABLES: usize = 1024;
+const ENTRIES: usize = 1024;
+const REGISTERS: usize = 1 << 16;
+const BLOCKS: usize = 64;
+
 /// What a name stands for.
 #[derive(Debug, Clone, Copy)]
 enum Symbol {
@@ -34,7 +44,12 @@ pub fn module(name: &str, text: &str) -> Result<Vec<Kernel>, Problem> {
         rest = tail;
         let at = |problem: String| (statement.line, problem);
         match &statement.kind {
-            Kind::Directive(text) => globals.declare(text).map_err(at)?,
+            Kind::Directive(text) => {
+                globals.declare(text).map_err(at)?;
+            }
+            Kind::Open(_) if kernels.len() == ENTRIES => {
+                return Err(at(format!("found more than {ENTRIES} entry points in a module")));
+            }
             Kind::Open(header) if entry_name(header).is_some() => {
                 let mut decoder = Decoder::new(name, header, lines.clone(), globals.clone()).map_err(at)?;
                 let mut open = true;
@@ -63,11 +78,11 @@ struct Variables {
 }
 
 impl Variables {
-    /// A declaration that stands outside entry points, or a variable within one.
-    fn declare(&mut self, text: &str) -> Result<(), String> {
+    /// A declaration that stands outside entry points, or a variable within one, whose name is returned.
+    fn declare<'t>(&mut self, text: &'t str) -> Result<Option<&'t str>, String> {
         let head = text.split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or_default();
         match head {
-            ".version" | ".target" | ".address_size" | ".file" | ".pragma" | ".loc" => return Ok(()),
+            ".version" | ".target" | ".address_size" | ".file" | ".pragma" | ".loc" => return Ok(None),
             ".extern" | ".visible" => return self.declare(text[head.len()..].trim_start()),
             ".shared" | ".const" => {}
             _ => return Err(format!("found `{head}`, which is not emulated")),
@@ -79,6 +94,9 @@ impl Variables {
         let (ty, align, name, count) = variable(declaration[head.len()..].trim())?;
         let align = align.max(ty.bytes()).max(1);
         let bytes = count.map(|count| count * ty.bytes());
+        if self.symbols.len() >= VARIABLES {
+            return Err(format!("found more than {VARIABLES} variables"));
+        }
         let symbol = if head == ".shared" {
             // Real offsets have no gaps: they are told apart by 128 bytes for each variable before.
             let end = self.shared.iter().map(|v| v.offset + v.bytes.unwrap_or(0)).max().unwrap_or(0);
@@ -89,6 +107,9 @@ impl Variables {
         } else {
             let offset = self.constants.len().next_multiple_of(align);
             let bytes = bytes.ok_or("found a constant without a size")?;
+            if offset + bytes > CONSTANTS {
+                return Err(format!("found {} bytes of constants, expected {CONSTANTS} at most", offset + bytes));
+            }
             self.constants.resize(offset + bytes, 0);
             let values = initial.unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
             for (i, value) in split(values).into_iter().enumerate() {
@@ -100,7 +121,7 @@ impl Variables {
             Symbol::Constant(offset)
         };
         self.symbols.insert(name.to_owned(), symbol);
-        Ok(())
+        Ok(Some(name))
     }
 }
 
@@ -130,12 +151,17 @@ fn variable(text: &str) -> Result<(Type, usize, &str, Option<usize>), String> {
         let (size, tail) = tail.split_once(']').ok_or_else(|| format!("found no `]` in `{text}`"))?;
         count = match (size.trim(), count) {
             ("", _) => None,
-            (size, Some(count)) => Some(count * evaluate(size, &|_| None)? as usize),
+            (size, Some(count)) => {
+                let size = evaluate(size, &|_| None)?;
+                let all = usize::try_from(size).ok().and_then(|size| size.checked_mul(count));
+                let all = all.filter(|all| *all <= VARIABLE / 8);
+                Some(all.ok_or_else(|| format!("found `{text}`, expected {} elements at most", VARIABLE / 8))?)
+            }
             (_, None) => None,
         };
         sizes = tail.trim();
     }
-    if !is_name(name) || !align.is_power_of_two() {
+    if !is_name(name) || !align.is_power_of_two() || align > ALIGNMENT || !sizes.is_empty() {
         return Err(format!("found `{text}`, expected a variable"));
     }
     Ok((ty, align, name, count))
@@ -190,6 +216,9 @@ struct Jump {
 impl Decoder {
     fn new(module: &str, header: &str, lines: Arc<[String]>, variables: Variables) -> Result<Self, String> {
         let name = entry_name(header).unwrap_or_default().to_owned();
+        if !is_name(&name) {
+            return Err(format!("found `{name}`, expected an entry point's name"));
+        }
         let mut kernel = Kernel {
             name,
             module: module.to_owned(),
@@ -227,11 +256,19 @@ impl Decoder {
             kernel.params.push(Param { name: name.to_owned(), ty, offset });
             offset += ty.bytes();
         }
-        for directive in directives.split('.').skip(1) {
+        let mut directives = directives.split('.');
+        if let Some(other) = directives.next().filter(|text| !text.trim().is_empty()) {
+            return Err(format!("found `{}`, expected a directive or `{{`", other.trim()));
+        }
+        for directive in directives {
             let (name, numbers) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
-            let mut extent = [1; 3];
-            for (extent, number) in extent.iter_mut().zip(split(numbers.trim())) {
-                *extent = number.parse().map_err(|_| format!("found `.{directive}`, expected numbers"))?;
+            let (numbers, mut extent) = (split(numbers.trim()), [1; 3]);
+            let problem = || format!("found `.{directive}`, expected up to three numbers up to 65535");
+            if numbers.len() > extent.len() {
+                return Err(problem());
+            }
+            for (extent, number) in extent.iter_mut().zip(numbers) {
+                *extent = number.parse::<u16>().map_err(|_| problem())?.into();
             }
             match name.trim() {
                 "maxntid" => kernel.max_threads = Some(extent),
@@ -256,6 +293,12 @@ impl Decoder {
     /// Takes a statement in; false once the entry point is closed.
     fn statement(&mut self, kind: &Kind) -> Result<bool, String> {
         match kind {
+            Kind::Open(header) if !header.is_empty() => {
+                return Err(format!("found `{header}` within an entry point, expected `}}` before it"));
+            }
+            Kind::Open(_) if self.scopes.len() == BLOCKS => {
+                return Err(format!("found more than {BLOCKS} blocks within each other"));
+            }
             Kind::Open(_) => {
                 self.scopes.push(Scope { id: self.scope_count, symbols: HashMap::new() });
                 self.scope_count += 1;
@@ -272,10 +315,10 @@ impl Decoder {
             Kind::Directive(text) => match text.strip_prefix(".reg") {
                 Some(rest) => self.registers(rest.trim())?,
                 None => {
-                    self.variables.declare(text)?;
-                    let symbols = self.variables.symbols.clone();
-                    let scope = self.scopes.last_mut().expect("the entry point's scope is open");
-                    scope.symbols.extend(symbols.into_iter().filter(|(_, s)| !matches!(s, Symbol::Param(_))));
+                    if let Some(name) = self.variables.declare(text)? {
+                        let scope = self.scopes.last_mut().expect("the entry point's scope is open");
+                        scope.symbols.insert(name.to_owned(), self.variables.symbols[name]);
+                    }
                 }
             },
             Kind::Instruction(instruction) => self.instruction(instruction)?,
@@ -305,6 +348,9 @@ impl Decoder {
     fn register(&mut self, name: &str, ty: Type) -> Result<(), String> {
         if !is_name(name) {
             return Err(format!("found `{name}`, expected a register's name"));
+        }
+        if self.kernel.narrow.len() + self.kernel.wide.len() + self.kernel.predicates.len() >= REGISTERS {
+            return Err(format!("found more than {REGISTERS} registers"));
         }
         let index = self.add(name, ty);
         let scope = self.scopes.last_mut().ok_or("found a register outside an entry point")?;

@@ -4,6 +4,7 @@ use super::alu;
 use super::inst::{Inst, Logic, Op, Place, Reg, Space};
 use super::kernel::{Kernel, Name, Slot};
 use super::memory::{Agent, Memory, Problem, Segment, lanes};
+use super::parse::shortened;
 use super::warp::{State, Warp};
 use super::{Counters, Step};
 use crate::launch::{Check, Fault, Launch};
@@ -39,6 +40,9 @@ pub struct Machine<'a> {
     pub hits: Vec<(u64, u64)>,
     pub watch: Option<Watch<'a>>,
 }
+
+/// Characters that a fault shows of its line.
+const LINE: usize = 120;
 
 /// How a warp's run ended.
 enum Stop {
@@ -158,7 +162,7 @@ impl Machine<'_> {
             entry: self.kernel.name.clone(),
             module: self.kernel.module.clone(),
             line: inst.line as usize,
-            text: self.kernel.code_at(inst.line).to_owned(),
+            text: shortened(self.kernel.code_at(inst.line), LINE),
             block: self.block,
             warp: warp as u32,
             lane: problem.lane,

@@ -353,11 +353,15 @@ fn flops(op: &Op, kernel: &Kernel) -> u64 {
 
 impl Device for Emulator {
     fn load_module(&mut self, name: &str, ptx: &str) -> Result<()> {
-        let module = |line: usize, problem: String| Error::Module { module: name.to_owned(), line, problem };
+        let module = |line: usize, problem: String| Error::Module {
+            module: name.to_owned(),
+            line,
+            problem: parse::brief(&problem),
+        };
         let kernels = decode::module(name, ptx).map_err(|(line, problem)| module(line, problem))?;
         for kernel in kernels {
             if let Some(other) = self.kernels.get(&kernel.name).filter(|other| other.lines != kernel.lines) {
-                let problem = format!("found the entry point {}, which {} has too", kernel.name, other.module);
+                let problem = format!("found the entry point `{}`, which `{}` has too", kernel.name, other.module);
                 return Err(module(1, problem));
             }
             self.kernels.insert(kernel.name.clone(), kernel);

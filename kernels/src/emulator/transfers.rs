@@ -79,7 +79,10 @@ impl Decoder {
     }
 
     pub(super) fn copy(&mut self, suffixes: &[&str], operands: &[&str], opcode: &str) -> Result<Op> {
-        let number = |text: &str| super::parse::evaluate(text, &|_| None).map(|value| value as u32);
+        let number = |text: &str| {
+            let value = super::parse::evaluate(text, &|_| None)?;
+            u32::try_from(value).map_err(|_| format!("found {value}, expected a number from 0 on"))
+        };
         match (suffixes.get(1), operands) {
             (Some(&"commit_group"), []) => Ok(Op::CopyCommit),
             (Some(&"wait_group"), [pending]) => Ok(Op::CopyWait { pending: number(pending)? }),
