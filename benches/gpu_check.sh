@@ -22,8 +22,8 @@ refuse() { printf 'error: %s\n' "$1" >&2; exit 2; }
 on=${GPU_CHECK_DEVICE:-cuda}
 case $on in
     # An idle GPU's clock is a fifth of its highest: a hundred steps wake it up.
-    cuda) warm=100 steps=300 batch=() tests=(--include-ignored --skip mutants) ;;
-    emulated) warm=1 steps=1 batch=(--batch-size 2) tests=(bank_conflicts) ;;
+    cuda) note='' warm=100 steps=300 batch=() tests=(--include-ignored --skip mutants) ;;
+    emulated) note=' (rehearsed without it)' warm=1 steps=1 batch=(--batch-size 2) tests=(bank_conflicts) ;;
     *) refuse "GPU_CHECK_DEVICE: found $on, expected cuda or emulated" ;;
 esac
 
@@ -154,14 +154,15 @@ if [ "$on" = cuda ] && ! command -v ncu >/dev/null; then
     missing "times kernel by kernel" ncu
 else
     for model in "${models[@]}"; do
-        profiler=(ncu --graph-profiling node --clock-control none --csv --metrics "gpu__time_duration.sum")
+        profiler=(ncu --graph-profiling node --clock-control none --csv --print-units base)
+        profiler+=(--metrics gpu__time_duration.sum)
         [ "$on" = emulated ] && profiler=()
-        part "kernel by kernel: $model" 30 "$out/kernels.csv" \
+        part "ncu, kernel by kernel: $model$note" 30 "$out/kernels.csv" \
             "${profiler[@]}" "$inkgrad" bench --model "$model" --device "$on" --steps 1 "${batch[@]}"
     done
     # Of each model the sum of each kernel's times over its four steps (three to warm up), in µs; ncu tells ns.
     awk -F '","' '
-        /^== / { model = $NF; sub(/^.*: /, "", model) }
+        /^== / { model = $NF; sub(/^.*: /, "", model); sub(/ \(.*/, "", model) }
         /gpu__time_duration.sum/ { value = $NF; gsub(/[",]/, "", value); name = $5; us[model "\t" name] += value / 1000 }
         END { for (key in us) printf "%s\t%.2f\n", key, us[key] / 4 }' "$out/kernels.csv" |
         sort -t "$(printf '\t')" -k 1,1 -k 3,3gr | awk -F '\t' '
@@ -204,7 +205,7 @@ else
         [ "$tool" = memcheck ] && apart=1
         sanitizer=(compute-sanitizer --tool "$tool" --error-exitcode 1)
         [ "$on" = emulated ] && sanitizer=()
-        part "compute-sanitizer, $tool" 60 "$out/sanitizers.txt" \
+        part "compute-sanitizer, $tool$note" 60 "$out/sanitizers.txt" \
             env INKGRAD_TEST_APART=$apart "${sanitizer[@]}" "$device" chosen_cases_agree --test-threads 1
     done
 fi
