@@ -57,6 +57,7 @@ limit=${LIMIT:-570}
 [[ $limit =~ ^[1-9][0-9]*$ ]] || refuse "LIMIT: found $limit, expected a number of seconds"
 python=${PYTHON:-python3}
 models=(lstm-ae cnn-ae rnn-vae cnn-vae cvae classifier)
+names=$(IFS=, && echo "${models[*]}")
 
 summary=$out/summary.txt
 : >"$summary"
@@ -118,7 +119,7 @@ elif ! timeout 60 "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_av
     missing "PyTorch's times" "a PyTorch that sees the GPU, in $python,"
 else
     peer=1
-    nice -n 10 timeout -k 5 240 "$python" "$folder/gpu_steps.py" --mode compile --warm-up 1 --steps 1 \
+    nice -n 10 timeout -k 5 240 "$python" "$folder/gpu_steps.py" --models "$names" --mode compile --warm-up 1 --steps 1 \
         >>"$out/peer.log" 2>&1 </dev/null &
     warming=$!
 fi
@@ -174,7 +175,7 @@ printf 'model\tmode\ttf32\tmedian ms\tleast ms\n' >"$out/peer.tsv"
 if [ -n "$peer" ]; then
     for mode in graph eager compile; do
         part "PyTorch's steps: $mode" 100 "$out/peer.log" \
-            "$python" "$folder/gpu_steps.py" --mode "$mode" --warm-up "$warm" --steps "$steps" --out "$out/peer.tsv"
+            "$python" "$folder/gpu_steps.py" --models "$names" --mode "$mode" --warm-up "$warm" --steps "$steps" --out "$out/peer.tsv"
     done
 fi
 # Ours, PyTorch's at its own defaults, and the best of those over ours in fp32: above 1, ours is faster.
