@@ -76,6 +76,20 @@ fn what_would_be_ignored_is_refused() {
         let refused = load(text).unwrap_err();
         assert!(refused.contains(told), "{refused}");
     }
+    for statement in [
+        "fma.rn.sat.f32 %f, %f, %f, %f;",
+        "cvt.rzi.sat.u32.f32 %r0, %f;",
+        "add.volatile.u32 %r0, %r1, %r2;",
+        "fence.proxy.async;",
+        "bar.red.popc.u32 %r0, 0, %p;",
+        "cp.async.ca.global.shared [%r0], [%d], 4;",
+        "mul.lo.hi.sat.s32 %r0, %r1, %r2;",
+    ] {
+        let refused = within(&format!(".reg .f32 %f; {statement}")).unwrap_err();
+        assert!(refused.contains("which is not emulated"), "{refused}");
+    }
+    assert!(within("ret 1;").unwrap_err().contains("found 1 operands of `ret`, expected 0"));
+    assert!(within("bar.sync 0, 32, 1;").unwrap_err().contains("found 3 operands of `bar.sync`, expected 1 to 2"));
 }
 
 /// Pieces of which texts are made that come near to PTX.
