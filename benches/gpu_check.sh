@@ -90,8 +90,8 @@ missing() { tell "MISSING    $1: $2 is not found"; }
 {
     date -u +%FT%TZ
     [ -e "$folder/PACKED" ] && cat "$folder/PACKED"
-    "$inkgrad" --version
-    "$inkgrad" devices
+    timeout 20 "$inkgrad" --version
+    timeout 60 "$inkgrad" devices
     uname -srm
     nproc
     if command -v nvidia-smi >/dev/null; then timeout 20 nvidia-smi; else echo "nvidia-smi is not found"; fi
@@ -100,7 +100,7 @@ missing() { tell "MISSING    $1: $2 is not found"; }
         if command -v "$tool" >/dev/null; then timeout 20 "$tool" --version 2>&1 | tail -n 1; else echo "not found"; fi
     done
 } >"$out/machine.txt" 2>&1
-detail=$("$inkgrad" devices | awk -v on="$on" '$1 == on { sub(/^[a-z]+ +/, ""); gsub(/  +/, " "); print }')
+detail=$(timeout 60 "$inkgrad" devices | awk -v on="$on" '$1 == on { sub(/^[a-z]+ +/, ""); gsub(/  +/, " "); print }')
 case $detail in
     "not usable "*) tell "nothing to run on: ${detail#not usable }"; exit 2 ;;
     "usable "*) tell "$(date -u +%FT%TZ) ${detail#usable }" ;;
