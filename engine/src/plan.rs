@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, reduce};
+use inkgrad_kernels::gpu::Precision;
 
 use crate::arena::{Arena, Lifetime, Region, place};
-use crate::device::launches::Precision;
 use crate::op::{Backward, Clock, Forward, Gradient, Gradients, MAX_INPUTS};
 use crate::params::Params;
 use crate::tape::{Kind, Tape, Tensor};
@@ -160,7 +160,8 @@ impl<T: Float> Tape<T> {
                 life.last = end;
             }
             let Kind::Op(op) = &node.kind else { continue };
-            let reads = op.reads();
+            let device = op.on_device().filter(|_| options.on_device.is_some());
+            let reads = device.map_or(op.reads(), |device| device.device_reads(op.reads()));
             if active[i] && reads.output {
                 let last = &mut buffers[i * PER_NODE + value].last;
                 *last = (*last).max(2 * n - i);

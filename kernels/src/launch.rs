@@ -4,6 +4,10 @@
 //! are passed as [`Buffer`]s, which say how far they reach and what the kernel may do there. A GPU sees the address
 //! alone; the emulator holds the kernel to the rest, also where buffers are neighbours in one arena.
 
+mod apart;
+
+pub use apart::Apart;
+
 use std::fmt;
 
 /// A range of device memory that a kernel is given.

@@ -3,6 +3,7 @@
 pub mod cpu;
 pub mod emulator;
 pub mod float;
+pub mod gpu;
 pub mod launch;
 pub mod ptx;
 

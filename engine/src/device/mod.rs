@@ -2,23 +2,20 @@
 //! makes the list once, [`state`] holds what lives on the device from step to step, [`window`] what steps are told and add
 //! up to.
 
-pub mod launches;
 pub mod op;
 pub mod plan;
 pub mod state;
 pub mod window;
 
-pub(crate) mod convolution;
 #[cfg(feature = "cuda")]
 mod cuda;
-pub(crate) mod recurrent;
+
+pub use inkgrad_kernels::gpu::{Launches, Precision, Span};
 
 use inkgrad_kernels::cpu::simd;
-
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::{launch, ptx};
 
-use self::launches::Precision;
 use crate::DeviceError;
 
 /// A kind of device.

@@ -1,12 +1,18 @@
 //! The device side of an operation: the launches of its forward and backward.
 
-use super::launches::{Launches, Precision, Span, Target};
-use crate::Shape;
-use crate::op::{MAX_INPUTS, Memory};
+use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 
-/// An operation as a GPU computes it. No method has a default body: an operation without kernels does not compile. It
-/// reads in its backward what [`Op::reads`](crate::op::Op::reads) names, as the CPU's does.
+use crate::Shape;
+use crate::op::{MAX_INPUTS, Memory, Reads};
+
+/// An operation as a GPU computes it. An operation without kernels does not compile.
 pub trait DeviceOp {
+    /// Which values the backward reads on a GPU; all others may be overwritten before it runs. `on_cpu`: what
+    /// [`Op::reads`](crate::op::Op::reads) names, which is right where both read the same.
+    fn device_reads(&self, on_cpu: Reads) -> Reads {
+        on_cpu
+    }
+
     /// The memory that a run on a GPU with products in `precision` needs beside inputs and output.
     fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory;
 

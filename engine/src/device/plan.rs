@@ -1,9 +1,9 @@
 //! A plan on a GPU: the CPU plan's structure (nodes, places in the arena, who writes and who adds) turned once into two
 //! lists of launches.
 
-use inkgrad_kernels::launch::{Arg, Buffer, Device, Launch, bytes_of, bytes_of_mut};
+use inkgrad_kernels::gpu::{Span, Target, elementwise};
+use inkgrad_kernels::launch::{Device, Launch, bytes_of, bytes_of_mut};
 
-use super::launches::{Launches, Span, Target, int};
 use super::op::{DeviceBackward, DeviceForward, DeviceOp};
 use super::state::State;
 use crate::op::{MAX_INPUTS, Op};
@@ -154,7 +154,7 @@ impl DevicePlan {
         let mut launches = state.launches();
         let Some(loss) = self.plan.loss else { return launches.list };
         if let Some(place) = &self.plan.steps[loss.0].gradient {
-            launches.fill(None, 1.0, Target::write(self.place(place, params, state.grads)));
+            elementwise::fill(&mut launches, 1.0, Target::write(self.place(place, params, state.grads)));
         }
         for (i, node) in self.plan.tape.nodes.iter().enumerate().rev() {
             let (Kind::Op(op), true) = (&node.kind, self.plan.steps[i].active) else { continue };
@@ -188,15 +188,4 @@ impl DevicePlan {
 /// The device side of an operation of a plan, which has been looked for when the plan was made.
 fn kernels(op: &dyn Op<f32>) -> &dyn DeviceOp {
     op.on_device().expect("a plan's operations have kernels")
-}
-
-/// The launch that gathers rows of a data set on the device into an input: `width` numbers each, bytes or `f32`. The
-/// step's `record` says which row of `index: (batches, rows)` names them.
-pub fn gather(data: Buffer, bytes: bool, index: Buffer, record: Span, to: Span, width: usize) -> Launch {
-    let mut launches = Launches::default();
-    let (data, index) = (Arg::Buffer(data), Arg::Buffer(index));
-    let rows = to.len / width;
-    let args = [data, index, record.read(), to.write(), int(to.len), int(width), int(rows), Arg::U32(u32::from(bytes))];
-    launches.each("gather", to.len, args);
-    launches.list.remove(0)
 }

@@ -1,10 +1,12 @@
 //! What lives on a device from step to step: parameters, gradients, the optimiser's moments, and the window of steps with
 //! all that a captured step must not have fixed.
 
-use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, bytes_of_mut};
+use inkgrad_kernels::gpu::reduce::sum_scratch_len;
+use inkgrad_kernels::gpu::step::RECORD;
+use inkgrad_kernels::gpu::{Launches, Precision, Span, optimizer};
+use inkgrad_kernels::launch::{Device, Launch, bytes_of, bytes_of_mut};
 
-use super::launches::{Launches, NONE, Precision, Span, Term, int, sum_scratch};
-use super::window::{RECORD, WINDOW, Window};
+use super::window::{WINDOW, Window};
 use crate::optim::{Optimizer, Rule};
 use crate::{DeviceError, Params};
 
@@ -37,7 +39,7 @@ impl State {
     pub fn new(device: &mut dyn Device, params: &Params<f32>, optimizer: &Optimizer<f32>) -> Result<Self, DeviceError> {
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
-        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch(n)];
+        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n)];
         let mut end = 0;
         let starts = lengths.map(|len| {
             let start = end;
@@ -136,24 +138,15 @@ impl State {
     /// The launches of an update.
     pub fn update(&self, rule: Rule, clip_norm: Option<f64>) -> Vec<Launch> {
         let mut launches = Launches::default();
-        let clip = match clip_norm {
-            None => NONE,
-            Some(max) => {
-                launches.sum(Term::Square, self.grads, None, 1.0, self.norm, self.scratch);
-                let args = [self.norm.read(), self.clip.write(), Arg::F32(max as f32)];
-                launches.grid("clip_scale", [1, 1, 1], [1, 1, 1], 0, args);
-                self.clip.read()
-            }
-        };
-        let (n, values, grads, first) = (self.values.len, self.values.update(), self.grads.read(), self.first.update());
+        let clip = clip_norm.map(|max| {
+            optimizer::clip_scale(&mut launches, self.grads, max as f32, self.norm, self.clip, self.scratch);
+            self.clip
+        });
+        let &State { values, grads, first, second, window: Window { record, .. }, .. } = self;
         match rule {
-            Rule::Adam => {
-                let args = [values, grads, first, self.second.update(), clip, self.window.record.read(), int(n)];
-                launches.each("adam", n, args);
-            }
+            Rule::Adam => optimizer::adam(&mut launches, clip, record, values, grads, first, second),
             Rule::Sgd(momentum) => {
-                let args = [values, grads, first, clip, self.window.record.read(), int(n), Arg::F32(momentum as f32)];
-                launches.each("sgd", n, args);
+                optimizer::sgd(&mut launches, momentum as f32, clip, record, values, grads, first);
             }
         }
         launches.list

@@ -1,20 +1,19 @@
 //! The records of many steps, uploaded at once, and the sums that steps add their losses to: between two reads a step is
 //! launches alone, and the host copies nothing (`kernels/ptx/step.ptx`).
 
-use inkgrad_kernels::launch::{Arg, Device, Launch, bytes_of, download};
+use inkgrad_kernels::gpu::step::{self, RECORD};
+use inkgrad_kernels::gpu::{Launches, Span};
+use inkgrad_kernels::launch::{Device, Launch, bytes_of, download};
 
-use super::launches::{Launches, Span, int, read_or_none};
 use crate::optim::adam_factors;
 use crate::{Clock, DeviceError};
 
-/// Words of a step's record (`kernels/ptx/optimizer.ptx` lists them).
-pub(super) const RECORD: usize = 8;
 /// Steps that a window holds at most.
 pub const STEPS: usize = 32;
-/// Sums: loss, bce, kl, mse, right answers, drawings.
-pub const SUMS: usize = 6;
-/// Words before the rows: the sums in `f64`, the step that was not finite, the row whose turn it is, two unused ones.
-const HEADER: usize = 16;
+/// Sums that steps add to: those of [`Window::tally`], then the drawings.
+pub const SUMS: usize = step::SUMS + 1;
+/// Words before the rows: the sums in `f64`, the step that was not finite, the row whose turn it is.
+const HEADER: usize = 2 * SUMS + 2;
 /// Words of a window.
 pub(super) const WINDOW: usize = HEADER + STEPS * RECORD;
 
@@ -48,27 +47,12 @@ impl Row {
     }
 }
 
-/// Where a batch's losses lie, one number each; `None` for what a network does not have.
-#[derive(Debug, Clone, Copy)]
-pub struct Reported {
-    /// What is minimised.
-    pub loss: Span,
-    /// Cross-entropy of a reconstruction.
-    pub bce: Option<Span>,
-    /// Divergence from the prior.
-    pub kl: Option<Span>,
-    /// Squared error of a reconstruction.
-    pub mse: Option<Span>,
-    /// How many answers were right.
-    pub right: Option<Span>,
-}
-
 /// What steps added up to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Totals {
-    /// Loss, bce, kl, mse, right answers, drawings; losses times drawings.
+    /// In the order of [`Window::tally`], zeros where it has fewer; drawings last.
     pub sums: [f64; SUMS],
-    /// The first step whose loss was not finite, from 1.
+    /// The first step whose first number was not finite, from 1.
     pub not_finite: Option<u64>,
 }
 
@@ -100,19 +84,18 @@ impl Window {
     /// The launch that a step begins with: it makes the next row the step's record.
     pub fn begin(&self) -> Launch {
         let mut launches = Launches::default();
-        launches.grid("begin_step", [1, 1, 1], [RECORD, 1, 1], 0, [self.words.read(), self.record.write()]);
+        step::begin_step(&mut launches, self.words, self.record);
         launches.list.remove(0)
     }
 
-    /// The launch that adds a batch's losses to the sums, each over `per` and times `drawings`, and goes on to the next row.
-    pub fn tally(&self, losses: &Reported, per: f64, drawings: usize) -> Launch {
-        let &Reported { loss, bce, kl, mse, right } = losses;
-        let [bce, kl, mse, right] = [bce, kl, mse, right].map(read_or_none);
-        let weight = Arg::F32((drawings as f64 / per) as f32);
-        let (window, record) = (self.words.update(), self.record.read());
+    /// The launch that adds a batch's numbers to the sums, each times its weight, and goes on to the next row. The first is
+    /// the loss: a step where it is not finite is noted.
+    ///
+    /// # Panics
+    /// If there are no numbers or more than a window has sums for.
+    pub fn tally(&self, numbers: &[(Span, f64)], drawings: usize) -> Launch {
         let mut launches = Launches::default();
-        let args = [window, record, loss.read(), bce, kl, mse, right, weight, int(drawings)];
-        launches.grid("tally", [1, 1, 1], [1, 1, 1], 0, args);
+        step::tally(&mut launches, self.words, self.record, numbers, drawings);
         launches.list.remove(0)
     }
 

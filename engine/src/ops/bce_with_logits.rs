@@ -6,10 +6,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
-use crate::device::launches::{Launches, LossGradient, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -66,19 +66,19 @@ impl<T: Float> Op<T> for BceWithLogits {
 
 impl DeviceOp for BceWithLogits {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+        Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.sum(Term::CrossEntropy, run.x[0], Some(run.x[1]), 1.0, run.y, run.scratch);
+        gpu::loss::bce_with_logits(launches, run.x[0], run.x[1], run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dx) = run.dx[0] {
-            launches.loss_backward(LossGradient::Probability, run.x[0], Some(run.x[1]), run.dy, 1.0, dx);
+            gpu::loss::bce_with_logits_backward(launches, run.x[0], run.x[1], run.dy, dx);
         }
         if let Some(dt) = run.dx[1] {
-            launches.loss_backward(LossGradient::Value, run.x[0], None, run.dy, -1.0, dt);
+            gpu::loss::bce_with_logits_backward_targets(launches, run.x[0], run.dy, dt);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! y = [a, b, …]: rows of matrices joined end to end.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{
+    Launches, Precision, Target,
+    layout::{self, Rest, Rows},
+};
 
 use super::case::{Spec, case};
 use super::{PIECE, put};
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -94,7 +97,14 @@ impl DeviceOp for Concat {
         let (width, mut first) = (run.y_shape.last(), 0);
         for (&x, shape) in run.x.iter().zip(run.shapes) {
             let (own, y) = (shape.last(), Target::write(run.y.part(first, run.y.len - first)));
-            launches.copy_rows((x, own), (y, width), run.y.len / width, own, 1, first == 0);
+            let rest = if first == 0 { Rest::Goes } else { Rest::Stays };
+            layout::copy_rows(
+                launches,
+                Rows { rows: run.y.len / width, width: own, repeat: 1 },
+                (x, own),
+                (y, width),
+                rest,
+            );
             first += own;
         }
     }
@@ -104,7 +114,8 @@ impl DeviceOp for Concat {
         for (shape, dx) in run.shapes.iter().zip(run.dx) {
             let (own, dy) = (shape.last(), run.dy.part(first, run.dy.len - first));
             if let Some(dx) = dx {
-                launches.copy_rows((dy, width), (dx, own), run.dy.len / width, own, 1, true);
+                let rows = Rows { rows: run.dy.len / width, width: own, repeat: 1 };
+                layout::copy_rows(launches, rows, (dy, width), (dx, own), Rest::Goes);
             }
             first += own;
         }

@@ -4,11 +4,10 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
+use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
 use super::case::{Spec, case};
 use super::{relu_scratch, through_relu};
-use crate::device::convolution;
-use crate::device::launches::{Epilogue, Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -118,28 +117,37 @@ impl<T: Float> Op<T> for Conv {
 
 impl DeviceOp for Conv {
     fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory {
-        convolution::memory(&self.geometry(inputs, output), self.relu, output, precision)
+        let geometry = self.geometry(inputs, output);
+        let pixels = output.len() / output.last();
+        let gradients = gpu::conv::up_scratch_len(&geometry, precision)
+            .max(gpu::conv::weight_gradient_scratch_len(&geometry, precision))
+            .max(gpu::reduce::column_sums_scratch_len(pixels, output.last()));
+        Memory {
+            saved: gpu::conv::packed_len(&geometry, precision),
+            forward_scratch: gpu::conv::down_scratch_len(&geometry, precision),
+            backward_scratch: gpu::activation::relu_scratch_len(self.relu, output.len()) + gradients,
+        }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let w = launches.pack_weights(&geometry, run.x[1], run.saved);
+        let w = gpu::conv::pack_weights(launches, &geometry, run.x[1], run.saved);
         let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
-        launches.down(&geometry, run.x[0], w, Target::write(run.y), epilogue, run.scratch);
+        gpu::conv::down(launches, &geometry, run.x[0], w, epilogue, Target::write(run.y), run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let (dy, scratch) = launches.through_relu(self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, run.y, run.dy, run.scratch);
         if let Some(dx) = run.dx[0] {
-            let w = convolution::packed_weights(run.x[1], run.saved);
-            launches.up(&geometry, dy, w, dx, Epilogue::NONE, scratch);
+            let w = gpu::conv::packed_weights(run.x[1], run.saved);
+            gpu::conv::up(launches, &geometry, dy, w, Epilogue::NONE, dx, scratch);
         }
         if let Some(dw) = run.dx[1] {
-            launches.weight_gradient(&geometry, dy, run.x[0], dw, scratch);
+            gpu::conv::weight_gradient(launches, &geometry, dy, run.x[0], dw, scratch);
         }
         if let Some(db) = run.dx[2] {
-            launches.column_sums(dy, run.y_shape.last(), db, scratch);
+            gpu::reduce::column_sums(launches, dy, db, scratch);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! y = x, in memory of its own. Recorded where an operation is given one value twice.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape};
@@ -57,12 +57,12 @@ impl DeviceOp for Copy {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.scale(run.x[0], 1.0, Target::write(run.y));
+        elementwise::copy(launches, run.x[0], Target::write(run.y));
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dx) = run.dx[0] {
-            launches.scale(run.dy, 1.0, dx);
+            elementwise::copy(launches, run.dy, dx);
         }
     }
 }

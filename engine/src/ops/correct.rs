@@ -1,9 +1,12 @@
-//! y = how many rows of logits are largest at their label: a count to be reported, which nothing is trained by.
+//! y = how many rows of x are largest at their label, the first of equal ones: a classifier's right answers. No gradient.
+//!
+//! Kernels: [`cpu::loss::correct`](loss::correct), on a GPU [`gpu::loss::correct`] (`loss.ptx`).
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss;
+use inkgrad_kernels::gpu::{self, Launches, Precision, elementwise};
 
 use super::case::{Spec, case};
-use crate::device::launches::{Launches, Precision, hits_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -22,12 +25,10 @@ impl<T: Float> Op<T> for Correct {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         match (inputs[0].dims(), inputs[1].dims()) {
-            (&[b, classes], &[labels]) if b == labels && classes > 0 => Ok(Shape::SCALAR),
+            (&[b, classes], &[labels]) if b == labels && b > 0 && classes > 0 => Ok(Shape::SCALAR),
             _ => {
-                let problem = format!(
-                    "logits are {}, labels are {}, expected (batch, classes) and (batch)",
-                    inputs[0], inputs[1]
-                );
+                let problem =
+                    format!("logits are {}, labels {}, expected (batch, classes) and (batch)", inputs[0], inputs[1]);
                 Err(Error::shape(SPEC.name, problem))
             }
         }
@@ -46,17 +47,12 @@ impl<T: Float> Op<T> for Correct {
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let classes = run.shapes[0].last();
-        // The first of equal logits counts as the largest.
-        let largest = |row: &[T]| (1..classes).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-        let rows = run.x[0].chunks_exact(classes).zip(run.x[1]);
-        let right = rows.filter(|&(row, &label)| largest(row) as f64 == label.to_f64()).count();
-        run.y[0] = T::from_f64(right as f64);
+        run.y[0] = T::from_f64(loss::correct(run.x[0], run.x[1]) as f64);
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
-        // A step function's derivative is 0 wherever it has one.
-        for dx in (0..2).filter_map(|i| run.dx.take(i)).filter(|dx| !dx.add) {
+        // A count is constant between its jumps: dx = 0
+        for dx in [run.dx.take(0), run.dx.take(1)].into_iter().flatten().filter(|dx| !dx.add) {
             dx.values.fill(T::ZERO);
         }
     }
@@ -64,25 +60,26 @@ impl<T: Float> Op<T> for Correct {
 
 impl DeviceOp for Correct {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory { forward_scratch: hits_scratch(inputs[0].first()), ..Memory::NONE }
+        Memory { forward_scratch: gpu::loss::rows_scratch_len(inputs[1].len()), ..Memory::NONE }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.hits(run.x[0], run.x[1], run.y, run.scratch);
+        gpu::loss::correct(launches, run.x[0], run.x[1], run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        for dx in run.dx.iter().flatten().filter(|dx| !dx.add) {
-            launches.fill(None, 0.0, *dx);
+        for dx in run.dx.into_iter().flatten().filter(|dx| !dx.add) {
+            elementwise::fill(launches, 0.0, dx);
         }
     }
 }
 
 impl<T: Float> Tape<T> {
-    /// How many rows of `logits: (B, classes)` are largest at their label, the first of equal ones: a single number.
+    /// How many of `logits: (B, C)` are largest at their label, the first of equal ones; `labels: (B)` are whole numbers. A
+    /// scalar without a gradient: what leads to it gets zeros.
     ///
     /// # Errors
-    /// If there is not one label a row.
+    /// If the shapes are not those, or an axis is 0.
     pub fn correct(&mut self, logits: Tensor, labels: Tensor) -> Result<Tensor> {
         self.record(Correct, &[logits, labels])
     }
@@ -90,11 +87,51 @@ impl<T: Float> Tape<T> {
 
 pub(super) const SPEC: Spec = Spec {
     name: "correct",
-    formula: "y = #{b : argmax x[b] = label[b]}",
+    formula: "y = how many rows of x are largest at their label",
     draw: |draw| {
-        let (batch, classes) = (draw.batch(), draw.extent());
-        let logits = draw.values([batch, classes]);
-        let labels = draw.labels(batch, classes);
-        case!(format!("[{batch}, {classes}]"), vec![logits, labels], |tape, x| tape.correct(x[0], x[1]))
+        let (b, classes) = (draw.batch(), draw.whole(1, 7));
+        // Half of one and more between any two of a row: none is near a jump of the count.
+        let mut logits = draw.fractions([b, classes]);
+        for row in logits.values.chunks_exact_mut(classes) {
+            for (i, x) in row.iter_mut().enumerate() {
+                *x = i as f64 + *x / 2.0;
+            }
+            (1..classes).for_each(|i| row.swap(i, draw.whole(0, i)));
+        }
+        let label = format!("logits ({b}, {classes})");
+        case!(label, vec![logits, draw.labels(b, classes)], |tape, x| tape.correct(x[0], x[1]))
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::{Clock, Compile, Init, Params, Tape, Team};
+
+    #[test]
+    fn the_first_of_equal_ones_counts_and_what_leads_there_gets_zeros() {
+        let (mut params, mut tape) = (Params::<f32>::new(), Tape::new());
+        let w = params.declare("w", [4, 3], Init::Normal);
+        params.value_mut(&w).copy_from_slice(&[1.0, 3.0, 3.0, 2.0, 2.0, 2.0, 0.0, -1.0, 5.0, 7.0, 7.5, 7.0]);
+        let (logits, labels) = (tape.param(&w), tape.input("labels", [4]));
+        let right = tape.correct(logits, labels).unwrap();
+        let sum = tape.sum(logits).unwrap();
+        let loss = tape.add(right, sum).unwrap();
+        let options = Compile { loss: Some(loss), keep: &[right], ..Compile::default() };
+        let mut plan = tape.compile(options);
+        for (given, expected) in [([1.0, 0.0, 2.0, 1.0], 4.0), ([2.0, 1.0, 0.0, 1.0], 1.0)] {
+            plan.input(labels).copy_from_slice(&given);
+            plan.forward(&params, &Team::solo(), Clock::default());
+            assert_eq!(plan.value(right), [expected]);
+            plan.backward(&mut params, &Team::solo());
+            assert_eq!(params.grads, [1.0; 12], "those of the sum alone");
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_named() {
+        let mut tape = Tape::<f32>::new();
+        let (logits, labels) = (tape.input("x", [4, 3]), tape.input("labels", [5]));
+        let refused = tape.correct(logits, labels).unwrap_err().to_string();
+        assert_eq!(refused, "correct: logits are (4, 3), labels (5), expected (batch, classes) and (batch)");
+    }
+}

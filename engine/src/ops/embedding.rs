@@ -1,10 +1,10 @@
 //! y[b] = W[label[b]]: a row of a table for each label.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{Launches, Precision, layout};
 
 use super::case::{Spec, case};
 use super::put;
-use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -80,15 +80,13 @@ impl DeviceOp for Embedding {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let (n, d) = (run.y.len, run.shapes[0].last());
-        launches.each("embedding", n, [run.x[0].read(), run.x[1].read(), run.y.write(), int(n), int(d)]);
+        layout::embedding(launches, run.x[0], run.x[1], run.y);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        let Some(dw) = run.dx[0] else { return };
-        let (n, d, rows) = (dw.span.len, run.shapes[0].last(), run.shapes[1].len());
-        let args = [run.dy.read(), run.x[1].read(), dw.arg(), int(n), int(d), int(rows), dw.flag()];
-        launches.each("embedding_backward", n, args);
+        if let Some(dw) = run.dx[0] {
+            layout::embedding_backward(launches, run.x[1], run.dy, dw);
+        }
     }
 }
 

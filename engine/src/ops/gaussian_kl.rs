@@ -3,10 +3,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, piece, pieces, sum_pieces};
-use crate::device::launches::{Launches, LossGradient, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -58,19 +58,19 @@ impl<T: Float> Op<T> for GaussianKl {
 
 impl DeviceOp for GaussianKl {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+        Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.sum(Term::Divergence, run.x[0], Some(run.x[1]), -0.5, run.y, run.scratch);
+        gpu::loss::gaussian_kl(launches, run.x[0], run.x[1], run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dmu) = run.dx[0] {
-            launches.loss_backward(LossGradient::Value, run.x[0], None, run.dy, 1.0, dmu);
+            gpu::loss::gaussian_kl_backward_mu(launches, run.x[0], run.dy, dmu);
         }
         if let Some(dlogvar) = run.dx[1] {
-            launches.loss_backward(LossGradient::Exponential, run.x[1], None, run.dy, 0.5, dlogvar);
+            gpu::loss::gaussian_kl_backward_logvar(launches, run.x[1], run.dy, dlogvar);
         }
     }
 }

@@ -14,11 +14,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, extents, gradient};
-use crate::device;
-use crate::device::launches::{Launches, Precision};
+use super::recurrent::{self, device_gradients, device_inputs, extents, gradient};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -55,8 +54,7 @@ impl<T: Float> Op<T> for Gru {
     }
 
     fn reads(&self) -> Reads {
-        // The output is for the device's kernels; the processor's keep h' with what they save.
-        Reads::inputs(&[0, 1, 2, 3, 4, 5]).and_output()
+        Reads::inputs(&[0, 1, 2, 3, 4, 5])
     }
 
     fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
@@ -89,16 +87,29 @@ impl<T: Float> Op<T> for Gru {
 }
 
 impl DeviceOp for Gru {
+    fn device_reads(&self, _: Reads) -> Reads {
+        // The kernel takes h' from the output; the CPU's keeps it with what it saves.
+        Reads::inputs(&[0, 1, 2, 5]).and_output()
+    }
+
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        device::recurrent::gru_memory(&extents(inputs, self.reverse))
+        let shape = extents(inputs, self.reverse);
+        Memory {
+            saved: gpu::gru::saved_len(&shape),
+            forward_scratch: gpu::gru::forward_scratch_len(&shape),
+            backward_scratch: gpu::gru::backward_scratch_len(&shape),
+        }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        device::recurrent::gru_forward(&extents(run.shapes, self.reverse), run, launches);
+        let shape = extents(run.shapes, self.reverse);
+        gpu::gru::forward(launches, &shape, &device_inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        device::recurrent::gru_backward(&extents(run.shapes, self.reverse), run, launches);
+        let shape = extents(run.shapes, self.reverse);
+        let (inputs, gradients) = (device_inputs(run.x), device_gradients(&run.dx));
+        gpu::gru::backward(launches, &shape, &inputs, run.y, run.dy, run.saved, run.scratch, &gradients);
     }
 }
 

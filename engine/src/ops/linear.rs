@@ -3,10 +3,10 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::{activation, reduce};
+use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
 use super::case::{Spec, case};
 use super::{for_pieces, relu_scratch, through_relu};
-use crate::device::launches::{Epilogue, Launches, Precision, Strided, Target, column_sums_scratch, gemm_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -99,34 +99,41 @@ impl<T: Float> Op<T> for Linear {
 
 impl DeviceOp for Linear {
     fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+        use gpu::gemm::gemm_scratch_len;
         let (b, i, o) = extents(inputs);
-        let products = gemm_scratch(b, i, o).max(gemm_scratch(o, i, b)).max(column_sums_scratch(b, o));
+        let gradients =
+            gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)).max(gpu::reduce::column_sums_scratch_len(b, o));
         Memory {
             saved: 0,
-            forward_scratch: gemm_scratch(b, o, i),
-            backward_scratch: relu_scratch(self.relu, output) + products,
+            forward_scratch: gemm_scratch_len(b, i, o),
+            backward_scratch: gpu::activation::relu_scratch_len(self.relu, output.len()) + gradients,
         }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        use gpu::gemm::{Matrix, MatrixMut, gemm};
         let (b, i, o) = extents(run.shapes);
-        let (x, w) = (Strided::new(run.x[0], i), Strided::new(run.x[1], i));
+        let (x, w, y) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Target::write(run.y));
         let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
-        launches.gemm([b, o, i], x, w.transposed(), Target::write(run.y), o, epilogue, run.scratch);
+        gemm(launches, x, w.transposed(), MatrixMut::new(y, b, o), epilogue, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        use gpu::gemm::{Matrix, MatrixMut, gemm};
         let (b, i, o) = extents(run.shapes);
-        let (dy, scratch) = launches.through_relu(self.relu, run.y, run.dy, run.scratch);
-        let (x, w, dy_matrix) = (Strided::new(run.x[0], i), Strided::new(run.x[1], i), Strided::new(dy, o));
+        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, run.y, run.dy, run.scratch);
+        let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
         if let Some(dx) = run.dx[0] {
-            launches.gemm([b, i, o], dy_matrix, w, dx, i, Epilogue::NONE, scratch);
+            // dx = dy · W
+            gemm(launches, dy_matrix, w, MatrixMut::new(dx, b, i), Epilogue::NONE, scratch);
         }
         if let Some(dw) = run.dx[1] {
-            launches.gemm([o, i, b], dy_matrix.transposed(), x, dw, i, Epilogue::NONE, scratch);
+            // dW = dyᵀ · x
+            gemm(launches, dy_matrix.transposed(), x, MatrixMut::new(dw, o, i), Epilogue::NONE, scratch);
         }
         if let Some(db) = run.dx[2] {
-            launches.column_sums(dy, o, db, scratch);
+            // db = Σ dy over the batch
+            gpu::reduce::column_sums(launches, dy, db, scratch);
         }
     }
 }

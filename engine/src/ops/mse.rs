@@ -2,10 +2,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, pieces, sum_pieces};
-use crate::device::launches::{Launches, LossGradient, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -57,19 +57,19 @@ impl<T: Float> Op<T> for Mse {
 
 impl DeviceOp for Mse {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+        Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let scale = 1.0 / run.x[0].len as f32;
-        launches.sum(Term::SquaredError, run.x[0], Some(run.x[1]), scale, run.y, run.scratch);
+        gpu::loss::mse(launches, run.x[0], run.x[1], scale, run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let scale = 2.0 / run.x[0].len as f32;
         for (dx, scale) in run.dx.into_iter().zip([scale, -scale]) {
             let Some(dx) = dx else { continue };
-            launches.loss_backward(LossGradient::Difference, run.x[0], Some(run.x[1]), run.dy, scale, dx);
+            gpu::loss::mse_backward(launches, run.x[0], run.x[1], run.dy, scale, dx);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! y = a · b, element by element.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
-use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -66,15 +66,14 @@ impl DeviceOp for Mul {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let n = run.y.len;
-        launches.each("multiply", n, [run.x[0].read(), run.x[1].read(), run.y.write(), int(n), int(0)]);
+        elementwise::multiply(launches, run.x[0], run.x[1], Target::write(run.y));
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         for (dx, other) in [(run.dx[0], run.x[1]), (run.dx[1], run.x[0])] {
-            let Some(dx) = dx else { continue };
-            let n = run.dy.len;
-            launches.each("multiply", n, [run.dy.read(), other.read(), dx.arg(), int(n), dx.flag()]);
+            if let Some(dx) = dx {
+                elementwise::multiply(launches, run.dy, other, dx);
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What the LSTM and the GRU share: the rule for their shapes, and the draw of their cases.
 
 use inkgrad_kernels::cpu::recurrence::{Gradient, RecurrentShape};
+use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
+use inkgrad_kernels::gpu::{Span, Target};
 
 use super::case::{CaseInput, Draw};
-use crate::op::Gradients;
+use crate::op::{Gradients, MAX_INPUTS};
 use crate::{Error, Result, Shape};
 
 /// The shape of a call on `x: (B, T, I)` and `weight_hh: (gates·H, H)`, its inputs in the order x, weight_ih, weight_hh,
@@ -43,6 +45,18 @@ pub(super) fn output_shape(op: &'static str, gates: usize, inputs: &[Shape]) -> 
 /// Where the gradient of input `i` goes, as the kernels take it.
 pub(super) fn gradient<'a, T>(dx: &mut Gradients<'a, T>, i: usize) -> Gradient<'a, T> {
     dx.take(i).map(|gradient| (gradient.values, gradient.add))
+}
+
+/// The inputs on a device, as the kernels take them.
+pub(super) fn device_inputs(x: &[Span]) -> DeviceInputs {
+    let state = |i: usize| x.get(i).copied();
+    DeviceInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: state(5), c0: state(6) }
+}
+
+/// Where the gradients of the inputs go on a device, as the kernels take them.
+pub(super) fn device_gradients(dx: &[Option<Target>; MAX_INPUTS]) -> DeviceGradients {
+    let [x, w_ih, w_hh, b_ih, b_hh, h0, c0, ..] = *dx;
+    DeviceGradients { x, w_ih, w_hh, b_ih, b_hh, h0, c0 }
 }
 
 /// Draws the inputs of a layer with `gates` blocks of weights and, in half of the cases, its `states` initial ones.

@@ -5,10 +5,10 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::rng;
 use inkgrad_kernels::cpu::simd::Baseline;
+use inkgrad_kernels::gpu::{Launches, Precision, elementwise, random};
 
 use super::case::{Spec, case};
 use super::{PIECE, equal_shapes, put};
-use crate::device::launches::{Launches, Precision, int, read_or_none};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -89,29 +89,19 @@ impl DeviceOp for Reparameterize {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let noise = read_or_none(self.given.then(|| run.x[2]));
-        let args = vec![
-            run.x[0].read(),
-            run.x[1].read(),
-            noise,
-            run.saved.write(),
-            run.y.write(),
-            run.record.read(),
-            int(run.node),
-            int(run.y.len),
-        ];
-        // A thread owns four elements.
-        launches.each("reparameterize", run.y.len.div_ceil(4), args);
+        let noise = self.given.then(|| run.x[2]);
+        random::reparameterize(launches, run.x[0], run.x[1], noise, run.record, run.node, run.saved, run.y);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dmu) = run.dx[0] {
-            launches.scale(run.dy, 1.0, dmu);
+            elementwise::copy(launches, run.dy, dmu);
         }
-        for (dx, x, kind) in [(run.dx[1], run.saved, 0), (run.dx[2], run.x[1], 1)] {
-            let Some(dx) = dx else { continue };
-            let args = [x.read(), run.dy.read(), dx.arg(), int(run.dy.len), int(kind), dx.flag()];
-            launches.each("reparameterize_backward", run.dy.len, args);
+        if let Some(dlogvar) = run.dx[1] {
+            random::reparameterize_backward_logvar(launches, run.saved, run.dy, dlogvar);
+        }
+        if let Some(dnoise) = run.dx[2] {
+            random::reparameterize_backward_noise(launches, run.x[1], run.dy, dnoise);
         }
     }
 }

@@ -1,10 +1,14 @@
 //! y[b, t] = x[b] for each of T steps: a vector made a sequence.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{
+    Launches, Precision, Target,
+    layout::{self, Rest, Rows},
+    reduce::{self, Axis},
+};
 
 use super::case::{Spec, case};
 use super::put;
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -68,13 +72,15 @@ impl DeviceOp for Repeat {
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let (rows, d) = (run.y.len / run.y_shape.last(), run.y_shape.last());
-        launches.copy_rows((run.x[0], d), (Target::write(run.y), d), rows, d, self.steps, true);
+        let rows = Rows { rows, width: d, repeat: self.steps };
+        layout::copy_rows(launches, rows, (run.x[0], d), (Target::write(run.y), d), Rest::Goes);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let d = run.y_shape.last();
         if let Some(dx) = run.dx[0] {
-            launches.sum_axis(run.dy, dx, [d, self.steps * d, d, self.steps]);
+            let axis = Axis { inner: d, outer: self.steps * d, step: d, count: self.steps };
+            reduce::sum_axis(launches, run.dy, dx, axis);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! y = c · x with a constant c.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -58,12 +58,12 @@ impl DeviceOp for Scale {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.scale(run.x[0], self.0 as f32, Target::write(run.y));
+        elementwise::scale(launches, run.x[0], self.0 as f32, Target::write(run.y));
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dx) = run.dx[0] {
-            launches.scale(run.dy, self.0 as f32, dx);
+            elementwise::scale(launches, run.dy, self.0 as f32, dx);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! y[b] = x[b, t]: one step of a sequence.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{
+    Launches, Precision, Target, elementwise,
+    layout::{self, Rest, Rows},
+};
 
 use super::case::{Spec, case};
 use super::put;
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -74,17 +77,19 @@ impl DeviceOp for Select {
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let [b, t, d] = *run.shapes[0].dims() else { unreachable!("three axes") };
         let x = run.x[0].part(self.step * d, run.x[0].len - self.step * d);
-        launches.copy_rows((x, t * d), (Target::write(run.y), d), b, d, 1, true);
+        let rows = Rows { rows: b, width: d, repeat: 1 };
+        layout::copy_rows(launches, rows, (x, t * d), (Target::write(run.y), d), Rest::Goes);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let [b, t, d] = *run.shapes[0].dims() else { unreachable!("three axes") };
         let Some(dx) = run.dx[0] else { return };
         if !dx.add {
-            launches.fill(None, 0.0, dx);
+            elementwise::fill(launches, 0.0, dx);
         }
-        let step = dx.span.part(self.step * d, dx.span.len - self.step * d);
-        launches.copy_rows((run.dy, d), (Target { span: step, add: true }, t * d), b, d, 1, false);
+        let step = Target { span: dx.span.part(self.step * d, dx.span.len - self.step * d), add: true };
+        let rows = Rows { rows: b, width: d, repeat: 1 };
+        layout::copy_rows(launches, rows, (run.dy, d), (step, t * d), Rest::Stays);
     }
 }
 

@@ -2,10 +2,9 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::launch::Arg;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use crate::device::launches::{Launches, Precision, Term, int, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -63,25 +62,18 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
 
 impl DeviceOp for SoftmaxCrossEntropy {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        let rows = inputs[1].len();
-        Memory { saved: inputs[0].len(), forward_scratch: rows + sum_scratch(rows), backward_scratch: 0 }
+        let forward_scratch = gpu::loss::rows_scratch_len(inputs[1].len());
+        Memory { saved: inputs[0].len(), forward_scratch, backward_scratch: 0 }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let (rows, classes) = (run.shapes[1].len(), run.shapes[0].last());
-        let (terms, scratch) = run.scratch.split(rows);
-        let (x, labels) = (run.x[0].read(), run.x[1].read());
-        let args = [x, labels, run.saved.write(), terms.write(), int(rows), int(classes)];
-        launches.each("softmax_cross_entropy", rows, args);
-        launches.sum(Term::Value, terms, None, 1.0 / rows as f32, run.y, scratch);
+        gpu::loss::softmax_cross_entropy(launches, run.x[0], run.x[1], run.saved, run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        let Some(dx) = run.dx[0] else { return };
-        let (rows, classes, n) = (run.shapes[1].len(), run.shapes[0].last(), dx.span.len);
-        let (labels, scale) = (run.x[1].read(), Arg::F32(1.0 / rows as f32));
-        let args = [run.saved.read(), labels, run.dy.read(), dx.arg(), int(n), int(classes), scale, dx.flag()];
-        launches.each("softmax_cross_entropy_backward", n, args);
+        if let Some(dx) = run.dx[0] {
+            gpu::loss::softmax_cross_entropy_backward(launches, run.saved, run.x[1], run.dy, dx);
+        }
     }
 }
 

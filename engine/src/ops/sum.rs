@@ -2,10 +2,10 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::reduce;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, pieces, put, sum_pieces};
-use crate::device::launches::{Launches, Precision, Term, sum_scratch};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -52,16 +52,16 @@ impl<T: Float> Op<T> for Sum {
 
 impl DeviceOp for Sum {
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory { forward_scratch: sum_scratch(inputs[0].len()), ..Memory::NONE }
+        Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        launches.sum(Term::Value, run.x[0], None, 1.0, run.y, run.scratch);
+        gpu::reduce::sum(launches, run.x[0], 1.0, run.y, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         if let Some(dx) = run.dx[0] {
-            launches.fill(Some(run.dy), 1.0, dx);
+            gpu::elementwise::spread(launches, run.dy, dx);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! y[b, j, i] = x[b, i, j]: the last two axes change places. Turns channels-first pictures into channels-last ones and back.
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::gpu::{Launches, Precision, Target, layout};
 
 use super::case::{Spec, case};
-use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -81,13 +81,13 @@ impl DeviceOp for Transpose {
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let [batch, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
-        launches.transpose(run.x[0], [batch, rows, columns], Target::write(run.y));
+        layout::transpose(launches, run.x[0], [batch, rows, columns], Target::write(run.y));
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let [batch, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
         if let Some(dx) = run.dx[0] {
-            launches.transpose(run.dy, [batch, columns, rows], dx);
+            layout::transpose(launches, run.dy, [batch, columns, rows], dx);
         }
     }
 }

@@ -2,18 +2,18 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::activation;
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece};
-use crate::device::launches::{Launches, Precision, int};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
-/// Defines an operation from its two slice functions; the backward is given what it `reads`: the output `y`, or the
-/// input `x`. `kind` is the function's number in the device's kernels.
+/// Defines an operation from its kernels, on the CPU and on a GPU, which have the same names; the backward is given what it
+/// `reads`: the output `y`, or the input `x`.
 macro_rules! unary {
-    ($spec:ident, $op:ident, $method:ident, $formula:literal, $forward:path, $backward:path, reads $reads:ident, kind $kind:literal) => {
+    ($spec:ident, $op:ident, $method:ident, $formula:literal, $backward:ident, reads $reads:ident) => {
         #[derive(Debug)]
         struct $op;
 
@@ -43,13 +43,13 @@ macro_rules! unary {
             }
 
             fn forward(&self, run: Forward<'_, T>) {
-                for_pieces(run.team, run.y, |i, y| $forward(piece(run.x[0], i), y));
+                for_pieces(run.team, run.y, |i, y| activation::$method(piece(run.x[0], i), y));
             }
 
             fn backward(&self, mut run: Backward<'_, T>) {
                 let Some(dx) = run.dx.take(0) else { return };
                 let read = unary!(@read run $reads);
-                for_pieces(run.team, dx.values, |i, d| $backward(piece(read, i), piece(run.dy, i), d, dx.add));
+                for_pieces(run.team, dx.values, |i, d| activation::$backward(piece(read, i), piece(run.dy, i), d, dx.add));
             }
         }
 
@@ -59,14 +59,13 @@ macro_rules! unary {
             }
 
             fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-                launches.each("activation", run.y.len, [run.x[0].read(), run.y.write(), int(run.y.len), int($kind)]);
+                gpu::activation::$method(launches, run.x[0], run.y);
             }
 
             fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-                let Some(dx) = run.dx[0] else { return };
-                let (read, n) = (unary!(@read run $reads), run.dy.len);
-                let args = [read.read(), run.dy.read(), dx.arg(), int(n), int($kind), dx.flag()];
-                launches.each("activation_backward", n, args);
+                if let Some(dx) = run.dx[0] {
+                    gpu::activation::$backward(launches, unary!(@read run $reads), run.dy, dx);
+                }
             }
         }
 
@@ -96,12 +95,12 @@ macro_rules! unary {
 }
 
 // dx = dy where y > 0
-unary!(RELU, Relu, relu, "y = max(x, 0)", activation::relu, activation::relu_backward, reads y, kind 0);
+unary!(RELU, Relu, relu, "y = max(x, 0)", relu_backward, reads y);
 // dx = dy · y (1 − y)
-unary!(SIGMOID, Sigmoid, sigmoid, "y = 1 / (1 + e⁻ˣ)", activation::sigmoid, activation::sigmoid_backward, reads y, kind 1);
+unary!(SIGMOID, Sigmoid, sigmoid, "y = 1 / (1 + e⁻ˣ)", sigmoid_backward, reads y);
 // dx = dy · (1 − y²)
-unary!(TANH, Tanh, tanh, "y = tanh x", activation::tanh, activation::tanh_backward, reads y, kind 2);
+unary!(TANH, Tanh, tanh, "y = tanh x", tanh_backward, reads y);
 // dx = dy · σ(x)
-unary!(SOFTPLUS, Softplus, softplus, "y = ln(1 + eˣ)", activation::softplus, activation::softplus_backward, reads x, kind 3);
+unary!(SOFTPLUS, Softplus, softplus, "y = ln(1 + eˣ)", softplus_backward, reads x);
 // dx = dy · y
-unary!(EXP, Exp, exp, "y = eˣ", activation::exp, activation::exp_backward, reads y, kind 4);
+unary!(EXP, Exp, exp, "y = eˣ", exp_backward, reads y);

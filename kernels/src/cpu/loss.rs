@@ -189,6 +189,17 @@ multiversion! {
     }
 }
 
+/// How many rows of `x: (batch, classes)` are largest at their label, the first of equal ones. Labels (batch) are whole
+/// numbers from 0.
+///
+/// # Panics
+/// As [`softmax_cross_entropy`].
+pub fn correct<T: Float>(x: &[T], labels: &[T]) -> usize {
+    let classes = classes("correct", x.len(), labels.len(), &[]);
+    let largest = |row: &[T]| (1..classes).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+    x.chunks_exact(classes).zip(labels).filter(|&(row, &label)| largest(row) == index(label, classes)).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

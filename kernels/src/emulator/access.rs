@@ -1,7 +1,8 @@
 //! Loads, stores, atomics and asynchronous copies of a warp, with their checks.
 
+use super::execute::{parts, same};
 use super::inst::{Atomic, Place, Reg, Space, Type};
-use super::machine::{Machine, parts, same};
+use super::machine::Machine;
 use super::memory::{Memory, Problem, bank_conflicts, lanes, units};
 use super::warp::{Copy, Warp};
 use crate::launch::{Access, Check};

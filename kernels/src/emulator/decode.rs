@@ -1,24 +1,19 @@
-//! From statements to decoded kernels: scopes, registers, variables, operands.
+//! From statements to decoded kernels: scopes, registers, operands.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::expression::evaluate;
 use super::inst::{Inst, Op, Place, Reg, Space, Type};
-use super::kernel::{Kernel, Name, Param, Register, Special, Uses, Variable};
-use super::parse::{Instruction, Kind, Problem, blank_comments, entry_name, evaluate, is_name, split, statements};
+use super::kernel::{Kernel, Name, Param, Register, Special, Uses};
+use super::parse::{Instruction, Kind, Problem, blank_comments, entry_name, is_name, split, statements};
+use super::variables::{Symbol, Variables, literal, variable};
 
-/// Bytes that no variable owns after each shared variable, so that what runs past one is noticed. A multiple of 128
-/// leaves every variable in its banks.
-pub const GAP: usize = 128;
-
-/// What a name stands for.
-#[derive(Debug, Clone, Copy)]
-enum Symbol {
-    Register(Register),
-    Shared(usize),
-    Constant(usize),
-    Param(usize),
-}
+/// What a module may have at most, so that a short text does not ask for all memory: entry points, and registers and blocks
+/// within each other of an entry point.
+const ENTRIES: usize = 1024;
+const REGISTERS: usize = 1 << 16;
+const BLOCKS: usize = 64;
 
 /// Decodes all entry points of a module.
 ///
@@ -34,7 +29,12 @@ pub fn module(name: &str, text: &str) -> Result<Vec<Kernel>, Problem> {
         rest = tail;
         let at = |problem: String| (statement.line, problem);
         match &statement.kind {
-            Kind::Directive(text) => globals.declare(text).map_err(at)?,
+            Kind::Directive(text) => {
+                globals.declare(text).map_err(at)?;
+            }
+            Kind::Open(_) if kernels.len() == ENTRIES => {
+                return Err(at(format!("found more than {ENTRIES} entry points in a module")));
+            }
             Kind::Open(header) if entry_name(header).is_some() => {
                 let mut decoder = Decoder::new(name, header, lines.clone(), globals.clone()).map_err(at)?;
                 let mut open = true;
@@ -52,112 +52,6 @@ pub fn module(name: &str, text: &str) -> Result<Vec<Kernel>, Problem> {
         }
     }
     Ok(kernels)
-}
-
-/// Variables outside the registers.
-#[derive(Debug, Clone, Default)]
-struct Variables {
-    symbols: HashMap<String, Symbol>,
-    shared: Vec<Variable>,
-    constants: Vec<u8>,
-}
-
-impl Variables {
-    /// A declaration that stands outside entry points, or a variable within one.
-    fn declare(&mut self, text: &str) -> Result<(), String> {
-        let head = text.split(|c: char| c.is_whitespace() || c == ',').next().unwrap_or_default();
-        match head {
-            ".version" | ".target" | ".address_size" | ".file" | ".pragma" | ".loc" => return Ok(()),
-            ".extern" | ".visible" => return self.declare(text[head.len()..].trim_start()),
-            ".shared" | ".const" => {}
-            _ => return Err(format!("found `{head}`, which is not emulated")),
-        }
-        let (declaration, initial) = match text.split_once('=') {
-            Some((declaration, initial)) => (declaration, Some(initial.trim())),
-            None => (text, None),
-        };
-        let (ty, align, name, count) = variable(declaration[head.len()..].trim())?;
-        let align = align.max(ty.bytes()).max(1);
-        let bytes = count.map(|count| count * ty.bytes());
-        let symbol = if head == ".shared" {
-            // Real offsets have no gaps: they are told apart by 128 bytes for each variable before.
-            let end = self.shared.iter().map(|v| v.offset + v.bytes.unwrap_or(0)).max().unwrap_or(0);
-            let gap = if self.shared.is_empty() { 0 } else { GAP };
-            let offset = (end + gap).next_multiple_of(align);
-            self.shared.push(Variable { name: name.to_owned(), offset, bytes });
-            Symbol::Shared(offset)
-        } else {
-            let offset = self.constants.len().next_multiple_of(align);
-            let bytes = bytes.ok_or("found a constant without a size")?;
-            self.constants.resize(offset + bytes, 0);
-            let values = initial.unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
-            for (i, value) in split(values).into_iter().enumerate() {
-                let value = literal(value, ty, &|_| None)?.to_le_bytes();
-                let at = offset + i * ty.bytes();
-                let place = self.constants.get_mut(at..at + ty.bytes()).ok_or("found more values than elements")?;
-                place.copy_from_slice(&value[..ty.bytes()]);
-            }
-            Symbol::Constant(offset)
-        };
-        self.symbols.insert(name.to_owned(), symbol);
-        Ok(())
-    }
-}
-
-/// `.align 16 .b8 name[64]`: type, alignment, name, and the number of elements, unless it is left to the launch.
-fn variable(text: &str) -> Result<(Type, usize, &str, Option<usize>), String> {
-    let (mut align, mut ty, mut rest) = (1usize, None, text);
-    loop {
-        rest = rest.trim_start();
-        let Some(tail) = rest.strip_prefix('.') else { break };
-        let (word, tail) = tail.split_once(char::is_whitespace).ok_or_else(|| format!("found no name in `{text}`"))?;
-        rest = tail;
-        if word == "align" {
-            let (number, tail) = tail.trim_start().split_once(char::is_whitespace).unwrap_or((tail, ""));
-            align = number.parse().map_err(|_| format!("found `.align {number}`, expected a number"))?;
-            rest = tail;
-        } else {
-            ty = Some(Type::parse(word).ok_or_else(|| format!("found `.{word}`, expected a type"))?);
-        }
-    }
-    let ty = ty.ok_or_else(|| format!("found no type in `{text}`"))?;
-    let (name, mut sizes) = match rest.find('[') {
-        Some(at) => (rest[..at].trim(), rest[at..].trim()),
-        None => (rest.trim(), ""),
-    };
-    let mut count = Some(1);
-    while let Some(tail) = sizes.strip_prefix('[') {
-        let (size, tail) = tail.split_once(']').ok_or_else(|| format!("found no `]` in `{text}`"))?;
-        count = match (size.trim(), count) {
-            ("", _) => None,
-            (size, Some(count)) => Some(count * evaluate(size, &|_| None)? as usize),
-            (_, None) => None,
-        };
-        sizes = tail.trim();
-    }
-    if !is_name(name) || !align.is_power_of_two() {
-        return Err(format!("found `{text}`, expected a variable"));
-    }
-    Ok((ty, align, name, count))
-}
-
-/// The bits of a constant of type `ty`.
-fn literal(text: &str, ty: Type, symbol: &dyn Fn(&str) -> Option<i64>) -> Result<u64, String> {
-    let hex = |prefix: &str| {
-        let digits = text.get(..2).filter(|start| start.eq_ignore_ascii_case(prefix)).map(|_| &text[2..])?;
-        u64::from_str_radix(digits, 16).ok()
-    };
-    let value = if let Some(bits) = hex("0f") {
-        if ty == Type::F64 { f64::from(f32::from_bits(bits as u32)).to_bits() } else { bits }
-    } else if let Some(bits) = hex("0d") {
-        if ty == Type::F32 { u64::from((f64::from_bits(bits) as f32).to_bits()) } else { bits }
-    } else if ty.float() {
-        let value: f64 = text.parse().map_err(|_| format!("found `{text}`, expected a number or a register"))?;
-        if ty == Type::F32 { u64::from((value as f32).to_bits()) } else { value.to_bits() }
-    } else {
-        evaluate(text, symbol)?.cast_unsigned()
-    };
-    Ok(if ty.wide() { value } else { value & 0xffff_ffff })
 }
 
 /// Decodes one entry point.
@@ -190,6 +84,9 @@ struct Jump {
 impl Decoder {
     fn new(module: &str, header: &str, lines: Arc<[String]>, variables: Variables) -> Result<Self, String> {
         let name = entry_name(header).unwrap_or_default().to_owned();
+        if !is_name(&name) {
+            return Err(format!("found `{name}`, expected an entry point's name"));
+        }
         let mut kernel = Kernel {
             name,
             module: module.to_owned(),
@@ -227,11 +124,19 @@ impl Decoder {
             kernel.params.push(Param { name: name.to_owned(), ty, offset });
             offset += ty.bytes();
         }
-        for directive in directives.split('.').skip(1) {
+        let mut directives = directives.split('.');
+        if let Some(other) = directives.next().filter(|text| !text.trim().is_empty()) {
+            return Err(format!("found `{}`, expected a directive or `{{`", other.trim()));
+        }
+        for directive in directives {
             let (name, numbers) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
-            let mut extent = [1; 3];
-            for (extent, number) in extent.iter_mut().zip(split(numbers.trim())) {
-                *extent = number.parse().map_err(|_| format!("found `.{directive}`, expected numbers"))?;
+            let (numbers, mut extent) = (split(numbers.trim()), [1; 3]);
+            let problem = || format!("found `.{directive}`, expected up to three numbers up to 65535");
+            if numbers.len() > extent.len() {
+                return Err(problem());
+            }
+            for (extent, number) in extent.iter_mut().zip(numbers) {
+                *extent = number.parse::<u16>().map_err(|_| problem())?.into();
             }
             match name.trim() {
                 "maxntid" => kernel.max_threads = Some(extent),
@@ -256,6 +161,12 @@ impl Decoder {
     /// Takes a statement in; false once the entry point is closed.
     fn statement(&mut self, kind: &Kind) -> Result<bool, String> {
         match kind {
+            Kind::Open(header) if !header.is_empty() => {
+                return Err(format!("found `{header}` within an entry point, expected `}}` before it"));
+            }
+            Kind::Open(_) if self.scopes.len() == BLOCKS => {
+                return Err(format!("found more than {BLOCKS} blocks within each other"));
+            }
             Kind::Open(_) => {
                 self.scopes.push(Scope { id: self.scope_count, symbols: HashMap::new() });
                 self.scope_count += 1;
@@ -272,10 +183,10 @@ impl Decoder {
             Kind::Directive(text) => match text.strip_prefix(".reg") {
                 Some(rest) => self.registers(rest.trim())?,
                 None => {
-                    self.variables.declare(text)?;
-                    let symbols = self.variables.symbols.clone();
-                    let scope = self.scopes.last_mut().expect("the entry point's scope is open");
-                    scope.symbols.extend(symbols.into_iter().filter(|(_, s)| !matches!(s, Symbol::Param(_))));
+                    if let Some(name) = self.variables.declare(text)? {
+                        let scope = self.scopes.last_mut().expect("the entry point's scope is open");
+                        scope.symbols.insert(name.to_owned(), self.variables.symbols[name]);
+                    }
                 }
             },
             Kind::Instruction(instruction) => self.instruction(instruction)?,
@@ -305,6 +216,9 @@ impl Decoder {
     fn register(&mut self, name: &str, ty: Type) -> Result<(), String> {
         if !is_name(name) {
             return Err(format!("found `{name}`, expected a register's name"));
+        }
+        if self.kernel.narrow.len() + self.kernel.wide.len() + self.kernel.predicates.len() >= REGISTERS {
+            return Err(format!("found more than {REGISTERS} registers"));
         }
         let index = self.add(name, ty);
         let scope = self.scopes.last_mut().ok_or("found a register outside an entry point")?;

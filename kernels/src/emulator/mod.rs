@@ -15,17 +15,26 @@
 
 mod access;
 mod alu;
+mod arithmetic;
+mod collective;
+mod convert;
 mod decode;
 pub mod examples;
+mod execute;
+mod expression;
+mod functions;
 mod inst;
 mod kernel;
+mod limits;
 mod machine;
 mod memory;
 pub mod mutate;
+mod opcode;
 mod opcodes;
 mod parse;
 mod show;
 mod transfers;
+mod variables;
 mod warp;
 mod warpwide;
 
@@ -36,6 +45,7 @@ use std::collections::BTreeMap;
 
 use self::inst::{Op, Type};
 use self::kernel::Kernel;
+use self::limits::{check_shape, shared_memory};
 use self::machine::{Machine, Watch};
 use self::memory::{Memory, Segment};
 use crate::launch::{Access, Arg, Buffer, Device, Error, Launch, Result};
@@ -295,49 +305,6 @@ impl Emulator {
     }
 }
 
-/// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text.
-fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
-    let threads = launch.block.iter().map(|n| u64::from(*n)).product::<u64>();
-    if !(1..=1024).contains(&threads) || launch.block[2] > 64 {
-        return Err(format!("found blocks of {:?} threads, expected 1 to 1024", launch.block));
-    }
-    let [x, y, z] = launch.grid;
-    if x == 0 || x > i32::MAX as u32 || !(1..=65535).contains(&y) || !(1..=65535).contains(&z) {
-        return Err(format!("found a grid of {:?} blocks, expected up to [2147483647, 65535, 65535]", launch.grid));
-    }
-    if let Some(required) = kernel.required_threads.filter(|required| *required != launch.block) {
-        return Err(format!("found blocks of {:?} threads, expected {required:?}", launch.block));
-    }
-    if let Some(most) = kernel.max_threads
-        && threads > most.iter().map(|n| u64::from(*n)).product()
-    {
-        return Err(format!("found blocks of {threads} threads, expected {most:?} at most"));
-    }
-    if launch.shared_bytes > 0 && kernel.shared.iter().all(|variable| variable.bytes.is_some()) {
-        return Err(format!("found {} bytes of shared memory, expected none", launch.shared_bytes));
-    }
-    Ok(())
-}
-
-/// A block's shared memory: its variables, with nothing between them; `most` bytes of them.
-fn shared_memory(kernel: &Kernel, dynamic: usize, most: usize) -> Result<Memory, String> {
-    let bytes = |variable: &kernel::Variable| variable.bytes.unwrap_or(dynamic);
-    let total: usize = kernel.shared.iter().map(bytes).sum();
-    if total > most {
-        return Err(format!("found {total} bytes of shared memory, expected {most} at most"));
-    }
-    let end = kernel.shared.iter().map(|variable| variable.offset + bytes(variable)).max().unwrap_or(0);
-    let mut memory = Memory::new(end);
-    let mut next = 0;
-    for variable in &kernel.shared {
-        memory.mark_outside(next..variable.offset.max(next));
-        next = variable.offset + bytes(variable);
-    }
-    let whole = memory.bytes();
-    memory.mark_outside(next.min(whole)..whole);
-    Ok(memory)
-}
-
 /// Floating-point operations of a lane.
 fn flops(op: &Op, kernel: &Kernel) -> u64 {
     use inst::{F1, F2, F3, W2, W3};
@@ -353,11 +320,15 @@ fn flops(op: &Op, kernel: &Kernel) -> u64 {
 
 impl Device for Emulator {
     fn load_module(&mut self, name: &str, ptx: &str) -> Result<()> {
-        let module = |line: usize, problem: String| Error::Module { module: name.to_owned(), line, problem };
+        let module = |line: usize, problem: String| Error::Module {
+            module: name.to_owned(),
+            line,
+            problem: parse::brief(&problem),
+        };
         let kernels = decode::module(name, ptx).map_err(|(line, problem)| module(line, problem))?;
         for kernel in kernels {
             if let Some(other) = self.kernels.get(&kernel.name).filter(|other| other.lines != kernel.lines) {
-                let problem = format!("found the entry point {}, which {} has too", kernel.name, other.module);
+                let problem = format!("found the entry point `{}`, which `{}` has too", kernel.name, other.module);
                 return Err(module(1, problem));
             }
             self.kernels.insert(kernel.name.clone(), kernel);

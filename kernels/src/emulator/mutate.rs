@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::parse::{Instruction, Kind, Statement, blank_comments, entry_name, statements};
+use super::parse::{Instruction, Kind, Statement, blank_comments, brief, entry_name, statements};
 
 /// One change of one instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,8 @@ impl Place<'_> {
     fn changed(&self, source: &str, change: Change) -> Result<Mutant, String> {
         let Instruction { guard, opcode, operands } = &self.instruction;
         let (mut guard, mut opcode, mut operands) = (*guard, *opcode, operands.clone());
-        let missing = |what: &str| format!("line {}: `{}` has no {what}", self.line, &source[self.span.clone()]);
+        let missing =
+            |what: &str| brief(&format!("line {}: `{}` has no {what}", self.line, &source[self.span.clone()]));
         let what = match change {
             Change::Delete => "deleted".to_owned(),
             Change::Unguard => {
@@ -163,7 +164,7 @@ impl Place<'_> {
 
 /// The instructions of an entry point in a text without comments.
 fn instructions<'a>(blank: &'a str, entry: &str) -> Result<Vec<Place<'a>>, String> {
-    let statements = statements(blank).map_err(|(line, problem)| format!("line {line}: {problem}"))?;
+    let statements = statements(blank).map_err(|(line, problem)| brief(&format!("line {line}: {problem}")))?;
     let is_entry = |kind: &Kind| matches!(kind, Kind::Open(header) if entry_name(header) == Some(entry));
     let first = statements
         .iter()

@@ -51,8 +51,8 @@ pub fn blank_comments(text: &str) -> String {
         out.push_str(code);
         let length = if tail.starts_with("//") {
             tail.find('\n').unwrap_or(tail.len())
-        } else if tail.starts_with("/*") {
-            tail.find("*/").map_or(tail.len(), |end| end + 2)
+        } else if let Some(comment) = tail.strip_prefix("/*") {
+            comment.find("*/").map_or(tail.len(), |end| end + "/**/".len())
         } else {
             out.push('/');
             rest = &tail[1..];
@@ -65,50 +65,91 @@ pub fn blank_comments(text: &str) -> String {
     out
 }
 
-/// The statements of a text without comments ([`blank_comments`]).
+/// A statement that has begun: its first byte's place and line, and where the last one so far ends that is not blank.
+struct Begun {
+    start: usize,
+    end: usize,
+    line: usize,
+    /// Whether it is one identifier so far.
+    name: bool,
+    /// Whether `.entry` stands in it.
+    header: bool,
+}
+
+impl Begun {
+    fn new(at: usize, byte: u8, line: usize) -> Begun {
+        Begun { start: at, end: at + 1, line, name: begins_name(byte), header: false }
+    }
+
+    /// Its text so far, without the blanks around it. Both ends are those of characters: what goes before the first byte and
+    /// behind the last is a delimiter or a blank, all of them ASCII.
+    fn text<'a>(&self, text: &'a str) -> &'a str {
+        &text[self.start..self.end]
+    }
+
+    /// Takes in a byte that is not blank.
+    fn extend(&mut self, text: &[u8], at: usize) {
+        self.name &= self.end == at && continues_name(text[at]);
+        self.end = at + 1;
+        self.header |= text[self.start..self.end].ends_with(b".entry");
+    }
+}
+
+/// The statements of a text without comments ([`blank_comments`]), in one pass over its bytes.
 ///
 /// # Errors
 /// With the line of a statement that does not end, or of an instruction without an opcode.
 pub fn statements(text: &str) -> Result<Vec<Statement<'_>>, Problem> {
     let bytes = text.as_bytes();
-    let (mut found, mut start, mut line, mut start_line) = (Vec::new(), 0, 1, 1);
+    let (mut found, mut line) = (Vec::new(), 1);
+    let mut begun: Option<Begun> = None;
     // Braces within a statement: vectors of registers, initial values.
     let mut depth = 0usize;
     for (at, &byte) in bytes.iter().enumerate() {
-        let so_far = text[start..at].trim();
-        if so_far.is_empty() && !byte.is_ascii_whitespace() {
-            (start, start_line) = (at, line);
-        }
-        let kind = match byte {
-            b'\n' => {
-                line += 1;
-                // `.version`, `.target` and `.address_size` end with their line.
-                let ends = [".version", ".target", ".address_size"].iter().any(|name| so_far.starts_with(name));
-                ends.then_some(Kind::Directive(so_far))
+        line += usize::from(byte == b'\n');
+        let kind = match (byte, &begun) {
+            // `.version`, `.target` and `.address_size` end with their line.
+            (b'\n', Some(begun)) => {
+                let text = begun.text(text);
+                let ends = [".version", ".target", ".address_size"].iter().any(|name| text.starts_with(name));
+                ends.then_some(Kind::Directive(text))
             }
-            b'{' if so_far.is_empty() || so_far.contains(".entry") => Some(Kind::Open(so_far)),
-            b'{' => {
+            (b'{', None) => Some(Kind::Open("")),
+            (b'{', Some(begun)) if begun.header => Some(Kind::Open(begun.text(text))),
+            (b'{', Some(_)) => {
                 depth += 1;
                 None
             }
-            b'}' if so_far.is_empty() => Some(Kind::Close),
-            b'}' if depth == 0 => return Err((start_line, format!("found `{so_far}`, expected it to end with `;`"))),
-            b'}' => {
-                depth -= 1;
+            (b'}', None) => Some(Kind::Close),
+            (b'}', Some(begun)) => {
+                let unexpected = || (begun.line, format!("found `{}`, expected it to end with `;`", begun.text(text)));
+                depth = depth.checked_sub(1).ok_or_else(unexpected)?;
                 None
             }
-            b':' if is_name(so_far) && bytes.get(at + 1) != Some(&b':') => Some(Kind::Label(so_far)),
-            b';' if depth == 0 => Some(statement(so_far).map_err(|problem| (start_line, problem))?),
+            (b':', Some(begun)) if begun.name && bytes.get(at + 1) != Some(&b':') => {
+                Some(Kind::Label(begun.text(text)))
+            }
+            (b';', None) => return Err((line, "found `;`, expected an instruction".to_owned())),
+            (b';', Some(begun)) if depth == 0 => {
+                Some(statement(begun.text(text)).map_err(|problem| (begun.line, problem))?)
+            }
             _ => None,
         };
-        if let Some(kind) = kind {
-            found.push(Statement { kind, span: start..at + 1, line: start_line });
-            start = at + 1;
+        match kind {
+            Some(kind) => {
+                let (start, line) = begun.take().map_or((at, line), |begun| (begun.start, begun.line));
+                found.push(Statement { kind, span: start..at + 1, line });
+            }
+            None if byte.is_ascii_whitespace() => {}
+            None => match &mut begun {
+                Some(begun) => begun.extend(bytes, at),
+                None => begun = Some(Begun::new(at, byte, line)),
+            },
         }
     }
-    match text[start..].trim() {
-        "" => Ok(found),
-        rest => Err((start_line, format!("found `{rest}`, expected it to end with `;`"))),
+    match begun {
+        None => Ok(found),
+        Some(begun) => Err((begun.line, format!("found `{}`, expected it to end with `;`", begun.text(text)))),
     }
 }
 
@@ -165,94 +206,34 @@ pub fn entry_name(header: &str) -> Option<&str> {
 
 /// Whether a text is one identifier.
 pub fn is_name(text: &str) -> bool {
-    let first = |byte: u8| byte.is_ascii_alphabetic() || b"_$%".contains(&byte);
-    text.bytes().next().is_some_and(first)
-        && text.bytes().skip(1).all(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))
+    text.bytes().next().is_some_and(begins_name) && text.bytes().skip(1).all(continues_name)
 }
 
-/// The value of a constant expression of integers: numbers, names that `symbol` knows, `+ - * / % << >> & | ^ ~ ( )`.
-///
-/// # Errors
-/// What was found and what was expected.
-pub fn evaluate(text: &str, symbol: &dyn Fn(&str) -> Option<i64>) -> Result<i64, String> {
-    let mut expression = Expression { rest: text.trim(), symbol };
-    let value = expression.binary(0)?;
-    match expression.rest {
-        "" => Ok(value),
-        rest => Err(format!("found `{rest}` in `{text}`, expected an operator")),
+fn begins_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || b"_$%".contains(&byte)
+}
+
+fn continues_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_$".contains(&byte)
+}
+
+/// The most characters that a message quotes of the text in one place, and the most that it has in all.
+const QUOTED: usize = 100;
+const MESSAGE: usize = 400;
+
+/// The beginning of a text that may be long and of several lines, as one line.
+pub fn shortened(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        short.push('…');
     }
+    short
 }
 
-/// The value of a literal number: decimal, `0x`, `0b`, octal, with an optional `U`.
-pub fn integer(text: &str) -> Option<i64> {
-    let digits = text.strip_suffix('U').unwrap_or(text);
-    let (digits, radix) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (&digits[2..], 16),
-        [b'0', b'b' | b'B', ..] => (&digits[2..], 2),
-        [b'0', _, ..] => (&digits[1..], 8),
-        _ => (digits, 10),
-    };
-    u64::from_str_radix(digits, radix).ok().map(u64::cast_signed)
-}
-
-struct Expression<'a> {
-    rest: &'a str,
-    symbol: &'a dyn Fn(&str) -> Option<i64>,
-}
-
-/// Operators by rising strength of binding.
-const LEVELS: [&[&str]; 6] = [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "/", "%"]];
-
-impl Expression<'_> {
-    fn binary(&mut self, level: usize) -> Result<i64, String> {
-        let Some(operators) = LEVELS.get(level) else {
-            return self.unary();
-        };
-        let mut left = self.binary(level + 1)?;
-        while let Some(operator) = operators.iter().find(|operator| self.rest.starts_with(**operator)) {
-            self.rest = self.rest[operator.len()..].trim_start();
-            let right = self.binary(level + 1)?;
-            left = match *operator {
-                "|" => left | right,
-                "^" => left ^ right,
-                "&" => left & right,
-                "<<" => left.wrapping_shl(right as u32),
-                ">>" => left.wrapping_shr(right as u32),
-                "+" => left.wrapping_add(right),
-                "-" => left.wrapping_sub(right),
-                "*" => left.wrapping_mul(right),
-                "/" => left.checked_div(right).ok_or("found a division by zero in a constant")?,
-                _ => left.checked_rem(right).ok_or("found a division by zero in a constant")?,
-            };
-        }
-        Ok(left)
-    }
-
-    fn unary(&mut self) -> Result<i64, String> {
-        if let Some(rest) = self.rest.strip_prefix(['-', '~', '+']) {
-            let operator = self.rest.as_bytes()[0];
-            self.rest = rest.trim_start();
-            let value = self.unary()?;
-            return Ok(match operator {
-                b'-' => value.wrapping_neg(),
-                b'~' => !value,
-                _ => value,
-            });
-        }
-        if let Some(rest) = self.rest.strip_prefix('(') {
-            self.rest = rest.trim_start();
-            let value = self.binary(0)?;
-            self.rest = self.rest.strip_prefix(')').ok_or("found `(`, expected a `)` for it")?.trim_start();
-            return Ok(value);
-        }
-        // A name may begin with `%`, which elsewhere is an operator.
-        let part = |c: char| c.is_ascii_alphanumeric() || "_$.".contains(c);
-        let end = self.rest.char_indices().find(|&(at, c)| !part(c) && (at, c) != (0, '%'));
-        let (word, rest) = self.rest.split_at(end.map_or(self.rest.len(), |(at, _)| at));
-        let value = if word.starts_with(|c: char| c.is_ascii_digit()) { integer(word) } else { (self.symbol)(word) };
-        self.rest = rest.trim_start();
-        value.ok_or_else(|| format!("found `{word}`, expected a number or a known name"))
-    }
+/// A message, one line, whatever it quotes.
+pub fn brief(problem: &str) -> String {
+    let parts: Vec<String> = problem.split('`').take(MESSAGE).map(|part| shortened(part, QUOTED)).collect();
+    shortened(&parts.join("`"), MESSAGE)
 }
 
 #[cfg(test)]
@@ -282,15 +263,49 @@ mod tests {
     }
 
     #[test]
-    fn constants_are_computed() {
-        let symbol = |name: &str| (name == "tile").then_some(1024);
-        for (text, value) in
-            [("1 + 2*3", 7), ("(1+2)*3", 9), ("0x10|1<<2", 20), ("-4", -4), ("tile + 4*(8-1)", 1052), ("7/2%2", 1)]
-        {
-            assert_eq!(evaluate(text, &symbol), Ok(value), "{text}");
+    fn what_is_no_ascii_is_taken_whole() {
+        for (text, quoted) in [("é;", "é"), (".entry k() { mové ü, 1; é }", "é")] {
+            let found = statements(text);
+            assert!(found.is_ok() || found.unwrap_err().1.contains(quoted), "{text}");
         }
-        assert!(evaluate("1/0", &symbol).is_err());
-        assert!(evaluate("tiles", &symbol).unwrap_err().contains("tiles"));
-        assert!(evaluate("1 2", &symbol).is_err());
+        let found = statements("é : ü{ß};").unwrap();
+        assert_eq!(
+            found[0].kind,
+            Kind::Instruction(Instruction { guard: None, opcode: "é", operands: vec![": ü{ß}"] })
+        );
+        assert_eq!(blank_comments("a /*é*/ b /*/ c").len(), "a /*é*/ b /*/ c".len());
+        assert_eq!(blank_comments("/*/ c */d"), "        d");
+    }
+
+    #[test]
+    fn long_texts_take_no_long_time() {
+        let of = |part: &str| part.repeat((1 << 20) / part.len());
+        let texts = [
+            of(" "),
+            of("\n"),
+            of("a"),
+            of("a "),
+            of("{"),
+            of("{}"),
+            of("x{}"),
+            of(":"),
+            of("a:"),
+            of("a\n"),
+            of(".version "),
+        ];
+        for text in texts {
+            let begun = std::time::Instant::now();
+            let _ = statements(&text);
+            assert!(begun.elapsed().as_secs() < 5, "{}…", &text[..8]);
+        }
+    }
+
+    #[test]
+    fn messages_quote_the_beginning() {
+        let long = format!("found `{}`, expected a `{}`", "é\n".repeat(100_000), "`".repeat(100_000));
+        let short = brief(&long);
+        assert!(short.starts_with("found `é é é") && short.contains("…`, expected a `"), "{short}");
+        assert!(short.chars().count() <= MESSAGE + 1 && !short.contains('\n'));
+        assert_eq!(brief("found `x`, expected `y`"), "found `x`, expected `y`");
     }
 }

@@ -1,7 +1,50 @@
-//! Values of registers as a person reads them.
+//! One thread's steps, and values of registers as a person reads them.
 
+use super::Step;
 use super::inst::Type;
-use super::kernel::Name;
+use super::kernel::{Name, Slot};
+use super::machine::Machine;
+use super::warp::Warp;
+
+impl Machine<'_> {
+    /// Shows an instruction that has just been executed, if it is the watched thread's.
+    #[cold]
+    pub(super) fn show(&mut self, index: usize, warp: &Warp, pc: usize, group: u32, mask: u32) {
+        let kernel = self.kernel;
+        let Some(watch) = &mut self.watch else { return };
+        let lane = (watch.thread % 32) as usize;
+        if watch.block != self.block_number || watch.thread / 32 != index as u32 || group >> lane & 1 == 0 {
+            return;
+        }
+        let value = |slot: Slot| {
+            let (name, text) = match slot {
+                Slot::Narrow(r) => (&kernel.narrow[r as usize], narrow(&kernel.narrow[r as usize], warp.n(r)[lane])),
+                Slot::Wide(r) => (&kernel.wide[r as usize], wide(&kernel.wide[r as usize], warp.w(r)[lane])),
+                Slot::Predicate(r) => {
+                    (&kernel.predicates[r as usize], (warp.p((r, false)) >> lane & 1 != 0).to_string())
+                }
+            };
+            (name.name.clone(), text)
+        };
+        let uses = &kernel.uses[pc];
+        let executed = mask >> lane & 1 != 0;
+        let writes = if executed { uses.writes.as_slice() } else { &[] };
+        let reads = uses.narrow.iter().map(|r| Slot::Narrow(*r)).chain(uses.wide.iter().map(|r| Slot::Wide(*r)));
+        let reads = reads.chain(uses.predicates.iter().map(|r| Slot::Predicate(*r)));
+        let reads = reads.filter(|slot| executed && warp.is_set(*slot, lane) && !writes.contains(slot));
+        let step = Step {
+            line: kernel.code[pc].line as usize,
+            text: kernel.lines.get(kernel.code[pc].line as usize - 1).cloned().unwrap_or_default(),
+            executed,
+            active: mask.count_ones(),
+            reads: reads.map(value).collect(),
+            writes: writes.iter().map(|slot| value(*slot)).collect(),
+        };
+        if !(watch.show)(&step) {
+            self.watch = None;
+        }
+    }
+}
 
 /// A 32-bit register's value. Untyped ones (`.b32`) are shown as a number, and as a float too where that looks like one.
 pub fn narrow(name: &Name, bits: u32) -> String {

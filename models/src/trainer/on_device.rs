@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use inkgrad_engine::device::Device;
-use inkgrad_engine::device::launches::Precision;
-use inkgrad_engine::device::plan::{DevicePlan, gather};
+use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
-use inkgrad_engine::device::window::{Reported, Row, STEPS, SUMS};
+use inkgrad_engine::device::window::{Row, STEPS, SUMS};
+use inkgrad_engine::device::{Device, Launches, Precision, Span};
 use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
+use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
@@ -53,12 +53,11 @@ pub struct DeviceStepper {
 /// A split of the data set on the device.
 #[derive(Debug, Clone, Copy)]
 struct Data {
-    images: Buffer,
+    images: Table,
     /// Values of a picture.
     width: usize,
-    bytes: bool,
     /// `f32`, one a drawing.
-    labels: Buffer,
+    labels: Table,
 }
 
 /// The plan of one batch size.
@@ -123,11 +122,9 @@ impl DeviceStepper {
             Pixels::F32(pixels) => (upload(device, pixels)?, 4 * pixels.len(), false),
         };
         let labels: Vec<f32> = split.labels.iter().map(|&label| label as f32).collect();
-        let labels = Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64);
-        self.data.insert(
-            part,
-            Data { images: Buffer::read(address, len as u64), width: split.images.extents().len(), bytes, labels },
-        );
+        let labels = Table { data: Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64), bytes: false };
+        let images = Table { data: Buffer::read(address, len as u64), bytes };
+        self.data.insert(part, Data { images, width: split.images.extents().len(), labels });
         Ok(())
     }
 
@@ -146,25 +143,21 @@ impl DeviceStepper {
         let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
         let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
-        let bytes = 4 * (STEPS * batch) as u64;
+        // The table of indices.
+        let bytes = (4 * STEPS * batch) as u64;
         let index = Buffer::read(self.device.alloc(bytes)?, bytes);
 
-        let pick = |data, bytes, to, width| gather(data, bytes, index, window.record, to, width);
-        let mut forward = vec![window.begin(), pick(data.images, data.bytes, plan.input(graph.images), data.width)];
+        let mut gathered = Launches::default();
+        gather(&mut gathered, data.images, index, window.record, plan.input(graph.images), data.width);
         if let Some(labels) = graph.labels {
-            forward.push(pick(data.labels, false, plan.input(labels), 1));
+            gather(&mut gathered, data.labels, index, window.record, plan.input(labels), 1);
         }
+        let mut forward = vec![window.begin()];
+        forward.append(&mut gathered.list);
         forward.extend_from_slice(&plan.forward);
-        // TEMP
-        let slot = |name: &str| graph.terms.iter().find(|t| t.name == name).map(|t| plan.kept(t.tensor));
-        let losses = Reported {
-            loss: plan.kept(graph.loss.tensor),
-            bce: slot("bce"),
-            kl: slot("kl"),
-            mse: slot("mse"),
-            right: slot("accuracy"),
-        };
-        forward.push(window.tally(&losses, graph.loss.per, batch));
+        let numbers = graph.reported().map(|term| (plan.kept(term.tensor), batch as f64 / term.per));
+        let numbers: Vec<(Span, f64)> = numbers.collect();
+        forward.push(window.tally(&numbers, batch));
         let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
         Ok(Planned { graph, index, step, forward, number: 2 * self.plans.len() as u64 })
     }
@@ -190,7 +183,7 @@ impl DeviceStepper {
             let index = self.plan(network, part, batch)?.index;
             self.device.write(index.address, bytes_of(&table))?;
         }
-        Ok(self.state.window.prepare(&mut *self.device, &temp_numbers(&network.terms(), sums), &rows)?)
+        Ok(self.state.window.prepare(&mut *self.device, &numbers(sums), &rows)?)
     }
 
     /// Uploads the steps that come next, [`DeviceStepper::WINDOW`] at most, and the sums that they add to. Steps that were
@@ -251,14 +244,12 @@ impl DeviceStepper {
         Ok(totals.not_finite)
     }
 
-    /// The sums as the device has them.
+    /// The sums as the device has them, by their names.
     fn named(&self, sums: &[f64; SUMS]) -> Sums {
         let Some(Planned { graph, .. }) = self.plans.values().next() else { return Sums::default() };
         let mut terms = [0.0; MAX_TERMS];
-        for (sum, term) in terms.iter_mut().zip(&graph.terms) {
-            *sum = sums[temp_slot(term.name)];
-        }
-        Sums { total: Losses { loss: sums[0], terms, drawings: sums[5] as usize } }
+        terms[..graph.terms.len()].copy_from_slice(&sums[1..][..graph.terms.len()]);
+        Sums { total: Losses { loss: sums[0], terms, drawings: sums[SUMS - 1] as usize } }
     }
 
     /// Trains on the drawings `batch`, waits, and returns their losses before the update.
@@ -325,15 +316,12 @@ fn launch(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Lau
     }
 }
 
-fn temp_slot(name: &str) -> usize {
-    ["loss", "bce", "kl", "mse", "accuracy"].iter().position(|n| *n == name).unwrap()
-}
-fn temp_numbers(names: &[&str], Sums { total }: &Sums) -> [f64; SUMS] {
-    let mut out = [0.0; SUMS];
-    out[0] = total.loss;
-    for (name, value) in names.iter().zip(total.terms) {
-        out[temp_slot(name)] = value;
-    }
-    out[5] = total.drawings as f64;
-    out
+/// The sums in the device's order: the loss, the terms, the pictures.
+fn numbers(Sums { total }: &Sums) -> [f64; SUMS] {
+    const { assert!(SUMS == MAX_TERMS + 2, "a sum for the loss, for each term, and for the count of pictures") };
+    let mut sums = [0.0; SUMS];
+    sums[0] = total.loss;
+    sums[1..SUMS - 1].copy_from_slice(&total.terms);
+    sums[SUMS - 1] = total.drawings as f64;
+    sums
 }

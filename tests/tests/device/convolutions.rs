@@ -1,16 +1,18 @@
 //! The three convolution kernels with everything that their epilogues can do, against the plain formulas.
 
 use inkgrad_engine::DeviceError;
-use inkgrad_engine::device::launches::{Epilogue, Launches, Precision, Span, Target, gemm_scratch};
 use inkgrad_engine::ops::Draw;
 use inkgrad_kernels::cpu::conv::{Geometry, Grid, Store, naive};
 use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::gpu::conv;
+use inkgrad_kernels::gpu::gemm::Epilogue;
+use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use inkgrad_kernels::launch::{Device, download, upload};
 use inkgrad_kernels::ptx::MODULES;
 use proptest::prelude::*;
 
 use crate::operations::TOLERANCE;
-use crate::{device, error};
+use crate::{error, opened};
 
 use Kernel::{Down, Up, UpSingle, WeightGradient, WeightGradientSingle};
 
@@ -104,8 +106,7 @@ fn run(
     [add, relu, biased]: [bool; 3],
     device: &mut dyn Device,
 ) -> Result<Vec<f32>, DeviceError> {
-    let pixels = geometry.batch * geometry.small.pixels();
-    let room = gemm_scratch(geometry.small.channels, geometry.taps() * geometry.big.channels, pixels);
+    let room = conv::weight_gradient_scratch_len(geometry, Precision::Fp32);
     let mut allocations = Vec::new();
     let mut span = |device: &mut dyn Device, values: &[f32]| -> Result<Span, DeviceError> {
         let address = upload(device, values)?;
@@ -114,25 +115,26 @@ fn run(
     };
     let (small, big, w, bias) = (span(device, small)?, span(device, big)?, span(device, w)?, span(device, bias)?);
     // Weights of one channel or one tap are in order as they are.
-    let packs = geometry.big.channels > 1 && geometry.taps() > 1;
-    let saved = if packs { span(device, &vec![0.0; w.len])? } else { Span::default() };
+    let packed = conv::packed_len(geometry, Precision::Fp32);
+    assert_eq!(packed, if geometry.big.channels > 1 && geometry.taps() > 1 { w.len } else { 0 });
+    let saved = if packed > 0 { span(device, &vec![0.0; packed])? } else { Span::default() };
     let scratch = span(device, &vec![0.0; room.max(1)])?;
 
     let mut launches = Launches { precision: Precision::Fp32, ..Launches::default() };
-    let packed = launches.pack_weights(geometry, w, saved);
+    let packed = conv::pack_weights(&mut launches, geometry, w, saved);
     let epilogue = Epilogue { bias: biased.then_some(bias), relu };
     let target = |span: Span| Target { span, add };
     let written = match kernel {
         Down => {
-            launches.down(geometry, big, packed, target(small), epilogue, scratch);
+            conv::down(&mut launches, geometry, big, packed, epilogue, target(small), scratch);
             small
         }
         Up | UpSingle => {
-            launches.up(geometry, small, packed, target(big), epilogue, scratch);
+            conv::up(&mut launches, geometry, small, packed, epilogue, target(big), scratch);
             big
         }
         WeightGradient | WeightGradientSingle => {
-            launches.weight_gradient(geometry, small, big, target(w), scratch);
+            conv::weight_gradient(&mut launches, geometry, small, big, target(w), scratch);
             w
         }
     };
@@ -149,7 +151,7 @@ proptest! {
 
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
-        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        let mut device = opened(Precision::Fp32);
         for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
             let (label, found) = compare(kernel, seed, &mut *device);
             match found {

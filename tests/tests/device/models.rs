@@ -1,6 +1,6 @@
 //! Training steps of every network.
 
-use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Network;

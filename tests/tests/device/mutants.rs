@@ -3,25 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inkgrad_engine::device::launches::{Launches, Precision, Span, hits_scratch};
-use inkgrad_engine::device::plan::gather;
 use inkgrad_engine::device::state::State;
-use inkgrad_engine::device::window::{Reported, Row, SUMS, Totals};
+use inkgrad_engine::device::window::{Row, SUMS, Totals};
 use inkgrad_engine::ops::{Case, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, DeviceError, Init, Params, Team};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
+use inkgrad_kernels::gpu::layout::{Table, gather};
+use inkgrad_kernels::gpu::{Launches, Precision, Span};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
-use inkgrad_models::model::argmax;
 
 use crate::convolutions::{self, Kernel};
 use crate::error;
 use crate::operations::{
-    AGAIN, GRU_BYTES, LSTM_BYTES, TF32_TOLERANCE, TOLERANCE, compare, gru_from_state, gru_of_eight, gru_with_rest,
-    long_sums, lstm_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class,
-    ragged,
+    AGAIN, GRU_BYTES, LSTM_BYTES, TF32_TOLERANCE, TOLERANCE, compare, equal_scores, gru_from_state, gru_of_eight,
+    gru_with_rest, long_sums, lstm_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise,
+    one_class, ragged,
 };
 
 /// What shows whether a kernel computes what it should.
@@ -44,11 +43,9 @@ enum Probe {
     Gather,
     /// What steps are told, and what they add up to.
     Steps,
-    /// Right answers among scores.
-    Hits,
 }
 
-use Probe::{Chosen, Convolution, Gather, Hits, Op, Steps, Tf32, Tf32Op, Update, Within};
+use Probe::{Chosen, Convolution, Gather, Op, Steps, Tf32, Tf32Op, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -96,11 +93,11 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("embedding_backward", &[Op("embedding")]),
     ("gather", &[Gather]),
     ("begin_step", &[Steps]),
-    ("hits", &[Hits]),
     ("tally", &[Steps]),
     ("loss_backward", &[Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
     ("softmax_cross_entropy", &[Op("softmax_cross_entropy"), Chosen(one_class)]),
     ("softmax_cross_entropy_backward", &[Op("softmax_cross_entropy")]),
+    ("correct", &[Op("correct"), Chosen(equal_scores)]),
     ("lstm_forward", LSTM),
     ("lstm_backward", LSTM),
     ("adam", &[ADAM, CLIPPED]),
@@ -190,8 +187,7 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         }
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
-        Steps => Box::new([0b1111, 0b0101, 0b1010].into_iter().map(|parts| steps(parts, emulator))),
-        Hits => Box::new(std::iter::once_with(|| hits(emulator))),
+        Steps => Box::new([8, 5, 1].into_iter().map(|count| steps(count, emulator))),
     }
 }
 
@@ -242,25 +238,25 @@ fn rows(bytes: bool, emulator: &mut Emulator) -> Result<f64, DeviceError> {
     let window = small_state(emulator)?.window;
     window.prepare(emulator, &[0.0; SUMS], &[Row { clock: Clock::default(), lr: 0.0, step: 1, batch: 2 }])?;
     emulator.launch(&window.begin())?;
-    emulator.launch(&gather(data, bytes, table, window.record, to, WIDTH))?;
+    let mut launches = Launches::default();
+    gather(&mut launches, Table { data, bytes }, table, window.record, to, WIDTH);
+    emulator.launch(&launches.list[0])?;
     let expected: Vec<f32> =
         chosen.iter().flat_map(|&row| numbers[row as usize * WIDTH..][..WIDTH].iter().copied()).collect();
     Ok(error(&download::<f32>(emulator, to.address, len)?, &expected, 0.0))
 }
 
-/// Four steps of a window, the third and the last of which have no finite loss. `parts`: what is reported beside the loss,
-/// one bit each.
-fn steps(parts: u8, emulator: &mut Emulator) -> Result<f64, DeviceError> {
+/// Four steps of a window, the third and the last of which have no finite loss. `count`: how many numbers are summed.
+fn steps(count: usize, emulator: &mut Emulator) -> Result<f64, DeviceError> {
     const DRAWINGS: usize = 6;
     let window = small_state(emulator)?.window;
-    let values: Vec<f32> = (0..5).map(|i| 0.5 + i as f32).collect();
+    let values: Vec<f32> = (0..8).map(|i| 0.5 + i as f32).collect();
     let at = upload(emulator, &values)?;
-    let number = |i: usize| Span { address: at + 4 * i as u64, len: 1 };
-    let given = |i: usize| parts >> (i - 1) & 1 == 1;
-    let part = |i: usize| given(i).then(|| number(i));
-    let losses = Reported { loss: number(0), bce: part(1), kl: part(2), mse: part(3), right: part(4) };
+    let weight = |i: usize| 3.0 - 0.25 * i as f64;
+    let numbers: Vec<(Span, f64)> =
+        (0..count).map(|i| (Span { address: at + 4 * i as u64, len: 1 }, weight(i))).collect();
     let row = |step| Row { clock: Clock { seed: 9, step: 40 + step }, lr: 0.1, step: 41 + step, batch: 3 };
-    let before = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let before: [f64; SUMS] = std::array::from_fn(|i| 1.0 + i as f64);
     window.prepare(emulator, &before, &[0, 1, 2, 3].map(row))?;
     let mut expected = before;
     let mut worst = 0.0_f64;
@@ -271,39 +267,17 @@ fn steps(parts: u8, emulator: &mut Emulator) -> Result<f64, DeviceError> {
         let key = u64::from(record[0]) | u64::from(record[1]) << 32;
         let told = key == row(step as u64).clock.key() && record[4..] == [0.1_f32.to_bits(), 0, 3, 41 + step as u32];
         worst = worst.max(if told { 0.0 } else { 1.0 });
-        emulator.launch(&window.tally(&losses, 2.0, DRAWINGS))?;
-        let weights = [3.0, 3.0, 3.0, 3.0, 1.0];
-        let terms = std::iter::once(loss).chain((1..5).map(|i| if given(i) { values[i] } else { 0.0 }));
-        expected.iter_mut().zip(terms.zip(weights)).for_each(|(sum, (x, weight))| *sum += f64::from(x) * weight);
-        expected[5] += DRAWINGS as f64;
+        emulator.launch(&window.tally(&numbers, DRAWINGS))?;
+        for (i, sum) in expected[..count].iter_mut().enumerate() {
+            *sum += f64::from(if i == 0 { loss } else { values[i] }) * weight(i);
+        }
+        expected[SUMS - 1] += DRAWINGS as f64;
         let not_finite = (step >= 2).then_some(43);
         let Totals { sums, not_finite: found } = window.read(emulator)?;
         let same = sums.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan());
         worst = worst.max(if same && found == not_finite { 0.0 } else { 1.0 });
     }
     Ok(worst)
-}
-
-/// Scores with equal ones among them, over more than a block.
-fn hits(emulator: &mut Emulator) -> Result<f64, DeviceError> {
-    const ROWS: usize = 300;
-    const CLASSES: usize = 5;
-    let x: Vec<f32> = (0..ROWS * CLASSES).map(|i| (i * 7 % 11 % 4) as f32).collect();
-    let labels: Vec<f32> = (0..ROWS).map(|i| (i % CLASSES) as f32).collect();
-    let right = x.chunks_exact(CLASSES).zip(&labels).map(|(row, &label)| f32::from(argmax(row) == label as usize));
-    let right: Vec<f32> = right.collect();
-    let x = Span { address: upload(emulator, &x)?, len: x.len() };
-    let labels = Span { address: upload(emulator, &labels)?, len: ROWS };
-    let scratch = hits_scratch(ROWS);
-    let own = Span { address: emulator.alloc(4 * scratch as u64 + 4)?, len: scratch + 1 };
-    let (scratch, y) = own.split(scratch);
-    let mut launches = Launches::default();
-    launches.hits(x, labels, y, scratch);
-    for launch in &launches.list {
-        emulator.launch(launch)?;
-    }
-    let each = error(&download::<f32>(emulator, scratch.address, ROWS)?, &right, 0.0);
-    Ok(each.max(error(&download::<f32>(emulator, y.address, 1)?, &[right.iter().sum()], 0.0)))
 }
 
 /// By what a mutant is noticed, on an emulator that lacks its module.

@@ -1,6 +1,6 @@
 //! Every operation, forward and gradients.
 
-use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Row, SUMS};
@@ -8,11 +8,11 @@ use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Tape, Team, Tensor};
 use inkgrad_kernels::emulator::Emulator;
-use inkgrad_kernels::launch::{self, Device as _};
+use inkgrad_kernels::launch::{self, Apart, Device as _};
 use inkgrad_kernels::ptx::MODULES;
 use proptest::prelude::*;
 
-use crate::{device, error};
+use crate::{device, error, opened};
 
 const CLOCK: Clock = Clock { seed: 7, step: 3 };
 
@@ -199,6 +199,23 @@ pub fn one_class() -> Case {
     }
 }
 
+/// Scores with equal ones among them, over more than a block.
+pub fn equal_scores() -> Case {
+    const ROWS: usize = 300;
+    const CLASSES: usize = 5;
+    let given = |shape: &[usize], value: fn(usize) -> usize| CaseInput {
+        shape: shape.into(),
+        values: (0..shape.iter().product()).map(|i| value(i) as f64).collect(),
+        differentiable: false,
+    };
+    Case {
+        label: format!("logits ({ROWS}, {CLASSES})"),
+        inputs: vec![given(&[ROWS, CLASSES], |i| i * 7 % 11 % 4), given(&[ROWS], |i| i % CLASSES)],
+        f32: Box::new(|tape, x| tape.correct(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.correct(x[0], x[1])),
+    }
+}
+
 /// The first drawn case of an operation that has `inputs` inputs.
 fn with_inputs(name: &str, inputs: usize) -> Case {
     let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
@@ -291,7 +308,7 @@ proptest! {
 
     #[test]
     fn every_operation_agrees_with_the_cpu(seed in any::<u64>()) {
-        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+        let mut device = opened(Precision::Fp32);
         for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
             let case = (spec.draw)(&mut Draw::small(seed));
             for again in AGAIN {
@@ -307,8 +324,8 @@ proptest! {
     /// Over several blocks and tiles.
     #[test]
     fn so_does_it_at_larger_extents(seed in any::<u64>()) {
-        let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
-        let products = [long_sums(), ragged(), more_ragged(), one_class(), noise()];
+        let mut device = opened(Precision::Fp32);
+        let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
         let recurrent = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
         for case in products.into_iter().chain(recurrent) {
             check("a chosen case", &case, 0, &mut *device)?;
@@ -322,9 +339,31 @@ proptest! {
     }
 }
 
+/// One case of each, whichever the seed of the others: what tools watch that take a minute for a second.
+#[test]
+fn chosen_cases_agree() {
+    let mut device = opened(Precision::Fp32);
+    let drawn = OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name));
+    let drawn = drawn.map(|spec| (spec.draw)(&mut Draw::small(1)));
+    for case in drawn.chain([ragged(), one_class(), lstm_of_eight(), gru_of_eight()]) {
+        let error = compare(&case, 0b101, Precision::Fp32, &mut *device).unwrap();
+        assert!(error < TOLERANCE, "{}: {error:.1e}", case.label);
+    }
+}
+
+/// Where they lie makes no difference, and no launch reads what it writes through another buffer.
+#[test]
+fn buffers_apart_from_each_other_give_the_same() {
+    let mut apart = Apart::new(device().open(Precision::Fp32).unwrap().expect("a device beside the processor"));
+    for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
+        let case = (spec.draw)(&mut Draw::small(2));
+        check(spec.name, &case, 0xff, &mut apart).unwrap();
+    }
+}
+
 #[test]
 fn products_on_tensor_cores_agree_with_the_cpu() {
-    let mut device = device().open(Precision::Tf32).unwrap().expect("a device beside the processor");
+    let mut device = opened(Precision::Tf32);
     for name in ["linear", "conv2d", "conv_transpose2d", "lstm", "gru"] {
         let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
         let cases = (0..3).map(|seed| (spec.draw)(&mut Draw::small(seed)));
@@ -372,7 +411,7 @@ fn recurrent_layers_have_no_bank_conflicts() {
 
 #[test]
 fn what_has_no_kernel_is_named() {
-    let mut device = device().open(Precision::Fp32).unwrap().expect("a device beside the processor");
+    let mut device = opened(Precision::Fp32);
     for spec in OPS.iter().filter(|spec| PROCESSOR_ALONE.contains(&spec.name)) {
         let refused =
             compare(&(spec.draw)(&mut Draw::small(1)), 0, Precision::Fp32, &mut *device).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use inkgrad_engine::device::launches::Precision;
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::{self, Error, Launch};

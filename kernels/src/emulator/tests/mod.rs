@@ -2,6 +2,7 @@
 
 mod faults;
 mod instructions;
+mod texts;
 
 use super::mutate::{Change, Mutation};
 use super::*;

@@ -84,10 +84,10 @@ choice! {
 
 impl Precision {
     /// The engine's precision of this name.
-    pub fn kind(self) -> inkgrad_engine::device::launches::Precision {
+    pub fn kind(self) -> inkgrad_engine::device::Precision {
         match self {
-            Self::Fp32 => inkgrad_engine::device::launches::Precision::Fp32,
-            Self::Tf32 => inkgrad_engine::device::launches::Precision::Tf32,
+            Self::Fp32 => inkgrad_engine::device::Precision::Fp32,
+            Self::Tf32 => inkgrad_engine::device::Precision::Tf32,
         }
     }
 }

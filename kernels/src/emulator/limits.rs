@@ -1,0 +1,48 @@
+//! What GPUs and a kernel's text allow a launch.
+
+use super::kernel::{Kernel, Variable};
+use super::memory::Memory;
+use crate::launch::Launch;
+
+/// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text.
+pub fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
+    let threads = launch.block.iter().map(|n| u64::from(*n)).product::<u64>();
+    if !(1..=1024).contains(&threads) || launch.block[2] > 64 {
+        return Err(format!("found blocks of {:?} threads, expected 1 to 1024", launch.block));
+    }
+    let [x, y, z] = launch.grid;
+    if x == 0 || x > i32::MAX as u32 || !(1..=65535).contains(&y) || !(1..=65535).contains(&z) {
+        return Err(format!("found a grid of {:?} blocks, expected up to [2147483647, 65535, 65535]", launch.grid));
+    }
+    if let Some(required) = kernel.required_threads.filter(|required| *required != launch.block) {
+        return Err(format!("found blocks of {:?} threads, expected {required:?}", launch.block));
+    }
+    if let Some(most) = kernel.max_threads
+        && threads > most.iter().map(|n| u64::from(*n)).product()
+    {
+        return Err(format!("found blocks of {threads} threads, expected {most:?} at most"));
+    }
+    if launch.shared_bytes > 0 && kernel.shared.iter().all(|variable| variable.bytes.is_some()) {
+        return Err(format!("found {} bytes of shared memory, expected none", launch.shared_bytes));
+    }
+    Ok(())
+}
+
+/// A block's shared memory: its variables, with nothing between them; `most` bytes of them.
+pub fn shared_memory(kernel: &Kernel, dynamic: usize, most: usize) -> Result<Memory, String> {
+    let bytes = |variable: &Variable| variable.bytes.unwrap_or(dynamic);
+    let total: usize = kernel.shared.iter().map(bytes).sum();
+    if total > most {
+        return Err(format!("found {total} bytes of shared memory, expected {most} at most"));
+    }
+    let end = kernel.shared.iter().map(|variable| variable.offset + bytes(variable)).max().unwrap_or(0);
+    let mut memory = Memory::new(end);
+    let mut next = 0;
+    for variable in &kernel.shared {
+        memory.mark_outside(next..variable.offset.max(next));
+        next = variable.offset + bytes(variable);
+    }
+    let whole = memory.bytes();
+    memory.mark_outside(next.min(whole)..whole);
+    Ok(memory)
+}

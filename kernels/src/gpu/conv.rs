@@ -1,0 +1,237 @@
+//! Both convolutions and their gradients. In fp32 they are implicit GEMMs: the kernels look up the elements of the matrix of
+//! patches in the picture (`conv_down.ptx`, `conv_up.ptx`, `conv_weight.ptx`; the last two have a twin for big pictures of
+//! one channel). In tf32 the patches are laid out in memory (im2col) and multiplied on tensor cores (`conv.ptx`,
+//! `gemm_tf32.ptx`). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
+
+use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len, slices};
+use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
+use super::layout::transpose;
+use super::reduce::{Axis, sum_axis};
+use crate::cpu::conv::{Geometry, Grid};
+use crate::launch::Arg;
+
+/// Pixels and channels of the output that a block of `conv_down` and `conv_up` owns.
+const TILE_PIXELS: usize = 128;
+const TILE_CHANNELS: usize = 32;
+/// Pixels that a warp of `conv_up_single` owns, and warps of a block.
+const SINGLE_PIXELS: usize = 8;
+const SINGLE_WARPS: usize = 8;
+/// Bytes of weights that `conv_up_single` keeps in shared memory: what every GPU has without being asked for more.
+const SINGLE_SHARED: usize = 48 << 10;
+/// Rows and columns of the weights that a block of `conv_weight` owns, and pixels that it sums at a time.
+const WEIGHT_TILE: usize = 64;
+const WEIGHT_DEPTH: usize = 16;
+/// Channels and taps that a block of `conv_weight_single` owns, and pixels that its warps sum at a time.
+const WEIGHT_SINGLE_CHANNELS: usize = 32;
+const WEIGHT_SINGLE_TAPS: usize = 16;
+const WEIGHT_SINGLE_DEPTH: usize = 64;
+
+/// Numbers that [`pack_weights`] fills: none in tf32, or where the order in which the kernels of fp32 read weights, (small,
+/// taps, big), is the stored one.
+pub fn packed_len(geometry: &Geometry, precision: Precision) -> usize {
+    let packs = precision == Precision::Fp32 && geometry.big.channels > 1 && geometry.taps() > 1;
+    if packs { geometry.weights() } else { 0 }
+}
+
+/// The weights as the step's convolutions read them, given what [`pack_weights`] has filled.
+pub fn packed_weights(w: Span, packed: Span) -> Span {
+    if packed.len == 0 { w } else { packed }
+}
+
+/// Lays the weights out for the kernels of fp32, channels of the big side next to each other as pictures have them, in
+/// `packed` of [`packed_len`] numbers. Returns [`packed_weights`].
+pub fn pack_weights(launches: &mut Launches, geometry: &Geometry, w: Span, packed: Span) -> Span {
+    if packed.len > 0 {
+        let extents = [geometry.small.channels, geometry.big.channels, geometry.taps()];
+        transpose(launches, w, extents, Target::write(packed));
+    }
+    packed_weights(w, packed)
+}
+
+/// Numbers of scratch for [`down`].
+pub fn down_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
+    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
+    unfolded(precision, rows * columns + gemm_scratch_len(rows, columns, s))
+}
+
+/// Numbers of scratch for [`up`].
+pub fn up_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
+    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
+    unfolded(precision, rows * columns + gemm_scratch_len(rows, s, columns))
+}
+
+/// Numbers of scratch for [`weight_gradient`].
+pub fn weight_gradient_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
+    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
+    // The parts of the sums.
+    gemm_scratch_len(s, rows, columns) + unfolded(precision, rows * columns)
+}
+
+/// `numbers` where patches are laid out in memory.
+fn unfolded(precision: Precision, numbers: usize) -> usize {
+    match precision {
+        Precision::Fp32 => 0,
+        Precision::Tf32 => numbers,
+    }
+}
+
+/// `small[s] = Σₖ big[b]·W[k]`: a convolution's forward, a transposed convolution's input gradient. `w`: what
+/// [`pack_weights`] returned. `scratch`: [`down_scratch_len`].
+pub fn down(
+    launches: &mut Launches,
+    geometry: &Geometry,
+    big: Span,
+    w: Span,
+    epilogue: Epilogue,
+    small: Target,
+    scratch: Span,
+) {
+    let ((pixels, columns), n) = (patches(geometry), geometry.small.channels);
+    match launches.precision {
+        Precision::Fp32 => {
+            let mut args = vec![big.read(), w.read(), read_or_none(epilogue.bias), small.arg(), int(pixels), int(n)];
+            args.extend(extents(geometry));
+            args.push(epilogue.flags(small.add));
+            let grid = [n.div_ceil(TILE_CHANNELS), pixels.div_ceil(TILE_PIXELS), 1];
+            launches.grid("conv_down", grid, [THREADS, 1, 1], 0, args);
+        }
+        Precision::Tf32 => {
+            let (patches, scratch) = scratch.split(pixels * columns);
+            unfold(launches, geometry, big, patches);
+            let (patches, w) = (Matrix::new(patches, pixels, columns), Matrix::new(w, n, columns));
+            gemm(launches, patches, w.transposed(), MatrixMut::new(small, pixels, n), epilogue, scratch);
+        }
+    }
+}
+
+/// `big[b] = Σₖ small[s]·W[k]ᵀ`: a transposed convolution's forward, a convolution's input gradient. `w`: as for [`down`].
+/// `scratch`: [`up_scratch_len`].
+pub fn up(
+    launches: &mut Launches,
+    geometry: &Geometry,
+    small: Span,
+    w: Span,
+    epilogue: Epilogue,
+    big: Target,
+    scratch: Span,
+) {
+    match launches.precision {
+        Precision::Fp32 => implicit_up(launches, geometry, small, w, epilogue, big),
+        Precision::Tf32 => {
+            let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
+            let (patches, scratch) = scratch.split(rows * columns);
+            let (small, w) = (Matrix::new(small, rows, s), Matrix::new(w, s, columns));
+            let product = MatrixMut::new(Target::write(patches), rows, columns);
+            gemm(launches, small, w, product, Epilogue::NONE, scratch);
+            fold(launches, geometry, patches, epilogue, big);
+        }
+    }
+}
+
+fn implicit_up(launches: &mut Launches, geometry: &Geometry, small: Span, w: Span, epilogue: Epilogue, big: Target) {
+    let Geometry { batch, small: Grid { channels, .. }, big: grid, stride, .. } = *geometry;
+    // A class of residues has so many rows and columns of pixels at most.
+    let (rows, columns) = (grid.height.div_ceil(stride.0), grid.width.div_ceil(stride.1));
+    let classes = stride.0 * stride.1;
+    let mut args = vec![small.read(), w.read(), read_or_none(epilogue.bias), big.arg(), int(batch), int(channels)];
+    args.extend(extents(geometry));
+    args.push(epilogue.flags(big.add));
+    let weights = 4 * geometry.weights();
+    if grid.channels == 1 && weights <= SINGLE_SHARED {
+        let warps = batch * rows * columns.div_ceil(SINGLE_PIXELS);
+        let grid = [warps.div_ceil(SINGLE_WARPS), 1, classes];
+        launches.grid("conv_up_single", grid, [THREADS, 1, 1], weights, args);
+    } else {
+        let grid = [grid.channels.div_ceil(TILE_CHANNELS), (batch * rows * columns).div_ceil(TILE_PIXELS), classes];
+        launches.grid("conv_up", grid, [THREADS, 1, 1], 0, args);
+    }
+}
+
+/// `dw[k] = Σ small[s]ᵀ·big[b]`: both weight gradients. `scratch`: [`weight_gradient_scratch_len`].
+pub fn weight_gradient(
+    launches: &mut Launches,
+    geometry: &Geometry,
+    small: Span,
+    big: Span,
+    dw: Target,
+    scratch: Span,
+) {
+    match launches.precision {
+        Precision::Fp32 => implicit_weight_gradient(launches, geometry, small, big, dw, scratch),
+        Precision::Tf32 => {
+            let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
+            let (patches, scratch) = scratch.split(rows * columns);
+            unfold(launches, geometry, big, patches);
+            let (small, patches) = (Matrix::new(small, rows, s), Matrix::new(patches, rows, columns));
+            gemm(launches, small.transposed(), patches, MatrixMut::new(dw, s, columns), Epilogue::NONE, scratch);
+        }
+    }
+}
+
+fn implicit_weight_gradient(
+    launches: &mut Launches,
+    geometry: &Geometry,
+    small: Span,
+    big: Span,
+    dw: Target,
+    scratch: Span,
+) {
+    let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
+    let single = geometry.big.channels == 1 && columns <= WEIGHT_SINGLE_TAPS;
+    let depth = if single { WEIGHT_SINGLE_DEPTH } else { WEIGHT_DEPTH };
+    let slice = pixels.div_ceil(slices(m, pixels, columns)).next_multiple_of(depth);
+    let parts = pixels.div_ceil(slice);
+    let to = if parts == 1 { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
+    let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
+    args.extend(extents(geometry));
+    args.extend([int(slice), to.flag()]);
+    if single {
+        let grid = [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts];
+        launches.grid("conv_weight_single", grid, [THREADS, 1, 1], 0, args);
+    } else {
+        let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
+        launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
+    }
+    if parts > 1 {
+        sum_axis(launches, to.span, dw, Axis::parts(m * columns, parts));
+    }
+}
+
+/// What the kernels are told of the pictures and the kernel.
+fn extents(geometry: &Geometry) -> [Arg; 11] {
+    let Geometry { small, big, kernel, stride, padding, .. } = *geometry;
+    [
+        big.height,
+        big.width,
+        big.channels,
+        small.height,
+        small.width,
+        kernel.0,
+        kernel.1,
+        stride.0,
+        stride.1,
+        padding.0,
+        padding.1,
+    ]
+    .map(int)
+}
+
+/// Rows and columns of the matrix of patches: small pixels, and big channels times taps.
+fn patches(geometry: &Geometry) -> (usize, usize) {
+    (geometry.batch * geometry.small.pixels(), geometry.big.channels * geometry.taps())
+}
+
+/// Lays the patches of `big` out (im2col).
+fn unfold(launches: &mut Launches, geometry: &Geometry, big: Span, patches: Span) {
+    let mut args = vec![big.read(), patches.write(), int(patches.len)];
+    args.extend(extents(geometry));
+    launches.each("unfold", patches.len, args);
+}
+
+/// Adds the patches up to the picture (col2im).
+fn fold(launches: &mut Launches, geometry: &Geometry, patches: Span, epilogue: Epilogue, big: Target) {
+    let mut args = vec![patches.read(), read_or_none(epilogue.bias), big.arg(), int(big.span.len)];
+    args.extend(extents(geometry));
+    args.push(epilogue.flags(big.add));
+    launches.each("fold", big.span.len, args);
+}

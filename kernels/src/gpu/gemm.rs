@@ -1,0 +1,151 @@
+//! Products of matrices (`gemm.ptx`; on tensor cores `gemm_tf32.ptx`).
+
+use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
+use super::layout::{Rest, Rows, copy_rows};
+use super::reduce::{Axis, sum_axis};
+use crate::launch::Arg;
+
+/// Rows and columns of a product that a block owns.
+const TILE: usize = 64;
+/// Terms of a sum that a block multiplies at a time.
+const DEPTH: usize = 16;
+/// A product with fewer tiles than this is cut along its sums, if they are long (split-K).
+const FEW_TILES: usize = 64;
+/// The shortest part of a sum that is worth a block.
+const SLICE: usize = 256;
+
+/// A matrix in device memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix {
+    span: Span,
+    rows: usize,
+    cols: usize,
+    /// Elements from one row to the next, and from one column to the next.
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl Matrix {
+    /// A row-major matrix without gaps.
+    pub fn new(span: Span, rows: usize, cols: usize) -> Matrix {
+        Matrix { span, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// Rows and columns in each other's place.
+    pub fn transposed(self) -> Matrix {
+        let Matrix { span, rows, cols, row_stride, col_stride } = self;
+        Matrix { span, rows: cols, cols: rows, row_stride: col_stride, col_stride: row_stride }
+    }
+}
+
+/// A row-major matrix in device memory that a product goes to.
+#[derive(Debug, Clone, Copy)]
+pub struct MatrixMut {
+    target: Target,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+}
+
+impl MatrixMut {
+    /// A matrix without gaps.
+    pub fn new(target: Target, rows: usize, cols: usize) -> MatrixMut {
+        MatrixMut { target, rows, cols, row_stride: cols }
+    }
+
+    /// A matrix whose rows are `row_stride` elements apart.
+    pub fn with_stride(target: Target, rows: usize, cols: usize, row_stride: usize) -> MatrixMut {
+        MatrixMut { target, rows, cols, row_stride }
+    }
+}
+
+/// What happens to a product's or convolution's sums before they are stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Epilogue {
+    /// Added to every row.
+    pub bias: Option<Span>,
+    /// Whether negative sums are stored as zero.
+    pub relu: bool,
+}
+
+impl Epilogue {
+    /// Sums are stored as they are.
+    pub const NONE: Epilogue = Epilogue { bias: None, relu: false };
+
+    /// The kernels' bits: whether sums are added to what is there, and whether a ReLU follows.
+    pub(super) fn flags(self, add: bool) -> Arg {
+        const ADD: u32 = 1;
+        const RELU: u32 = 2;
+        Arg::U32(if add { ADD } else { 0 } | if self.relu { RELU } else { 0 })
+    }
+}
+
+/// Into how many parts the sums of a product of (m, k) and (k, n), here or in a convolution's weight gradient, are cut: a
+/// matter of its shape alone.
+pub(super) fn slices(m: usize, k: usize, n: usize) -> usize {
+    let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
+    if tiles >= FEW_TILES { 1 } else { (2 * FEW_TILES / tiles).min(k.div_ceil(SLICE)) }
+}
+
+/// Numbers of scratch for [`gemm`] of (m, k) and (k, n).
+pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
+    match slices(m, k, n) {
+        1 => 0,
+        slices => slices * m * n,
+    }
+}
+
+/// C = A·B for `a: (m, k)` and `b: (k, n)`, or added, through the epilogue. `scratch`: [`gemm_scratch_len`], of use where C
+/// has no gaps and there is no ReLU.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn gemm(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, scratch: Span) {
+    assert_eq!((a.cols, c.rows, c.cols), (b.rows, a.rows, b.cols), "gemm: columns of A and B, shape of C");
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let parts = slices(m, k, n);
+    if parts == 1 || c.row_stride != n || epilogue.relu {
+        product(launches, a, b, c, epilogue, 1);
+        return;
+    }
+    let partial = scratch.part(0, parts * m * n);
+    let parts = product(launches, a, b, MatrixMut::new(Target::write(partial), m, n), Epilogue::NONE, parts);
+    let (partial, axis) = (partial.part(0, parts * m * n), Axis::parts(m * n, parts));
+    match epilogue.bias {
+        None => sum_axis(launches, partial, c.target, axis),
+        Some(bias) => {
+            copy_rows(launches, Rows { rows: m, width: n, repeat: 1 }, (bias, 0), (c.target, n), Rest::Goes);
+            sum_axis(launches, partial, Target { add: true, ..c.target }, axis);
+        }
+    }
+}
+
+/// One launch of the product, its sums cut into about `slices` parts, which lie one behind the other. Returns how many.
+fn product(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, slices: usize) -> usize {
+    let entry = match launches.precision {
+        Precision::Fp32 => "gemm",
+        Precision::Tf32 => "gemm_tf32",
+    };
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    let slice = k.div_ceil(slices).next_multiple_of(DEPTH);
+    let slices = k.div_ceil(slice);
+    let args = vec![
+        a.span.read(),
+        b.span.read(),
+        c.target.arg(),
+        read_or_none(epilogue.bias),
+        int(m),
+        int(n),
+        int(k),
+        int(a.row_stride),
+        int(a.col_stride),
+        int(b.row_stride),
+        int(b.col_stride),
+        int(c.row_stride),
+        int(slice),
+        int(m * n),
+        epilogue.flags(c.target.add),
+    ];
+    launches.grid(entry, [n.div_ceil(TILE), m.div_ceil(TILE), slices], [THREADS, 1, 1], 0, args);
+    slices
+}

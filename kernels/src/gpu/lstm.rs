@@ -1,0 +1,68 @@
+//! LSTM layers over whole sequences (`lstm.ptx`, `lstm_backward.ptx`).
+
+pub use super::recurrent::{Gradients, Inputs};
+
+use super::launches::{Launches, Span};
+use super::recurrent::{Kernel, added, launch, own, products, products_scratch_len, project, rows, states};
+use crate::cpu::recurrence::RecurrentShape;
+
+/// Blocks of H in the weights: i, f, g, o.
+const GATES: usize = 4;
+/// Blocks of H in a record of what the forward keeps: i, f, g, o, c, tanh c.
+const RECORD: usize = 6;
+/// In shared memory: h, c and the four of z.
+const FORWARD: Kernel = Kernel { entry: "lstm_forward", gates: GATES, arrays: 6 };
+/// In shared memory: the four of dz and of its parts, dh and dc.
+const BACKWARD: Kernel = Kernel { entry: "lstm_backward", gates: GATES, arrays: 10 };
+
+/// Numbers of `saved`: records (B, T, 6, H).
+pub fn saved_len(shape: &RecurrentShape) -> usize {
+    rows(shape) * RECORD * shape.hidden
+}
+
+/// Numbers of [`forward`]'s `scratch`: w_hhᵀ.
+pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
+    GATES * shape.hidden * shape.hidden
+}
+
+/// Numbers of [`backward`]'s `scratch`: dz (B, T, 4H), h' (B, T, H), parts of products.
+pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
+    rows(shape) * (GATES + 1) * shape.hidden + products_scratch_len(shape, GATES)
+}
+
+/// Writes all hidden states to `out` (B, T, H), and to `saved` what [`backward`] needs.
+pub fn forward(
+    launches: &mut Launches,
+    shape: &RecurrentShape,
+    inputs: &Inputs,
+    out: Span,
+    saved: Span,
+    scratch: Span,
+) {
+    project(launches, shape, inputs, [GATES, RECORD], saved, scratch);
+    let [h0, c0] = states(inputs);
+    let args = vec![saved.update(), scratch.read(), inputs.b_hh.read(), h0, c0, out.write()];
+    launch(launches, &FORWARD, shape, args, None);
+}
+
+/// All gradients, from `dout` (B, T, H), the gradient of `out`, of which the kernel reads the states h'.
+#[allow(clippy::too_many_arguments)]
+pub fn backward(
+    launches: &mut Launches,
+    shape: &RecurrentShape,
+    inputs: &Inputs,
+    out: Span,
+    dout: Span,
+    saved: Span,
+    scratch: Span,
+    gradients: &Gradients,
+) {
+    let (dz, rest) = scratch.split(rows(shape) * GATES * shape.hidden);
+    let (h_prev, scratch) = rest.split(rows(shape) * shape.hidden);
+    let [h0, c0] = states(inputs);
+    let (dh0, dc0) = (own(gradients.h0), own(gradients.c0));
+    let (read, written) =
+        ([saved.read(), out.read(), dout.read(), inputs.w_hh.read(), h0, c0], [dz.write(), h_prev.write(), dh0, dc0]);
+    launch(launches, &BACKWARD, shape, [&read[..], &written].concat(), Some(added(gradients)));
+    products(launches, shape, inputs, gradients, [dz, dz, h_prev], scratch);
+}

@@ -1,0 +1,34 @@
+//! How the kernels in `kernels/ptx` are launched: grid, tile constants, order of the arguments.
+//!
+//! Each function lists launches that compute the same as its twin in [`cpu`](crate::cpu): `lstm::forward(team, …)` there
+//! works at once on slices, `lstm::forward(launches, …)` here notes what a GPU has to do on [`Span`]s of device memory. A
+//! step's list is made once and replayed; whoever runs it knows no operation.
+//!
+//! | module | kernels in | twin |
+//! |---|---|---|
+//! | [`activation`], [`elementwise`] | `elementwise.ptx` | `cpu::activation` |
+//! | [`gemm`] | `gemm.ptx`, `gemm_tf32.ptx` | `cpu::gemm` |
+//! | [`conv`] | `conv_*.ptx`, in tf32 `conv.ptx` | `cpu::conv` |
+//! | [`lstm`], [`gru`] | `lstm*.ptx`, `gru*.ptx` | `cpu::lstm`, `cpu::gru` |
+//! | [`reduce`], [`loss`] | `reduce.ptx`, `loss.ptx` | `cpu::reduce`, `cpu::loss` |
+//! | [`layout`] | `layout.ptx` | loops of the operations |
+//! | [`random`] | `random.ptx` | `cpu::rng` |
+//! | [`optimizer`], [`step`] | `optimizer.ptx`, `step.ptx` | `cpu::optimizer` |
+
+pub mod activation;
+pub mod conv;
+pub mod elementwise;
+pub mod gemm;
+pub mod gru;
+pub mod layout;
+pub mod loss;
+pub mod lstm;
+pub mod optimizer;
+pub mod random;
+pub mod reduce;
+pub mod step;
+
+mod launches;
+mod recurrent;
+
+pub use launches::{Launches, Precision, Span, Target};
