@@ -1,4 +1,4 @@
-//! What the LSTM and the GRU share: the rule for their shapes, and the draw of their cases.
+//! Shared by the LSTM and the GRU: the rule for their shapes, and the draw of their cases.
 
 use inkgrad_kernels::cpu::recurrence::{Gradient, RecurrentShape};
 use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
