@@ -137,7 +137,7 @@ if [ -n "$warming" ]; then
     warming=
 fi
 
-# What a part runs has to be a command, so that it can be stopped: `gpu_check.sh --ours MODEL PRECISION`.
+# A part runs a command, so that it can be stopped; for our steps `gpu_check.sh --ours FOLDER MODEL PRECISION`.
 export GPU_CHECK_DEVICE=$on
 printf 'model\tprecision\tmedian ms\tleast ms\n' >"$out/ours.tsv"
 : >"$out/kernels.csv"

@@ -17,11 +17,11 @@ pub struct Buffer {
     pub address: u64,
     /// How far it reaches.
     pub bytes: u64,
-    /// What the kernel may do with it.
+    /// How the kernel may use it.
     pub access: Access,
 }
 
-/// What a kernel may do with a [`Buffer`].
+/// How a kernel may use a [`Buffer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// It only reads.
@@ -95,7 +95,7 @@ pub struct Launch {
     pub args: Vec<Arg>,
 }
 
-/// What runs kernels: a GPU's driver or the [emulator](crate::emulator). Addresses are device addresses; work is done in the order of the
+/// Runs kernels: a GPU's driver or the [emulator](crate::emulator). Addresses are device addresses; work is done in the order of the
 /// calls.
 pub trait Device {
     /// Loads the entry points of a module. `name` is what messages call it: its file's name.
@@ -164,7 +164,7 @@ pub trait Device {
     /// Waits for all work.
     ///
     /// # Errors
-    /// What that work met.
+    /// Errors from that work.
     fn synchronize(&mut self) -> Result<()>;
 }
 
@@ -223,7 +223,7 @@ pub fn download<T: Word>(device: &mut (impl Device + ?Sized), from: u64, count: 
     Ok(values)
 }
 
-/// What went wrong on a device, in one line.
+/// An error on a device, in one line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
     /// A module's text is not what the device understands.
@@ -232,14 +232,14 @@ pub enum Error {
         module: String,
         /// The line of its text, from 1.
         line: usize,
-        /// What was found and what was expected.
+        /// The problem: what was found and what was expected.
         problem: String,
     },
     /// A launch that does not fit its kernel.
     Launch {
         /// The entry point's name.
         entry: String,
-        /// What was found and what was expected.
+        /// The problem: what was found and what was expected.
         problem: String,
     },
     /// A range of memory that is not there, or not enough of it.
@@ -253,7 +253,7 @@ pub enum Error {
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a kernel did wrong, and where.
+/// A kernel's mistake, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Which check found it.
@@ -272,7 +272,7 @@ pub struct Fault {
     pub warp: u32,
     /// The lane within the warp: the lowest of those concerned.
     pub lane: u32,
-    /// What happened, with the address where there is one.
+    /// The event, with the address where there is one.
     pub problem: String,
 }
 
@@ -298,7 +298,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// What it finds, in words.
+    /// Its finding, in words.
     pub fn name(self) -> &'static str {
         match self {
             Check::Bounds => "out of bounds",

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// What the script calls of a plain system.
+/// The programs of a plain system that the script calls.
 const TOOLS: [&str; 28] = [
     "awk", "bash", "cat", "cut", "date", "env", "grep", "kill", "mkdir", "mktemp", "nice", "nproc", "printf",
     "realpath", "rm", "sed", "sh", "sleep", "sort", "tail", "tee", "timeout", "touch", "tr", "true", "uname",

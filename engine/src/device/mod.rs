@@ -1,4 +1,4 @@
-//! What a plan can run on. On a GPU a step is a list of launches: [`op`] says what an operation adds to it, [`plan`]
+//! The devices that a plan can run on. On a GPU a step is a list of launches: [`op`] says what an operation adds to it, [`plan`]
 //! makes the list once, [`state`] holds what lives on the device from step to step, [`window`] what steps are told and add
 //! up to.
 
@@ -34,7 +34,7 @@ pub enum Device {
 pub struct Availability {
     /// The kind.
     pub device: Device,
-    /// What there is, or why it can't be used.
+    /// A description, or why it can't be used.
     pub status: Result<String, String>,
 }
 

@@ -23,7 +23,7 @@ pub trait DeviceOp {
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches);
 }
 
-/// What a forward on a device works with; the fields are those of [`Forward`](crate::op::Forward).
+/// Inputs and outputs of a forward on a device; the fields are those of [`Forward`](crate::op::Forward).
 #[derive(Debug)]
 pub struct DeviceForward<'a> {
     /// The inputs' values.
@@ -44,7 +44,7 @@ pub struct DeviceForward<'a> {
     pub node: usize,
 }
 
-/// What a backward on a device works with; the fields are those of [`Backward`](crate::op::Backward).
+/// Inputs and outputs of a backward on a device; the fields are those of [`Backward`](crate::op::Backward).
 #[derive(Debug)]
 pub struct DeviceBackward<'a> {
     /// The inputs' values.
@@ -59,7 +59,7 @@ pub struct DeviceBackward<'a> {
     pub y_shape: Shape,
     /// Where the inputs' gradients go; `None` where nobody needs one.
     pub dx: [Option<Target>; MAX_INPUTS],
-    /// What the forward kept.
+    /// Kept by the forward.
     pub saved: Span,
     /// Free for use.
     pub scratch: Span,

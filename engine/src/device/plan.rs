@@ -94,7 +94,7 @@ impl DevicePlan {
     /// Reads a value that the plan was told to keep.
     ///
     /// # Errors
-    /// What the launches before met.
+    /// Errors from earlier launches.
     ///
     /// # Panics
     /// If the plan was not told to keep it.

@@ -1,4 +1,4 @@
-//! What lives on a device from step to step: parameters, gradients, the optimiser's moments, and the window of steps with
+//! A model's state on a device, from step to step: parameters, gradients, the optimiser's moments, and the window of steps with
 //! all that a captured step must not have fixed.
 
 use inkgrad_kernels::gpu::reduce::sum_scratch_len;
@@ -108,7 +108,7 @@ impl State {
     /// Copies parameters and moments from the device.
     ///
     /// # Errors
-    /// What the launches before met.
+    /// Errors from earlier launches.
     pub fn download(
         &self,
         device: &mut dyn Device,
@@ -130,7 +130,7 @@ impl State {
     /// Copies the gradients from the device.
     ///
     /// # Errors
-    /// What the launches before met.
+    /// Errors from earlier launches.
     pub fn download_grads(&self, device: &mut dyn Device, params: &mut Params<f32>) -> Result<(), DeviceError> {
         device.read(self.grads.address, bytes_of_mut(&mut params.grads))
     }

@@ -17,7 +17,7 @@ const HEADER: usize = 2 * SUMS + 2;
 /// Words of a window.
 pub(super) const WINDOW: usize = HEADER + STEPS * RECORD;
 
-/// What varies from step to step.
+/// The values that vary from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row {
     /// Of which random operations make their key; its step counts from 0.
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-/// What steps added up to.
+/// The sums over many steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Totals {
     /// In the order of [`Window::tally`], zeros where it has fewer; drawings last.
@@ -102,7 +102,7 @@ impl Window {
     /// Waits for the steps that were launched and reads what they added up to.
     ///
     /// # Errors
-    /// What the launches before met.
+    /// Errors from earlier launches.
     pub fn read(&self, device: &mut dyn Device) -> Result<Totals, DeviceError> {
         let words: Vec<u32> = download(device, self.words.address, HEADER)?;
         let sum = |i: usize| f64::from_bits(u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32);

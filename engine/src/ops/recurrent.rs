@@ -1,4 +1,4 @@
-//! What the LSTM and the GRU share: the rule for their shapes, and the draw of their cases.
+//! Shared by the LSTM and the GRU: the rule for their shapes, and the draw of their cases.
 
 use inkgrad_kernels::cpu::recurrence::{Gradient, RecurrentShape};
 use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
@@ -90,4 +90,34 @@ pub(super) fn backward_flops(shape: &RecurrentShape, gates: usize, x: bool, weig
     let into_x = if x { input } else { 0 };
     let into_weights = if weights { input + hidden } else { 0 };
     shape.products(gates, hidden + into_x + into_weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Compile, Init, Params, Tape, Tensor};
+
+    /// Bytes of a training step of a layer with `gates` blocks of weights, its output kept or not.
+    fn bytes(gates: usize, keep: bool) -> usize {
+        let (mut params, mut tape) = (Params::<f32>::new(), Tape::<f32>::new());
+        let mut param = |shape: &[usize]| params.declare("p", shape, Init::Normal);
+        let x = param(&[4, 6, 5]);
+        let weights = [&[gates * 16, 5][..], &[gates * 16, 16], &[gates * 16], &[gates * 16]].map(&mut param);
+        let (x, weights) = (tape.param(&x), weights.map(|weight| tape.param(&weight)));
+        let y: Tensor = match gates {
+            4 => tape.lstm(x, weights, None, false).unwrap(),
+            _ => tape.gru(x, weights, None, false).unwrap(),
+        };
+        let loss = tape.sum(y).unwrap();
+        let kept = [y];
+        let keep = if keep { &kept[..] } else { &[] };
+        tape.compile(Compile { loss: Some(loss), keep, ..Compile::default() }).arena_bytes()
+    }
+
+    /// The sum's backward does not read it either, so its place is free by then.
+    #[test]
+    fn the_output_does_not_wait_for_the_backward_on_the_cpu() {
+        for gates in [4, 3] {
+            assert!(bytes(gates, false) < bytes(gates, true), "{gates} gates");
+        }
+    }
 }

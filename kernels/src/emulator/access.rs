@@ -7,7 +7,7 @@ use super::memory::{Memory, Problem, bank_conflicts, lanes, units};
 use super::warp::{Copy, Warp};
 use crate::launch::{Access, Check};
 
-/// What a lane of an access does.
+/// Whether an access reads or writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Read,
@@ -305,7 +305,7 @@ impl Machine<'_> {
     }
 }
 
-/// What an atomic operation leaves where `old` stood.
+/// The value that an atomic operation leaves where `old` stood.
 pub fn combine(f: Atomic, old: u64, a: u64, b: u64, wide: bool) -> u64 {
     let signed = |x: u64| if wide { x.cast_signed() } else { i64::from((x as u32).cast_signed()) };
     let value = match f {

@@ -9,8 +9,8 @@ use super::kernel::{Kernel, Name, Param, Register, Special, Uses};
 use super::parse::{Instruction, Kind, Problem, blank_comments, entry_name, is_name, split, statements};
 use super::variables::{Symbol, Variables, literal, variable};
 
-/// What a module may have at most, so that a short text does not ask for all memory: entry points, and registers and blocks
-/// within each other of an entry point.
+/// Limits, so that a short text does not ask for all memory: entry points of a module, registers of an entry point and its
+/// blocks within each other.
 const ENTRIES: usize = 1024;
 const REGISTERS: usize = 1 << 16;
 const BLOCKS: usize = 64;

@@ -3,7 +3,7 @@
 /// The value of a constant expression of integers: numbers, names that `symbol` knows, `+ - * / % << >> & | ^ ~ ( )`.
 ///
 /// # Errors
-/// What was found and what was expected.
+/// If the text is no such expression: the part found, and what was expected.
 pub fn evaluate(text: &str, symbol: &dyn Fn(&str) -> Option<i64>) -> Result<i64, String> {
     let mut expression = Expression { rest: text.trim(), symbol, depth: 0 };
     let value = expression.binary(0)?;

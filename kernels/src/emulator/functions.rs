@@ -1,4 +1,4 @@
-//! What instructions compute: the functions of their operands.
+//! The functions that instructions compute of their operands.
 
 /// Functions of one 32-bit value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,7 +249,7 @@ pub enum Shuffle {
     Index,
 }
 
-/// What `vote` and `redux` tell.
+/// The questions of `vote`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vote {
     All,

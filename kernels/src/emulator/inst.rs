@@ -108,7 +108,7 @@ pub struct Mma {
     pub d: [Reg; 4],
 }
 
-/// What an instruction does.
+/// An instruction's operation and its registers.
 #[derive(Debug, Clone, Copy)]
 pub enum Op {
     Map1 {

@@ -1,4 +1,4 @@
-//! What GPUs and a kernel's text allow a launch.
+//! Limits of a launch: those of GPUs and those of the kernel's text.
 
 use super::kernel::{Kernel, Variable};
 use super::memory::Memory;

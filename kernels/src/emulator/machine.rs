@@ -14,7 +14,7 @@ pub struct Watch<'a> {
     pub block: u64,
     /// The thread's index in its block.
     pub thread: u32,
-    /// What is done with a step; false ends the showing.
+    /// Takes a step; false ends the showing.
     pub show: &'a mut (dyn FnMut(&Step) -> bool + 'a),
 }
 

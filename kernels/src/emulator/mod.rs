@@ -50,7 +50,7 @@ use self::machine::{Machine, Watch};
 use self::memory::{Memory, Segment};
 use crate::launch::{Access, Arg, Buffer, Device, Error, Launch, Result};
 
-/// What a kernel did, in one or several launches.
+/// Counts of a kernel's work, in one or several launches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Launches.
@@ -168,7 +168,7 @@ impl Emulator {
         self.shared = bytes;
     }
 
-    /// What each entry point did so far, by name.
+    /// Counts of each entry point so far, by name.
     pub fn counters(&self) -> &BTreeMap<String, Counters> {
         &self.counters
     }

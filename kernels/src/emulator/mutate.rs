@@ -7,15 +7,15 @@ use super::parse::{Instruction, Kind, Statement, blank_comments, brief, entry_na
 /// One change of one instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mutation<'a> {
-    /// What the instruction's opcode begins with.
+    /// The beginning of the instruction's opcode.
     pub opcode: &'a str,
     /// Which of the entry point's instructions with that opcode, in the order of the text, from 0.
     pub nth: usize,
-    /// What happens to it.
+    /// The change.
     pub change: Change<'a>,
 }
 
-/// What happens to an instruction.
+/// A change of an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<'a> {
     /// It goes.
@@ -35,7 +35,7 @@ pub enum Change<'a> {
 /// A kernel's module with one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutant {
-    /// What was changed: `bar.sync 0; deleted`.
+    /// The change in words: `bar.sync 0; deleted`.
     pub name: String,
     /// The line of the change, from 1.
     pub line: usize,

@@ -44,7 +44,7 @@ impl<'a> Opcode<'a> {
         self.ty.is_some_and(Type::signed)
     }
 
-    /// What stands beside the first of these words that it has.
+    /// The choice beside the first of these words that it has.
     pub fn choose<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T> {
         let found = choices.iter().find(|(word, _)| self.has(word));
         found.map(|(_, choice)| *choice).ok_or_else(|| self.unknown())

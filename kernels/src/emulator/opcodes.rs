@@ -1,5 +1,5 @@
 //! The table of opcodes: each mnemonic with how many operands it has, the words that may follow it, and what makes an [`Op`] of
-//! it. What is not in it is not emulated.
+//! it. Others are not emulated.
 
 use std::ops::RangeInclusive;
 

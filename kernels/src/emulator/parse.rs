@@ -5,7 +5,7 @@ use std::ops::Range;
 /// A piece of a module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement<'a> {
-    /// What it is.
+    /// Its kind and parts.
     pub kind: Kind<'a>,
     /// The bytes of the text that it takes, its `;` included.
     pub span: Range<usize>,

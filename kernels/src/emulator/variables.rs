@@ -11,14 +11,14 @@ use super::parse::{is_name, split};
 /// leaves every variable in its banks.
 pub const GAP: usize = 128;
 
-/// What a module may have at most, so that a short text does not ask for all memory: bytes of a variable, alignment of one,
-/// bytes of constants as on a GPU, variables.
+/// Limits, so that a short text does not ask for all memory: bytes of a variable, its alignment, bytes of constants as on a
+/// GPU, variables.
 const VARIABLE: usize = 1 << 24;
 const ALIGNMENT: usize = 1 << 12;
 const CONSTANTS: usize = 64 << 10;
 const VARIABLES: usize = 1024;
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Debug, Clone, Copy)]
 pub enum Symbol {
     Register(Register),

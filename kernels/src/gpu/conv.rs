@@ -197,7 +197,7 @@ fn implicit_weight_gradient(
     }
 }
 
-/// What the kernels are told of the pictures and the kernel.
+/// The kernels' arguments for the extents of pictures and kernel.
 fn extents(geometry: &Geometry) -> [Arg; 11] {
     let Geometry { small, big, kernel, stride, padding, .. } = *geometry;
     [

@@ -59,7 +59,7 @@ impl MatrixMut {
     }
 }
 
-/// What happens to a product's or convolution's sums before they are stored.
+/// The last steps on a product's or convolution's sums before they are stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Epilogue {
     /// Added to every row.

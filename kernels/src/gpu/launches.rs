@@ -94,7 +94,7 @@ pub(super) fn flag(yes: bool) -> Arg {
 /// Threads of a block, but for recurrent layers' and single numbers'.
 pub(super) const THREADS: usize = 256;
 
-/// What products compute with.
+/// The precision of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// 24 bits of mantissa.
@@ -107,7 +107,7 @@ pub enum Precision {
 /// Launches in order.
 #[derive(Debug, Default)]
 pub struct Launches {
-    /// What products compute with.
+    /// The precision of products.
     pub precision: Precision,
     /// The most shared memory that a block may have, in bytes.
     pub shared: usize,

@@ -7,12 +7,12 @@ use crate::launch::{Arg, Buffer};
 const SQUARE: usize = 32;
 const SQUARE_BLOCK: [usize; 3] = [SQUARE, 8, 1];
 
-/// What [`copy_rows`] leaves of its target.
+/// The fate of what [`copy_rows`] does not write of its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
-    /// What it does not write keeps its values.
+    /// It keeps its values.
     Stays,
-    /// Nothing: what it does not write counts as never written.
+    /// It counts as never written.
     Goes,
 }
 

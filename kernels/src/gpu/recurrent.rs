@@ -1,4 +1,4 @@
-//! What the launches of LSTM and GRU layers share: the input's product for all steps, the launch for a whole sequence, and
+//! Shared by the launches of LSTM and GRU layers: the input's product for all steps, the launch for a whole sequence, and
 //! the products for the gradients of the weights.
 
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
@@ -18,7 +18,7 @@ const BYTES: usize = 4 * SEQUENCES;
 /// Rows of weights that the kernels take at a time.
 const ROWS: usize = 4;
 
-/// What goes in: as a CPU layer's, in device memory.
+/// The inputs of a layer: as on the CPU, in device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs {
     /// (B, T, I)

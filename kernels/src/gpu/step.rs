@@ -1,4 +1,4 @@
-//! What goes around a step that is replayed (`step.ptx`): the record of what it is told, and the sums that it adds to.
+//! Launches around a step that is replayed (`step.ptx`): its record, and the sums that it adds to.
 
 use super::launches::{Launches, NONE, Span, int};
 use crate::launch::Arg;

@@ -98,7 +98,7 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
     (label, found.map(|found| error(&found, &expected, 4.0)))
 }
 
-/// What the device makes of it.
+/// The device's result.
 fn run(
     kernel: Kernel,
     geometry: &Geometry,

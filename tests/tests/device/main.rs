@@ -13,7 +13,7 @@ mod runs;
 use inkgrad_engine::device::{Device, Precision};
 use inkgrad_kernels::launch::{self, Apart};
 
-/// What the tests run on.
+/// The device that the tests run on.
 fn device() -> Device {
     match std::env::var("INKGRAD_TEST_DEVICE") {
         Err(_) => Device::Emulated,

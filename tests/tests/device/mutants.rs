@@ -23,7 +23,7 @@ use crate::operations::{
     one_class, ragged,
 };
 
-/// What shows whether a kernel computes what it should.
+/// A way to see whether a kernel computes what it should.
 enum Probe {
     /// Cases of an operation.
     Op(&'static str),
@@ -41,7 +41,7 @@ enum Probe {
     Update(Rule, Option<f64>),
     /// Rows of a data set, of bytes or numbers.
     Gather,
-    /// What steps are told, and what they add up to.
+    /// Records of steps, and their sums.
     Steps,
 }
 
@@ -287,7 +287,7 @@ fn noticed(mut emulator: Emulator, probes: &[Probe], module: &str, mutant: &Muta
         Ok(error) if error < TOLERANCE => None,
         Ok(_) => Some("another result"),
         Err(DeviceError::Fault(fault)) => Some(fault.check.name()),
-        // What a kernel left out is missed where it is read from the host.
+        // A number that a kernel left out is missed where it is read from the host.
         Err(_) => Some(Check::Unwritten.name()),
     };
     probes.iter().find_map(|probe| run(probe, &mut emulator).find_map(by))

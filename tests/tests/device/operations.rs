@@ -389,7 +389,7 @@ fn recurrent_layers_are_the_same_to_the_bit_however_much_of_their_weights_is_kep
             emulator.set_shared_bytes(bytes);
             assert!(bits(&mut emulator, &case) == expected, "{}: another result with {bytes} bytes", case.label);
         }
-        // What a launch needs at least is not there.
+        // A byte less than a launch needs at least.
         emulator.set_shared_bytes(limits[0] - 1);
         let refused = on_device(&case, 0, Precision::Fp32, &mut emulator).unwrap_err().to_string();
         let expected = format!("found {} bytes of shared memory, expected {} at most", limits[0], limits[0] - 1);

@@ -250,7 +250,7 @@ fn start(config: Config, folder: &Path, stop: Option<u64>) -> Outcome {
     Trainer::start(&Models::builtin(), config, folder, false).unwrap().0.run(&mut Patience::new(stop)).unwrap()
 }
 
-/// What a run has recorded, without the seconds.
+/// The records of a run, without the seconds.
 fn records(folder: &Path) -> Vec<Record> {
     let records = metrics::read(folder.join("metrics.jsonl")).unwrap();
     records.into_iter().map(|record| Record { seconds: None, ..record }).collect()

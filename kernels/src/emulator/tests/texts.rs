@@ -8,7 +8,7 @@ use super::super::mutate::mutants;
 use crate::launch::{Device, Error};
 use crate::ptx::{MODULES, TF32};
 
-/// Loads a text. What is refused is told in one line of moderate length.
+/// Loads a text. A refusal is one line of moderate length.
 fn load(text: &str) -> Result<(), String> {
     match Emulator::new(0).load_module("a.ptx", text) {
         Ok(()) => Ok(()),
