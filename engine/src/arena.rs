@@ -8,7 +8,7 @@ use inkgrad_kernels::Float;
 const ALIGNMENT: usize = 16;
 
 /// A buffer to be placed: its length in elements, and the first and last moment at which its content matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Lifetime {
     pub(crate) len: usize,
     pub(crate) first: usize,

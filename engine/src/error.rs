@@ -1,14 +1,26 @@
 //! What can go wrong while recording or running a graph.
+//!
+//! Whatever sizes and data can bring about is an [`enum@Error`]: shapes that do not fit, a value that is not finite, a
+//! device that fails. Mistakes that only the program's own text can contain, such as reading a value before it is computed,
+//! panic, with a message that says what to do instead; each function's `# Panics` lists them.
 
-/// What went wrong, in one line.
+/// One line that names the place, what was found, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An operation was given tensors whose shapes do not fit it.
+    /// An operation was given inputs or attributes that do not fit it.
     #[error("{op}: {problem}")]
     Shape {
         /// The operation's name.
-        op: &'static str,
-        /// What was found and what was expected.
+        op: String,
+        /// Found and expected.
+        problem: String,
+    },
+    /// No parameter is called so.
+    #[error("parameter `{name}`: {problem}")]
+    Param {
+        /// What was asked for.
+        name: String,
+        /// Found and expected.
         problem: String,
     },
     /// A value turned NaN or infinite while the graph ran.
@@ -31,8 +43,17 @@ impl From<crate::DeviceError> for Error {
 }
 
 impl Error {
-    pub(crate) fn shape(op: &'static str, problem: impl Into<String>) -> Self {
-        Error::Shape { op, problem: problem.into() }
+    /// The error of an operation `op` whose inputs or attributes do not fit: what was found, and what was expected.
+    ///
+    /// ```
+    /// use inkgrad_engine::{Error, Shape};
+    ///
+    /// let x = Shape::from([4, 3]);
+    /// let error = Error::shape("softmax", format!("x is {x}, expected one axis"));
+    /// assert_eq!(error.to_string(), "softmax: x is (4, 3), expected one axis");
+    /// ```
+    pub fn shape(op: impl Into<String>, problem: impl Into<String>) -> Self {
+        Error::Shape { op: op.into(), problem: problem.into() }
     }
 }
 

@@ -12,8 +12,11 @@ pub mod ops;
 pub mod optim;
 
 mod arena;
+mod layout;
 mod params;
 mod plan;
+pub mod prelude;
+mod profile;
 mod shape;
 mod tape;
 
@@ -21,8 +24,10 @@ pub use error::{Error, Result};
 pub use inkgrad_kernels::Float;
 pub use inkgrad_kernels::cpu::{Pool, Team};
 pub use inkgrad_kernels::launch::Error as DeviceError;
+pub use layout::Compile;
 pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
-pub use plan::{Compile, Plan, Profile, Times};
+pub use plan::Plan;
+pub use profile::{Profile, Times};
 pub use shape::Shape;
 pub use tape::{Tape, Tensor};

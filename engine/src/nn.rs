@@ -1,7 +1,22 @@
 //! Layers: parameters with PyTorch's names, layouts and initialisation, and the operations that use them.
+//!
+//! ```
+//! use inkgrad_engine::prelude::*;
+//!
+//! // Two layers from 784 pixels to 10 logits, for 32 pictures at a time.
+//! let (mut tape, mut params) = (Tape::<f32>::new(), Params::<f32>::new());
+//! let (hidden, last) = (nn::Linear::new(&mut params, "0", 784, 64), nn::Linear::new(&mut params, "2", 64, 10));
+//! let x = tape.input("x", [32, 784]);
+//! let h = hidden.forward_relu(&mut tape, x)?;
+//! let logits = last.forward(&mut tape, h)?;
+//! assert_eq!(tape.shape(logits), Shape::from([32, 10]));
+//! let names: Vec<&str> = params.iter().map(|param| param.name.as_str()).collect();
+//! assert_eq!(names, ["0.weight", "0.bias", "2.weight", "2.bias"]);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::ops::{Conv, ConvTranspose};
-use crate::{Float, Init, Param, Params, Result, Tape, Tensor};
+use crate::{Float, Init, Param, Params, Result, Shape, Tape, Tensor};
 
 /// U(±1/√fan_in), PyTorch's default for weights (Kaiming-uniform with a = √5) and biases alike.
 fn uniform(fan_in: usize) -> Init {
@@ -12,7 +27,7 @@ fn uniform(fan_in: usize) -> Init {
 fn weight_and_bias<T: Float>(
     params: &mut Params<T>,
     name: &str,
-    weight: &[usize],
+    weight: impl Into<Shape>,
     bias: usize,
     fan_in: usize,
 ) -> (Param, Param) {
@@ -31,7 +46,7 @@ pub struct Linear {
 impl Linear {
     /// `(out, inputs)` weights and `(out)` biases.
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, inputs: usize, out: usize) -> Self {
-        let (weight, bias) = weight_and_bias(params, name, &[out, inputs], out, inputs);
+        let (weight, bias) = weight_and_bias(params, name, [out, inputs], out, inputs);
         Linear { weight, bias }
     }
 
@@ -67,7 +82,7 @@ impl Conv2d {
         padding: usize,
     ) -> Self {
         let fan_in = inputs * kernel * kernel;
-        let (weight, bias) = weight_and_bias(params, name, &[out, inputs, kernel, kernel], out, fan_in);
+        let (weight, bias) = weight_and_bias(params, name, [out, inputs, kernel, kernel], out, fan_in);
         let attributes = Conv { stride: (stride, stride), padding: (padding, padding), relu: false };
         Conv2d { weight, bias, attributes }
     }
@@ -106,7 +121,7 @@ impl ConvTranspose2d {
     ) -> Self {
         // PyTorch takes fan_in from the second axis, which here is `out`.
         let fan_in = out * kernel * kernel;
-        let (weight, bias) = weight_and_bias(params, name, &[inputs, out, kernel, kernel], out, fan_in);
+        let (weight, bias) = weight_and_bias(params, name, [inputs, out, kernel, kernel], out, fan_in);
         let attributes = ConvTranspose {
             stride: (stride, stride),
             padding: (padding, padding),
@@ -173,14 +188,14 @@ impl Recurrent {
     ) -> Self {
         let rows = gates * hidden;
         let mut direction = |layer: usize, inputs: usize, suffix: &str| {
-            let mut declare = |part: &str, shape: &[usize]| {
+            let mut declare = |part: &str, shape: Shape| {
                 params.declare(format!("{name}.{part}_l{layer}{suffix}"), shape, uniform(hidden))
             };
             [
-                declare("weight_ih", &[rows, inputs]),
-                declare("weight_hh", &[rows, hidden]),
-                declare("bias_ih", &[rows]),
-                declare("bias_hh", &[rows]),
+                declare("weight_ih", [rows, inputs].into()),
+                declare("weight_hh", [rows, hidden].into()),
+                declare("bias_ih", [rows].into()),
+                declare("bias_hh", [rows].into()),
             ]
         };
         let below = if bidirectional { 2 * hidden } else { hidden };

@@ -1,4 +1,51 @@
 //! What an operation is: its shape rule, its memory, its forward and, right under it, its backward.
+//!
+//! An operation of your own, y = x³:
+//!
+//! ```
+//! use inkgrad_engine::op::Gradient;
+//! use inkgrad_engine::prelude::*;
+//!
+//! #[derive(Debug)]
+//! struct Cube;
+//!
+//! impl<T: Float> Op<T> for Cube {
+//!     fn name(&self) -> &'static str {
+//!         "cube"
+//!     }
+//!
+//!     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+//!         Ok(inputs[0])
+//!     }
+//!
+//!     fn reads(&self) -> Reads {
+//!         Reads::inputs(&[0]) // the backward reads x
+//!     }
+//!
+//!     fn forward(&self, run: Forward<'_, T>) {
+//!         run.y.iter_mut().zip(run.x[0]).for_each(|(y, &x)| *y = x * x * x);
+//!     }
+//!
+//!     // dx = 3x² · dy
+//!     fn backward(&self, mut run: Backward<'_, T>) {
+//!         let Some(Gradient { values, add }) = run.dx.take(0) else { return };
+//!         for ((dx, &x), &dy) in values.iter_mut().zip(run.x[0]).zip(run.dy) {
+//!             put(dx, T::from_f64(3.0) * x * x * dy, add);
+//!         }
+//!     }
+//! }
+//!
+//! let (mut tape, mut params) = (Tape::<f64>::new(), Params::new());
+//! let w = params.declare("w", [1], Init::Normal);
+//! params.value_mut(&w)[0] = 2.0;
+//! let at_w = tape.param(&w);
+//! let y = tape.record(Cube, &[at_w])?;
+//! let mut plan = tape.compile(Compile { loss: Some(y), ..Compile::default() });
+//! plan.forward(&params, &Team::solo(), Clock::default());
+//! plan.backward(&mut params, &Team::solo());
+//! assert_eq!((plan.value(y), params.grad(&w)), (&[8.0][..], &[12.0][..]));
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::fmt::Debug;
 
@@ -11,14 +58,16 @@ use crate::{Result, Shape};
 /// The most inputs that an operation has (an LSTM layer: x, four weights and biases, h0, c0).
 pub const MAX_INPUTS: usize = 8;
 
-/// A differentiable operation on the tape. No method has a default body: an operation without a backward does not
-/// compile.
+/// A differentiable operation on the tape. An operation without a backward does not compile; what has a default body is what
+/// most operations do not need.
 pub trait Op<T: Float>: Debug + Send + Sync {
     /// The name in the table of operations.
     fn name(&self) -> &'static str;
 
     /// The operation as a GPU computes it; `None` if it runs on the processor alone.
-    fn on_device(&self) -> Option<&dyn DeviceOp>;
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        None
+    }
 
     /// The output's shape.
     ///
@@ -27,13 +76,18 @@ pub trait Op<T: Float>: Debug + Send + Sync {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
 
     /// The memory that a run needs beside inputs and output.
-    fn memory(&self, inputs: &[Shape], output: Shape) -> Memory;
+    fn memory(&self, _inputs: &[Shape], _output: Shape) -> Memory {
+        Memory::NONE
+    }
 
     /// Which values the backward reads; all others may be overwritten before it runs.
     fn reads(&self) -> Reads;
 
-    /// Floating-point operations of the forward, a multiplication and an addition counted as two.
-    fn flops(&self, inputs: &[Shape], output: Shape) -> u64;
+    /// Floating-point operations of the forward, a multiplication and an addition counted as two; one an element unless it
+    /// says otherwise.
+    fn flops(&self, _inputs: &[Shape], output: Shape) -> u64 {
+        output.len() as u64
+    }
 
     /// Floating-point operations of the backward, where somebody needs the gradient of the first input, those of any others,
     /// or both. Of a product each of the two is another product of the same size.

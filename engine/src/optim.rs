@@ -1,5 +1,27 @@
 //! Optimisers and schedules of the learning rate. The update loops, with their formulas, are in
 //! `kernels::cpu::optimizer`.
+//!
+//! ```
+//! use inkgrad_engine::prelude::*;
+//!
+//! // The minimum of Σ (w − t)², found by Adam.
+//! let (mut tape, mut params) = (Tape::<f32>::new(), Params::new());
+//! let w = params.declare("w", [3], Init::Normal);
+//! let (at_w, t) = (tape.param(&w), tape.input("t", [3]));
+//! let loss = tape.mse(at_w, t)?;
+//! let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+//! plan.fill(t, &[1.0, 2.0, 3.0])?;
+//!
+//! let mut optimizer = Optimizer::adam(&params).with_clip_norm(1.0);
+//! let (team, schedule) = (Team::solo(), Schedule::Cosine { warmup: 10, total: 400 });
+//! for step in 0..400 {
+//!     plan.forward(&params, &team, Clock { seed: 1, step });
+//!     plan.backward(&mut params, &team);
+//!     optimizer.update(&mut params, &team, schedule.rate(0.1, step));
+//! }
+//! assert!(params.value(&w).iter().zip([1.0, 2.0, 3.0]).all(|(w, t)| (w - t).abs() < 1e-3));
+//! # Ok::<(), Error>(())
+//! ```
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::optimizer::{self, AdamStep};
@@ -21,13 +43,19 @@ pub enum Rule {
 }
 
 /// An optimiser and its state.
+///
+/// It follows the gradients that are live (see [`Params`]): parameters that no backward has reached since the last update, or
+/// that are frozen, keep their values and moments to the last byte, and their own count of steps.
 #[derive(Debug, Clone)]
 pub struct Optimizer<T> {
     rule: Rule,
     /// Gradients longer than this are shortened to it.
     clip_norm: Option<f64>,
-    /// Steps taken.
+    /// Updates made.
     pub step: u64,
+    /// Of how many of them each parameter was left out, in the order of declaration; none are where it ends. Adam's
+    /// correction of the bias counts a parameter's own steps.
+    pub missed: Vec<u64>,
     /// Adam's mean gradient, or the velocity.
     pub first: Vec<T>,
     /// Adam's mean squared gradient; empty for descent.
@@ -35,10 +63,26 @@ pub struct Optimizer<T> {
 }
 
 impl<T: Float> Optimizer<T> {
-    /// An optimiser of `count` parameters that has taken no step.
+    /// An optimiser of `count` numbers ([`Params::count`]) that has made no update.
     pub fn new(rule: Rule, clip_norm: Option<f64>, count: usize) -> Self {
         let second = if rule == Rule::Adam { count } else { 0 };
-        Optimizer { rule, clip_norm, step: 0, first: vec![T::ZERO; count], second: vec![T::ZERO; second] }
+        let (first, second) = (vec![T::ZERO; count], vec![T::ZERO; second]);
+        Optimizer { rule, clip_norm, step: 0, missed: Vec::new(), first, second }
+    }
+
+    /// Adam for these parameters.
+    pub fn adam(params: &Params<T>) -> Self {
+        Self::new(Rule::Adam, None, params.count())
+    }
+
+    /// Gradient descent with this momentum (0 for none) for these parameters.
+    pub fn sgd(params: &Params<T>, momentum: f64) -> Self {
+        Self::new(Rule::Sgd(momentum), None, params.count())
+    }
+
+    /// The same, shortening gradients whose norm over all live parameters is larger than `max`.
+    pub fn with_clip_norm(self, max: f64) -> Self {
+        Optimizer { clip_norm: Some(max), ..self }
     }
 
     /// The rule and the longest gradient.
@@ -46,28 +90,55 @@ impl<T: Float> Optimizer<T> {
         (self.rule, self.clip_norm)
     }
 
-    /// Moves the parameters against their gradients, once, at learning rate `lr`.
+    /// Moves the parameters against their live gradients, once, at learning rate `lr`; none are live afterwards. Where all
+    /// were, that is one pass over the flat buffers.
+    ///
+    /// # Panics
+    /// If no gradient is live, or the optimiser was made for another number of parameters.
+    #[track_caller]
     pub fn update(&mut self, params: &mut Params<T>, team: &Team, lr: f64) {
-        let scale =
-            T::from_f64(self.clip_norm.map_or(1.0, |max| {
-                optimizer::clip_scale(reduce::squared_norm(team, &params.grads).to_f64().sqrt(), max)
-            }));
+        let (made_for, count) = (self.first.len(), params.count());
+        assert!(made_for == count, "an optimiser of {made_for} numbers, but the parameters have {count}");
         self.step += 1;
-        let Params { values, grads, .. } = params;
-        match self.rule {
-            Rule::Adam => {
-                let step = AdamStep { lr, beta1: BETA1, beta2: BETA2, eps: 1e-8, weight_decay: 0.0, step: self.step };
-                optimizer::adam(team, step, scale, values, grads, &mut self.first, &mut self.second);
+        let Optimizer { rule, clip_norm, step, ref missed, ref mut first, ref mut second } = *self;
+        let (live, values, grads) = params.parts();
+        let stretches = || live.stretches(|i| step - missed.get(i).unwrap_or(&0));
+        assert!(
+            count == 0 || stretches().next().is_some(),
+            "no gradient is live: every update needs a `Plan::backward` before it that reaches a parameter not frozen"
+        );
+        let scale = T::from_f64(clip_norm.map_or(1.0, |max| {
+            let squares = stretches().map(|(range, _)| reduce::squared_norm(team, &grads[range]).to_f64());
+            optimizer::clip_scale(squares.sum::<f64>().sqrt(), max)
+        }));
+        for (range, step) in stretches() {
+            let (values, grads) = (&mut values[range.clone()], &grads[range.clone()]);
+            match rule {
+                Rule::Adam => {
+                    let step = AdamStep { lr, beta1: BETA1, beta2: BETA2, eps: 1e-8, weight_decay: 0.0, step };
+                    let (first, second) = (&mut first[range.clone()], &mut second[range]);
+                    optimizer::adam(team, step, scale, values, grads, first, second);
+                }
+                Rule::Sgd(momentum) => {
+                    let (lr, momentum) = (T::from_f64(lr), T::from_f64(momentum));
+                    optimizer::sgd(team, lr, momentum, scale, values, grads, &mut first[range], step == 1);
+                }
             }
-            Rule::Sgd(momentum) => {
-                let (lr, momentum) = (T::from_f64(lr), T::from_f64(momentum));
-                optimizer::sgd(team, lr, momentum, scale, values, grads, &mut self.first, self.step == 1);
-            }
+        }
+        self.count_missed(params);
+        params.discard_gradients();
+    }
+
+    /// Counts this update as missed for the parameters whose gradients are not live.
+    fn count_missed(&mut self, params: &Params<T>) {
+        for (i, _) in params.marks.iter().enumerate().filter(|(_, marks)| !marks.live) {
+            self.missed.resize(self.missed.len().max(i + 1), 0);
+            self.missed[i] += 1;
         }
     }
 }
 
-/// What a GPU's Adam is told of its `step`-th step: lr / (1 − β₁ᵗ) and √(1 − β₂ᵗ).
+/// The factors that a GPU's Adam is told for its `step`-th step: lr / (1 − β₁ᵗ) and √(1 − β₂ᵗ).
 pub(crate) fn adam_factors(lr: f64, step: u64) -> (f32, f32) {
     let correction = |beta: f64| 1.0 - beta.powf(step.max(1) as f64);
     ((lr / correction(BETA1)) as f32, correction(BETA2).sqrt() as f32)

@@ -1,9 +1,34 @@
 //! Trained parameters: one flat buffer of values and one of gradients, so that an optimiser is a single pass.
+//!
+//! Several plans may train one set of parameters: a generator and its critic, a head on an encoder that stays. Each
+//! parameter has a mark that says whether its gradient is *live*: a [`Plan::backward`](crate::Plan::backward) writes the
+//! gradients of the parameters that lead to its loss and marks them, or adds to those that are live already (gradient
+//! accumulation). An [`Optimizer`](crate::optim::Optimizer) moves those parameters and takes the marks off; all others it
+//! leaves as they are, with their moments.
+//!
+//! ```
+//! use inkgrad_engine::prelude::*;
+//!
+//! let mut params = Params::<f32>::new();
+//! let encoder = params.declare("encoder.weight", [16, 784], Init::Uniform(0.04));
+//! let head = params.declare("head.weight", [10, 16], Init::Uniform(0.25));
+//! params.initialise(42);
+//! assert_eq!((params.count(), params.value(&head).len()), (12_704, 160));
+//!
+//! params.freeze("encoder.")?; // from here on no step moves what begins with this
+//! assert!(params.is_frozen(&encoder) && !params.is_frozen(&head));
+//! let error = params.freeze("decoder.").unwrap_err();
+//! assert_eq!(error.to_string(), "parameter `decoder.`: no name begins so, expected one of encoder.weight, head.weight");
+//! # Ok::<(), Error>(())
+//! ```
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, rng};
 
-use crate::Shape;
+use crate::{Error, Result, Shape};
 
 /// A parameter's index in its [`Params`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +47,8 @@ pub enum Init {
 #[derive(Debug, Clone)]
 pub struct Param {
     pub(crate) id: ParamId,
+    /// The [`Params`] that it was declared in, or those that they were cloned from.
+    pub(crate) owner: u32,
     /// PyTorch's `state_dict` key.
     pub name: String,
     /// PyTorch's layout.
@@ -31,19 +58,48 @@ pub struct Param {
     offset: usize,
 }
 
-/// All parameters of a model, in the order of their declaration, which is PyTorch's `state_dict` order.
+impl Param {
+    /// Where its elements lie in the flat buffers.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.shape.len()
+    }
+}
+
+/// Whether a parameter is trained, and whether its gradient waits for an update.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub(crate) live: bool,
+    pub(crate) frozen: bool,
+}
+
+impl Marks {
+    /// Makes a gradient live that a backward is about to compute. Returns whether to add to it, as the plan says
+    /// (`add`) or because it is live already; `None` if it is not to be computed.
+    pub(crate) fn claim(&mut self, add: bool) -> Option<bool> {
+        let live = std::mem::replace(&mut self.live, !self.frozen);
+        (!self.frozen).then_some(add || live)
+    }
+}
+
+/// All parameters of a model, in the order of their declaration, which is PyTorch's `state_dict` order. A clone has the
+/// same parameters with values of its own, and runs with the same plans.
 #[derive(Debug, Clone)]
 pub struct Params<T> {
+    id: u32,
     list: Vec<Param>,
     /// The values, one parameter after the other.
     pub values: Vec<T>,
-    /// The gradients of the last backward, laid out alike.
-    pub grads: Vec<T>,
+    /// The gradients, laid out alike.
+    pub(crate) grads: Vec<T>,
+    /// One for each parameter.
+    pub(crate) marks: Vec<Marks>,
 }
 
 impl<T> Default for Params<T> {
     fn default() -> Self {
-        Params { list: Vec::new(), values: Vec::new(), grads: Vec::new() }
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Params { id, list: Vec::new(), values: Vec::new(), grads: Vec::new(), marks: Vec::new() }
     }
 }
 
@@ -55,10 +111,11 @@ impl<T: Float> Params<T> {
 
     /// Adds a parameter, its values zero until [`Params::initialise`].
     pub fn declare(&mut self, name: impl Into<String>, shape: impl Into<Shape>, init: Init) -> Param {
-        let shape = shape.into();
-        let param = Param { id: ParamId(self.list.len()), name: name.into(), shape, init, offset: self.values.len() };
-        self.values.resize(param.offset + shape.len(), T::ZERO);
-        self.grads.resize(param.offset + shape.len(), T::ZERO);
+        let (id, offset) = (ParamId(self.list.len()), self.values.len());
+        let param = Param { id, owner: self.id, name: name.into(), shape: shape.into(), init, offset };
+        self.values.resize(param.range().end, T::ZERO);
+        self.grads.resize(param.range().end, T::ZERO);
+        self.marks.push(Marks::default());
         self.list.push(param.clone());
         param
     }
@@ -91,31 +148,164 @@ impl<T: Float> Params<T> {
     }
 
     /// One parameter's values.
+    ///
+    /// # Panics
+    /// If it is not a parameter of these.
+    #[track_caller]
     pub fn value(&self, param: &Param) -> &[T] {
-        &self.values[param.range()]
+        &self.values[self.own(param)]
     }
 
     /// One parameter's values, to be changed.
+    ///
+    /// # Panics
+    /// If it is not a parameter of these.
+    #[track_caller]
     pub fn value_mut(&mut self, param: &Param) -> &mut [T] {
-        &mut self.values[param.range()]
+        let range = self.own(param);
+        &mut self.values[range]
+    }
+
+    /// All gradients, one parameter's after the other's. Only those that are live mean something.
+    pub fn grads(&self) -> &[T] {
+        &self.grads
+    }
+
+    /// All gradients, to be written by hand; those of all parameters that are not frozen are live then.
+    pub fn grads_mut(&mut self) -> &mut [T] {
+        self.marks.iter_mut().for_each(|marks| marks.live = !marks.frozen);
+        &mut self.grads
     }
 
     /// One parameter's gradient.
+    ///
+    /// # Panics
+    /// If it is not a parameter of these.
+    #[track_caller]
     pub fn grad(&self, param: &Param) -> &[T] {
-        &self.grads[param.range()]
+        &self.grads[self.own(param)]
     }
 
-    pub(crate) fn range(&self, id: ParamId) -> std::ops::Range<usize> {
+    /// Whether a parameter's gradient was written since the last update, which the next one will follow.
+    ///
+    /// # Panics
+    /// If it is not a parameter of these.
+    #[track_caller]
+    pub fn is_live(&self, param: &Param) -> bool {
+        self.own(param);
+        self.marks[param.id.0].live
+    }
+
+    /// Forgets all gradients without an update: the next backward writes.
+    pub fn discard_gradients(&mut self) {
+        self.marks.iter_mut().for_each(|marks| marks.live = false);
+    }
+
+    /// From here on no backward computes the gradients of the parameters whose names begin with `prefix`, and no update
+    /// moves them or their moments. Returns how many they are.
+    ///
+    /// A plan that never trains them is faster with [`Compile::frozen`](crate::Compile::frozen), which also leaves out the
+    /// gradients that only they would need.
+    ///
+    /// # Errors
+    /// [`Error::Param`] if no name begins so.
+    pub fn freeze(&mut self, prefix: &str) -> Result<usize> {
+        self.set_frozen(prefix, true)
+    }
+
+    /// Undoes [`Params::freeze`] for the parameters whose names begin with `prefix`. Returns how many they are.
+    ///
+    /// # Errors
+    /// [`Error::Param`] if no name begins so.
+    pub fn unfreeze(&mut self, prefix: &str) -> Result<usize> {
+        self.set_frozen(prefix, false)
+    }
+
+    fn set_frozen(&mut self, prefix: &str, frozen: bool) -> Result<usize> {
+        let mut found = 0;
+        for (param, marks) in self.list.iter().zip(&mut self.marks) {
+            if param.name.starts_with(prefix) {
+                *marks = Marks { frozen, live: marks.live && !frozen };
+                found += 1;
+            }
+        }
+        if found == 0 {
+            let names: Vec<&str> = self.list.iter().map(|param| param.name.as_str()).collect();
+            let problem = format!("no name begins so, expected one of {}", names.join(", "));
+            return Err(Error::Param { name: prefix.to_owned(), problem });
+        }
+        Ok(found)
+    }
+
+    /// Whether a parameter is frozen.
+    ///
+    /// # Panics
+    /// If it is not a parameter of these.
+    #[track_caller]
+    pub fn is_frozen(&self, param: &Param) -> bool {
+        self.own(param);
+        self.marks[param.id.0].frozen
+    }
+
+    pub(crate) fn range(&self, id: ParamId) -> Range<usize> {
         self.list[id.0].range()
+    }
+
+    /// Whether these have a parameter of that name, shape and place.
+    pub(crate) fn has(&self, param: &Param) -> bool {
+        self.list
+            .get(param.id.0)
+            .is_some_and(|own| own.name == param.name && own.shape == param.shape && own.offset == param.offset)
+    }
+
+    /// Where a parameter of these lies.
+    ///
+    /// # Panics
+    /// If they have none of that name, shape and place.
+    #[track_caller]
+    pub(crate) fn own(&self, param: &Param) -> Range<usize> {
+        if !self.has(param) {
+            panic!(
+                "these `Params` lack parameter `{}` {}, number {}: use those that it was declared in",
+                param.name, param.shape, param.id.0
+            );
+        }
+        param.range()
+    }
+
+    /// What an update works with: which parameters it follows, the values, and the gradients.
+    pub(crate) fn parts(&mut self) -> (Live<'_>, &mut [T], &[T]) {
+        (Live { list: &self.list, marks: &self.marks }, &mut self.values, &self.grads)
+    }
+}
+
+/// The parameters whose gradients are live.
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a> {
+    list: &'a [Param],
+    marks: &'a [Marks],
+}
+
+impl<'a> Live<'a> {
+    /// Their stretches of the flat buffers, neighbours with an equal `key` of their index as one: one stretch where all are
+    /// live and alike.
+    pub(crate) fn stretches<K: PartialEq>(
+        self,
+        key: impl Fn(usize) -> K + 'a,
+    ) -> impl Iterator<Item = (Range<usize>, K)> + 'a {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            next += self.marks[next..].iter().position(|marks| marks.live)?;
+            let (mut range, key_here) = (self.list[next].range(), key(next));
+            next += 1;
+            while next < self.list.len() && self.marks[next].live && key(next) == key_here {
+                range.end = self.list[next].range().end;
+                next += 1;
+            }
+            Some((range, key_here))
+        })
     }
 }
 
 /// The first of the random streams that initialise parameters; those below belong to the operations of a tape.
 const INIT_STREAMS: u64 = 1 << 32;
-
-impl Param {
-    /// Where its elements lie in the flat buffers.
-    pub fn range(&self) -> std::ops::Range<usize> {
-        self.offset..self.offset + self.shape.len()
-    }
-}

@@ -2,10 +2,26 @@
 
 use std::fmt;
 
-/// The longest list of axes that a model here needs.
-pub const MAX_RANK: usize = 4;
+use crate::{Error, Result};
 
-/// Up to four extents, outermost first; a scalar has none. Tensors are row-major without gaps.
+/// The most axes that a tensor has.
+pub const MAX_RANK: usize = 6;
+
+/// Up to [`MAX_RANK`] extents, outermost first; a scalar has none. Tensors are row-major without gaps.
+///
+/// Arrays turn into shapes by themselves, and one of too many axes does not compile. A list whose length is known only at
+/// run time may fail:
+///
+/// ```
+/// use inkgrad_engine::Shape;
+///
+/// let shape = Shape::from([128, 28, 28, 1]);
+/// assert_eq!((shape.rank(), shape.first(), shape.last(), shape.len()), (4, 128, 1, 100_352));
+///
+/// let axes = vec![1; 7];
+/// let refused = Shape::try_from(&axes[..]).unwrap_err();
+/// assert_eq!(refused.to_string(), "shape: 7 axes, expected at most 6");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Shape {
     rank: u8,
@@ -45,22 +61,34 @@ impl Shape {
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
     }
-}
 
-impl<const N: usize> From<[usize; N]> for Shape {
-    fn from(dims: [usize; N]) -> Self {
-        Shape::from(dims.as_slice())
-    }
-}
-
-impl From<&[usize]> for Shape {
     /// # Panics
-    /// With more than four extents.
-    fn from(dims: &[usize]) -> Self {
-        assert!(dims.len() <= MAX_RANK, "a tensor of {} axes; at most {MAX_RANK} are supported", dims.len());
+    /// With more than [`MAX_RANK`] extents.
+    fn new(dims: &[usize]) -> Shape {
         let mut extents = [0; MAX_RANK];
         extents[..dims.len()].copy_from_slice(dims);
         Shape { rank: dims.len() as u8, extents }
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Shape {
+    /// More than [`MAX_RANK`] extents do not compile.
+    fn from(dims: [usize; N]) -> Self {
+        const { assert!(N <= MAX_RANK, "a tensor has at most 6 axes") };
+        Shape::new(&dims)
+    }
+}
+
+impl TryFrom<&[usize]> for Shape {
+    type Error = Error;
+
+    /// # Errors
+    /// With more than [`MAX_RANK`] extents.
+    fn try_from(dims: &[usize]) -> Result<Self> {
+        if dims.len() > MAX_RANK {
+            return Err(Error::shape("shape", format!("{} axes, expected at most {MAX_RANK}", dims.len())));
+        }
+        Ok(Shape::new(dims))
     }
 }
 

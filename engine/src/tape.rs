@@ -2,23 +2,49 @@
 //!
 //! Node *i* refers to nodes *j < i* only, so a reverse loop over the tape is a valid order for the backward and nothing
 //! is ever sorted.
+//!
+//! ```
+//! use inkgrad_engine::prelude::*;
+//!
+//! let mut tape = Tape::<f32>::new();
+//! let x = tape.input("x", [32, 784]);
+//! let (w, b) = (tape.input("w", [10, 784]), tape.input("b", [10]));
+//! let y = tape.linear(x, w, b)?; // y = x·wᵀ + b
+//! assert_eq!(tape.shape(y), Shape::from([32, 10]));
+//! println!("{tape}"); // one line a node
+//!
+//! // Shapes are checked while recording; the error names operation, found and expected.
+//! let refused = tape.linear(y, w, b).unwrap_err();
+//! assert_eq!(refused.to_string(), "linear: weight is (10, 784), bias (10), expected (out, 10) = (out, in) and (out)");
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use inkgrad_kernels::Float;
 
 use crate::op::{MAX_INPUTS, Op};
-use crate::params::ParamId;
-use crate::{Error, Result, Shape};
+use crate::{Error, Param, Result, Shape};
 
-/// A value on a tape: its index. Cheap to copy; means something only with the tape that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tensor(pub(crate) usize);
+/// A value on a tape: its index. Cheap to copy; means something only with the tape that made it and the plan compiled from
+/// that, and others refuse it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tensor {
+    index: u32,
+    tape: u32,
+}
 
 impl Tensor {
     /// The node's index on the tape.
     pub fn index(self) -> usize {
-        self.0
+        self.index as usize
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor({})", self.index)
     }
 }
 
@@ -28,7 +54,7 @@ pub(crate) enum Kind<T> {
     /// Filled in from outside before each run.
     Input(String),
     /// A trained parameter.
-    Param(ParamId, String),
+    Param(Param),
     /// The same elements under another shape; shares its source's memory.
     View,
     /// Computed.
@@ -46,12 +72,15 @@ pub(crate) struct Node<T> {
 /// A record of operations in the order in which they were called.
 #[derive(Debug)]
 pub struct Tape<T> {
+    /// By which it knows its tensors; no two tapes of a process have the same.
+    id: u32,
     pub(crate) nodes: Vec<Node<T>>,
 }
 
 impl<T> Default for Tape<T> {
     fn default() -> Self {
-        Tape { nodes: Vec::new() }
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Tape { id: NEXT.fetch_add(1, Ordering::Relaxed), nodes: Vec::new() }
     }
 }
 
@@ -66,20 +95,33 @@ impl<T: Float> Tape<T> {
         self.push(Kind::Input(name.to_owned()), Vec::new(), shape.into())
     }
 
-    /// A parameter, declared with [`Params::declare`](crate::Params::declare).
-    pub fn param(&mut self, param: &crate::Param) -> Tensor {
-        let found = self.nodes.iter().position(|node| matches!(node.kind, Kind::Param(id, _) if id == param.id));
-        match found {
-            Some(index) => Tensor(index),
-            None => self.push(Kind::Param(param.id, param.name.clone()), Vec::new(), param.shape),
+    /// A parameter, declared with [`Params::declare`](crate::Params::declare). The same one gives the same tensor.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`](crate::Params): a plan runs with one set.
+    #[track_caller]
+    pub fn param(&mut self, param: &Param) -> Tensor {
+        for (i, node) in self.nodes.iter().enumerate() {
+            let Kind::Param(known) = &node.kind else { continue };
+            assert!(
+                known.owner == param.owner,
+                "parameter `{}` is of other `Params` than `{}`, which this tape has already: declare both in one `Params`",
+                param.name,
+                known.name
+            );
+            if known.id == param.id {
+                return self.tensor(i);
+            }
         }
+        self.push(Kind::Param(param.clone()), Vec::new(), param.shape)
     }
 
     /// The same elements in the same order under another shape.
     ///
     /// # Errors
-    /// If the number of elements differs.
+    /// If the number of elements differs, or `x` is of another tape.
     pub fn reshape(&mut self, x: Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.require_own("reshape", &[x])?;
         let (from, to) = (self.shape(x), shape.into());
         if from.len() != to.len() {
             return Err(Error::shape("reshape", format!("{from} has {} elements, {to} has {}", from.len(), to.len())));
@@ -88,6 +130,10 @@ impl<T: Float> Tape<T> {
     }
 
     /// Joins all axes but the first.
+    ///
+    /// # Panics
+    /// If `x` is of another tape.
+    #[track_caller]
     pub fn flatten(&mut self, x: Tensor) -> Tensor {
         let shape = self.shape(x);
         let rows = shape.first();
@@ -97,11 +143,21 @@ impl<T: Float> Tape<T> {
     /// Records an operation. Each operation's own file adds a method that is pleasanter to call.
     ///
     /// # Errors
-    /// If the inputs' shapes do not fit the operation.
+    /// If the inputs do not fit the operation, there are more than [`MAX_INPUTS`], one is of another tape, or some axis of
+    /// an input or of the output is 0.
     pub fn record(&mut self, op: impl Op<T> + 'static, inputs: &[Tensor]) -> Result<Tensor> {
-        assert!(inputs.len() <= MAX_INPUTS, "{} has {} inputs, at most {MAX_INPUTS} fit", op.name(), inputs.len());
+        if inputs.len() > MAX_INPUTS {
+            return Err(Error::shape(op.name(), format!("{} inputs, expected at most {MAX_INPUTS}", inputs.len())));
+        }
+        self.require_own(op.name(), inputs)?;
         let shapes: Vec<Shape> = inputs.iter().map(|&x| self.shape(x)).collect();
+        if let Some((i, shape)) = shapes.iter().enumerate().find(|(_, shape)| shape.is_empty()) {
+            return Err(Error::shape(op.name(), format!("input {i} is {shape}, expected no axis of 0")));
+        }
         let shape = op.shape(&shapes)?;
+        if shape.is_empty() {
+            return Err(Error::shape(op.name(), format!("the output is {shape}, expected no axis of 0")));
+        }
         // A backward gets one gradient buffer an input, and they must not overlap: an operation that is given one
         // buffer twice gets a copy for the second.
         let mut distinct: Vec<Tensor> = Vec::with_capacity(inputs.len());
@@ -113,8 +169,12 @@ impl<T: Float> Tape<T> {
     }
 
     /// A value's shape.
+    ///
+    /// # Panics
+    /// If `x` is of another tape.
+    #[track_caller]
     pub fn shape(&self, x: Tensor) -> Shape {
-        self.nodes[x.0].shape
+        self.nodes[self.own(x)].shape
     }
 
     /// How many values are recorded.
@@ -127,11 +187,38 @@ impl<T: Float> Tape<T> {
         self.nodes.is_empty()
     }
 
+    /// The index of a tensor of this tape.
+    ///
+    /// # Panics
+    /// If it is of another.
+    #[track_caller]
+    pub(crate) fn own(&self, x: Tensor) -> usize {
+        assert!(
+            x.tape == self.id,
+            "{x:?} is of another tape: use it with the tape that returned it, or the plan compiled from that"
+        );
+        x.index()
+    }
+
+    fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
+        match inputs.iter().position(|x| x.tape != self.id) {
+            None => Ok(()),
+            Some(i) => {
+                Err(Error::shape(op, format!("input {i} is of another tape, expected one that this tape returned")))
+            }
+        }
+    }
+
+    /// Node `i` as a tensor.
+    pub(crate) fn tensor(&self, i: usize) -> Tensor {
+        Tensor { index: u32::try_from(i).expect("a tape of fewer than 2³² nodes"), tape: self.id }
+    }
+
     /// The node whose memory `x` lies in: the end of its chain of views.
     pub(crate) fn root(&self, x: Tensor) -> usize {
-        let mut index = x.0;
+        let mut index = x.index();
         while let Kind::View = self.nodes[index].kind {
-            index = self.nodes[index].inputs[0].0;
+            index = self.nodes[index].inputs[0].index();
         }
         index
     }
@@ -154,19 +241,27 @@ impl<T: Float> Tape<T> {
         node.inputs.iter().map(|&x| self.shape(x)).collect()
     }
 
-    /// What node `i` is called: its operation, or what it was declared as.
+    /// What node `i` is called: its operation, or where its value comes from.
     pub(crate) fn label(&self, i: usize) -> &str {
         match &self.nodes[i].kind {
             Kind::Input(_) => "input",
-            Kind::Param(..) => "param",
+            Kind::Param(_) => "param",
             Kind::View => "view",
             Kind::Op(op) => op.name(),
         }
     }
 
+    /// The name that node `i` was declared with, if it was.
+    pub(crate) fn name(&self, i: usize) -> &str {
+        match &self.nodes[i].kind {
+            Kind::Input(name) | Kind::Param(Param { name, .. }) => name,
+            _ => "",
+        }
+    }
+
     fn push(&mut self, kind: Kind<T>, inputs: Vec<Tensor>, shape: Shape) -> Tensor {
         self.nodes.push(Node { kind, inputs, shape });
-        Tensor(self.nodes.len() - 1)
+        self.tensor(self.nodes.len() - 1)
     }
 }
 
@@ -179,18 +274,15 @@ impl<T: Float> fmt::Display for Tape<T> {
             "node", "op", "inputs", "shape", "bytes", "MFLOP"
         )?;
         for (i, node) in self.nodes.iter().enumerate() {
-            let inputs: Vec<String> = node.inputs.iter().map(|x| x.0.to_string()).collect();
-            let name = match &node.kind {
-                Kind::Input(name) | Kind::Param(_, name) => name,
-                _ => "",
-            };
+            let inputs: Vec<String> = node.inputs.iter().map(|x| x.index.to_string()).collect();
             let bytes = node.shape.len() * size_of::<T>();
             let line = format!(
-                "{i:>4}  {:<22} {:<14} {:<20} {bytes:>12} {:>12.3}  {name}",
+                "{i:>4}  {:<22} {:<14} {:<20} {bytes:>12} {:>12.3}  {}",
                 self.label(i),
                 inputs.join(" "),
                 node.shape.to_string(),
                 self.node_flops(i) as f64 / 1e6,
+                self.name(i),
             );
             writeln!(f, "{}", line.trim_end())?;
         }

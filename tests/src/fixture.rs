@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use inkgrad_engine::{Float, Shape};
+use inkgrad_engine::Float;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -248,7 +248,7 @@ pub fn draw<T: Float>(name: &str, len: usize, rule: Rule) -> Vec<T> {
 
 /// The number of elements of a shape.
 pub fn len(shape: &[usize]) -> usize {
-    Shape::from(shape).len()
+    shape.iter().product()
 }
 
 /// The larger error, NaN being the largest.

@@ -124,7 +124,7 @@ fn run<T: Element>(config: &Config, fixture: &fixture::Model, team: &Team) -> Ru
             losses.entry(name).or_default().push(plan.value(tensor)[0].to_f64() / per);
         }
         if step == 0 {
-            grads = network.params.grads.clone();
+            grads = network.params.grads().to_vec();
         }
         optimizer.update(&mut network.params, team, 1e-3);
     }

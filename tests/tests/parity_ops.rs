@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use inkgrad_engine::ops::{Conv, ConvTranspose};
 use inkgrad_engine::optim::{Optimizer, Rule as Update};
-use inkgrad_engine::{Clock, Compile, Float, Init, Params, Result, Tape, Team, Tensor};
+use inkgrad_engine::{Clock, Compile, Float, Init, Params, Result, Shape, Tape, Team, Tensor};
 use inkgrad_tests::fixture::{self, Attributes, Case, Ops, Rule, draw, error};
 
 /// The inputs of a case by argument.
@@ -110,7 +110,7 @@ fn compare<T: Float>(case: &Case) -> Comparison {
     let mut filled = Vec::new();
     for input in &case.inputs {
         let values = draw(&input.name, fixture::len(&input.shape), input.rule);
-        let shape = inkgrad_engine::Shape::from(input.shape.as_slice());
+        let shape = Shape::try_from(input.shape.as_slice()).unwrap();
         let tensor = if let Some(gradient) = &input.grad {
             let param = params.declare(&input.arg, shape, Init::Normal);
             params.value_mut(&param).copy_from_slice(&values);
@@ -204,7 +204,7 @@ fn optimise<T: Float>(tolerance: f64) {
             .params
             .iter()
             .map(|p| {
-                let param = params.declare(&p.name, p.shape.as_slice(), Init::Normal);
+                let param = params.declare(&p.name, Shape::try_from(p.shape.as_slice()).unwrap(), Init::Normal);
                 let values = draw(&p.name, param.shape.len(), Rule::Signed { bound: p.bound });
                 params.value_mut(&param).copy_from_slice(&values);
                 param
@@ -220,7 +220,7 @@ fn optimise<T: Float>(tolerance: f64) {
             for (param, p) in list.iter().zip(&case.params) {
                 let drawn = &p.grads[step];
                 let values = draw(&drawn.name, param.shape.len(), Rule::Signed { bound: drawn.bound });
-                params.grads[param.range()].copy_from_slice(&values);
+                params.grads_mut()[param.range()].copy_from_slice(&values);
             }
             optimizer.update(&mut params, &Team::solo(), case.attrs.lr);
             for (param, p) in list.iter().zip(&case.params) {

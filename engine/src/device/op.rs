@@ -5,7 +5,7 @@ use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use crate::Shape;
 use crate::op::{MAX_INPUTS, Memory, Reads};
 
-/// An operation as a GPU computes it. An operation without kernels does not compile.
+/// An operation as a GPU computes it. An operation without kernels does not compile; most need no memory.
 pub trait DeviceOp {
     /// Which values the backward reads on a GPU; all others may be overwritten before it runs. `on_cpu`: what
     /// [`Op::reads`](crate::op::Op::reads) names, which is right where both read the same.
@@ -14,7 +14,9 @@ pub trait DeviceOp {
     }
 
     /// The memory that a run on a GPU with products in `precision` needs beside inputs and output.
-    fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory;
+    fn device_memory(&self, _inputs: &[Shape], _output: Shape, _precision: Precision) -> Memory {
+        Memory::NONE
+    }
 
     /// Lists the launches that compute the output from the inputs.
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches);

@@ -1,20 +1,20 @@
-//! A plan on a GPU: the CPU plan's structure (nodes, places in the arena, who writes and who adds) turned once into two
-//! lists of launches.
+//! A plan on a GPU: a layout (places in the arena, who writes and who adds) turned once into two lists of launches.
 
 use inkgrad_kernels::gpu::{Span, Target, elementwise};
 use inkgrad_kernels::launch::{Device, Launch, bytes_of, bytes_of_mut};
 
 use super::op::{DeviceBackward, DeviceForward, DeviceOp};
 use super::state::State;
+use crate::layout::{Layout, Needs, Place};
 use crate::op::{MAX_INPUTS, Op};
-use crate::plan::{Place, Plan};
 use crate::tape::{Kind, Tensor};
 use crate::{Compile, DeviceError, Params, Shape, Tape};
 
 /// A compiled tape with its memory on a device.
 #[derive(Debug)]
 pub struct DevicePlan {
-    plan: Plan<f32>,
+    tape: Tape<f32>,
+    layout: Layout,
     /// Where the plan's arena begins.
     arena: u64,
     /// The launches that compute all values.
@@ -42,9 +42,20 @@ impl DevicePlan {
             let problem = "the operation runs on the processor alone".to_owned();
             return Err(DeviceError::Launch { entry: name.to_owned(), problem });
         }
-        let plan = tape.compile(Compile { on_device: Some(state.precision), ..options });
-        let arena = device.alloc(4 * plan.size.max(1) as u64)?;
-        let mut built = DevicePlan { plan, arena, forward: Vec::new(), backward: Vec::new() };
+        if let Some(param) = params.iter().find(|param| params.is_frozen(param)) {
+            let problem =
+                format!("`{}` is frozen: on a device every parameter is trained, expected none to be", param.name);
+            return Err(DeviceError::Launch { entry: "update".to_owned(), problem });
+        }
+        let layout = Layout::new(&tape, &options, |op, inputs, output| {
+            let device = kernels(op);
+            Needs {
+                memory: device.device_memory(inputs, output, state.precision),
+                reads: device.device_reads(op.reads()),
+            }
+        });
+        let arena = device.alloc(4 * layout.size.max(1) as u64)?;
+        let mut built = DevicePlan { tape, layout, arena, forward: Vec::new(), backward: Vec::new() };
         built.forward = built.list_forward(params, state);
         built.backward = built.list_backward(params, state);
         Ok(built)
@@ -60,7 +71,7 @@ impl DevicePlan {
 
     /// The memory that the plan's arena takes.
     pub fn arena_bytes(&self) -> usize {
-        self.plan.arena_bytes()
+        self.layout.size * size_of::<f32>()
     }
 
     /// Where an input lies, to be filled before a run.
@@ -68,7 +79,8 @@ impl DevicePlan {
     /// # Panics
     /// If `x` is not an input.
     pub fn input(&self, x: Tensor) -> Span {
-        assert!(matches!(self.plan.tape.nodes[x.0].kind, Kind::Input(_)), "node {} is no input", x.0);
+        let i = self.tape.own(x);
+        assert!(matches!(self.tape.nodes[i].kind, Kind::Input(_)), "node {i} is no input, but {}", self.tape.label(i));
         self.value(x)
     }
 
@@ -78,7 +90,7 @@ impl DevicePlan {
     /// If the device was lost.
     pub fn write(&self, device: &mut dyn Device, x: Tensor, values: &[f32]) -> Result<(), DeviceError> {
         let span = self.input(x);
-        assert_eq!(values.len(), span.len, "numbers of input {}", x.0);
+        assert_eq!(values.len(), span.len, "numbers of input {}", x.index());
         device.write(span.address, bytes_of(values))
     }
 
@@ -87,7 +99,8 @@ impl DevicePlan {
     /// # Panics
     /// If the plan was not told to keep it.
     pub fn kept(&self, x: Tensor) -> Span {
-        assert!(self.plan.kept[x.0], "node {} was not kept", x.0);
+        let i = self.tape.own(x);
+        assert!(self.layout.kept[i], "node {i}, {}, was not kept: add it to `Compile::keep`", self.tape.label(i));
         self.value(x)
     }
 
@@ -106,9 +119,9 @@ impl DevicePlan {
     }
 
     fn value(&self, x: Tensor) -> Span {
-        match &self.plan.steps[x.0].value {
+        match &self.layout.nodes[x.index()].value {
             Place::Arena(range) => self.span(range),
-            Place::Params(_) => panic!("node {} is a parameter", x.0),
+            Place::Params(_) => panic!("node {} is a parameter", x.index()),
         }
     }
 
@@ -121,7 +134,7 @@ impl DevicePlan {
         match place {
             Place::Arena(range) => self.span(range),
             Place::Params(id) => {
-                let range = params.range(crate::ParamId(*id));
+                let range = params.range(*id);
                 flat.part(range.start, range.len())
             }
         }
@@ -129,12 +142,12 @@ impl DevicePlan {
 
     fn list_forward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
         let mut launches = state.launches();
-        for (i, node) in self.plan.tape.nodes.iter().enumerate() {
+        for (i, node) in self.tape.nodes.iter().enumerate() {
             let Kind::Op(op) = &node.kind else { continue };
-            let step = &self.plan.steps[i];
-            let value = |x: &Tensor| self.place(&self.plan.steps[x.0].value, params, state.values);
+            let step = &self.layout.nodes[i];
+            let value = |x: &Tensor| self.place(&self.layout.nodes[x.index()].value, params, state.values);
             let x: Vec<Span> = node.inputs.iter().map(value).collect();
-            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.plan.tape.shape(x)).collect();
+            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.tape.shape(x)).collect();
             let run = DeviceForward {
                 x: &x,
                 shapes: &shapes,
@@ -152,19 +165,19 @@ impl DevicePlan {
 
     fn list_backward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
         let mut launches = state.launches();
-        let Some(loss) = self.plan.loss else { return launches.list };
-        if let Some(place) = &self.plan.steps[loss.0].gradient {
+        let Some(loss) = self.layout.loss else { return launches.list };
+        if let Some(place) = &self.layout.nodes[loss.index()].gradient {
             elementwise::fill(&mut launches, 1.0, Target::write(self.place(place, params, state.grads)));
         }
-        for (i, node) in self.plan.tape.nodes.iter().enumerate().rev() {
-            let (Kind::Op(op), true) = (&node.kind, self.plan.steps[i].active) else { continue };
-            let step = &self.plan.steps[i];
-            let value = |x: &Tensor| self.place(&self.plan.steps[x.0].value, params, state.values);
+        for (i, node) in self.tape.nodes.iter().enumerate().rev() {
+            let (Kind::Op(op), true) = (&node.kind, self.layout.nodes[i].active) else { continue };
+            let step = &self.layout.nodes[i];
+            let value = |x: &Tensor| self.place(&self.layout.nodes[x.index()].value, params, state.values);
             let x: Vec<Span> = node.inputs.iter().map(value).collect();
-            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.plan.tape.shape(x)).collect();
+            let shapes: Vec<Shape> = node.inputs.iter().map(|&x| self.tape.shape(x)).collect();
             let mut dx = [None; MAX_INPUTS];
             for (k, input) in node.inputs.iter().enumerate() {
-                if let (Some(add), Some(place)) = (step.adds[k], &self.plan.steps[input.0].gradient) {
+                if let (Some(add), Some(place)) = (step.adds[k], &self.layout.nodes[input.index()].gradient) {
                     dx[k] = Some(Target { span: self.place(place, params, state.grads), add });
                 }
             }

@@ -1,12 +1,12 @@
 //! y = a + b.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, elementwise};
+use inkgrad_kernels::gpu::{Launches, elementwise};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -25,16 +25,8 @@ impl<T: Float> Op<T> for Add {
         equal_shapes(SPEC.name, "a and b", inputs)
     }
 
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
-    }
-
     fn reads(&self) -> Reads {
         Reads::NOTHING
-    }
-
-    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
-        output.len() as u64
     }
 
     fn forward(&self, run: Forward<'_, T>) {
@@ -58,10 +50,6 @@ impl<T: Float> Op<T> for Add {
 }
 
 impl DeviceOp for Add {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         elementwise::add(launches, run.x[0], run.x[1], run.y);
     }

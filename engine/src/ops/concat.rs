@@ -2,14 +2,14 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{
-    Launches, Precision, Target,
+    Launches, Target,
     layout::{self, Rest, Rows},
 };
 
 use super::case::{Spec, case};
-use super::{PIECE, put};
+use super::elementwise::{PIECE, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -40,11 +40,7 @@ impl<T: Float> Op<T> for Concat {
         }
         let mut dims = first.to_vec();
         dims[first.len() - 1] = inputs.iter().map(Shape::last).sum();
-        Ok(dims.as_slice().into())
-    }
-
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
+        dims.as_slice().try_into()
     }
 
     fn reads(&self) -> Reads {
@@ -89,10 +85,6 @@ impl<T: Float> Op<T> for Concat {
 }
 
 impl DeviceOp for Concat {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let (width, mut first) = (run.y_shape.last(), 0);
         for (&x, shape) in run.x.iter().zip(run.shapes) {

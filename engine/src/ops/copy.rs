@@ -1,12 +1,12 @@
 //! y = x, in memory of its own. Recorded where an operation is given one value twice.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape};
 
 /// The operation; [`Tape::record`](crate::Tape::record) inserts it.
@@ -24,10 +24,6 @@ impl<T: Float> Op<T> for Copy {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         Ok(inputs[0])
-    }
-
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
     }
 
     fn reads(&self) -> Reads {
@@ -52,10 +48,6 @@ impl<T: Float> Op<T> for Copy {
 }
 
 impl DeviceOp for Copy {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         elementwise::copy(launches, run.x[0], Target::write(run.y));
     }

@@ -1,12 +1,12 @@
 //! y[b] = W[label[b]]: a row of a table for each label.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, layout};
+use inkgrad_kernels::gpu::{Launches, layout};
 
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -41,10 +41,6 @@ impl<T: Float> Op<T> for Embedding {
         }
     }
 
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
-    }
-
     fn reads(&self) -> Reads {
         Reads::inputs(&[1])
     }
@@ -75,10 +71,6 @@ impl<T: Float> Op<T> for Embedding {
 }
 
 impl DeviceOp for Embedding {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         layout::embedding(launches, run.x[0], run.x[1], run.y);
     }

@@ -9,7 +9,6 @@ use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 
 use super::case::{Case, Record, Spec};
 use super::{relu_scratch, through_relu};
-use crate::device::op::DeviceOp;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -30,10 +29,6 @@ impl<T: Float> FrozenConv<T> {
 impl<T: Float> Op<T> for FrozenConv<T> {
     fn name(&self) -> &'static str {
         SPEC.name
-    }
-
-    fn on_device(&self) -> Option<&dyn DeviceOp> {
-        None
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_named() {
         let mut tape = Tape::<f32>::new();
-        let mut input = |shape: &[usize]| tape.input("x", shape);
+        let mut input = |shape: &[usize]| tape.input("x", crate::Shape::try_from(shape).unwrap());
         let x = input(&[2, 3, 5]);
         let weights = [input(&[16, 5]), input(&[16, 4]), input(&[16]), input(&[15])];
         let states = [input(&[2, 4]), input(&[2, 3])];

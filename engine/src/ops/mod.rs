@@ -8,6 +8,7 @@ mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod correct;
+pub mod elementwise;
 mod embedding;
 mod frozen_conv2d;
 mod gaussian_kl;
@@ -72,32 +73,8 @@ pub const OPS: &[Spec] = &[
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, activation};
 
-use crate::{Error, Result, Shape};
-
-/// Elements of a piece of element-wise work: enough to be worth handing to a thread, and never a matter of their number.
-const PIECE: usize = 1 << 14;
-
-/// Pieces of `len` elements.
-fn pieces(len: usize) -> usize {
-    len.div_ceil(PIECE)
-}
-
-/// The piece of `x` with number `i`.
-fn piece<T>(x: &[T], i: usize) -> &[T] {
-    let start = (i * PIECE).min(x.len());
-    &x[start..x.len().min(start + PIECE)]
-}
-
-/// Calls `f(i, piece of y)` for every piece of `y`.
-fn for_pieces<T: Float>(team: &Team, y: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
-    team.pieces([(y, PIECE)], |i, [y]| f(i, y));
-}
-
-/// The sum over all pieces of `f(i)`, added in order; `partial` has room for [`pieces`] numbers.
-fn sum_pieces<T: Float>(team: &Team, partial: &mut [T], f: impl Fn(usize) -> T + Sync) -> T {
-    team.pieces([(&mut *partial, 1)], |i, [sum]| sum[0] = f(i));
-    partial.iter().fold(T::ZERO, |sum, &part| sum + part)
-}
+use self::elementwise::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use crate::Shape;
 
 /// Elements of scratch for [`through_relu`].
 pub(crate) fn relu_scratch(relu: bool, output: Shape) -> usize {
@@ -119,18 +96,4 @@ fn through_relu<'a, T: Float>(
     let (masked, scratch) = scratch.split_at_mut(dy.len());
     for_pieces(team, masked, |i, d| activation::relu_backward(piece(y, i), piece(dy, i), d, false));
     (masked, scratch)
-}
-
-/// The shape that all inputs have.
-fn equal_shapes(op: &'static str, names: &str, inputs: &[Shape]) -> Result<Shape> {
-    match inputs.iter().find(|&&shape| shape != inputs[0]) {
-        None => Ok(inputs[0]),
-        Some(other) => Err(Error::shape(op, format!("{names} are {} and {other}, expected equal shapes", inputs[0]))),
-    }
-}
-
-/// `dx ← value` or `dx ← dx + value`.
-#[inline(always)]
-fn put<T: Float>(dx: &mut T, value: T, add: bool) {
-    *dx = if add { *dx + value } else { value };
 }

@@ -1,12 +1,12 @@
 //! y = a · b, element by element.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -25,16 +25,8 @@ impl<T: Float> Op<T> for Mul {
         equal_shapes(SPEC.name, "a and b", inputs)
     }
 
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
-    }
-
     fn reads(&self) -> Reads {
         Reads::inputs(&[0, 1])
-    }
-
-    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
-        output.len() as u64
     }
 
     fn forward(&self, run: Forward<'_, T>) {
@@ -61,10 +53,6 @@ impl<T: Float> Op<T> for Mul {
 }
 
 impl DeviceOp for Mul {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         elementwise::multiply(launches, run.x[0], run.x[1], Target::write(run.y));
     }

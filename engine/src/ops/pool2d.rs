@@ -5,8 +5,7 @@ use inkgrad_kernels::cpu::conv::Grid;
 use inkgrad_kernels::cpu::pool::{self, Pooling, Window};
 
 use super::case::{CaseInput, Draw, Spec, case};
-use crate::device::op::DeviceOp;
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -29,10 +28,6 @@ impl<T: Float> Op<T> for Pool2d {
         }
     }
 
-    fn on_device(&self) -> Option<&dyn DeviceOp> {
-        None
-    }
-
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let name = Op::<T>::name(self);
         let &[b, h, w, c] = inputs[0].dims() else {
@@ -42,10 +37,6 @@ impl<T: Float> Op<T> for Pool2d {
             Some((height, width)) => Ok([b, height, width, c].into()),
             None => Err(Error::shape(name, format!("x is {}, which {:?} does not fit", inputs[0], self.window))),
         }
-    }
-
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
     }
 
     fn reads(&self) -> Reads {

@@ -8,7 +8,7 @@ use inkgrad_kernels::cpu::simd::Baseline;
 use inkgrad_kernels::gpu::{Launches, Precision, elementwise, random};
 
 use super::case::{Spec, case};
-use super::{PIECE, equal_shapes, put};
+use super::elementwise::{PIECE, equal_shapes, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};

@@ -2,7 +2,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{
-    Launches, Precision, Target,
+    Launches, Target,
     layout::{self, Rest, Rows},
     reduce::{self, Axis},
 };
@@ -10,7 +10,7 @@ use inkgrad_kernels::gpu::{
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -32,10 +32,6 @@ impl<T: Float> Op<T> for Repeat {
             [b, d] => Ok([b, self.steps, d].into()),
             _ => Err(Error::shape(SPEC.name, format!("x is {}, expected (batch, features)", inputs[0]))),
         }
-    }
-
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
     }
 
     fn reads(&self) -> Reads {
@@ -66,10 +62,6 @@ impl<T: Float> Op<T> for Repeat {
 }
 
 impl DeviceOp for Repeat {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let (rows, d) = (run.y.len / run.y_shape.last(), run.y_shape.last());
         let rows = Rows { rows, width: d, repeat: self.steps };

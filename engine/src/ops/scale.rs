@@ -1,12 +1,12 @@
 //! y = c · x with a constant c.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -25,16 +25,8 @@ impl<T: Float> Op<T> for Scale {
         Ok(inputs[0])
     }
 
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
-    }
-
     fn reads(&self) -> Reads {
         Reads::NOTHING
-    }
-
-    fn flops(&self, _: &[Shape], output: Shape) -> u64 {
-        output.len() as u64
     }
 
     fn forward(&self, run: Forward<'_, T>) {
@@ -53,10 +45,6 @@ impl<T: Float> Op<T> for Scale {
 }
 
 impl DeviceOp for Scale {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         elementwise::scale(launches, run.x[0], self.0 as f32, Target::write(run.y));
     }

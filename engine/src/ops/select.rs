@@ -2,14 +2,14 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{
-    Launches, Precision, Target, elementwise,
+    Launches, Target, elementwise,
     layout::{self, Rest, Rows},
 };
 
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -34,10 +34,6 @@ impl<T: Float> Op<T> for Select {
                 Err(Error::shape(SPEC.name, problem))
             }
         }
-    }
-
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
     }
 
     fn reads(&self) -> Reads {
@@ -70,10 +66,6 @@ impl<T: Float> Op<T> for Select {
 }
 
 impl DeviceOp for Select {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let [b, t, d] = *run.shapes[0].dims() else { unreachable!("three axes") };
         let x = run.x[0].part(self.step * d, run.x[0].len - self.step * d);

@@ -1,11 +1,11 @@
 //! y[b, j, i] = x[b, i, j]: the last two axes change places. Turns channels-first pictures into channels-last ones and back.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, Target, layout};
+use inkgrad_kernels::gpu::{Launches, Target, layout};
 
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -47,10 +47,6 @@ impl<T: Float> Op<T> for Transpose {
         }
     }
 
-    fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-        Memory::NONE
-    }
-
     fn reads(&self) -> Reads {
         Reads::NOTHING
     }
@@ -75,10 +71,6 @@ impl<T: Float> Op<T> for Transpose {
 }
 
 impl DeviceOp for Transpose {
-    fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-        Memory::NONE
-    }
-
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let [batch, rows, columns] = *run.shapes[0].dims() else { unreachable!("three axes") };
         layout::transpose(launches, run.x[0], [batch, rows, columns], Target::write(run.y));

@@ -2,12 +2,12 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::activation;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 /// Defines an operation from its kernels, on the CPU and on a GPU, which have the same names; the backward is given what it
@@ -30,16 +30,8 @@ macro_rules! unary {
                 Ok(inputs[0])
             }
 
-            fn memory(&self, _: &[Shape], _: Shape) -> Memory {
-                Memory::NONE
-            }
-
             fn reads(&self) -> Reads {
                 unary!(@reads $reads)
-            }
-
-            fn flops(&self, _: &[Shape], output: Shape) -> u64 {
-                output.len() as u64
             }
 
             fn forward(&self, run: Forward<'_, T>) {
@@ -54,10 +46,6 @@ macro_rules! unary {
         }
 
         impl DeviceOp for $op {
-            fn device_memory(&self, _: &[Shape], _: Shape, _: Precision) -> Memory {
-                Memory::NONE
-            }
-
             fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
                 gpu::activation::$method(launches, run.x[0], run.y);
             }

@@ -195,12 +195,12 @@ fn update(rule: Rule, clip_norm: Option<f64>, emulator: &mut Emulator) -> Result
     let mut params = Params::<f32>::new();
     params.declare("w", [5000], Init::Normal);
     params.initialise(3);
-    for (i, g) in params.grads.iter_mut().enumerate() {
+    for (i, g) in params.grads_mut().iter_mut().enumerate() {
         *g = (i as f32 * 0.37).sin();
     }
     let mut optimizer = Optimizer::new(rule, clip_norm, params.count());
     let state = State::new(emulator, &params, &optimizer)?;
-    emulator.write(state.grads.address, bytes_of(&params.grads))?;
+    emulator.write(state.grads.address, bytes_of(params.grads()))?;
     let (mut found, mut unused) = (params.clone(), Optimizer::new(rule, clip_norm, params.count()));
     let row = |step| Row { clock: Clock { seed: 1, step: step - 1 }, lr: 1e-2, step, batch: 1 };
     for step in 1..=2 {

@@ -6,7 +6,7 @@ use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Row, SUMS};
 use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
-use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Tape, Team, Tensor};
+use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Shape, Tape, Team, Tensor};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::{self, Apart, Device as _};
 use inkgrad_kernels::ptx::MODULES;
@@ -204,7 +204,7 @@ pub fn equal_scores() -> Case {
     const ROWS: usize = 300;
     const CLASSES: usize = 5;
     let given = |shape: &[usize], value: fn(usize) -> usize| CaseInput {
-        shape: shape.into(),
+        shape: Shape::try_from(shape).unwrap(),
         values: (0..shape.iter().product()).map(|i| value(i) as f64).collect(),
         differentiable: false,
     };
@@ -380,7 +380,7 @@ fn products_on_tensor_cores_agree_with_the_cpu() {
 fn recurrent_layers_are_the_same_to_the_bit_however_much_of_their_weights_is_kept() {
     let bits = |emulator: &mut Emulator, case: &Case| {
         let (y, params) = on_device(case, 0xff, Precision::Fp32, emulator).unwrap();
-        y.iter().chain(&params.grads).map(|x| x.to_bits()).collect::<Vec<u32>>()
+        y.iter().chain(params.grads()).map(|x| x.to_bits()).collect::<Vec<u32>>()
     };
     for (case, limits) in [(lstm_with_rest(), LSTM_BYTES), (gru_with_rest(), GRU_BYTES)] {
         let mut emulator = emulator();
