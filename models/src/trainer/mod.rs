@@ -31,15 +31,19 @@ use crate::run::metrics::{MetricsLog, Record, Split, Terms};
 use crate::run::tensorboard::EventFile;
 use crate::{Error, Result};
 
-/// Who watches a run and may stop it.
+/// Who watches a run and may stop it; `()` does neither.
 pub trait Observer {
     /// Called after every step on the processor; on a device, whenever its steps were waited for.
-    fn step(&mut self, progress: &Progress);
+    fn step(&mut self, _progress: &Progress) {}
     /// Called for every record that goes into `metrics.jsonl`.
-    fn record(&mut self, record: &Record);
+    fn record(&mut self, _record: &Record) {}
     /// Asked after every step: whether to stop there.
-    fn stop(&self) -> bool;
+    fn stop(&self) -> bool {
+        false
+    }
 }
+
+impl Observer for () {}
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -84,6 +84,15 @@ fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
     }
 }
 
+/// How many steps did not reach each of the first parameters, of `count` in all.
+fn missed(state: &Tensors, count: usize) -> Result<Vec<u64>> {
+    let Some(text) = state.metadata("missed") else { return Ok(Vec::new()) };
+    let numbers: Option<Vec<u64>> = text.split(',').map(|number| number.parse().ok()).collect();
+    numbers.filter(|numbers| numbers.len() <= count).ok_or_else(|| {
+        Error::input("state.safetensors", format!("missed is `{text:.40}`, expected at most {count} whole numbers"))
+    })
+}
+
 /// The parts of the state that hold one number a parameter.
 const PARTS: [&str; 3] = ["param", "first", "second"];
 
@@ -141,6 +150,7 @@ impl Trainer {
         }
         self.step = state.parse("step")?;
         self.optimizer.step = self.step;
+        self.optimizer.missed = missed(&state, self.network.list().len())?;
         self.earlier = state.parse("seconds")?;
         self.since_best = state.parse("since_best")?;
         self.best = state.metadata("best").map(|_| state.parse("best")).transpose()?;
@@ -192,6 +202,11 @@ impl Trainer {
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
+        // Parameters that some steps did not reach; none in most models.
+        if !self.optimizer.missed.is_empty() {
+            let missed: Vec<String> = self.optimizer.missed.iter().map(u64::to_string).collect();
+            metadata.insert("missed".to_owned(), missed.join(","));
+        }
         if let Some(best) = self.best {
             metadata.insert("best".to_owned(), best.to_string());
         }
