@@ -2,10 +2,12 @@
 //!
 //! [`eigenvalues`] is LAPACK's way: Householder reflections make the matrix tridiagonal ([`tridiagonal`]), half of the work
 //! as products of matrices; then implicit QL iterations without square roots ([`ql`]). Only lower triangles are read.
+//! [`singular`] is for matrices that must not be squared.
 
 pub mod cholesky;
 pub mod naive;
 pub mod ql;
+pub mod singular;
 pub mod tridiagonal;
 
 use super::Team;

@@ -47,3 +47,40 @@ pub fn factor(a: &[f64], n: usize) -> Vec<f64> {
     }
     l
 }
+
+/// [`singular::singular_values`](super::singular::singular_values) by Jacobi rotations of the columns (Hestenes, 1958):
+/// slow, and each precise to its own size.
+pub fn singular_values(a: &[f64], m: usize, n: usize) -> Vec<f64> {
+    let mut columns: Vec<Vec<f64>> = if m < n {
+        a.chunks_exact(n.max(1)).map(<[f64]>::to_vec).collect()
+    } else {
+        (0..n).map(|j| (0..m).map(|i| a[i * n + j]).collect()).collect()
+    };
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    for _ in 0..60 {
+        let mut rotated = false;
+        for q in 1..columns.len() {
+            let (before, after) = columns.split_at_mut(q);
+            for x in before {
+                let y = &mut after[0];
+                let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
+                if xy.abs() <= 1e-15 * (xx * yy).sqrt() {
+                    continue;
+                }
+                rotated = true;
+                let theta = (yy - xx) / (2.0 * xy);
+                let t = 1.0f64.copysign(theta) / (theta.abs() + theta.hypot(1.0));
+                let c = t.hypot(1.0).recip();
+                for (x, y) in x.iter_mut().zip(y) {
+                    (*x, *y) = (c * *x - c * t * *y, c * t * *x + c * *y);
+                }
+            }
+        }
+        if !rotated {
+            break;
+        }
+    }
+    let mut values: Vec<f64> = columns.iter().map(|column| dot(column, column).sqrt()).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}

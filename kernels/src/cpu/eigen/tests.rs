@@ -128,3 +128,41 @@ fn singular_matrices_have_no_factor() {
     assert!(!cholesky::factor(&Team::solo(), &mut vec![0.0; n * n], n, 1e-12));
     assert!(!cholesky::factor(&Team::solo(), &mut vec![f64::NAN; n * n], n, 1e-12));
 }
+
+#[test]
+fn singular_values_are_jacobis() {
+    let pool = Pool::new(3);
+    for (m, n) in [(1, 1), (2, 1), (1, 3), (7, 7), (40, 13), (13, 40), (90, 90), (151, 70)] {
+        let a = numbers(m * n, 21);
+        let find = |team: &Team| singular::singular_values(team, &mut a.clone(), m, n).unwrap();
+        let found = pool.enter(find);
+        close(&found, &naive::singular_values(&a, m, n), 1e-14 * (m.max(n).max(4) as f64).sqrt());
+        assert_eq!(found, find(&Team::solo()), "bits at one thread and three");
+    }
+}
+
+#[test]
+fn small_singular_values_are_not_squared_away() {
+    let n = 120;
+    let mut expected: Vec<f64> = (0..n).map(|i| if i < 50 { 10f64.powf(-0.25 * i as f64) } else { 0.0 }).collect();
+    let mut a = with_spectrum(&expected, 31);
+    expected.sort_unstable_by(f64::total_cmp);
+    close(&singular::singular_values(&Team::solo(), &mut a, n, n).unwrap(), &expected, 4e-15);
+}
+
+#[test]
+fn a_triangle_has_the_products_of_its_columns() {
+    let pool = Pool::new(3);
+    for (m, n) in [(1, 1), (5, 5), (40, 17), (300, 50)] {
+        let columns = numbers(m * n, 41);
+        let r = pool.enter(|team| singular::triangular(team, &mut columns.clone(), n));
+        assert_eq!(r, singular::triangular(&Team::solo(), &mut columns.clone(), n), "bits at one thread and three");
+        for (i, x) in columns.chunks_exact(m).enumerate() {
+            assert!(r[i * n..][..i].iter().all(|&below| below == 0.0));
+            for (j, y) in columns.chunks_exact(m).enumerate() {
+                let found: f64 = (0..n).map(|k| r[k * n + i] * r[k * n + j]).sum();
+                assert!((found - dot(x, y)).abs() <= 1e-13 * m as f64, "({m}, {n}) at ({i}, {j})");
+            }
+        }
+    }
+}

@@ -74,7 +74,7 @@ pub fn reduce(team: &Team, a: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Turns x into v with v₀ = 1 and (I − τ·v·vᵀ)·x = (β, 0, …): returns β and τ. τ is 0 where x is that already.
-fn reflection(x: &mut [f64]) -> (f64, f64) {
+pub(super) fn reflection(x: &mut [f64]) -> (f64, f64) {
     let alpha = x[0];
     // Scaled, since squares of what is small enough vanish.
     let largest = x[1..].iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
