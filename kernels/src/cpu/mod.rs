@@ -3,6 +3,7 @@
 
 pub mod activation;
 pub mod conv;
+pub mod eigen;
 pub mod frozen;
 pub mod gemm;
 pub mod gru;

@@ -2,9 +2,12 @@
 //! converge to a local Nash equilibrium", 2017, equation 6), and its extrapolation to endless samples (Chong and
 //! Forsyth, "Effectively unbiased FID and Inception Score", 2020).
 
-use rayon::prelude::*;
+use std::sync::OnceLock;
 
-use super::linalg::{nuclear_norm, parallel_products, products, triangular_factor};
+use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::eigen::{cholesky, eigenvalues, singular};
+
+use super::linalg::{gram, team_products, times_lower, transpose, with_team};
 use super::numpy_random::RandomState;
 use super::{SEED, Table};
 use crate::{Error, Result};
@@ -16,14 +19,18 @@ const SMALLEST: usize = 5000;
 /// The fewest generated rows that FID∞ takes.
 pub const FEWEST: usize = 2 * SIZES;
 
-/// Mean and covariance of features. The covariance (divisor N − 1) is kept as a factor F with Σ = FᵀF, of N rows where
-/// these are few and of d rows otherwise, so that it needs no full rank.
+/// Mean and covariance of features. The covariance (divisor N − 1) is kept as a factor A with Σ = AᵀA, of N − 1 rows, so
+/// that it needs no full rank.
 #[derive(Debug)]
 pub struct Moments {
     width: usize,
     mean: Vec<f64>,
     trace: f64,
     factor: Vec<f64>,
+    /// Columns that differ.
+    varying: Vec<bool>,
+    /// Columns that were needed first, and the Cholesky factor L (LLᵀ = Σ) of them, where there is one.
+    cholesky: OnceLock<(Vec<usize>, Option<Vec<f64>>)>,
 }
 
 impl Moments {
@@ -39,31 +46,60 @@ impl Moments {
     fn of(mut values: Vec<f64>, width: usize) -> Self {
         let n = values.len() / width;
         let mut mean = vec![0.0; width];
+        let mut varying = vec![false; width];
+        let first = values[..width].to_vec();
         for row in values.chunks_exact(width) {
             mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            varying.iter_mut().zip(row.iter().zip(&first)).for_each(|(varies, (x, first))| *varies |= x != first);
         }
-        mean.iter_mut().for_each(|sum| *sum /= n as f64);
+        for (mean, (varies, first)) in mean.iter_mut().zip(varying.iter().zip(&first)) {
+            // A mean of equal numbers is rounded, too.
+            *mean = if *varies { *mean / n as f64 } else { *first };
+        }
         let scale = ((n - 1) as f64).sqrt().recip();
         for row in values.chunks_exact_mut(width) {
             row.iter_mut().zip(&mean).for_each(|(x, mean)| *x = (*x - mean) * scale);
         }
         let trace = values.iter().map(|x| x * x).sum();
-        let factor = if n > width { triangular_factor(&values, width) } else { values };
-        Moments { width, mean, trace, factor }
+        // N rows whose sum is zero have rank N − 1. The reflection that takes (1, …, 1)/√N to (1, 0, …) makes the first row
+        // zero, and adds it to the others by a factor of 1/(√N − 1).
+        let mut factor = values.split_off(width);
+        let share = ((n as f64).sqrt() - 1.0).recip();
+        for row in factor.chunks_exact_mut(width) {
+            row.iter_mut().zip(&values).for_each(|(x, first)| *x += first * share);
+        }
+        Moments { width, mean, trace, factor, varying, cholesky: OnceLock::new() }
+    }
+
+    /// The factor's `columns`.
+    fn columns(&self, columns: &[usize]) -> std::borrow::Cow<'_, [f64]> {
+        if columns.len() == self.width {
+            return (&self.factor).into();
+        }
+        self.factor.chunks_exact(self.width).flat_map(|row| columns.iter().map(|&j| row[j])).collect::<Vec<_>>().into()
+    }
+
+    /// Calls `f` with the Cholesky factor of the covariance of `columns`, `a` being [`Moments::columns`].
+    fn with_cholesky<R>(&self, team: &Team, columns: &[usize], a: &[f64], f: impl FnOnce(Option<&[f64]>) -> R) -> R {
+        let factor = || {
+            let mut sigma = gram(team, a, columns.len());
+            cholesky::factor(team, &mut sigma, columns.len(), LEAST_PIVOT).then_some(sigma)
+        };
+        let (of, found) = self.cholesky.get_or_init(|| (columns.to_vec(), factor()));
+        if of == columns { f(found.as_deref()) } else { f(factor().as_deref()) }
     }
 }
 
 /// ‖μ₁ − μ₂‖² + Tr Σ₁ + Tr Σ₂ − 2·Tr √(Σ₁Σ₂) of features `(N, d)` each; exact for any N.
 ///
-/// With Σ₁ = AᵀA and Σ₂ = BᵀB, the eigenvalues of Σ₁Σ₂ other than 0 are those of (ABᵀ)(ABᵀ)ᵀ: the trace of its root is
-/// the sum of the singular values of ABᵀ.
+/// With Σ₁ = AᵀA and Σ₂ = BᵀB, the eigenvalues of Σ₁Σ₂ other than 0 are those of MᵀM for M = ABᵀ: the trace of its root is
+/// the sum of the singular values of M. See [`cross`] for how they are found.
 ///
 /// # Errors
 /// If a side has fewer than two rows, or widths differ.
 pub fn fid(real: Table, generated: Table) -> Result<f64> {
     real.check_width(&generated)?;
-    let (real, generated) = rayon::join(|| Moments::new(real), || Moments::new(generated));
-    distance(&real?, &generated?)
+    distance(&Moments::new(real)?, &Moments::new(generated)?)
 }
 
 /// [`fid`] of moments.
@@ -74,16 +110,84 @@ pub fn distance(a: &Moments, b: &Moments) -> Result<f64> {
     if a.width != b.width {
         return Err(Error::input("features", format!("rows of {} and {}, expected the same", a.width, b.width)));
     }
-    from_products(a, b, &parallel_products(&a.factor, &b.factor, a.width))
-}
-
-fn from_products(a: &Moments, b: &Moments, products: &[f64]) -> Result<f64> {
-    let columns = b.factor.len() / b.width;
-    let cross = nuclear_norm(products, columns).ok_or_else(|| {
+    let cross = with_team(|team| cross(team, a, b)).ok_or_else(|| {
         Error::input("features", "singular values do not converge, expected numbers of moderate size")
     })?;
     let means: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b) * (a - b)).sum();
     Ok(means + a.trace + b.trace - 2.0 * cross)
+}
+
+/// A covariance's pivot that is smaller, beside its diagonal element, is lost in rounding.
+const LEAST_PIVOT: f64 = 1e-12;
+/// The error of [`cross`], beside itself, that the roots of eigenvalues may have.
+const TOLERANCE: f64 = 1e-9;
+
+/// Tr √(Σ₁Σ₂); `None` where numbers do not converge.
+///
+/// As roots of the eigenvalues of one symmetric matrix, where these lose nothing; as singular values otherwise, which takes
+/// several times as long. A column that is constant on either side adds nothing, and is left out.
+fn cross(team: &Team, a: &Moments, b: &Moments) -> Option<f64> {
+    let columns: Vec<usize> = (0..a.width).filter(|&j| a.varying[j] && b.varying[j]).collect();
+    let width = columns.len();
+    if width == 0 {
+        return Some(0.0);
+    }
+    let (x, y) = (a.columns(&columns), b.columns(&columns));
+    by_eigenvalues(team, a, &columns, &x, &y).or_else(|| {
+        let (x, y) = (triangle(team, &x, width), triangle(team, &y, width));
+        let (m, n) = (x.len() / width, y.len() / width);
+        let values = singular::singular_values(team, &mut team_products(team, &x, &y, width), m, n)?;
+        Some(values.iter().sum())
+    })
+}
+
+/// R with RᵀR = XᵀX, of no more rows than columns.
+fn triangle(team: &Team, x: &[f64], width: usize) -> Vec<f64> {
+    if x.len() <= width * width {
+        return x.to_vec();
+    }
+    singular::triangular(team, &mut transpose(x, width), width)
+}
+
+/// The sum of the roots of the eigenvalues of MᵀM; `None` where it may be less precise than [`TOLERANCE`].
+///
+/// `x` and `y` are the `columns` of both factors, `x` those of `a`. Where both have more rows than columns, M = y·L with
+/// the Cholesky factor L of xᵀx; otherwise M = x·yᵀ, or MᵀM = y·(xᵀx)·yᵀ with x the longer one.
+fn by_eigenvalues(team: &Team, a: &Moments, columns: &[usize], x: &[f64], y: &[f64]) -> Option<f64> {
+    let width = columns.len();
+    let (m, n) = (x.len() / width, y.len() / width);
+    let (mut square, size) = if m > width && n > width {
+        let products = a.with_cholesky(team, columns, x, |l| l.map(|l| times_lower(team, y, l, width)))?;
+        (gram(team, &products, width), width)
+    } else {
+        let (long, short) = if m >= n { (x, y) } else { (y, x) };
+        let products = if m.max(n) > width {
+            // The triangle's other half is the same.
+            let mut sigma = gram(team, long, width);
+            for i in 0..width {
+                for j in 0..i {
+                    sigma[j * width + i] = sigma[i * width + j];
+                }
+            }
+            let half = team_products(team, short, &sigma, width);
+            team_products(team, &half, short, width)
+        } else {
+            let products = team_products(team, long, short, width);
+            gram(team, &products, m.min(n))
+        };
+        (products, m.min(n))
+    };
+    let values = eigenvalues(team, &mut square, size)?;
+    // An eigenvalue λ is off by about ε·λₘₐₓ, so its root by half of that over √λ, and at most by the root of it.
+    let error = f64::EPSILON * values.last()?.max(0.0);
+    let mut sum = 0.0;
+    let mut lost = 0.0;
+    for value in &values {
+        let root = value.max(0.0).sqrt();
+        sum += root;
+        lost += if *value > error { error / (2.0 * root) } else { error.sqrt() };
+    }
+    (lost <= TOLERANCE * sum).then_some(sum)
 }
 
 /// FID∞: [`fid`] of 15 numbers of generated rows, from 5,000 (or half of them, where that is less) to all, each drawn
@@ -99,10 +203,9 @@ pub fn fid_infinity(real: Table, generated: Table) -> Result<f64> {
     let mut random = RandomState::new(SEED);
     let subsets: Vec<_> = (0..SIZES).map(|i| random.choice(n, first + (n - first) * i / (SIZES - 1))).collect();
     let real = Moments::new(real)?;
-    let points = subsets.par_iter().map(|subset| {
+    let points = subsets.iter().map(|subset| {
         let moments = Moments::of(generated.gather(subset), generated.width());
-        let products = products(&real.factor, &moments.factor, real.width);
-        Ok(((subset.len() as f64).recip(), from_products(&real, &moments, &products)?))
+        Ok(((subset.len() as f64).recip(), distance(&real, &moments)?))
     });
     Ok(intercept(&points.collect::<Result<Vec<_>>>()?))
 }

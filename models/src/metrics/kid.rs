@@ -4,7 +4,9 @@
 use rayon::prelude::*;
 
 use super::linalg::products;
+use super::neighbours::{self, Coverage};
 use super::numpy_random::RandomState;
+use super::pairs::Subsets;
 use super::{MeanStd, SEED, Table};
 use crate::{Error, Result};
 
@@ -20,6 +22,28 @@ pub const SUBSET_SIZE: usize = 1000;
 /// # Errors
 /// If widths differ, `size` is below 2, or a side has fewer rows.
 pub fn kid(real: Table, generated: Table, size: usize) -> Result<MeanStd> {
+    let draws = draw(real, generated, size)?;
+    let width = real.width();
+    let values: Vec<f64> = draws.par_iter().map(|(x, y)| mmd2(&generated.gather(x), &real.gather(y), width)).collect();
+    Ok(MeanStd::of(&values))
+}
+
+/// [`kid`] and [`coverage`](super::neighbours::coverage) of the same products: [`SUBSETS`] subsets together hold a pair of
+/// rows many times over, where the sets are not much larger than a subset.
+///
+/// # Errors
+/// As both.
+pub fn with_coverage(real: Table, generated: Table, size: usize, k: usize) -> Result<(MeanStd, Coverage)> {
+    let (x, y): (Vec<_>, Vec<_>) = draw(real, generated, size)?.into_iter().unzip();
+    let (x, y) = (Subsets::new(x, generated.rows()), Subsets::new(y, real.rows()));
+    let (coverage, sums) = neighbours::coverage_and_sums(real, generated, k, &y, &x)?;
+    let pairs = sums.generated.iter().zip(&sums.real).zip(&sums.between);
+    let values: Vec<f64> = pairs.map(|((xx, yy), xy)| unbiased(xx + yy, *xy, size)).collect();
+    Ok((MeanStd::of(&values), coverage))
+}
+
+/// The rows of each subset, of the generated side and of the real one.
+fn draw(real: Table, generated: Table, size: usize) -> Result<Vec<(Vec<usize>, Vec<usize>)>> {
     real.check_width(&generated)?;
     if size < 2 {
         return Err(Error::input("KID's subsets", format!("{size} rows, expected at least 2")));
@@ -27,11 +51,13 @@ pub fn kid(real: Table, generated: Table, size: usize) -> Result<MeanStd> {
     generated.check_rows(size, "a subset of KID")?;
     real.check_rows(size, "a subset of KID")?;
     let mut random = RandomState::new(SEED);
-    let draws: Vec<_> =
-        (0..SUBSETS).map(|_| (random.choice(generated.rows(), size), random.choice(real.rows(), size))).collect();
-    let width = real.width();
-    let values: Vec<f64> = draws.par_iter().map(|(x, y)| mmd2(&generated.gather(x), &real.gather(y), width)).collect();
-    Ok(MeanStd::of(&values))
+    Ok((0..SUBSETS).map(|_| (random.choice(generated.rows(), size), random.choice(real.rows(), size))).collect())
+}
+
+/// From the sums of the kernel within both subsets and between them.
+fn unbiased(within: f64, between: f64, size: usize) -> f64 {
+    let m = size as f64;
+    within / (m * (m - 1.0)) - 2.0 * between / (m * m)
 }
 
 /// The unbiased estimate for `x` and `y`: `(m, width)` each.
@@ -45,6 +71,5 @@ fn mmd2(x: &[f64], y: &[f64], width: usize) -> f64 {
         rows.map(|(i, row)| row.iter().enumerate().filter(|&(j, _)| j != i).map(|(_, &dot)| kernel(dot)).sum::<f64>())
             .sum::<f64>()
     };
-    let m = m as f64;
-    (within(x) + within(y)) / (m * (m - 1.0)) - 2.0 * all(x, y) / (m * m)
+    unbiased(within(x) + within(y), all(x, y), m)
 }

@@ -1,27 +1,85 @@
 //! Products and distances of rows in `f64`, cut into blocks of a fixed number of rows.
 
-use inkgrad_engine::Team;
+use std::ops::Range;
+
 use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
-use nalgebra::{DMatrix, SVD};
+use inkgrad_kernels::cpu::{Pool, Team};
 use rayon::prelude::*;
 
 /// Rows of a task.
 pub(super) const BLOCK: usize = 64;
 
+/// Does `work` with a team of as many threads as rayon has here.
+pub(super) fn with_team<R>(work: impl FnOnce(&Team) -> R) -> R {
+    Pool::new(rayon::current_num_threads()).enter(work)
+}
+
+/// C ← A·B, with memory for the sums that a product is split into.
+pub(super) fn multiply(
+    team: &Team,
+    a: Matrix<f64>,
+    b: Matrix<f64>,
+    (m, k, n): (usize, usize, usize),
+    c: MatrixMut<f64>,
+) {
+    gemm(team, 1.0, a, b, 0.0, c, &mut vec![0.0; gemm_scratch_len(m, k, n)]);
+}
+
 /// A·Bᵀ for rows `a: (m, width)` and `b: (n, width)`: `(m, n)`, on the calling thread.
 pub(super) fn products(a: &[f64], b: &[f64], width: usize) -> Vec<f64> {
+    team_products(&Team::solo(), a, b, width)
+}
+
+/// The same on all threads of a team.
+pub(super) fn team_products(team: &Team, a: &[f64], b: &[f64], width: usize) -> Vec<f64> {
     let (m, n) = (a.len() / width, b.len() / width);
     let mut out = vec![0.0; m * n];
-    let mut scratch = vec![0.0; gemm_scratch_len(m, width, n)];
-    let (a, b) = (Matrix::new(a, m, width), Matrix::new(b, n, width).transposed());
-    gemm(&Team::solo(), 1.0, a, b, 0.0, MatrixMut::new(&mut out, m, n), &mut scratch);
+    let transposed = Matrix::new(b, n, width).transposed();
+    multiply(team, Matrix::new(a, m, width), transposed, (m, width, n), MatrixMut::new(&mut out, m, n));
     out
 }
 
-/// The same on all threads.
-pub(super) fn parallel_products(a: &[f64], b: &[f64], width: usize) -> Vec<f64> {
-    let blocks: Vec<_> = a.par_chunks(BLOCK * width).map(|rows| products(rows, b, width)).collect();
-    blocks.concat()
+/// Rows of a symmetric product that are made at once.
+const ROWS: usize = 256;
+
+/// The lower triangle of XᵀX for `x: (n, width)`, in `(width, width)`; what is above it is of no use.
+pub(super) fn gram(team: &Team, x: &[f64], width: usize) -> Vec<f64> {
+    let n = x.len() / width;
+    let mut out = vec![0.0; width * width];
+    let x = Matrix::new(x, n, width);
+    for first in (0..width).step_by(ROWS) {
+        let end = width.min(first + ROWS);
+        let c = MatrixMut::with_strides(&mut out[first * width..], end - first, end, width, 1);
+        multiply(team, x.cols(first..end).transposed(), x.cols(0..end), (end - first, n, end), c);
+    }
+    out
+}
+
+/// X·L for `x: (n, width)` and the lower triangle `l: (width, width)`.
+pub(super) fn times_lower(team: &Team, x: &[f64], l: &[f64], width: usize) -> Vec<f64> {
+    let n = x.len() / width;
+    let mut out = vec![0.0; x.len()];
+    let (x, l) = (Matrix::new(x, n, width), Matrix::new(l, width, width));
+    for first in (0..width).step_by(ROWS) {
+        let end = width.min(first + ROWS);
+        let c = MatrixMut::new(&mut out, n, width).cols(first..end);
+        let l = l.rows(first..width).cols(first..end);
+        multiply(team, x.cols(first..width), l, (n, width - first, end - first), c);
+    }
+    out
+}
+
+/// `(rows, width)` to `(width, rows)`.
+pub(super) fn transpose(x: &[f64], width: usize) -> Vec<f64> {
+    let rows = x.len() / width;
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(BLOCK * rows).enumerate().for_each(|(block, columns)| {
+        for (i, row) in x.chunks_exact(width).enumerate() {
+            let values = &row[block * BLOCK..];
+            columns.iter_mut().skip(i).step_by(rows).zip(values).for_each(|(to, x)| *to = *x);
+        }
+    });
+    out
 }
 
 /// Rows and their squared lengths.
@@ -42,49 +100,46 @@ impl Points {
         self.lengths.len()
     }
 
-    /// Calls `f(i, distances)` for each row i on all threads, with its squared distances to all rows of `others`;
-    /// results are in the order of rows.
-    pub(super) fn distances<R: Send>(&self, others: &Points, f: impl Fn(usize, &mut [f64]) -> R + Sync) -> Vec<R> {
-        let block = |(block, rows): (usize, &[f64])| -> Vec<R> {
-            let mut table = products(rows, &others.values, self.width);
-            let rows = table.chunks_exact_mut(others.len()).enumerate();
+    /// Rows of a task: a block's product packs all the other rows, which is little beside many rows of its own.
+    pub(super) fn block(&self) -> usize {
+        (self.len() / 16).clamp(BLOCK, 4 * BLOCK).next_multiple_of(8)
+    }
+
+    /// x·y for some rows of this and some of `others`, on the calling thread.
+    pub(super) fn products(&self, rows: Range<usize>, others: &Points, columns: Range<usize>) -> Vec<f64> {
+        let of = |points: &Points, range: Range<usize>| range.start * points.width..range.end * points.width;
+        products(&self.values[of(self, rows)], &others.values[of(others, columns)], self.width)
+    }
+
+    /// Calls `f(distances)` for each row on all threads, with its squared distances to all rows of `others`; results are
+    /// in the order of rows.
+    pub(super) fn distances<R: Send>(&self, others: &Points, f: impl Fn(&[f64]) -> R + Sync) -> Vec<R> {
+        let height = self.block();
+        let block = |block: usize| -> Vec<R> {
+            let rows = block * height..self.len().min((block + 1) * height);
+            let mut table = self.products(rows.clone(), others, 0..others.len());
+            let rows = rows.zip(table.chunks_exact_mut(others.len()));
             rows.map(|(i, row)| {
-                let i = block * BLOCK + i;
-                self.finish(i, others, row);
-                f(i, row)
+                self.finish(i, others, 0, row);
+                f(row)
             })
             .collect()
         };
-        let blocks: Vec<_> = self.values.par_chunks(BLOCK * self.width).enumerate().map(block).collect();
+        let blocks: Vec<_> = (0..self.len().div_ceil(height)).into_par_iter().map(block).collect();
         blocks.into_iter().flatten().collect()
     }
 
-    /// From products x·y to ‖x − y‖² = ‖x‖² + ‖y‖² − 2·x·y, by differences where that cancels: equal rows are at 0.
-    fn finish(&self, i: usize, others: &Points, row: &mut [f64]) {
+    /// From products x·y of row i and the others from `first` on to ‖x − y‖² = ‖x‖² + ‖y‖² − 2·x·y, by differences where
+    /// that cancels: equal rows are at 0.
+    pub(super) fn finish(&self, i: usize, others: &Points, first: usize, row: &mut [f64]) {
         let x = &self.values[i * self.width..][..self.width];
-        for (j, (value, y)) in row.iter_mut().zip(others.values.chunks_exact(self.width)).enumerate() {
-            let sum = self.lengths[i] + others.lengths[j];
+        let ys = others.values[first * self.width..].chunks_exact(self.width);
+        for ((value, y), length) in row.iter_mut().zip(ys).zip(&others.lengths[first..]) {
+            let sum = self.lengths[i] + length;
             *value = sum - 2.0 * *value;
             if *value < 1e-8 * sum {
                 *value = x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum();
             }
         }
     }
-}
-
-/// R (width, width) of A = Q·R for `a: (n, width)` with n ≥ width, so that RᵀR = AᵀA without squaring A's condition.
-pub(super) fn triangular_factor(a: &[f64], width: usize) -> Vec<f64> {
-    let a = DMatrix::from_row_slice(a.len() / width, width, a);
-    // Its columns are the rows of R.
-    a.qr().unpack_r().transpose().as_slice().to_vec()
-}
-
-/// The sum of the singular values of `a: (m, n)`; `None` if they do not converge.
-pub(super) fn nuclear_norm(a: &[f64], n: usize) -> Option<f64> {
-    let m = a.len() / n;
-    // Column-major, so this is Aᵀ, whose singular values are the same.
-    let a = DMatrix::from_column_slice(n, m, a);
-    let steps = 100 * m.min(n).max(10);
-    let svd = SVD::try_new_unordered(a, false, false, 5.0 * f64::EPSILON, steps)?;
-    Some(svd.singular_values.iter().sum())
 }

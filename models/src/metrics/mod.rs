@@ -13,6 +13,7 @@ pub mod likelihood;
 mod linalg;
 pub mod neighbours;
 pub mod numpy_random;
+mod pairs;
 mod scores;
 mod table;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Table;
 use super::linalg::Points;
+use super::pairs::{Subsets, between, within};
 use crate::{Error, Result};
 
 /// Neighbours that a radius reaches.
@@ -30,6 +31,28 @@ pub struct Coverage {
 /// # Errors
 /// If widths differ, `k` is 0, or a side has no more than `k` rows.
 pub fn coverage(real: Table, generated: Table, k: usize) -> Result<Coverage> {
+    let none = |table: &Table| Subsets::none(table.rows());
+    Ok(coverage_and_sums(real, generated, k, &none(&real), &none(&generated))?.0)
+}
+
+/// Sums of KID's kernel for each subset.
+pub(super) struct Sums {
+    /// Over pairs of different real rows.
+    pub(super) real: Vec<f64>,
+    /// Over pairs of different generated rows.
+    pub(super) generated: Vec<f64>,
+    /// Over pairs of both.
+    pub(super) between: Vec<f64>,
+}
+
+/// [`coverage`], and what KID needs of the same products.
+pub(super) fn coverage_and_sums(
+    real: Table,
+    generated: Table,
+    k: usize,
+    real_subsets: &Subsets,
+    generated_subsets: &Subsets,
+) -> Result<(Coverage, Sums)> {
     real.check_width(&generated)?;
     if k == 0 {
         return Err(Error::input("k", "0 neighbours, expected at least 1"));
@@ -39,33 +62,17 @@ pub fn coverage(real: Table, generated: Table, k: usize) -> Result<Coverage> {
     generated.check_rows(k + 1, &what)?;
     let real = Points::new(real.to_f64(), real.width());
     let generated = Points::new(generated.to_f64(), generated.width());
-    let (real_radii, generated_radii) = (radii(&real, k), radii(&generated, k));
-
-    // Of a generated row: whether it is precise, and how many balls it is strictly within.
-    let of_generated = generated.distances(&real, |_, distances| {
-        let pairs = || distances.iter().zip(&real_radii);
-        (pairs().any(|(d, r)| d <= r), pairs().filter(|(d, r)| d < r).count())
-    });
-    // Of a real row: whether it is recalled, and whether it is covered.
-    let of_real = real.distances(&generated, |i, distances| {
-        let recalled = distances.iter().zip(&generated_radii).any(|(d, r)| d <= r);
-        (recalled, distances.iter().any(|&d| d < real_radii[i]))
-    });
+    let (real_radii, of_real) = within(&real, k, real_subsets);
+    let (generated_radii, of_generated) = within(&generated, k, generated_subsets);
+    let found = between((&generated, &generated_radii, generated_subsets), (&real, &real_radii, real_subsets));
     let share = |count: usize, of: usize| count as f64 / of as f64;
-    Ok(Coverage {
-        precision: share(of_generated.iter().filter(|row| row.0).count(), generated.len()),
-        recall: share(of_real.iter().filter(|row| row.0).count(), real.len()),
-        density: share(of_generated.iter().map(|row| row.1).sum(), k * generated.len()),
-        coverage: share(of_real.iter().filter(|row| row.1).count(), real.len()),
-    })
-}
-
-/// The squared distance of each row to its `k`-th neighbour, not counting itself.
-fn radii(points: &Points, k: usize) -> Vec<f64> {
-    points.distances(points, |i, distances| {
-        distances[i] = f64::INFINITY;
-        *distances.select_nth_unstable_by(k - 1, f64::total_cmp).1
-    })
+    let coverage = Coverage {
+        precision: share(found.precise, generated.len()),
+        recall: share(found.recalled, real.len()),
+        density: share(found.dense, k * generated.len()),
+        coverage: share(found.covered, real.len()),
+    };
+    Ok((coverage, Sums { real: of_real, generated: of_generated, between: found.kernels }))
 }
 
 /// A row's nearest row of another set.
@@ -85,7 +92,7 @@ pub fn nearest(samples: Table, training: Table) -> Result<Vec<Nearest>> {
     training.check_width(&samples)?;
     let training = Points::new(training.to_f64(), training.width());
     let samples = Points::new(samples.to_f64(), samples.width());
-    Ok(samples.distances(&training, |_, distances| {
+    Ok(samples.distances(&training, |distances| {
         let index = (1..distances.len()).fold(0, |best, i| if distances[i] < distances[best] { i } else { best });
         Nearest { index, distance: distances[index].sqrt() }
     }))

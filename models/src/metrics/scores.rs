@@ -129,9 +129,10 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
 }
 
 fn feature_scores(real: Table, generated: Table) -> Result<FeatureScores> {
-    let coverage = neighbours::coverage(real, generated, neighbours::K)?;
+    let size = subset_size(real, generated);
+    let (MeanStd { mean: kid_mean, std: kid_std }, coverage) =
+        kid::with_coverage(real, generated, size, neighbours::K)?;
     let fid = frechet::fid(real, generated)?;
-    let MeanStd { mean: kid_mean, std: kid_std } = kid::kid(real, generated, subset_size(real, generated))?;
     Ok(FeatureScores { fid, kid_mean, kid_std, coverage })
 }
 

@@ -41,6 +41,95 @@ fn fid_of_one_dimension_is_its_closed_form() {
     close(frechet::fid(table(&same, 7), table(&same, 7)).unwrap(), 0.0, 1e-12);
 }
 
+/// The sum of the singular values of A·Bᵀ, of centred rows over √(N − 1), by nalgebra.
+fn plain_fid(a: &[f32], b: &[f32], width: usize) -> f64 {
+    use nalgebra::DMatrix;
+    let moments = |values: &[f32]| {
+        let values = DMatrix::from_row_iterator(values.len() / width, width, values.iter().map(|&x| f64::from(x)));
+        let mean = values.row_mean();
+        let scale = ((values.nrows() - 1) as f64).sqrt();
+        (DMatrix::from_fn(values.nrows(), width, |i, j| (values[(i, j)] - mean[j]) / scale), mean)
+    };
+    let ((a, of_a), (b, of_b)) = (moments(a), moments(b));
+    let cross: f64 = (&a * b.transpose()).singular_values().iter().sum();
+    (of_a - of_b).norm_squared() + a.norm_squared() + b.norm_squared() - 2.0 * cross
+}
+
+#[test]
+fn distances_are_those_by_singular_values() {
+    let width = 24;
+    // More rows than columns on both sides, on one and on none; columns that are constant, equal, or tiny.
+    for (m, n) in [(90, 70), (90, 20), (15, 80), (20, 12), (2, 60), (24, 25), (25, 25), (26, 26)] {
+        for shape in 0..5 {
+            let rows = |n: usize, seed: u64| {
+                let mut values = numbers(n * width, seed);
+                for row in values.chunks_exact_mut(width) {
+                    match shape {
+                        1 => row[3] = 0.1,
+                        2 => row[5..].iter_mut().for_each(|x| *x = 0.7),
+                        3 => (8..width).for_each(|j| row[j] = row[j % 8]),
+                        4 => row.iter_mut().enumerate().for_each(|(j, x)| *x *= 0.3f32.powi(j as i32)),
+                        _ => (),
+                    }
+                }
+                values
+            };
+            let (a, b) = (rows(m, 7), rows(n, 8));
+            let found = frechet::fid(table(&a, width), table(&b, width)).unwrap();
+            let expected = plain_fid(&a, &b, width);
+            assert!((found - expected).abs() < 1e-9, "{m} and {n} rows, shape {shape}: {found}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn one_pass_over_pairs_gives_kid_and_coverage() {
+    for (m, n, size) in [(300, 200, 90), (70, 65, 65), (64, 129, 2)] {
+        let (real, generated) = (numbers(m * 9, 21), numbers(n * 9, 22));
+        let (real, generated) = (table(&real, 9), table(&generated, 9));
+        let (found, coverage) = kid::with_coverage(real, generated, size, 3).unwrap();
+        let plain = kid::kid(real, generated, size).unwrap();
+        close(found.mean, plain.mean, 1e-12);
+        close(found.std, plain.std, 1e-12);
+        assert_eq!(coverage, neighbours::coverage(real, generated, 3).unwrap());
+        assert_eq!(coverage, plain_coverage(real, generated, 3));
+    }
+}
+
+/// Pair by pair.
+fn plain_coverage(real: Table, generated: Table, k: usize) -> neighbours::Coverage {
+    let squared = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+    let radii = |table: Table| -> Vec<f64> {
+        let of = |i: usize| {
+            let others = (0..table.rows()).filter(|&j| j != i);
+            let mut distances: Vec<f64> = others.map(|j| squared(table.row(i), table.row(j))).collect();
+            distances.sort_unstable_by(f64::total_cmp);
+            distances[k - 1]
+        };
+        (0..table.rows()).map(of).collect()
+    };
+    let (of_real, of_generated) = (radii(real), radii(generated));
+    let distance = |i: usize, j: usize| squared(real.row(i), generated.row(j));
+    let (reals, made) = (0..real.rows(), 0..generated.rows());
+    let share = |count: usize, of: usize| count as f64 / of as f64;
+    let within = |j: usize| reals.clone().filter(|&i| distance(i, j) < of_real[i]).count();
+    neighbours::Coverage {
+        precision: share(
+            made.clone().filter(|&j| reals.clone().any(|i| distance(i, j) <= of_real[i])).count(),
+            made.len(),
+        ),
+        recall: share(
+            reals.clone().filter(|&i| made.clone().any(|j| distance(i, j) <= of_generated[j])).count(),
+            reals.len(),
+        ),
+        density: share(made.clone().map(within).sum(), k * made.len()),
+        coverage: share(
+            reals.clone().filter(|&i| made.clone().any(|j| distance(i, j) < of_real[i])).count(),
+            reals.len(),
+        ),
+    }
+}
+
 #[test]
 fn constant_features_have_a_distance() {
     let (a, b) = ([1.0f32; 40], [3.0f32; 40]);
