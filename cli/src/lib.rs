@@ -72,6 +72,7 @@ fn command(models: &Models) -> clap::Command {
     Cli::command()
         .after_help(format!("Models:\n{table}\n{EXAMPLES}"))
         .mut_subcommand("train", |train| train.mut_arg("model", |model| model.help(one_of.clone())))
+        .mut_subcommand("graph", |graph| graph.mut_arg("model", |model| model.help(one_of.clone())))
         .mut_subcommand("import", |import| {
             import.mut_arg("model", |model| model.help(format!("Whose weights they are: {one_of}")))
         })

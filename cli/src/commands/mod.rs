@@ -11,6 +11,7 @@ mod evaluate;
 mod export;
 mod features;
 mod gradcheck;
+mod graph;
 mod import;
 mod interpolate;
 mod reconstruct;
@@ -61,6 +62,8 @@ pub enum Command {
     Export(export::Export),
     /// Compare analytic with numeric gradients, for every operation and every model
     Gradcheck(gradcheck::Gradcheck),
+    /// Show the operations of a model's training step, and where their values lie
+    Graph(graph::Graph),
     /// Measure the time of training steps
     Bench(bench::Bench),
     /// Look at data sets, or make one
@@ -94,6 +97,7 @@ impl Command {
             Self::Import(command) => command.run(models, json),
             Self::Export(command) => command.run(models, json),
             Self::Gradcheck(command) => command.run(models, json),
+            Self::Graph(command) => command.run(models, json),
             Self::Bench(command) => command.run(models, json),
             Self::Data(command) => command.run(json),
             Self::Devices(command) => command.run(json),

@@ -38,8 +38,11 @@ pub struct Reproduce {
     compute: Compute,
 }
 
+/// An option of a model that is a name, and which.
+type Variant = Option<(&'static str, &'static str)>;
+
 /// The runs of the study: folder, model, variant.
-const RUNS: [(&str, &str, Option<(&str, &str)>); 8] = [
+const RUNS: [(&str, &str, Variant); 8] = [
     ("lstm-ae", "lstm-ae", None),
     ("cnn-ae", "cnn-ae", None),
     ("rnn-vae", "rnn-vae", None),

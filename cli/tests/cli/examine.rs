@@ -149,3 +149,19 @@ fn kernels_are_shown_step_by_step() {
     place.refused(&["emulate", "axpy", "--trace", "--block", "9"], &["block 9", "below 2"]);
     place.refused(&["emulate", "axpy", "--n", "0"], &["1 to 1024"]);
 }
+
+#[test]
+fn a_graph_is_shown_node_by_node() {
+    let place = Place::new();
+    let text = place.ok(&["graph", "classifier", "--batch-size", "8"]);
+    for part in
+        ["classifier (mlp), a training step of 8 drawings", "(8, 28, 28, 1)", "softmax_cross_entropy", "model.1.weight"]
+    {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    assert!(!text.contains("arena:"));
+    let shown = place.json(&["graph", "cvae", "--condition", "both", "--plan"]);
+    assert_eq!((&shown["model"], &shown["parameters"]), (&"cvae (both)".into(), &928_225.into()));
+    assert!(shown["plan"].as_str().unwrap().starts_with("arena: "));
+    place.refused(&["graph", "vae"], &["unknown model `vae`, expected one of lstm-ae"]);
+}

@@ -1,5 +1,7 @@
 //! The six models of the study, each a [`Model`](crate::model::Model) like any other.
 
+#![expect(clippy::large_enum_variant, reason = "a model is one value, and moves once")]
+
 pub mod autoencoder;
 pub mod classifier;
 mod convolutions;

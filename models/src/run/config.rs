@@ -270,11 +270,8 @@ impl Config {
 
     /// The options that are names.
     fn variant(&self) -> Vec<&str> {
-        let name = |value| match value {
-            &Value::Text(ref name) => Some(name.as_str()),
-            _ => None,
-        };
-        self.options.values().filter_map(name).collect()
+        let values = self.options.values();
+        values.filter_map(|value| if let Value::Text(name) = value { Some(name.as_str()) } else { None }).collect()
     }
 
     /// Writes a run's `config.toml`, atomically.

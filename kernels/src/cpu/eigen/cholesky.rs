@@ -25,8 +25,8 @@ pub fn factor(team: &Team, a: &mut [f64], n: usize, least: f64) -> bool {
             let (above, row) = a.split_at_mut(i * n);
             solve(&above[first * n..], n, first, &mut row[first..i]);
             let pivot = row[i] - dot(&row[first..i], &row[first..i]);
-            // Not `<=`: NaN is no pivot either.
-            if !(pivot > least[i]) {
+            // NaN is no pivot either.
+            if pivot.is_nan() || pivot <= least[i] {
                 return false;
             }
             row[i] = pivot.sqrt();

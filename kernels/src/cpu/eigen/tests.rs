@@ -54,7 +54,8 @@ fn eigenvalues_are_jacobis() {
 #[test]
 fn known_spectra_are_found() {
     let n = 150;
-    let spectra: [(&str, Box<dyn Fn(usize) -> f64>); 7] = [
+    type Spectrum = Box<dyn Fn(usize) -> f64>;
+    let spectra: [(&str, Spectrum); 7] = [
         ("apart", Box::new(|i| i as f64 - 40.0)),
         ("low rank", Box::new(|i| if i < 7 { 1.0 + i as f64 } else { 0.0 })),
         ("two clusters", Box::new(|i| if i % 2 == 0 { 1.0 } else { 1.0 + 1e-13 * i as f64 })),

@@ -1,0 +1,86 @@
+//! `inkgrad graph`: the operations of a training step, and where their values lie.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use inkgrad_engine::{Compile, Tape};
+use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::{Models, data};
+use serde::Serialize;
+
+use crate::args::{ModelOptions, within};
+use crate::output::{self, Report};
+
+/// A training step as the engine sees it: a node a line, with the parameters' names.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// The model
+    model: String,
+    /// Drawings a step [default: the model's]
+    #[arg(long, value_name = "N", value_parser = within(1..=65_536))]
+    batch_size: Option<usize>,
+    /// Show too where each value and gradient lies, and from when to when it matters
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    options: ModelOptions,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    model: String,
+    batch_size: usize,
+    parameters: usize,
+    nodes: usize,
+    /// Floating-point operations of a forward and a backward.
+    flops: u64,
+    /// Bytes of the one allocation that holds all values and gradients.
+    arena_bytes: usize,
+    tape: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+}
+
+impl Graph {
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        let options = Overrides { options: self.options.given(), ..Overrides::default() };
+        let config = Config::resolve(models, Some(&self.model), None, &options)?;
+        // The built-in drawings' classes, for models that tell them apart.
+        let config = Config { classes: data::builtin(10, config.seed)?.classes, ..config };
+        let network = models.build::<f32>(&config)?;
+        let batch_size = self.batch_size.unwrap_or(config.batch_size);
+        let mut tape = Tape::new();
+        let graph = network.training(&mut tape, batch_size)?;
+        let (nodes, text) = (tape.len(), tape.to_string());
+        let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
+        let plan = tape.compile(options);
+        let shown = Shown {
+            model: config.label(),
+            batch_size,
+            parameters: network.params.count(),
+            nodes,
+            flops: plan.flops(),
+            arena_bytes: plan.arena_bytes(),
+            tape: text,
+            plan: self.plan.then(|| plan.to_string()),
+        };
+        output::report(&shown, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report for Shown {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Shown { model, batch_size, parameters, nodes, flops, arena_bytes, tape, plan } = self;
+        let (parameters, mflop) = (output::thousands(*parameters as u64), *flops as f64 / 1e6);
+        let mib = *arena_bytes as f64 / 1_048_576.0;
+        writeln!(out, "{model}, a training step of {batch_size} drawings: {nodes} nodes, {parameters} parameters,")?;
+        writeln!(out, "{mflop:.0} MFLOP forward and backward, {mib:.1} MiB\n")?;
+        write!(out, "{tape}")?;
+        match plan {
+            Some(plan) => write!(out, "\n{plan}"),
+            None => Ok(()),
+        }
+    }
+}
