@@ -14,6 +14,8 @@ pub mod optim;
 mod arena;
 mod params;
 mod plan;
+#[cfg(test)]
+mod property;
 mod shape;
 mod tape;
 

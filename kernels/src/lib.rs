@@ -6,4 +6,7 @@ pub mod float;
 pub mod launch;
 pub mod ptx;
 
+#[cfg(test)]
+mod property;
+
 pub use float::Float;

@@ -19,3 +19,6 @@ pub mod weights;
 
 pub use error::{Error, Result};
 pub use network::Network;
+
+#[cfg(test)]
+mod property;

@@ -3,6 +3,14 @@
 pub mod fixture;
 
 use inkgrad_models::run::config::{Arch, Condition, Config, Model};
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
+
+/// `cases` cases of a property test, the same ones in every run, and nothing written when one fails. `PROPTEST_CASES=N` draws
+/// more of them and `PROPTEST_RNG_SEED=N` others.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0), ..ProptestConfig::default() }
+}
 
 /// Every network that can be built, for five classes, by the name of its fixture.
 pub fn networks() -> Vec<(&'static str, Config)> {

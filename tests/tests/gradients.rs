@@ -3,10 +3,11 @@
 use inkgrad_engine::gradcheck::{check_case, check_op};
 use inkgrad_engine::ops::{Case, Draw, OPS};
 use inkgrad_engine::{Clock, Compile, Float, Params, Pool, Tape, Team};
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(40))]
 
     /// Analytic against numeric gradients in f64, element by element.
     #[test]

@@ -7,6 +7,7 @@ use inkgrad_kernels::cpu::conv::{Geometry, Grid, Store, naive};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::{Device, download, upload};
 use inkgrad_kernels::ptx::MODULES;
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::operations::TOLERANCE;
@@ -145,7 +146,7 @@ fn run(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
