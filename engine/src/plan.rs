@@ -47,6 +47,8 @@ pub struct Plan<T> {
     /// Allocated when it is first needed, or taken over from another plan.
     arena: Arena<T>,
     times: Option<Vec<Times>>,
+    /// Whether memory that an operation is given to write holds NaN at first.
+    poison: bool,
 }
 
 /// How long a node took, summed over the runs since profiling began.
@@ -241,6 +243,7 @@ impl<T: Float> Tape<T> {
             size: total,
             arena: Arena::empty(),
             times: None,
+            poison: false,
         };
         plan.check_disjoint();
         plan
@@ -352,6 +355,9 @@ impl<T: Float> Plan<T> {
         // SAFETY: as above.
         let (y, saved, scratch) =
             unsafe { (arena.get_mut(value), arena.get_mut(&step.saved), arena.get_mut(&step.forward_scratch)) };
+        if self.poison {
+            [&mut *y, &mut *saved, &mut *scratch].into_iter().for_each(poison);
+        }
         op.forward(Forward {
             x: &x[..node.inputs.len()],
             shapes: &shapes[..node.inputs.len()],
@@ -415,6 +421,9 @@ impl<T: Float> Plan<T> {
                         Place::Params(id) => param_grads.get_mut(&params.range(crate::params::ParamId(*id))),
                     }
                 };
+                if self.poison && !add {
+                    poison(values);
+                }
                 dx.slots[k] = Some(Gradient { values, add });
             }
         }
@@ -425,6 +434,9 @@ impl<T: Float> Plan<T> {
             let y: &[T] = if reads.output { read(&arena, &step.value, params) } else { &[] };
             (y, arena.get(dy), arena.get(&step.saved), arena.get_mut(&step.backward_scratch))
         };
+        if self.poison {
+            poison(scratch);
+        }
         op.backward(Backward {
             x: &x[..node.inputs.len()],
             shapes: &shapes[..node.inputs.len()],
@@ -440,6 +452,12 @@ impl<T: Float> Plan<T> {
         if let (Some(times), Some(started)) = (&mut self.times, started) {
             times[i].backward += started.elapsed();
         }
+    }
+
+    /// Fills (or no longer fills) outputs, saved values, scratch memory and gradients with NaN before an operation writes
+    /// them, so that what it leaves out, or reads before it has written it, shows.
+    pub fn set_poison(&mut self, on: bool) {
+        self.poison = on;
     }
 
     /// Starts (or stops) measuring each node; [`Plan::profile`] reads the sums.
@@ -521,6 +539,10 @@ fn assert_disjoint(written: &[Range<usize>], read: &[Range<usize>], op: &str) {
         let clash = written[..i].iter().chain(read).find(|b| overlap(a, b));
         assert!(clash.is_none(), "{op}: the plan lets {a:?} overlap {clash:?}");
     }
+}
+
+fn poison<T: Float>(memory: &mut [T]) {
+    memory.fill(T::from_f64(f64::NAN));
 }
 
 /// A value to read, in the arena or among the parameters.

@@ -55,7 +55,7 @@ impl Gradcheck {
         let threads = self.compute.threads()?;
         let (ops, models) = (self.ops()?, self.models());
         let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
-            let ops = ops.iter().map(|spec| check_op(spec, team));
+            let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
             let models = models.iter().flat_map(|&model| check::variants(model)).map(|(name, config)| {
                 let outcome = check::check_model(&name, &config, team)?;
                 Ok(Row::new("model", name, outcome.place.clone(), &outcome))
@@ -90,10 +90,10 @@ impl Gradcheck {
     }
 }
 
-fn check_op(spec: &Spec, team: &Team) -> Result<Row> {
-    let outcome = gradcheck::check_op(spec, team, CASES)?;
+fn check_op(spec: &Spec, team: &Team) -> Row {
+    let outcome = gradcheck::check_op(spec, team, CASES);
     let place = format!("{} {}", outcome.label, outcome.place);
-    Ok(Row::new("op", spec.name.to_owned(), place.trim().to_owned(), &outcome))
+    Row::new("op", spec.name.to_owned(), place.trim().to_owned(), &outcome)
 }
 
 impl Row {

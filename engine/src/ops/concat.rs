@@ -6,7 +6,7 @@ use super::case::{Spec, case};
 use super::{PIECE, put};
 use crate::device::launches::{Launches, Precision, Target};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Memory, Op, Reads};
+use crate::op::{Backward, Forward, MAX_INPUTS, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -133,7 +133,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "concat",
     formula: "y = [a, b, …] along the last axis",
     draw: |draw| {
-        let (n, parts) = (draw.batch(), draw.whole(2, 6));
+        let (n, parts) = (draw.batch(), draw.whole(1, MAX_INPUTS));
         let widths: Vec<usize> = (0..parts).map(|_| draw.extent()).collect();
         let inputs = widths.iter().map(|&width| draw.values([n, width])).collect();
         case!(format!("{n} rows of {widths:?}"), inputs, |tape, x| tape.concat_all(x))
