@@ -10,6 +10,7 @@ pub mod nn;
 pub mod op;
 pub mod ops;
 pub mod optim;
+pub mod testing;
 
 mod arena;
 mod params;
