@@ -126,13 +126,17 @@ impl Draw {
         self.values([n])
     }
 
-    /// Differentiable values from within (−2, 2), (−8, 8) or (−40, 40), one of the three for all of them: where functions
-    /// bend, where they have become flat or straight, and where a formula that overflows shows. Each fits an `f32`, since
-    /// eˣ would show what x lost.
+    /// Differentiable values of which in some cases half are from within (−8, 8) or (−40, 40): where functions have become flat
+    /// or straight, and where a formula that overflows shows. The first eight stay within (−2, 2), where they bend: were all
+    /// gradients next to zero, rounding would be all that a numeric one shows. Each fits an `f32`, since eˣ would show what
+    /// x lost.
     pub fn spread(&mut self, shape: impl Into<Shape>) -> CaseInput {
         let factor = [1.0, 1.0, 4.0, 20.0][self.whole(0, 3)];
         let mut input = self.values(shape);
-        input.values.iter_mut().for_each(|v| *v = f64::from((*v * factor) as f32));
+        for (i, value) in input.values.iter_mut().enumerate() {
+            let factor = if i >= 8 && self.coin() { factor } else { 1.0 };
+            *value = f64::from((*value * factor) as f32);
+        }
         input
     }
 

@@ -138,7 +138,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "reparameterize",
     formula: "z = μ + exp(½ logσ²)·ε",
     draw: |draw| {
-        let (shape, given) = ([draw.batch(), draw.extent(), draw.extent()], draw.coin());
+        let (shape, given) = ([draw.batch(), draw.extent()], draw.coin());
         let inputs = (0..if given { 3 } else { 2 }).map(|_| draw.values(shape)).collect();
         let label = format!("{shape:?}, noise {}", if given { "given" } else { "drawn" });
         case!(label, inputs, |tape, x| match *x {
