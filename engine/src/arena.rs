@@ -148,6 +148,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
         #[test]
         fn buffers_alive_together_never_overlap(
             buffers in prop::collection::vec((0usize..200, 0usize..30, 0usize..30), 0..40),

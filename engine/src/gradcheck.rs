@@ -3,11 +3,17 @@
 //! Small problems are checked element by element with central differences. Large ones along random directions *v*: the
 //! derivative of the loss along *v* has to be ⟨∇loss, *v*⟩, which costs two forwards whatever the size (HIPS autograd's
 //! `check_grads` does the same).
+//!
+//! A case of an operation is checked in several [`Uses`], so that gradients are also added, and inputs constant. All memory that
+//! the operation is to write holds NaN at first.
 
 use inkgrad_kernels::cpu::{Team, rng};
 
-use crate::ops::{Case, Draw, Spec};
-use crate::{Clock, Compile, Init, Param, Params, Plan, Result, Tape, Tensor};
+use crate::{Clock, Param, Params, Plan, Tensor};
+
+mod cases;
+
+pub use cases::{Uses, check_case, check_op, check_uses};
 
 /// The largest relative error that passes.
 pub const TOLERANCE: f64 = 1e-6;
@@ -15,10 +21,35 @@ pub const TOLERANCE: f64 = 1e-6;
 /// Problems of at most this many numbers are checked element by element.
 const FULL: usize = 400;
 
-/// Steps of the central differences. The first, near the cube root of the rounding error, is the most exact. A smaller one is
-/// tried where the two gradients differ: between x − h and x + h some ReLU may have switched on, and the smaller the
-/// step, the fewer do. A wrong gradient differs at every step.
-const STEPS: [f64; 3] = [1e-5, 1e-6, 1e-7];
+/// An estimate of a derivative from the loss a step before and a step behind, or from two steps on each side.
+#[derive(Debug, Clone, Copy)]
+enum Estimate {
+    /// (L(h) − L(−h)) / 2h, off by h²·L‴/6.
+    Central(f64),
+    /// (8 (L(h) − L(−h)) − (L(2h) − L(−2h))) / 12h, off by h⁴·L⁗′/30: for larger steps, of which rounding is a smaller part.
+    FivePoint(f64),
+}
+
+/// The first is the most exact as a rule: its step lies near the cube root of the rounding error. Where the two gradients
+/// differ, the others are tried. The sum that a gradient is may nearly cancel, and its terms' rounding with a small step exceed
+/// it: larger steps. Between x − h and x + h some ReLU may have switched on: smaller ones. A wrong gradient differs from each.
+const ESTIMATES: [Estimate; 5] = [
+    Estimate::Central(1e-5),
+    Estimate::FivePoint(1e-4),
+    Estimate::FivePoint(1e-3),
+    Estimate::Central(1e-6),
+    Estimate::Central(1e-7),
+];
+
+impl Estimate {
+    /// The derivative at 0 of `loss`.
+    fn of(self, mut loss: impl FnMut(f64) -> f64) -> f64 {
+        match self {
+            Estimate::Central(h) => (loss(h) - loss(-h)) / (2.0 * h),
+            Estimate::FivePoint(h) => (8.0 * (loss(h) - loss(-h)) - (loss(2.0 * h) - loss(-2.0 * h))) / (12.0 * h),
+        }
+    }
+}
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,18 +91,17 @@ impl Problem<'_> {
         self.plan.value(self.loss)[0]
     }
 
-    /// The error of `analytic` against (loss(θ + h·v) − loss(θ − h·v)) / 2h, for a `v` that is zero outside `range`,
+    /// The error of `analytic` against the derivative of loss(θ + h·v) at h = 0, for a `v` that is zero outside `range`,
     /// relative to the larger of the two and `scale`.
     fn error(&mut self, range: std::ops::Range<usize>, v: &[f64], analytic: f64, scale: f64) -> f64 {
         let start: Vec<f64> = self.params.values[range.clone()].to_vec();
         let mut least = f64::INFINITY;
-        for step in STEPS {
-            let mut at = |h: f64| {
+        for estimate in ESTIMATES {
+            let numeric = estimate.of(|h| {
                 let values = &mut self.params.values[range.clone()];
                 values.iter_mut().zip(&start).zip(v).for_each(|((value, start), v)| *value = start + h * v);
                 self.loss()
-            };
-            let numeric = (at(step) - at(-step)) / (2.0 * step);
+            });
             let error = relative((analytic - numeric).abs(), scale.max(analytic.abs()).max(numeric.abs()));
             least = if error.is_nan() { error } else { least.min(error) };
             if least <= TOLERANCE || least.is_nan() {
@@ -85,14 +115,25 @@ impl Problem<'_> {
     /// Checks every parameter.
     ///
     /// Errors are relative to the size of a parameter's gradient: its largest element where every element is checked, the
-    /// typical derivative ‖∇‖·‖v‖/√n along a direction v.
-    pub fn check(mut self, seed: u64) -> Outcome {
-        self.plan.forward(&self.params, self.team, Clock::default());
-        self.plan.backward(&mut self.params, self.team);
-        let analytic = self.params.grads.clone();
-        let full = analytic.len() <= FULL;
+    /// typical derivative ‖∇‖·‖v‖/√n along a direction v. A value or a gradient that is NaN or infinite fails at once, and
+    /// is named.
+    pub fn check(self, seed: u64) -> Outcome {
+        let full = self.params.count() <= FULL;
+        self.check_by(full, seed)
+    }
+
+    /// [`Problem::check`] along random directions, whatever the size.
+    pub fn check_directions(self, seed: u64) -> Outcome {
+        self.check_by(false, seed)
+    }
+
+    fn check_by(mut self, full: bool, seed: u64) -> Outcome {
         let mut outcome = Outcome { label: self.label.clone(), compared: 0, error: 0.0, place: String::new() };
         let list: Vec<Param> = self.params.iter().cloned().collect();
+        if let Err(place) = self.differentiate(&list) {
+            return Outcome { error: f64::NAN, place, ..outcome };
+        }
+        let analytic = self.params.grads.clone();
         for (i, param) in list.iter().enumerate() {
             let gradient = &analytic[param.range()];
             let (error, compared) = if full {
@@ -106,6 +147,33 @@ impl Problem<'_> {
             }
         }
         outcome
+    }
+
+    /// Runs forward and backward in memory that holds NaN.
+    ///
+    /// # Errors
+    /// Names the first value or gradient that is not finite.
+    fn differentiate(&mut self, list: &[Param]) -> std::result::Result<(), String> {
+        self.params.grads_mut().fill(f64::NAN);
+        self.params.discard_gradients();
+        self.plan.set_poison(true);
+        self.plan.forward_checked(&self.params, self.team, Clock::default()).map_err(|error| error.to_string())?;
+        self.plan.backward(&mut self.params, self.team);
+        self.plan.set_poison(false);
+        for param in list {
+            if !self.params.is_live(param) {
+                // It does not lead to the loss.
+                self.params.grads[param.range()].fill(0.0);
+            }
+            if let Some(i) = self.params.grad(param).iter().position(|g| !g.is_finite()) {
+                let found = self.params.grad(param)[i];
+                return Err(match found.is_nan() {
+                    true => format!("{}: element {i} of its gradient was not written, or is NaN", param.name),
+                    false => format!("{}: element {i} of its gradient is {found}", param.name),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn by_element(&mut self, param: &Param, gradient: &[f64]) -> (f64, usize) {
@@ -142,57 +210,4 @@ fn worse(a: f64, b: f64) -> f64 {
 fn relative(difference: f64, scale: f64) -> f64 {
     // Gradients that are zero on both sides up to rounding agree.
     if difference <= 1e-12 && scale <= 1e-12 { 0.0 } else { difference / scale }
-}
-
-/// Checks one case of an operation: the gradients of Σ u·y for random u, with every differentiable input a parameter.
-///
-/// # Errors
-/// If the case does not fit its operation.
-pub fn check_case(case: &Case, team: &Team, seed: u64) -> Result<Outcome> {
-    let mut tape = Tape::<f64>::new();
-    let mut params = Params::new();
-    let mut inputs = Vec::new();
-    let mut filled = Vec::new();
-    for (i, input) in case.inputs.iter().enumerate() {
-        if input.differentiable {
-            let param = params.declare(format!("input {i}"), input.shape, Init::Normal);
-            params.value_mut(&param).copy_from_slice(&input.values);
-            inputs.push(tape.param(&param));
-        } else {
-            let tensor = tape.input("constant", input.shape);
-            filled.push((tensor, input.values.clone()));
-            inputs.push(tensor);
-        }
-    }
-    let y = (case.f64)(&mut tape, &inputs)?;
-    let shape = tape.shape(y);
-    let u = tape.input("u", shape);
-    let mut weights = vec![0.0; shape.len()];
-    rng::fill_normal(team, seed, u64::MAX, 0, &mut weights);
-    filled.push((u, weights));
-    let weighted = tape.mul(y, u)?;
-    let loss = tape.sum(weighted)?;
-    let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
-    for (tensor, values) in filled {
-        plan.input(tensor).copy_from_slice(&values);
-    }
-    Ok(Problem { label: case.label.clone(), plan, loss, params, team }.check(seed))
-}
-
-/// Checks an operation on `small` random small cases and one large one; returns the worst outcome.
-///
-/// # Errors
-/// If a drawn case does not fit its operation.
-pub fn check_op(spec: &Spec, team: &Team, small: u64) -> Result<Outcome> {
-    let mut worst: Option<Outcome> = None;
-    let mut compared = 0;
-    for seed in 0..=small {
-        let mut draw = if seed < small { Draw::small(seed) } else { Draw::large(seed) };
-        let outcome = check_case(&(spec.draw)(&mut draw), team, seed)?;
-        compared += outcome.compared;
-        if worst.as_ref().is_none_or(|worst| exceeds(outcome.error, worst.error)) {
-            worst = Some(outcome);
-        }
-    }
-    Ok(Outcome { compared, ..worst.expect("at least one case") })
 }

@@ -10,6 +10,7 @@ pub mod nn;
 pub mod op;
 pub mod ops;
 pub mod optim;
+pub mod testing;
 
 mod arena;
 mod layout;
@@ -17,6 +18,8 @@ mod params;
 mod plan;
 pub mod prelude;
 mod profile;
+#[cfg(test)]
+mod property;
 mod shape;
 mod tape;
 

@@ -51,6 +51,8 @@ pub struct Plan<T> {
     filled: Vec<bool>,
     stage: Stage,
     pub(crate) stopwatch: Stopwatch,
+    /// Whether memory that an operation is given to write holds NaN at first.
+    poison: bool,
 }
 
 /// How far the run has come that the memory holds.
@@ -79,7 +81,15 @@ impl<T: Float> Tape<T> {
             reads: op.reads(),
         });
         let filled = vec![false; self.len()];
-        Plan { tape: self, layout, arena: Arena::empty(), filled, stage: Stage::Empty, stopwatch: Stopwatch::default() }
+        Plan {
+            tape: self,
+            layout,
+            arena: Arena::empty(),
+            filled,
+            stage: Stage::Empty,
+            stopwatch: Stopwatch::default(),
+            poison: false,
+        }
     }
 }
 
@@ -187,6 +197,12 @@ impl<T: Float> Plan<T> {
         }
     }
 
+    /// Fills (or no longer fills) outputs, saved values, scratch memory and gradients with NaN before an operation writes
+    /// them, so that what it leaves out, or reads before it has written it, shows.
+    pub fn set_poison(&mut self, on: bool) {
+        self.poison = on;
+    }
+
     /// Runs all operations in order.
     ///
     /// # Panics
@@ -271,6 +287,9 @@ impl<T: Float> Plan<T> {
         // SAFETY: as above.
         let (y, saved, scratch) =
             unsafe { (arena.get_mut(value), arena.get_mut(&layout.saved), arena.get_mut(&layout.forward_scratch)) };
+        if self.poison {
+            [&mut *y, &mut *saved, &mut *scratch].into_iter().for_each(poison);
+        }
         op.forward(Forward {
             x: &x[..node.inputs.len()],
             shapes: &shapes[..node.inputs.len()],
@@ -348,6 +367,10 @@ impl<T: Float> Plan<T> {
                 };
             }
         }
+        if self.poison {
+            let written = dx.slots.iter_mut().flatten().filter(|gradient| !gradient.add);
+            written.for_each(|gradient| poison(gradient.values));
+        }
         for (k, input) in node.inputs.iter().enumerate().filter(|(k, _)| layout.reads.input(*k)) {
             // SAFETY: as above.
             x[k] = unsafe { read(&arena, &self.layout.nodes[input.index()].value, params) };
@@ -359,6 +382,9 @@ impl<T: Float> Plan<T> {
             let y: &[T] = if layout.reads.output { read(&arena, &layout.value, params) } else { &[] };
             (y, arena.get(dy), arena.get(&layout.saved), arena.get_mut(&layout.backward_scratch))
         };
+        if self.poison {
+            poison(scratch);
+        }
         op.backward(Backward {
             x: &x[..node.inputs.len()],
             shapes: &shapes[..node.inputs.len()],
@@ -373,6 +399,10 @@ impl<T: Float> Plan<T> {
         params.grads = grads;
         self.stopwatch.stop(started, i, |times| &mut times.backward);
     }
+}
+
+fn poison<T: Float>(memory: &mut [T]) {
+    memory.fill(T::from_f64(f64::NAN));
 }
 
 /// A value to read, in the arena or among the parameters.

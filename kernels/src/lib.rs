@@ -7,4 +7,7 @@ pub mod gpu;
 pub mod launch;
 pub mod ptx;
 
+#[cfg(test)]
+mod property;
+
 pub use float::Float;

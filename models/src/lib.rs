@@ -20,3 +20,6 @@ pub mod weights;
 
 pub use error::{Error, Result};
 pub use model::{Model, Models, Network};
+
+#[cfg(test)]
+mod property;

@@ -5,6 +5,14 @@ pub mod fixture;
 use inkgrad_models::Models;
 use inkgrad_models::model::{Element, Network};
 use inkgrad_models::run::config::Config;
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::RngSeed;
+
+/// `cases` cases of a property test, the same ones in every run, and nothing written when one fails. `PROPTEST_CASES=N` draws
+/// more of them and `PROPTEST_RNG_SEED=N` others.
+pub fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0), ..ProptestConfig::default() }
+}
 
 /// The settings that a model is trained with where nothing else is asked for.
 pub fn defaults(model: &str) -> Config {

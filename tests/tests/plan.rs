@@ -2,6 +2,7 @@
 
 use inkgrad_engine::gradcheck::Problem;
 use inkgrad_engine::{Clock, Compile, Init, Params, Plan, Result, Shape, Tape, Team, Tensor};
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 /// Elements of every value.
@@ -151,7 +152,7 @@ fn compile(graph: &Graph, debug: bool) -> (Plan<f64>, Recorded) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     /// Debug mode gives every buffer a place of its own; otherwise buffers share. Values, gradients and a second run agree
     /// to the bit, and the input is what it was.

@@ -54,7 +54,7 @@ impl Gradcheck {
         let threads = self.compute.threads()?;
         let (ops, models) = (self.ops()?, self.models(models)?);
         let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
-            let ops = ops.iter().map(|spec| check_op(spec, team));
+            let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
             let variants = models.iter().flat_map(|&spec| check::variants(&spec).into_iter().map(move |v| (spec, v)));
             let models = variants.map(|(spec, (name, config))| {
                 let outcome = check::check_model(spec, &name, &config, team)?;
@@ -90,10 +90,10 @@ impl Gradcheck {
     }
 }
 
-fn check_op(spec: &Spec, team: &Team) -> Result<Row> {
-    let outcome = gradcheck::check_op(spec, team, CASES)?;
+fn check_op(spec: &Spec, team: &Team) -> Row {
+    let outcome = gradcheck::check_op(spec, team, CASES);
     let place = format!("{} {}", outcome.label, outcome.place);
-    Ok(Row::new("op", spec.name.to_owned(), place.trim().to_owned(), &outcome))
+    Row::new("op", spec.name.to_owned(), place.trim().to_owned(), &outcome)
 }
 
 impl Row {

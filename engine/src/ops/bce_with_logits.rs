@@ -98,7 +98,7 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = Σ max(x, 0) − x·t + ln(1 + e^−|x|)",
     draw: |draw| {
         let shape = [draw.batch(), draw.extent(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.fractions(shape)], |tape, x| {
+        case!(format!("{shape:?}"), vec![draw.spread(shape), draw.fractions(shape)], |tape, x| {
             tape.bce_with_logits(x[0], x[1])
         })
     },

@@ -3,7 +3,9 @@
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::{Result, Shape, Tape, Tensor};
+use inkgrad_kernels::cpu::Team;
+
+use crate::{Clock, Compile, Params, Result, Shape, Tape, Tensor};
 
 /// An operation's line in the table of operations.
 #[derive(Debug, Clone, Copy)]
@@ -119,20 +121,29 @@ impl Draw {
         input
     }
 
-    /// Differentiable biases. In large cases they are far from zero: among hundreds of thousands of sums near zero, some
-    /// would cross a ReLU's corner within the step of a numeric gradient.
+    /// Differentiable biases.
     pub fn biases(&mut self, n: usize) -> CaseInput {
-        let mut input = self.values([n]);
-        if self.scale > 1 {
-            input.values.iter_mut().for_each(|v| *v += 20.0 * v.signum());
+        self.values([n])
+    }
+
+    /// Differentiable values of which in some cases half are from within (−8, 8) or (−40, 40): where functions have become flat
+    /// or straight, and where a formula that overflows shows. The first eight stay within (−2, 2), where they bend: were all
+    /// gradients next to zero, rounding would be all that a numeric one shows. Each fits an `f32`, since eˣ would show what
+    /// x lost.
+    pub fn spread(&mut self, shape: impl Into<Shape>) -> CaseInput {
+        let factor = [1.0, 1.0, 4.0, 20.0][self.whole(0, 3)];
+        let mut input = self.values(shape);
+        for (i, value) in input.values.iter_mut().enumerate() {
+            let factor = if i >= 8 && self.coin() { factor } else { 1.0 };
+            *value = f64::from((*value * factor) as f32);
         }
         input
     }
 
-    /// Differentiable values in (0, 1).
+    /// Differentiable values from 0 to 1, both ends among them.
     pub fn fractions(&mut self, shape: impl Into<Shape>) -> CaseInput {
         let shape = shape.into();
-        let values = (0..shape.len()).map(|_| self.number(0.0, 1.0)).collect();
+        let values = (0..shape.len()).map(|_| self.number(-0.2, 1.2).clamp(0.0, 1.0)).collect();
         CaseInput { shape, values, differentiable: true }
     }
 
@@ -141,4 +152,33 @@ impl Draw {
         let values = (0..n).map(|_| self.whole(0, classes - 1) as f64).collect();
         CaseInput { shape: [n].into(), values, differentiable: false }
     }
+}
+
+/// Moves the biases, input number `bias`, so that no sum comes near zero, where the ReLU that follows has no derivative.
+/// `sums` records the operation without its ReLU; the biases are one number for each index of its last axis.
+///
+/// Within (−1, 1) the sums of one bias leave gaps; the middle of the widest is moved to zero. Of a hundred thousand sums
+/// that is still some hundred times as wide as the steps of a numeric gradient, and there are sums on both sides.
+pub(crate) fn keep_off_corners(inputs: &mut [CaseInput], bias: usize, sums: &Record<f64>) {
+    let mut tape = Tape::new();
+    let tensors: Vec<Tensor> = inputs.iter().map(|input| tape.input("x", input.shape)).collect();
+    let y = sums(&mut tape, &tensors).expect("a valid case");
+    let mut plan = tape.compile(Compile { keep: &[y], ..Compile::default() });
+    for (&tensor, input) in tensors.iter().zip(&*inputs) {
+        plan.input(tensor).copy_from_slice(&input.values);
+    }
+    plan.forward(&Params::new(), &Team::solo(), Clock::default());
+    let biases = &mut inputs[bias].values;
+    let n = biases.len();
+    for (i, bias) in biases.iter_mut().enumerate() {
+        *bias -= middle_of_widest_gap(plan.value(y).iter().skip(i).step_by(n).copied());
+    }
+}
+
+/// The middle of the widest gap that `values` leave in (−1, 1).
+fn middle_of_widest_gap(values: impl Iterator<Item = f64>) -> f64 {
+    let mut inside: Vec<f64> = values.filter(|x| x.abs() < 1.0).chain([-1.0, 1.0]).collect();
+    inside.sort_by(f64::total_cmp);
+    let widest = inside.windows(2).max_by(|a, b| (a[1] - a[0]).total_cmp(&(b[1] - b[0]))).expect("both ends");
+    (widest[0] + widest[1]) / 2.0
 }

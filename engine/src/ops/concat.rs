@@ -9,7 +9,7 @@ use inkgrad_kernels::gpu::{
 use super::case::{Spec, case};
 use super::elementwise::{PIECE, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
-use crate::op::{Backward, Forward, Op, Reads};
+use crate::op::{Backward, Forward, MAX_INPUTS, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "concat",
     formula: "y = [a, b, …] along the last axis",
     draw: |draw| {
-        let (n, parts) = (draw.batch(), draw.whole(2, 6));
+        let (n, parts) = (draw.batch(), draw.whole(1, MAX_INPUTS));
         let widths: Vec<usize> = (0..parts).map(|_| draw.extent()).collect();
         let inputs = widths.iter().map(|&width| draw.values([n, width])).collect();
         case!(format!("{n} rows of {widths:?}"), inputs, |tape, x| tape.concat_all(x))

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
-use super::case::{Spec, case};
+use super::case::{Record, Spec, case, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -173,12 +173,17 @@ pub(super) const SPEC: Spec = Spec {
         let (kh, kw) = (draw.whole(1, 4), draw.whole(1, 4));
         let conv = Conv {
             stride: (draw.whole(1, 3), draw.whole(1, 3)),
-            padding: (draw.whole(0, kh - 1), draw.whole(0, kw - 1)),
+            padding: (draw.whole(0, kh), draw.whole(0, kw)),
             relu: draw.coin(),
         };
         let x = [draw.batch(), kh + draw.extent() / 2, kw + draw.extent() / 2, draw.extent()];
         let w = [draw.extent(), x[3], kh, kw];
-        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[0])];
+        let mut inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[0])];
+        if conv.relu {
+            let sums = Conv { relu: false, ..conv };
+            let record: Record<f64> = Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], sums));
+            keep_off_corners(&mut inputs, 2, &record);
+        }
         case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| tape.conv2d(x[0], x[1], x[2], conv))
     },
 };

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
-use super::case::{Spec, case};
+use super::case::{Record, Spec, case, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -178,13 +178,24 @@ pub(super) const SPEC: Spec = Spec {
         let stride = (draw.whole(1, 3), draw.whole(1, 3));
         let conv = ConvTranspose {
             stride,
-            padding: (draw.whole(0, (kh - 1) / 2), draw.whole(0, (kw - 1) / 2)),
+            padding: (draw.whole(0, kh - 1), draw.whole(0, kw - 1)),
             output_padding: (draw.whole(0, stride.0 - 1), draw.whole(0, stride.1 - 1)),
             relu: draw.coin(),
         };
-        let x = [draw.batch(), 1 + draw.extent() / 2, 1 + draw.extent() / 2, draw.extent()];
+        // (n − 1)·stride − 2·padding + kernel > 0
+        let least = |kernel: usize, stride: usize, padding: usize| {
+            1 + (2 * padding + 1).saturating_sub(kernel).div_ceil(stride)
+        };
+        let height = least(kh, stride.0, conv.padding.0) + draw.extent() / 2;
+        let width = least(kw, stride.1, conv.padding.1) + draw.extent() / 2;
+        let x = [draw.batch(), height, width, draw.extent()];
         let w = [x[3], draw.extent(), kh, kw];
-        let inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[1])];
+        let mut inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[1])];
+        if conv.relu {
+            let sums = ConvTranspose { relu: false, ..conv };
+            let record: Record<f64> = Box::new(move |tape, x| tape.conv_transpose2d(x[0], x[1], x[2], sums));
+            keep_off_corners(&mut inputs, 2, &record);
+        }
         case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| {
             tape.conv_transpose2d(x[0], x[1], x[2], conv)
         })

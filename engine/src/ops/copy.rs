@@ -63,8 +63,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "copy",
     formula: "y = x",
     draw: |draw| {
-        let shape = [draw.batch(), draw.extent()];
-        // A square: the second factor is the copy.
-        case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.mul(x[0], x[0]))
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.record(Copy, x))
     },
 };

@@ -7,7 +7,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Store};
 use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 
-use super::case::{Case, Record, Spec};
+use super::case::{Case, Record, Spec, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -105,10 +105,16 @@ pub(super) const SPEC: Spec = Spec {
         };
         let x = [draw.batch().div_ceil(4), kh + draw.extent() / 2, kw + draw.extent() / 2, filter.inputs];
         let w = draw.weights([filter.weights()], filter.inputs * filter.taps()).values;
-        let bias = draw.biases(filter.outputs).values;
+        let (bias, x) = (draw.biases(filter.outputs), draw.values(x));
+        let mut inputs = vec![x, bias];
+        if filter.relu {
+            let sums = recorder(Filter { relu: false, ..filter }, &w, &inputs[1].values);
+            keep_off_corners(&mut inputs, 1, &sums);
+        }
+        let bias = inputs.pop().expect("two inputs").values;
         Case {
-            label: format!("x {x:?}, {filter:?}"),
-            inputs: vec![draw.values(x)],
+            label: format!("x {:?}, {filter:?}", inputs[0].shape),
+            inputs,
             f32: recorder(filter, &w, &bias),
             f64: recorder(filter, &w, &bias),
         }

@@ -89,9 +89,10 @@ pub(super) const SPEC: Spec = Spec {
     name: "gaussian_kl",
     formula: "y = −½ Σ (1 + logσ² − μ² − e^logσ²)",
     draw: |draw| {
-        let shape = [draw.batch(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| {
-            tape.gaussian_kl(x[0], x[1])
-        })
+        let shape = [draw.batch(), draw.extent(), draw.extent()];
+        let (mu, mut logvar) = (draw.values(shape), draw.spread(shape));
+        // A single e^40 in the sum would leave no digit of anything else.
+        logvar.values.iter_mut().for_each(|v| *v = v.min(4.0));
+        case!(format!("{shape:?}"), vec![mu, logvar], |tape, x| tape.gaussian_kl(x[0], x[1]))
     },
 };

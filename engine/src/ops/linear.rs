@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::{activation, reduce};
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
-use super::case::{Spec, case};
+use super::case::{Record, Spec, case, keep_off_corners};
 use super::{for_pieces, relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -161,7 +161,11 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = x·Wᵀ + b, ReLU on request",
     draw: |draw| {
         let (b, i, o, relu) = (draw.batch(), draw.extent() * 2, draw.extent() * 2, draw.coin());
-        let inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)];
+        let mut inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)];
+        if relu {
+            let record: Record<f64> = Box::new(|tape, x| tape.linear(x[0], x[1], x[2]));
+            keep_off_corners(&mut inputs, 2, &record);
+        }
         let label = format!("x ({b}, {i}), weight ({o}, {i}){}", if relu { ", ReLU" } else { "" });
         case!(label, inputs, |tape, x| if relu {
             tape.linear_relu(x[0], x[1], x[2])

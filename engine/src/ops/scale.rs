@@ -70,7 +70,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "scale",
     formula: "y = c · x",
     draw: |draw| {
-        let (shape, c) = ([draw.batch(), draw.extent()], draw.number(-2.0, 2.0));
+        let (shape, c) = ([draw.batch(), draw.extent(), draw.extent()], draw.number(-2.0, 2.0));
         case!(format!("{shape:?} c = {c:.2}"), vec![draw.values(shape)], |tape, x| tape.scale(x[0], c))
     },
 };

@@ -93,7 +93,7 @@ pub(super) const SPEC: Spec = Spec {
     draw: |draw| {
         let (b, classes) = (draw.batch(), draw.whole(1, 7));
         let label = format!("logits ({b}, {classes})");
-        case!(label, vec![draw.values([b, classes]), draw.labels(b, classes)], |tape, x| {
+        case!(label, vec![draw.spread([b, classes]), draw.labels(b, classes)], |tape, x| {
             tape.softmax_cross_entropy(x[0], x[1])
         })
     },

@@ -72,7 +72,7 @@ macro_rules! unary {
             formula: $formula,
             draw: |draw| {
                 let shape = [draw.batch(), draw.extent(), draw.extent()];
-                case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.$method(x[0]))
+                case!(format!("{shape:?}"), vec![draw.spread(shape)], |tape, x| tape.$method(x[0]))
             },
         };
     };

@@ -423,6 +423,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
         #[test]
         fn equals_the_triple_loop(
             size in (1usize..70, 1usize..70, 1usize..70),

@@ -316,6 +316,7 @@ mod tests {
 
     use super::*;
     use crate::cpu::recurrence::testing::{Layer, Parameters, check_forward, check_gradients, check_threads, shapes};
+    use crate::property::cases;
 
     fn layer<T: Float>() -> Layer<T> {
         Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive }
@@ -386,7 +387,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(cases(48))]
         #[test]
         fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
             check_forward::<f64>(&layer(), &shape, initial, 1e-12);

@@ -196,6 +196,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
         #[test]
         fn agrees_with_the_formula(
             (batch, channels) in (1usize..4, 1usize..40),

@@ -114,6 +114,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
         #[test]
         fn repulsion_is_the_plain_sum(points in points(1..9), bodies in points(1..70), seed in 0u32..9) {
             let len = bodies.len().next_multiple_of(LANES);

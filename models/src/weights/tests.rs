@@ -189,7 +189,7 @@ fn originals() -> &'static [(&'static str, Vec<u8>)] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(crate::property::cases(4000))]
 
     /// No damage makes it panic, or hand out more values than the file's size allows.
     #[test]

@@ -9,6 +9,7 @@ use inkgrad_kernels::gpu::gemm::Epilogue;
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use inkgrad_kernels::launch::{Device, download, upload};
 use inkgrad_kernels::ptx::MODULES;
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::operations::TOLERANCE;
@@ -147,7 +148,7 @@ fn run(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {

@@ -10,6 +10,7 @@ use inkgrad_engine::{Clock, Compile, DeviceError, Init, Param, Params, Shape, Ta
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::{self, Apart, Device as _};
 use inkgrad_kernels::ptx::MODULES;
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::{device, error, opened};
@@ -304,7 +305,7 @@ fn check(name: &str, case: &Case, again: u8, device: &mut dyn launch::Device) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(4))]
 
     #[test]
     fn every_operation_agrees_with_the_cpu(seed in any::<u64>()) {
@@ -319,7 +320,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1))]
 
     /// Over several blocks and tiles.
     #[test]

@@ -78,7 +78,7 @@ fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::property::cases(150))]
     #[test]
     fn fast_kernels_agree_with_their_formulas(
         g in geometries(),

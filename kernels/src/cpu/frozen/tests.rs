@@ -57,7 +57,7 @@ fn check<T: Float>(filter: Filter, batch: usize, picture: (usize, usize), tolera
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::property::cases(60))]
     #[test]
     fn agrees_with_the_formula((filter, batch, picture) in cases()) {
         check::<f32>(filter, batch, picture, 3e-4);

@@ -238,6 +238,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::property::cases(256))]
+
         #[test]
         fn never_panics(text in r#"[{}()\[\]',: "<>|a-zA-Z0-9é\n]{0,80}"#, at in 0usize..60, byte in any::<u8>()) {
             let _ = Header::parse(&text);
