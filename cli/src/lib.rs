@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
+use inkgrad_kernels::cpu::simd;
 use inkgrad_models::Models;
 
 use crate::commands::Command;
@@ -55,11 +56,27 @@ pub fn main(models: &Models) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    if let Err(problem) = check_isa() {
+        return fail(&problem);
+    }
     match cli.command.run(models, cli.json) {
         Ok(status) => status,
         // Nobody reads the rest.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Refuses an `INKGRAD_ISA` that would not be heeded.
+fn check_isa() -> Result<(), String> {
+    let Some(asked) = std::env::var_os("INKGRAD_ISA").filter(|asked| !asked.is_empty()) else { return Ok(()) };
+    let used = simd::isa().name();
+    match asked == used {
+        true => Ok(()),
+        false => {
+            let known = "expected generic, avx2 or avx512, as far as this processor has them";
+            Err(format!("INKGRAD_ISA: {}, {known}; the widest here is {used}", asked.display()))
+        }
     }
 }
 
@@ -69,8 +86,13 @@ fn command(models: &Models) -> clap::Command {
     let table: String = models.iter().map(|spec| format!("  {:widest$}  {}\n", spec.name, spec.summary)).collect();
     let names: Vec<&str> = models.iter().map(|spec| spec.name).collect();
     let one_of = output::one_of(&names);
-    Cli::command()
-        .after_help(format!("Models:\n{table}\n{EXAMPLES}"))
+    // A negative number after an option is a value that is out of range, not another option.
+    let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let with_values = |command: clap::Command| {
+        command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
+    };
+    let cli = names.into_iter().fold(Cli::command(), |cli, name| cli.mut_subcommand(name, with_values));
+    cli.after_help(format!("Models:\n{table}\n{EXAMPLES}"))
         .mut_subcommand("train", |train| train.mut_arg("model", |model| model.help(one_of.clone())))
         .mut_subcommand("graph", |graph| graph.mut_arg("model", |model| model.help(one_of.clone())))
         .mut_subcommand("import", |import| {

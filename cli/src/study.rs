@@ -15,7 +15,7 @@ use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
-use inkgrad_models::trainer::{load_data, load_network};
+use inkgrad_models::trainer::{load_data, load_network, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +64,7 @@ impl Subjected {
             weights_sha256: fingerprint(self.inference.network()),
             judge_sha256: judge.sha256.clone(),
             inception: judge.inception.as_ref().map(Inception::extractor),
-            data: dataset.origin.to_string(),
-            drawings: (dataset.train.len(), dataset.test.len()),
+            data_sha256: dataset.fingerprint(),
             samples: options.samples,
             mapped: options.mapped,
             likelihood: options.likelihood,
@@ -93,8 +92,7 @@ struct Key {
     weights_sha256: String,
     judge_sha256: String,
     inception: Option<scores::Extractor>,
-    data: String,
-    drawings: (usize, usize),
+    data_sha256: String,
     samples: usize,
     mapped: usize,
     likelihood: (usize, usize),
@@ -112,15 +110,14 @@ struct Kept {
 ///
 /// # Errors
 /// If it cannot be loaded, or a run knows other classes.
-pub fn shared_data(runs: &[Subjected], data: Option<&str>) -> Result<Dataset> {
+pub fn shared_data(runs: &[Subjected], data: Option<&str>, changed: bool) -> Result<Dataset> {
     let Some(first) = runs.first() else {
         return Err(Error::input("RUN", "none given, expected at least one run"));
     };
-    let mut config = first.config.clone();
-    if let Some(data) = data {
-        config.data = data.to_owned();
-    }
-    let dataset = load_data(&config)?;
+    let dataset = match data {
+        Some(data) => load_data(&Config { data: data.to_owned(), ..first.config.clone() })?,
+        None => load_run_data(&first.config, changed)?,
+    };
     for run in runs {
         if run.config.classes != dataset.classes {
             let (found, expected) = (run.config.classes.join(", "), dataset.classes.join(", "));

@@ -24,6 +24,9 @@ pub struct Evaluate {
     /// `builtin` or a folder of drawings [default: what the run was trained on]
     #[arg(long, value_name = "D")]
     data: Option<String>,
+    /// Other drawings in the run's data folder than it began with are meant
+    #[arg(long)]
+    data_changed: bool,
     /// A classifier's run to judge samples with [default: one is trained on the spot]
     #[arg(long, value_name = "RUN")]
     classifier: Option<PathBuf>,
@@ -64,7 +67,7 @@ impl Evaluate {
         output::check_target(&self.out)?;
         let threads = self.compute.threads()?;
         let runs = &mut [Subjected::open(models, &self.run, threads)?];
-        let dataset = shared_data(runs, self.data.as_deref())?;
+        let dataset = shared_data(runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
         if self.classifier.is_none() {
             output::note("no --classifier given: training one on the spot");

@@ -25,6 +25,9 @@ pub struct ReportArgs {
     /// A classifier's run to judge samples with [default: one of the runs, else one is trained on the spot]
     #[arg(long, value_name = "RUN")]
     classifier: Option<PathBuf>,
+    /// Other drawings in the run's data folder than it began with are meant
+    #[arg(long)]
+    data_changed: bool,
     /// Samples to score of each model
     #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
     samples: usize,
@@ -55,7 +58,7 @@ impl ReportArgs {
             .iter()
             .map(|path| Subjected::open(models, path, threads))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
-        let dataset = shared_data(&runs, None)?;
+        let dataset = shared_data(&runs, None, self.data_changed)?;
         let inception = self.inception.load(threads)?;
         let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
         judge.inception = inception;

@@ -158,6 +158,8 @@ fn check(models: &Models, path: &Path, expected: &Config) -> Result<()> {
         threads: found.threads,
         classes: found.classes.clone(),
         image: found.image,
+        data_path: found.data_path.clone(),
+        data_sha256: found.data_sha256.clone(),
         inkgrad: found.inkgrad.clone(),
         ..expected.clone()
     };

@@ -93,6 +93,9 @@ pub struct Train {
     /// Settings from a file like a run's config.toml; options on the command line come first
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
+    /// Other drawings in the run's data folder than it began with are meant
+    #[arg(long, requires = "resume")]
+    data_changed: bool,
     /// A short run: fewer drawings and steps
     #[arg(long)]
     quick: bool,
@@ -173,6 +176,7 @@ impl Train {
             log_every: self.log_every,
             patience: self.patience,
             checkpoint_minutes: self.checkpoint_minutes,
+            data_changed: self.data_changed,
             quick: self.quick.then_some(true),
             ..Overrides::default()
         }
@@ -182,7 +186,15 @@ impl Train {
 fn resume(models: &Models, run: &Path, options: &Overrides) -> Result<Trainer> {
     let (_, config) = RunFolder::open(models, run)?;
     args::require_device(options.device.unwrap_or(config.device))?;
-    Trainer::resume(models, run, options)
+    let trainer = Trainer::resume(models, run, options)?;
+    let now = trainer.config();
+    if now.schedule == Schedule::Cosine && (now.epochs, now.steps) != (config.epochs, config.steps) {
+        let (rate, total) = (trainer.next_rate(), trainer.total_steps());
+        output::note(format_args!(
+            "the cosine schedule now ends at step {total}: the learning rate goes on from {rate:.3e}"
+        ));
+    }
+    Ok(trainer)
 }
 
 /// What is about to be trained, on what, and for how long.
@@ -264,6 +276,8 @@ fn files(folder: &Path) -> Result<Vec<String>> {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };
     let mut names = names().map_err(Error::io(folder))?;
+    // The lock, and what another program writes at this moment, are no results.
+    names.retain(|name| !name.starts_with('.'));
     names.sort_unstable();
     Ok(names)
 }

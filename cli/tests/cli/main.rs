@@ -76,6 +76,11 @@ impl Place {
         Ended::new(self.command(args).output().unwrap())
     }
 
+    /// Runs in a folder of the place.
+    fn run_in(&self, folder: &str, args: &[&str]) -> Ended {
+        Ended::new(self.command(args).current_dir(self.path(folder)).output().unwrap())
+    }
+
     /// Runs what has to end well, and gives its standard output.
     fn ok(&self, args: &[&str]) -> String {
         let ended = self.run(args);

@@ -217,3 +217,63 @@ fn a_run_interrupted_at_twenty_random_steps_ends_bit_for_bit_as_one_that_was_not
     assert!(ended.contains("finished"), "{ended}");
     assert!(place.read("whole/model.safetensors") == place.read("parts/model.safetensors"));
 }
+
+#[test]
+fn a_run_has_one_owner_and_force_moves_it_whole() {
+    let place = Place::with_run();
+    // As a second process that goes on while the first is at work.
+    let lock = std::fs::File::options().write(true).open(place.path("vae/.lock")).unwrap();
+    lock.lock().unwrap();
+    place.write("vae/.lock", b"4242\n");
+    let resume = ["train", "--resume", "vae", "--steps", "9"];
+    place.refused(&resume, &["vae: process 4242 is working in this run"]);
+    place.refused(&train("vae", &["--steps", "2", "--force"]), &["is working in this run"]);
+    drop(lock);
+    place.write("vae/.lock", b"");
+    place.ok(&resume);
+
+    // `.` leads to where the earlier run has gone.
+    let weights = place.read("vae/model.safetensors");
+    let arguments =
+        ["train", "cnn-vae", "--data", "../d", "--batch-size", "8", "--steps", "1", "--out", ".", "--force"];
+    let ended = place.run_in("vae", &arguments);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(place.read("vae.bak-1/model.safetensors") == weights);
+    assert!(String::from_utf8(place.read("vae/config.toml")).unwrap().contains("steps = 1\n"));
+
+    // Killed before the run began: only a lock and a torn file.
+    std::fs::create_dir(place.path("begun")).unwrap();
+    place.write("begun/.lock", b"1\n");
+    place.write("begun/.inkgrad-1x.tmp", b"torn");
+    let text = place.ok(&train("begun", &["--steps", "1"]));
+    assert!(!text.contains(".lock") && !place.path("begun/.inkgrad-1x.tmp").exists(), "{text}");
+}
+
+#[test]
+fn a_run_knows_its_data_wherever_it_is_called_from() {
+    let place = Place::new();
+    place.ok(&["data", "synth", "--n", "60", "--out", "d"]);
+    place.ok(&train("vae", &["--steps", "2"]));
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    let ended = place.run_in("elsewhere", &["train", "--resume", "../vae", "--steps", "5"]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    // The same name, counts and classes, other drawings.
+    let mut images = place.read("d/train_images.npy");
+    let last = images.len() - 1;
+    images[last] ^= 0xff;
+    place.write("d/train_images.npy", &images);
+    let resume = ["train", "--resume", "vae", "--steps", "6"];
+    let before = [place.read("vae/metrics.jsonl"), place.read("vae/state.safetensors")];
+    place.refused(&resume, &["holds other drawings than this run began with", "--data-changed if they are meant"]);
+    assert!(before == [place.read("vae/metrics.jsonl"), place.read("vae/state.safetensors")]);
+    place.refused(&["evaluate", "--run", "vae", "--samples", "10", "--out", "e.json"], &["holds other drawings"]);
+    place.ok(&[&resume[..], &["--data-changed"]].concat());
+    place.ok(&["train", "--resume", "vae", "--steps", "7"]);
+}
+
+#[test]
+fn settings_that_would_not_be_heeded_are_refused() {
+    let place = Place::with_run();
+    place.refused(&train("new", &["--momentum", "0.5"]), &["--momentum: 0.5 with adam, expected --optimizer sgd"]);
+    place.refused(&["sample", "--run", "vae", "--n", "-3", "--out", "s.npy"], &["-3", "expected a number from 1"]);
+}

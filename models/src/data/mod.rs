@@ -25,7 +25,10 @@ pub use images::{Images, Pixels};
 pub use npy::{load_images, load_labels, load_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
+use crate::features::hexadecimal;
 
 /// Width and height of a drawing.
 pub const SIDE: usize = 28;
@@ -45,6 +48,23 @@ pub struct Dataset {
     pub test: Split,
     /// Where the drawings come from.
     pub origin: Origin,
+}
+
+impl Dataset {
+    /// The SHA-256 of everything that a network is shown: extents, classes, pixels and labels, in order.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{}\n{:?}\n", self.train.images.extents(), self.classes));
+        for split in [&self.train, &self.test] {
+            hash.update(format!("{} {}\n", split.len(), split.images.pixel_type()));
+            match split.images.pixels() {
+                Pixels::U8(pixels) => hash.update(pixels),
+                Pixels::F32(pixels) => pixels.iter().for_each(|value| hash.update(value.to_le_bytes())),
+            }
+            split.labels.iter().for_each(|&label| hash.update((label as u64).to_le_bytes()));
+        }
+        hexadecimal(hash)
+    }
 }
 
 /// One part of a data set: images and as many labels.

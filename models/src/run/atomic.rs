@@ -1,5 +1,6 @@
 //! Files that are either the old version or the new one, never a part of either.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,31 @@ pub fn write(path: impl AsRef<Path>, fill: impl FnOnce(&mut Sink) -> io::Result<
     replace(path, fill).map_err(Error::io(path))
 }
 
+/// The names of temporary files.
+const PREFIX: &str = ".inkgrad-";
+const SUFFIX: &str = ".tmp";
+
+/// Whether a file of this name is one that was to take another's place.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+}
+
+/// Removes the temporary files of processes that have died. What cannot be removed stays.
+pub(super) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_temporary(&entry.file_name()) && !is_of_the_living(&entry.file_name()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether the process that made a temporary file still runs. Where that cannot be told, it does not: only the owner of a
+/// folder sweeps it.
+fn is_of_the_living(name: &OsStr) -> bool {
+    let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
+    number.is_some_and(|number| Path::new("/proc").join(number.to_string()).exists())
+}
+
 fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
     let target = resolve_links(path)?;
     let permissions = match fs::metadata(&target) {
@@ -37,7 +63,9 @@ fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::R
     };
 
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".inkgrad-").suffix(".tmp");
+    // With the process's number, by which others see that it has died.
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(new_file_permissions());
     // The error's own text would name the temporary file.

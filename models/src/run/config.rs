@@ -42,6 +42,12 @@ pub struct Config {
     pub options: BTreeMap<String, Value>,
     /// `builtin` or a folder.
     pub data: String,
+    /// Where the folder was when the run began, so that it is found from anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path: Option<String>,
+    /// What was in it, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_sha256: Option<String>,
     /// The names of the classes, in the order of their labels; known once the data is read.
     pub classes: Vec<String>,
     /// The extents of a picture; known once the data is read.
@@ -123,6 +129,8 @@ impl Config {
             model: spec.name.to_owned(),
             options: spec.options.iter().map(|option| (option.name.to_owned(), option.kind.default())).collect(),
             data: "builtin".to_owned(),
+            data_path: None,
+            data_sha256: None,
             classes: Vec::new(),
             image: Extents::default(),
             test_fraction: 0.2,
@@ -186,6 +194,9 @@ impl Config {
         }
         config.apply(options);
         config.validate(models)?;
+        if let (Some(momentum), Optimizer::Adam) = (options.momentum, config.optimizer) {
+            return Err(Error::input("--momentum", format_args!("{momentum} with adam, expected --optimizer sgd")));
+        }
         Ok(config)
     }
 

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::config::Config;
+use super::owner::Owner;
 use crate::error::{Error, Result};
 use crate::model::Models;
 
@@ -12,9 +14,11 @@ use crate::model::Models;
 const MARKS: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "state.safetensors"];
 
 /// The folder of one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held by those who write.
+    owner: Option<Arc<Owner>>,
 }
 
 /// A folder made by [`RunFolder::create`].
@@ -34,9 +38,15 @@ impl RunFolder {
     /// [`Error::Io`] where the folder cannot be made or moved.
     pub fn create(path: impl AsRef<Path>, force: bool) -> Result<Created> {
         let path = path.as_ref();
+        let mut place = path.to_owned();
         let moved = match occupant(path).map_err(Error::io(path))? {
             Occupant::Nothing => None,
-            Occupant::Run if force => Some(move_aside(path)?),
+            Occupant::Run if force => {
+                let (from, to) = move_aside(path)?;
+                // A relative path, `.` above all, may lead to where the earlier run has gone.
+                place = from;
+                Some(to)
+            }
             Occupant::Run => {
                 return Err(Error::input(path.display(), "holds a run already, expected a new folder (or --force)"));
             }
@@ -46,8 +56,9 @@ impl RunFolder {
                 return Err(Error::input(path.display(), problem));
             }
         };
-        fs::create_dir_all(path).map_err(Error::io(path))?;
-        Ok(Created { folder: Self { path: path.to_owned() }, moved })
+        fs::create_dir_all(&place).map_err(Error::io(path))?;
+        let owner = Some(Arc::new(Owner::take(&place)?));
+        Ok(Created { folder: Self { path: place, owner }, moved })
     }
 
     /// Opens the folder of a run and reads its configuration.
@@ -55,7 +66,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Input`] where `path` is no folder or holds no `config.toml`, and the errors of [`Config::load`].
     pub fn open(models: &Models, path: impl AsRef<Path>) -> Result<(Self, Config)> {
-        let folder = Self { path: path.as_ref().to_owned() };
+        let folder = Self { path: path.as_ref().to_owned(), owner: None };
         let place = folder.path.display();
         if !folder.path.exists() {
             return Err(Error::input(place, "no such folder, expected a run"));
@@ -68,6 +79,19 @@ impl RunFolder {
         }
         let config = Config::load(models, &folder.config())?;
         Ok((folder, config))
+    }
+
+    /// The same, to be written to by this process alone.
+    ///
+    /// # Errors
+    /// Those of [`Owner::take`]: above all, if another process has it.
+    pub fn own(self) -> Result<Self> {
+        Ok(Self { owner: Some(Arc::new(Owner::take(&self.path)?)), ..self })
+    }
+
+    /// Whether this process has the folder to itself.
+    pub fn is_owned(&self) -> bool {
+        self.owner.is_some()
     }
 
     /// The folder itself.
@@ -120,14 +144,19 @@ fn occupant(path: &Path) -> io::Result<Occupant> {
     if MARKS.iter().any(|name| path.join(name).exists()) {
         return Ok(Occupant::Run);
     }
+    if Owner::is_all_there_is(path)? {
+        return Ok(Occupant::Nothing);
+    }
     Ok(match fs::read_dir(path)?.next().transpose()? {
         Some(entry) => Occupant::Other(entry.file_name().to_string_lossy().into_owned()),
         None => Occupant::Nothing,
     })
 }
 
-/// Renames the folder to the first `<name>.bak-N` that is free, and makes an empty one in its place.
-fn move_aside(path: &Path) -> Result<PathBuf> {
+/// Renames the folder to the first `<name>.bak-N` that is free, and makes an empty one in its place; gives both. A run that
+/// another process is working in stays.
+fn move_aside(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let _owner = Owner::take(path)?;
     // `.`, `run/` and links have a name only once they are resolved.
     let from = fs::canonicalize(path).map_err(Error::io(path))?;
     let Some(name) = from.file_name() else {
@@ -141,7 +170,7 @@ fn move_aside(path: &Path) -> Result<PathBuf> {
             fs::rename(&from, &to).map_err(Error::io(path))?;
             // Here, where a link to the folder still leads.
             fs::create_dir(&from).map_err(Error::io(path))?;
-            return Ok(to);
+            return Ok((from, to));
         }
     }
     unreachable!("one of all numbers is free")
@@ -221,7 +250,8 @@ mod tests {
         );
         let config = Models::builtin().defaults("cnn-vae").unwrap();
         config.save(&created.config()).unwrap();
-        assert_eq!(RunFolder::open(&Models::builtin(), &path).unwrap(), (created.clone(), config));
+        let (opened, found) = RunFolder::open(&Models::builtin(), &path).unwrap();
+        assert_eq!((opened.path(), found), (created.path(), config));
         assert!(
             error(RunFolder::open(&Models::builtin(), created.config()))
                 .ends_with("config.toml: is a file, expected a run's folder")

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::atomic;
 use crate::error::{Error, Result};
 
 /// Which part of the data a record was measured on.
@@ -180,16 +179,32 @@ pub fn terms(records: &[Record]) -> Vec<&str> {
     names
 }
 
-/// Drops the records after `step`, so that a resumed run writes them anew. The rest stays as it was.
+/// Cuts off the records after `step`, so that a resumed run writes them anew. Lines that stay are not touched.
 ///
 /// # Errors
-/// Those of [`read`], and [`Error::Io`] where the file cannot be replaced.
+/// Those of [`read`]; [`Error::Input`] if a record of an earlier step stands behind them; [`Error::Io`] where the file cannot
+/// be cut.
 pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<()> {
     let path = path.as_ref();
     let records = read(path)?;
-    atomic::write(path, |file| {
-        records.iter().filter(|record| record.step <= step).try_for_each(|record| file.write_all(&to_line(record)?))
-    })
+    let kept = records.iter().take_while(|record| record.step <= step).count();
+    if let Some(stray) = records[kept..].iter().find(|record| record.step <= step) {
+        let problem = format_args!("a record of step {} behind later ones, expected them in order", stray.step);
+        return Err(Error::input(path.display(), problem));
+    }
+    let text = fs::read(path).map_err(Error::io(path))?;
+    let lines = whole_lines(&text).split_inclusive(|&byte| byte == b'\n');
+    let records = lines.scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, !line.trim_ascii().is_empty()))
+    });
+    let ends: Vec<usize> = records.filter(|&(_, record)| record).map(|(end, _)| end).collect();
+    let end = if kept == 0 { 0 } else { ends[kept - 1] };
+    if end < text.len() {
+        let cut = || File::options().write(true).open(path)?.set_len(end as u64);
+        cut().map_err(Error::io(path))?;
+    }
+    Ok(())
 }
 
 fn to_line(record: &Record) -> io::Result<Vec<u8>> {

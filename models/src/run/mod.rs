@@ -8,5 +8,6 @@ pub mod checkpoint;
 pub mod config;
 pub mod folder;
 pub mod metrics;
+pub mod owner;
 pub mod plot;
 pub mod tensorboard;

@@ -110,6 +110,11 @@ impl Trainer {
         self.schedule.rate(self.config.lr, step)
     }
 
+    /// The learning rate of the next step.
+    pub fn next_rate(&self) -> f64 {
+        self.rate(self.step)
+    }
+
     fn clock(&self, step: u64) -> Clock {
         Clock { seed: self.config.seed, step }
     }

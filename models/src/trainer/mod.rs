@@ -105,6 +105,32 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     data::load(&config.data, &options)
 }
 
+/// Loads the data that a run was trained on, wherever it is called from. With `changed` other contents are meant.
+///
+/// # Errors
+/// Those of [`data::load`]; if the contents are not those that the run began with, unless that is meant.
+pub fn load_run_data(config: &Config, changed: bool) -> Result<Dataset> {
+    let moved = config.data_path.as_ref().filter(|path| Path::new(path).exists());
+    let found = Config { data: moved.unwrap_or(&config.data).clone(), ..config.clone() };
+    let dataset = load_data(&found)?;
+    let Some(expected) = config.data_sha256.as_ref().filter(|_| !changed) else { return Ok(dataset) };
+    if dataset.classes != config.classes {
+        let (found_classes, expected) = (dataset.classes.join(", "), config.classes.join(", "));
+        return Err(Error::input(&found.data, format!("holds the classes {found_classes}, expected {expected}")));
+    }
+    let fingerprint = dataset.fingerprint();
+    if fingerprint == *expected {
+        return Ok(dataset);
+    }
+    let (train, test) = (dataset.train.len(), dataset.test.len());
+    let problem = format!(
+        "holds other drawings than this run began with ({train} to train on and {test} to test on, SHA-256 {:.12}…), expected \
+         those of SHA-256 {expected:.12}…; --data-changed if they are meant",
+        fingerprint
+    );
+    Err(Error::input(&found.data, problem))
+}
+
 /// How often TensorBoard is shown, over a run, what the network draws.
 const PICTURES: u64 = 10;
 
@@ -135,6 +161,11 @@ impl Trainer {
         let dataset = load_data(&config)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
+        config.data_sha256 = Some(dataset.fingerprint());
+        if config.data != "builtin" {
+            config.data_path =
+                Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
+        }
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;

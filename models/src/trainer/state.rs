@@ -102,7 +102,9 @@ impl Trainer {
     /// # Errors
     /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
     pub fn resume(models: &Models, path: &Path, options: &Overrides) -> Result<Self> {
-        let (folder, before) = RunFolder::open(models, path)?;
+        let folder = RunFolder::open(models, path)?.0.own()?;
+        // As its owner left it.
+        let before = Config::load(models, &folder.config())?;
         let by_epoch = before.epochs.is_some();
         let mut config = before.clone();
         config.apply(options);
@@ -113,12 +115,17 @@ impl Trainer {
         }
         config.validate(models)?;
         let state = load_state(&folder, &config)?;
-        let dataset = super::load_data(&config)?;
+        let dataset = super::load_run_data(&config, options.data_changed)?;
         if dataset.classes != config.classes {
             return Err(Error::input(
                 &config.data,
                 format!("holds the classes {}, expected {}", dataset.classes.join(", "), config.classes.join(", ")),
             ));
+        }
+        if options.data_changed || options.data.is_some() {
+            config.data_sha256 = Some(dataset.fingerprint());
+            config.data_path =
+                Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
         }
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;

@@ -208,6 +208,7 @@ fn update(rule: Rule, clip_norm: Option<f64>, emulator: &mut Emulator) -> Result
         for launch in std::iter::once(state.window.begin()).chain(state.update(rule, clip_norm)) {
             emulator.launch(&launch)?;
         }
+        params.grads_mut(); // the same again
         optimizer.update(&mut params, &Team::solo(), 1e-2);
     }
     state.download(emulator, &mut found, &mut unused)?;

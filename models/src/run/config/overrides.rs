@@ -29,6 +29,13 @@ pub struct Overrides {
     #[serde(flatten)]
     pub options: BTreeMap<String, Value>,
     pub data: Option<String>,
+    /// Read past, as `classes`.
+    pub data_path: Option<String>,
+    /// Read past, as `classes`.
+    pub data_sha256: Option<String>,
+    /// Whether other contents of the data are meant; never in a file.
+    #[serde(skip)]
+    pub data_changed: bool,
     pub test_fraction: Option<f64>,
     pub epochs: Option<u64>,
     pub steps: Option<u64>,
@@ -75,12 +82,28 @@ impl Config {
     /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
     pub fn apply(&mut self, overrides: &Overrides) {
         let Overrides {
-            format: _, inkgrad: _, model: _, classes: _, changes: _, image: _, options, epochs, steps, ..
+            format: _,
+            inkgrad: _,
+            model: _,
+            classes: _,
+            changes: _,
+            image: _,
+            data_path: _,
+            data_sha256: _,
+            data_changed: _,
+            options,
+            epochs,
+            steps,
+            ..
         } = overrides;
         if epochs.is_some() || steps.is_some() {
             (self.epochs, self.steps) = (*epochs, *steps);
         }
 
+        if overrides.data.is_some() {
+            // Of the folder that this one takes the place of.
+            self.data_path = None;
+        }
         macro_rules! set {
             ($($field:ident),*) => { $(if let Some(value) = &overrides.$field { self.$field = value.clone(); })* };
         }
