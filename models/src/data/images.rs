@@ -40,7 +40,11 @@ impl Images {
     pub fn from_f32(pixels: Vec<f32>) -> Result<Self, String> {
         assert_eq!(pixels.len() % PIXELS, 0, "{} values are no whole number of images", pixels.len());
         match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
-            Some(at) => Err(format!("image {} holds {}, expected values in [0, 1]", at / PIXELS, pixels[at])),
+            Some(at) => {
+                let bytes = pixels.iter().all(|v| (0.0..=255.0).contains(v));
+                let hint = if bytes { " (divide by 255)" } else { "" };
+                Err(format!("image {} holds {}, expected values in [0, 1]{hint}", at / PIXELS, pixels[at]))
+            }
             None => Ok(Self { pixels: Pixels::F32(pixels) }),
         }
     }
@@ -102,13 +106,13 @@ impl Images {
         }
     }
 
-    /// Whether images of this shape have 28×28 pixels: (N, 784), (N, 28, 28) or (N, 1, 28, 28).
+    /// Whether images of this shape have 28×28 pixels: (N, 784) or (N, 28, 28), with further axes of 1.
     pub(super) fn fits(shape: &[usize]) -> bool {
-        matches!(shape, [_, 784] | [_, 28, 28] | [_, 1, 28, 28])
+        matches!(shape, [_, 784] | [_, 28, 28] | [_, 1, 28, 28] | [_, 28, 28, 1] | [_, 1, 784] | [_, 784, 1])
     }
 
     /// What [`Images::fits`] takes, for errors.
-    pub(super) const EXPECTED_SHAPE: &str = "(N, 784), (N, 28, 28) or (N, 1, 28, 28)";
+    pub(super) const EXPECTED_SHAPE: &str = "(N, 784), (N, 28, 28) or (N, 1, 28, 28), or with its axis of 1 elsewhere";
 
     /// The name of the stored type, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {
