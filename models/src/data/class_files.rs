@@ -9,7 +9,10 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
 use super::npy::Array;
-use super::{Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, folder_name, ndjson};
+use super::{
+    Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, class_names, folder_name, inner_file, is_clutter,
+    ndjson,
+};
 use crate::error::{Error, Result};
 
 /// Loads a folder of one file a class, classes in alphabetical order.
@@ -84,23 +87,34 @@ impl Source {
     }
 }
 
+/// What Google's bucket and its tools put before a class's name.
+const PREFIXES: [&str; 3] = ["full_numpy_bitmap_", "full_simplified_", "full_raw_"];
+
 /// Class names and files, sorted by name.
 fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
     let mut found: BTreeMap<String, Source> = BTreeMap::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
-        let path = entry.map_err(Error::io(folder))?.path();
-        let kind = match path.extension().and_then(OsStr::to_str) {
-            Some("npy") => Kind::Npy,
+        let entry = entry.map_err(Error::io(folder))?;
+        if is_clutter(&entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
+        let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+        let kind = match extension.as_deref() {
+            Some("npy" | "npz") => Kind::Npy,
             Some("ndjson") => Kind::Ndjson,
             _ => continue,
         };
-        let Some(class) = path.file_stem() else { continue };
-        let class = class.to_string_lossy().into_owned();
-        if found.contains_key(&class) {
-            return Err(Error::input(
-                folder.display(),
-                format_args!("both {class}.npy and {class}.ndjson, expected one file a class"),
-            ));
+        let Some(stem) = path.file_stem() else { continue };
+        let stem = stem.to_string_lossy();
+        let class = PREFIXES.iter().find_map(|prefix| stem.strip_prefix(prefix)).unwrap_or(&stem).to_owned();
+        class_names::check_name(folder, &class)?;
+        let path = inner_file(path);
+        if let Some(Source { path: other, .. }) = found.get(&class) {
+            let mut both = [other, &path].map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+            both.sort_by(|a, b| b.cmp(a));
+            let problem = format_args!("both {} and {}, expected one file a class", both[0], both[1]);
+            return Err(Error::input(folder.display(), problem));
         }
         found.insert(class, Source { path, kind });
     }

@@ -16,6 +16,9 @@ use serde::Serialize;
 use super::atomic;
 use crate::error::{Error, Result};
 
+/// So many differences from what was expected are named.
+const MOST_PROBLEMS: usize = 18;
+
 /// A longer header than this is taken for garbage, as the safetensors library does.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -205,7 +208,21 @@ impl Tensors {
             taken.push(tensor.values);
         }
         problems.extend(self.tensors.iter().map(|(name, tensor)| format!("unknown {name} {}", show(&tensor.shape))));
+        if problems.len() > MOST_PROBLEMS {
+            let more = problems.len() - MOST_PROBLEMS;
+            problems.truncate(MOST_PROBLEMS);
+            problems.push(format!("and {more} more"));
+        }
         if problems.is_empty() { Ok(taken) } else { Err(self.error(problems.join("; "))) }
+    }
+
+    /// The tensors without the first bytes of their names, as many as `cut` finds in all of them.
+    pub(crate) fn rename(mut self, cut: impl Fn(&[&str]) -> usize) -> Self {
+        let length = cut(&self.tensors.keys().map(String::as_str).collect::<Vec<_>>());
+        if length > 0 {
+            self.tensors = self.tensors.into_iter().map(|(name, tensor)| (name[length..].to_owned(), tensor)).collect();
+        }
+        self
     }
 
     /// The tensors but for those whose names `ignored` picks.

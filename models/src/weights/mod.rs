@@ -18,9 +18,16 @@ use self::pickle::{Pickle, Value};
 use self::tensor::{Storage, View};
 use crate::error::{Error, Result};
 use crate::run::checkpoint::{Tensor, Tensors, load_tensors};
+use crate::text;
 
 /// What is found in a file, or what is wrong with it, in one line.
 type Found<T> = std::result::Result<T, String>;
+
+/// Where training scripts put the state_dict in a dictionary, in the order in which they are tried.
+const CONTAINERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "params"];
+
+/// What `DataParallel` and `torch.compile` put before all names.
+const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
 /// How much of a file's start tells what it is.
 const START: u64 = 32;
@@ -36,7 +43,8 @@ const MAX_NAME: usize = 256;
 
 /// Reads the tensors of a `.safetensors` or PyTorch `.pth` file, told apart by their contents, not their names.
 ///
-/// A `.pth` holds a `state_dict`, by itself or as `state_dict` or `model_state_dict` in a dictionary. It is a pickle,
+/// A `.pth` holds a `state_dict`, by itself or in a dictionary under one of the usual names. What else is
+/// there is passed over, and so is what wrappers put before all names. It is a pickle,
 /// a program that could do anything; here it can only place tensors in dictionaries, and is refused, with the name of
 /// what it wants to call, otherwise. All types of float and of integer become f32.
 ///
@@ -53,14 +61,28 @@ pub fn load(path: impl AsRef<Path>) -> Result<Tensors> {
         read_zip
     } else if start.windows(legacy::MAGIC.len()).any(|window| window == legacy::MAGIC) {
         read_legacy
+    } else if text::is_lfs_pointer(&start) {
+        return Err(Error::input(path.display(), text::LFS_POINTER));
     } else if start.get(8) == Some(&b'{') {
-        return load_tensors(path);
+        return load_tensors(path).map(|tensors| tensors.rename(without_prefixes));
     } else {
         return Err(Error::input(path.display(), "neither a safetensors file nor one of PyTorch's torch.save"));
     };
     let bytes = fs::read(path).map_err(Error::io(path))?;
     let tensors = read(&bytes).map_err(|problem| Error::input(path.display(), problem))?;
-    Ok(Tensors::new(path.display().to_string(), tensors))
+    Ok(Tensors::new(path.display().to_string(), tensors).rename(without_prefixes))
+}
+
+/// How much of all `names` is a prefix of [`PREFIXES`], or several.
+fn without_prefixes(names: &[&str]) -> usize {
+    let mut length = 0;
+    while let Some(prefix) = PREFIXES
+        .iter()
+        .find(|prefix| !names.is_empty() && names.iter().all(|name| name[length..].starts_with(**prefix)))
+    {
+        length += prefix.len();
+    }
+    length
 }
 
 fn read_zip(bytes: &[u8]) -> Found<BTreeMap<String, Tensor>> {
@@ -122,10 +144,16 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Found<BTreeMap<&'a str, &'p Vie
     let root = pickle
         .dictionary(pickle.root)
         .ok_or_else(|| format!("holds {}, expected a dictionary of tensors", pickle.kind(pickle.root)))?;
-    let nested = ["state_dict", "model_state_dict"].into_iter().find_map(|wanted| {
+    let has_tensors =
+        |entries: &&[(Value<'a>, Value<'a>)]| entries.iter().any(|&(_, value)| pickle.tensor(value).is_some());
+    let named = |wanted: &str| {
         let entry = root.iter().find(|(key, _)| matches!(key, Value::Text(key) if *key == wanted));
         pickle.dictionary(entry?.1)
-    });
+    };
+    let nested = CONTAINERS.into_iter().filter_map(named).find(has_tensors);
+    // Beside tensors stand step counts, scores, settings: only where there is no tensor at all they are a mistake.
+    let entries = nested.or_else(|| named("state_dict")).unwrap_or(root);
+    let skips = has_tensors(&entries);
     let entry = |&(key, value): &(Value<'a>, Value<'a>)| {
         let Value::Text(name) = key else {
             return Err(format!("the name of a tensor is {}, expected a string", pickle.kind(key)));
@@ -140,7 +168,7 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>) -> Found<BTreeMap<&'a str, &'p Vie
         let view = view.ok_or_else(|| format!("{name} is {}, expected a tensor", pickle.kind(value)))?;
         Ok((name, view))
     };
-    nested.unwrap_or(root).iter().map(entry).collect()
+    entries.iter().filter(|&&(_, value)| !skips || pickle.tensor(value).is_some()).map(entry).collect()
 }
 
 /// `text` fit for a message, whatever it holds: cut after 80 characters, and those that do not print escaped.

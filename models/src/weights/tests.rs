@@ -155,6 +155,32 @@ fn integers_are_read_as_python_writes_them() {
     assert_eq!(Pickle::read(&long).err().unwrap(), "the pickle has an integer of 17 bytes");
 }
 
+#[test]
+fn prefixes_of_wrappers_are_cut_where_all_names_have_them() {
+    assert_eq!(without_prefixes(&["module.a", "module.b"]), 7);
+    assert_eq!(without_prefixes(&["_orig_mod.module.a"]), 17);
+    assert_eq!(without_prefixes(&["module.a", "b"]), 0);
+    assert_eq!(without_prefixes(&[]), 0);
+}
+
+#[test]
+fn harmless_objects_beside_tensors_are_passed_over() {
+    let tensor = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x00tQK\x00\
+        K\x00\x85K\x01\x85\x89NtR";
+    for (name, opcodes) in [
+        ("Size", b"ctorch\nSize\n(K\x01K\x02t\x85R".as_slice()),
+        ("Namespace", b"cargparse\nNamespace\n)\x81}X\x02\x00\x00\x00lrK\x01sb"),
+        ("scalar", b"cnumpy._core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00f8\x89\x88\x87R)bK\x01\x86R"),
+        ("number", b"K\x05"),
+        ("string", b"X\x01\x00\x00\x00a"),
+    ] {
+        let pickle = [b"\x80\x02}(X\x01\x00\x00\x00w", &tensor[..], b"X\x01\x00\x00\x00x", opcodes, b"u."].concat();
+        let (pickle, _) = Pickle::read(&pickle).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+        let found = collect(&pickle, 0, |_| Ok(Some(&[]))).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["w"], "{name}");
+    }
+}
+
 /// What is changed in a file: bytes at places (modulo its length), a piece taken out, where it ends.
 fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>, end: Option<usize>) {
     for &(place, byte) in changes {

@@ -4,22 +4,27 @@
 //! held against the length of the file.
 
 pub(super) mod header;
+mod npz;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
+
+pub(in crate::data) use self::npz::names as npz_names;
 
 use self::header::{Element, Header};
 use super::Images;
 use crate::error::{Error, Result};
 use crate::run::atomic;
+use crate::{memory, text};
 
-/// Loads images for `--images`: (N, 784), (N, 28, 28) or (N, 1, 28, 28), `uint8` or floats in [0, 1].
+/// Loads images for `--images`: (N, 784) or (N, 28, 28), with further axes of 1; integers from 0 to 255, booleans (0 and
+/// 255), or floats in [0, 1]. A `.npz` file does where it has one array; `FILE.npz:NAME` names one of several.
 ///
 /// # Errors
-/// When the file cannot be read, is no such array, or holds a float that is not in [0, 1].
+/// When the file cannot be read, is no such array, or holds a value outside its type's range.
 pub fn load_images(path: impl AsRef<Path>) -> Result<Images> {
     Array::open(path.as_ref())?.into_images()
 }
@@ -34,6 +39,7 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
         return Err(array.unexpected_shape("(N,)"));
     }
     match array.header.element {
+        Element::Bool => array.labels(|b: [u8; 1]| i128::from(b[0] != 0)),
         Element::U8 => array.labels(|b: [u8; 1]| b[0].into()),
         Element::U16 => array.labels(|b| u16::from_le_bytes(b).into()),
         Element::U32 => array.labels(|b| u32::from_le_bytes(b).into()),
@@ -90,7 +96,8 @@ where
 /// An open file whose header has been read and fits its length.
 pub(super) struct Array {
     path: PathBuf,
-    file: File,
+    /// Where the values come from.
+    source: Box<dyn Read>,
     header: Header,
     /// Number of values.
     count: usize,
@@ -99,6 +106,9 @@ pub(super) struct Array {
 impl Array {
     /// Reads the header and checks that the values it announces are there.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        if let Some((file, member)) = npz::member(path) {
+            return npz::open(&file, Some(&member));
+        }
         let bad = |problem: String| Error::input(path.display(), problem);
         let metadata = path.metadata().map_err(Error::io(path))?;
         if !metadata.is_file() {
@@ -110,13 +120,32 @@ impl Array {
         }
         let mut file = File::open(path).map_err(Error::io(path))?;
         let mut start = Vec::new();
+        Read::by_ref(&mut file).take(npz::MAGIC.len() as u64).read_to_end(&mut start).map_err(Error::io(path))?;
+        if start == npz::MAGIC {
+            return npz::open(path, None);
+        }
+        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length)
+    }
+
+    /// Reads the header of an array of `length` bytes from `source`.
+    fn read(path: &Path, mut file: Box<dyn Read>, length: u64) -> Result<Self> {
+        let bad = |problem: String| Error::input(path.display(), problem);
+        let mut start = Vec::new();
+        Read::by_ref(&mut file).take(text::LFS_LENGTH).read_to_end(&mut start).map_err(Error::io(path))?;
+        if text::is_lfs_pointer(&start) {
+            return Err(bad(text::LFS_POINTER.to_owned()));
+        }
+        let mut file: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(file));
+        let mut start = Vec::new();
         Read::by_ref(&mut file).take(header::PREAMBLE as u64).read_to_end(&mut start).map_err(Error::io(path))?;
         let text_range = header::text_range(&start).map_err(bad)?;
         let (header_length, data_start) = (text_range.end - text_range.start, text_range.end);
         if data_start > length {
             return Err(bad(format!("a header of {header_length} bytes in a file of {length}, expected it to fit")));
         }
-        file.seek(SeekFrom::Start(text_range.start)).map_err(Error::io(path))?;
+        // Version 1's text begins before the end of what has been read.
+        let begun = start.split_off((text_range.start as usize).min(start.len()));
+        let mut file: Box<dyn Read> = Box::new(std::io::Cursor::new(begun).chain(file));
         let mut text = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut text).map_err(Error::io(path))?;
         // Latin-1 in versions 1 and 2, UTF-8 in 3; the three keys and any readable type are ASCII in all.
@@ -131,7 +160,8 @@ impl Array {
             let descr = &header.descr;
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
-        Ok(Self { path: path.to_owned(), file, header, count })
+        memory::check(bytes as u64, path.display())?;
+        Ok(Self { path: path.to_owned(), source: file, header, count })
     }
 
     pub(super) fn shape(&self) -> &[usize] {
@@ -153,8 +183,43 @@ impl Array {
             return Ok(Images::from_u8(self.bytes()?));
         }
         let path = self.path.clone();
-        let values = self.floats("uint8, or floats in [0, 1]")?;
+        match self.header.element {
+            Element::Bool => return self.pixels(|b: [u8; 1]| if b[0] == 0 { 0 } else { 255 }),
+            Element::I8 => return self.pixels(|b: [u8; 1]| i8::from_le_bytes(b).into()),
+            Element::U16 => return self.pixels(|b| u16::from_le_bytes(b).into()),
+            Element::I16 => return self.pixels(|b| i16::from_le_bytes(b).into()),
+            Element::U32 => return self.pixels(|b| u32::from_le_bytes(b).into()),
+            Element::I32 => return self.pixels(|b| i32::from_le_bytes(b).into()),
+            Element::U64 => return self.pixels(|b| u64::from_le_bytes(b).into()),
+            Element::I64 => return self.pixels(|b| i64::from_le_bytes(b).into()),
+            Element::U8 | Element::F16 | Element::F32 | Element::F64 => {}
+        }
+        let values = self.floats("integers from 0 to 255, or floats in [0, 1]")?;
         Images::from_f32(values).map_err(|problem| Error::input(path.display(), problem))
+    }
+
+    /// Images of integers, which mean what a byte means.
+    fn pixels<const W: usize>(self, decode: impl Fn([u8; W]) -> i128) -> Result<Images> {
+        let path = self.path.clone();
+        // A value outside is noted, and the values are narrowed as they come: one byte each is kept.
+        let outside = std::cell::Cell::new(None);
+        let at = std::cell::Cell::new(0usize);
+        let bytes = self.values(|word| {
+            let value = decode(word);
+            let byte = u8::try_from(value);
+            if byte.is_err() && outside.get().is_none() {
+                outside.set(Some((at.get(), value)));
+            }
+            at.set(at.get() + 1);
+            byte.unwrap_or(0)
+        })?;
+        match outside.get() {
+            Some((at, value)) => {
+                let problem = format_args!("value {at} of its images is {value}, expected integers from 0 to 255");
+                Err(Error::input(path.display(), problem))
+            }
+            None => Ok(Images::from_u8(bytes)),
+        }
     }
 
     fn unexpected_shape(&self, expected: &str) -> Error {
@@ -169,7 +234,8 @@ impl Array {
     fn bytes(mut self) -> Result<Vec<u8>> {
         // One byte more, so that the end of the file is seen without growing the buffer.
         let mut bytes = Vec::with_capacity(self.count + 1);
-        self.file.read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
+        let most = self.count as u64 + 1;
+        self.source.by_ref().take(most).read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
         if bytes.len() != self.count {
             return Err(Error::input(self.path.display(), "the file changed while it was read"));
         }
@@ -204,7 +270,7 @@ impl Array {
         let mut values = Vec::with_capacity(self.count);
         while values.len() < self.count {
             let size = VALUES_A_BLOCK.min(self.count - values.len()) * W;
-            self.file.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
+            self.source.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
             let (words, _) = block[..size].as_chunks::<W>();
             if self.header.big_endian {
                 values.extend(words.iter().map(|&(mut word)| {

@@ -146,7 +146,7 @@ fn hostile_arrays_end_in_one_line() {
         (npy(4, "", b""), &["version 4.0", "1.0, 2.0 or 3.0"]),
         (npy(1, &header("|u1", false, "(1000000000000, 784)"), b"x"), &["1 bytes of data, expected 784000000000000"]),
         (npy(1, &header("|u1", false, "(9999999999999999, 28, 99999999)"), b"x"), &["too large"]),
-        (npy(1, &header("<i8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<i8\"", "uint8"]),
+        (npy(1, &header("<i8", false, "(1, 784)"), &[9; 8 * PIXELS]), &["x.npy", "integers from 0 to 255"]),
         (npy(1, &header("<c8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<c8\""]),
         (npy(1, &header("|u1", false, "(1, 32, 32)"), &[0; 1024]), &["shape (1, 32, 32)", "(N, 28, 28)"]),
         (npy(1, &header("|u1", false, "()"), &[0]), &["shape ()"]),
@@ -164,4 +164,57 @@ fn hostile_arrays_end_in_one_line() {
         save_npy(folder.path("x.npy"), &[3, 784], &values).unwrap();
         assert_error(load_images(folder.path("x.npy")), &["x.npy", "image 1 holds", shown, "[0, 1]"]);
     }
+}
+
+#[test]
+fn images_of_integers_mean_what_bytes_mean() {
+    let folder = Folder::new();
+    let path = folder.path("x.npy");
+    let expected = Pixels::U8(bytes(2));
+    save_npy(&path, &[2, 28, 28], &bytes(2).iter().map(|&v| i64::from(v)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(load_images(&path).unwrap().pixels(), &expected);
+    save_npy(&path, &[2, 784], &bytes(2).iter().map(|&v| u16::from(v)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(load_images(&path).unwrap().pixels(), &expected);
+    save_npy(&path, &[2, 784], &vec![true; 2 * 784]).unwrap();
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(vec![255; 2 * 784]));
+    save_npy(&path, &[1, 784], &vec![4096u16; 784]).unwrap();
+    assert_error(load_images(&path), &["value 0", "4096", "integers from 0 to 255"]);
+    save_npy(&path, &[1, 784], &vec![200.0f64; 784]).unwrap();
+    assert_error(load_images(&path), &["holds 200", "divide by 255"]);
+}
+
+/// A zip file of one stored entry a name.
+fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
+    for (name, data) in entries {
+        let (mut entry, config) = archive.new_file(name).start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(data).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap()
+}
+
+#[test]
+fn npz_files_do_where_npy_files_do() {
+    let folder = Folder::course(4, 2);
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    let archive = zip(&[
+        ("x_train.npy", read("train_images.npy")),
+        ("y_train.npy", read("train_labels.npy")),
+        ("x_test.npy", read("test_images.npy")),
+        ("y_test.npy", read("test_labels.npy")),
+    ]);
+    let other = Folder::new();
+    let path = other.write("mnist.npz", archive);
+    let dataset = other.load().unwrap();
+    assert_eq!((dataset.train.len(), dataset.test.len()), (4, 2));
+    let named = format!("{}:x_test", path.display());
+    assert_eq!(load_images(named).unwrap().len(), 2);
+    assert_error(load_images(&path), &["4 arrays", "x_test, x_train", ":NAME"]);
+    assert_error(load_images(format!("{}:z", path.display())), &["no array \"z\"", "x_train"]);
+    let one = other.write("one.npz", zip(&[("arr_0.npy", read("train_images.npy"))]));
+    assert_eq!(load_images(one).unwrap().len(), 4);
 }
