@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::GzDecoder;
 
-use super::{Dataset, Images, LabelledFiles, Origin, SIDE, Split, assemble};
+use super::extents::SIDES;
+use super::{Dataset, Extents, Images, LabelledFiles, Origin, Pixels, Split, assemble};
 use crate::error::{Error, Result};
 
 /// Names of the parts, and what follows them: images have three dimensions, labels one.
@@ -51,14 +52,18 @@ fn find(folder: &Path, (name, kind): (&str, &str)) -> Option<PathBuf> {
 
 fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
     let (shape, pixels) = read(&images_path, 3)?;
-    if shape[1..] != [SIDE, SIDE] {
+    let extents = Extents { height: shape[1], width: shape[2], channels: 1 };
+    if ![extents.height, extents.width].iter().all(|side| SIDES.contains(side)) {
         return Err(Error::input(
             images_path.display(),
-            format_args!("images of {}×{} pixels, expected {SIDE}×{SIDE}", shape[1], shape[2]),
+            format_args!("pictures of {extents}, expected sides of {} to {}", SIDES.start(), SIDES.end()),
         ));
     }
     let (_, labels) = read(&labels_path, 1)?;
-    let split = Split { images: Images::from_u8(pixels), labels: labels.into_iter().map(usize::from).collect() };
+    let split = Split {
+        images: Images::from_checked(extents, Pixels::U8(pixels)),
+        labels: labels.into_iter().map(usize::from).collect(),
+    };
     Ok(LabelledFiles { split, images_path, labels_path })
 }
 

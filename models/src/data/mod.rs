@@ -1,4 +1,4 @@
-//! Drawings: 28×28 grey images with class labels, read from files or drawn by the program.
+//! Pictures of 28×28 or other extents with class labels, read from files or drawn by the program.
 
 pub mod builtin;
 mod class_files;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use builtin::builtin;
 pub use course::write_course;
-pub use extents::Extents;
+pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
 pub use npy::{load_images, load_labels, load_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
@@ -50,7 +50,7 @@ pub struct Dataset {
 /// One part of a data set: images and as many labels.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// The drawings, (N, 28, 28).
+    /// The pictures, all of the same extents.
     pub images: Images,
     /// Class of each drawing, an index into [`Dataset::classes`].
     pub labels: Vec<usize>,
@@ -181,6 +181,13 @@ fn assemble(folder: &Path, origin: Origin, train: LabelledFiles, test: LabelledF
     }
     if train.split.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
+    }
+    let (expected, found) = (train.split.images.extents(), test.split.images.extents());
+    if found != expected && !test.split.is_empty() {
+        return Err(Error::input(
+            test.images_path.display(),
+            format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
+        ));
     }
     let classes = class_names::read_or_number(folder, &[&train, &test])?;
     Ok(Dataset { name: folder_name(folder), classes, train: train.split, test: test.split, origin })

@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use npyz::WriterBuilder;
 
 use self::header::{Element, Header};
-use super::Images;
+use super::extents::Layout;
+use super::{Images, Pixels};
 use crate::error::{Error, Result};
 use crate::run::atomic;
 
-/// Loads images for `--images`: (N, 784), (N, 28, 28) or (N, 1, 28, 28), `uint8` or floats in [0, 1].
+/// Loads pictures for `--images`: (N, 784), (N, H, W), (N, H, W, C) or (N, C, H, W) with sides of 16 to 128 and 1 or 3
+/// channels; `uint8`, `bool`, other integers of 0 to 255, or floats in [0, 1].
 ///
 /// # Errors
 /// When the file cannot be read, is no such array, or holds a float that is not in [0, 1].
@@ -33,17 +35,14 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
     if !matches!(array.shape(), [_] | [_, 1]) {
         return Err(array.unexpected_shape("(N,)"));
     }
-    match array.header.element {
-        Element::U8 => array.labels(|b: [u8; 1]| b[0].into()),
-        Element::U16 => array.labels(|b| u16::from_le_bytes(b).into()),
-        Element::U32 => array.labels(|b| u32::from_le_bytes(b).into()),
-        Element::U64 => array.labels(|b| u64::from_le_bytes(b).into()),
-        Element::I8 => array.labels(|b: [u8; 1]| i8::from_le_bytes(b).into()),
-        Element::I16 => array.labels(|b| i16::from_le_bytes(b).into()),
-        Element::I32 => array.labels(|b| i32::from_le_bytes(b).into()),
-        Element::I64 => array.labels(|b| i64::from_le_bytes(b).into()),
-        Element::F16 | Element::F32 | Element::F64 => Err(array.unexpected_type("integers")),
-    }
+    let path = array.path.clone();
+    let labels = array.integers("integers")?;
+    let check = |(i, &label): (usize, &i64)| {
+        usize::try_from(label).map_err(|_| {
+            Error::input(path.display(), format_args!("label {i} is {label}, expected the index of a class"))
+        })
+    };
+    labels.iter().enumerate().map(check).collect()
 }
 
 /// Loads a matrix of floats (latents, features): rows, columns, and the values (rows, columns).
@@ -138,23 +137,52 @@ impl Array {
         &self.header.shape
     }
 
-    /// Number of images.
-    pub(super) fn image_count(&self) -> Result<usize> {
-        if !Images::fits(self.shape()) {
-            return Err(self.unexpected_shape(Images::EXPECTED_SHAPE));
-        }
-        Ok(self.shape()[0])
+    /// How pictures lie in it.
+    pub(super) fn layout(&self) -> Result<Layout> {
+        Layout::of(self.shape()).map_err(|hint| self.unexpected_shape(&format!("{}{hint}", Layout::EXPECTED)))
     }
 
-    /// Reads 28×28 images.
+    /// Reads pictures. Of integers 255 is ink, of floats and truth values 1.
     pub(super) fn into_images(self) -> Result<Images> {
-        self.image_count()?;
-        if self.header.element == Element::U8 {
-            return Ok(Images::from_u8(self.bytes()?));
-        }
-        let path = self.path.clone();
-        let values = self.floats("uint8, or floats in [0, 1]")?;
-        Images::from_f32(values).map_err(|problem| Error::input(path.display(), problem))
+        let Layout { extents, planes, .. } = self.layout()?;
+        let (path, element) = (self.path.clone(), self.header.element);
+        let bad = |problem: String| Error::input(path.display(), problem);
+        let pixels = match element {
+            Element::U8 => Pixels::U8(self.bytes()?),
+            Element::Bool => {
+                let mut bytes = self.bytes()?;
+                bytes.iter_mut().for_each(|byte| *byte = if *byte == 0 { 0 } else { u8::MAX });
+                Pixels::U8(bytes)
+            }
+            Element::F16 | Element::F32 | Element::F64 => {
+                let values = self.floats("")?;
+                if let Some(at) = values.iter().position(|v| !(0.0..=1.0).contains(v)) {
+                    let (image, found) = (at / extents.len(), values[at]);
+                    let hint = if found > 1.0 && found <= 255.0 { " (divide by 255, or save as uint8)" } else { "" };
+                    return Err(bad(format!("image {image} holds {found}, expected values in [0, 1]{hint}")));
+                }
+                Pixels::F32(values)
+            }
+            _ => {
+                let values = self.integers("")?;
+                if let Some(at) = values.iter().position(|v| !(0..=255).contains(v)) {
+                    let (image, found) = (at / extents.len(), values[at]);
+                    return Err(bad(format!("image {image} holds {found}, expected integers of 0 to 255")));
+                }
+                if values.iter().max() == Some(&1) {
+                    return Err(bad(
+                        "integers of 0 and 1 alone, expected 0 to 255 (save them as bool, or times 255)".to_owned()
+                    ));
+                }
+                Pixels::U8(values.into_iter().map(|v| v as u8).collect())
+            }
+        };
+        let pixels = match pixels {
+            Pixels::U8(pixels) if planes => Pixels::U8(interleave(&pixels, extents.channels, extents.len())),
+            Pixels::F32(pixels) if planes => Pixels::F32(interleave(&pixels, extents.channels, extents.len())),
+            pixels => pixels,
+        };
+        Ok(Images::from_checked(extents, pixels))
     }
 
     fn unexpected_shape(&self, expected: &str) -> Error {
@@ -186,15 +214,19 @@ impl Array {
         }
     }
 
-    fn labels<const W: usize>(self, decode: impl Fn([u8; W]) -> i128) -> Result<Vec<usize>> {
-        let path = self.path.clone();
-        let labels = self.values(decode)?;
-        let check = |(i, &label): (usize, &i128)| {
-            usize::try_from(label).map_err(|_| {
-                Error::input(path.display(), format_args!("label {i} is {label}, expected the index of a class"))
-            })
-        };
-        labels.iter().enumerate().map(check).collect()
+    /// The values of an integer type; one beyond `i64` is the largest there is.
+    fn integers(self, expected: &str) -> Result<Vec<i64>> {
+        match self.header.element {
+            Element::U8 | Element::Bool => self.values(|b: [u8; 1]| b[0].into()),
+            Element::U16 => self.values(|b| u16::from_le_bytes(b).into()),
+            Element::U32 => self.values(|b| u32::from_le_bytes(b).into()),
+            Element::U64 => self.values(|b| i64::try_from(u64::from_le_bytes(b)).unwrap_or(i64::MAX)),
+            Element::I8 => self.values(|b: [u8; 1]| i8::from_le_bytes(b).into()),
+            Element::I16 => self.values(|b| i16::from_le_bytes(b).into()),
+            Element::I32 => self.values(|b| i32::from_le_bytes(b).into()),
+            Element::I64 => self.values(i64::from_le_bytes),
+            Element::F16 | Element::F32 | Element::F64 => Err(self.unexpected_type(expected)),
+        }
     }
 
     /// Decodes all values in C order, a block of the file at a time. `decode` gets little-endian bytes.
@@ -248,6 +280,15 @@ impl Array {
         }
         ordered
     }
+}
+
+/// Pictures of `channels` planes each, of `each` values, with the channels of a pixel side by side:
+/// (N, C, H, W) to (N, H, W, C).
+fn interleave<T: Copy>(planes: &[T], channels: usize, each: usize) -> Vec<T> {
+    let pixels = each / channels;
+    let picture =
+        |picture: &[T]| -> Vec<T> { (0..each).map(|i| picture[i % channels * pixels + i / channels]).collect() };
+    planes.chunks_exact(each).flat_map(picture).collect()
 }
 
 /// A shape as Python writes it.
