@@ -8,9 +8,10 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
+use super::extents::Layout;
 use super::npy::Array;
 use super::{
-    Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, class_names, folder_name, inner_file, is_clutter,
+    Dataset, Extents, Images, LoadOptions, Origin, Pixels, Split, class_names, folder_name, inner_file, is_clutter,
     ndjson,
 };
 use crate::error::{Error, Result};
@@ -25,7 +26,19 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         return Err(Error::input("test fraction", format_args!("{test_fraction}, expected at least 0 and below 1")));
     }
     let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
-    let counts = sources.iter().map(Source::count).collect::<Result<Vec<_>>>()?;
+    let layouts = sources.iter().map(Source::layout).collect::<Result<Vec<_>>>()?;
+    let extents = layouts[0].extents;
+    if let Some(other) = layouts.iter().position(|layout| layout.extents != extents) {
+        return Err(Error::input(
+            sources[other].path.display(),
+            format_args!(
+                "pictures of {}, expected {extents} as in {}",
+                layouts[other].extents,
+                sources[0].path.display()
+            ),
+        ));
+    }
+    let counts: Vec<usize> = layouts.iter().map(|layout| layout.count).collect();
     let plan = Plan::new(&counts, test_fraction, seed);
     if plan.train.is_empty() {
         return Err(Error::input(folder.display(), "no images to train on, expected at least one"));
@@ -39,13 +52,14 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         if drawings.len() != counts[class] {
             return Err(bad("the file changed while it was read"));
         }
-        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels()));
+        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels(), extents.len()));
         for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
-            scatter(drawings.pixels(), class, order, split).map_err(bad)?;
+            scatter(drawings.pixels(), extents.len(), class, order, split).map_err(bad)?;
         }
     }
-    let [train, test] =
-        images.unwrap_or_else(|| [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())]).map(Images::from_checked);
+    let [train, test] = images
+        .unwrap_or_else(|| [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())])
+        .map(|pixels| Images::from_checked(extents, pixels));
     Ok(Dataset {
         name: folder_name(folder),
         classes,
@@ -71,11 +85,14 @@ enum Kind {
 }
 
 impl Source {
-    /// Number of drawings.
-    fn count(&self) -> Result<usize> {
+    /// Number and extents of its drawings.
+    fn layout(&self) -> Result<Layout> {
         match self.kind {
-            Kind::Npy => Array::open(&self.path)?.image_count(),
-            Kind::Ndjson => ndjson::count(&self.path),
+            Kind::Npy => Array::open(&self.path)?.layout(),
+            Kind::Ndjson => {
+                let count = ndjson::count(&self.path)?;
+                Ok(Layout { count, extents: Extents::DRAWING, planes: false })
+            }
         }
     }
 
@@ -157,27 +174,33 @@ impl Plan {
         Self { train, test }
     }
 
-    /// Room for both splits in the type of `source`.
-    fn room_for(&self, source: &Pixels) -> [Pixels; 2] {
+    /// Room for both splits in the type of `source`, `each` values a picture.
+    fn room_for(&self, source: &Pixels, each: usize) -> [Pixels; 2] {
         [&self.train, &self.test].map(|order| match source {
-            Pixels::U8(_) => Pixels::U8(vec![0; order.len() * PIXELS]),
-            Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * PIXELS]),
+            Pixels::U8(_) => Pixels::U8(vec![0; order.len() * each]),
+            Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * each]),
         })
     }
 }
 
-/// Copies the images of one class to their places in a split.
-fn scatter(source: &Pixels, class: usize, order: &[Drawing], split: &mut Pixels) -> Result<(), &'static str> {
-    fn copy<T: Copy>(source: &[T], class: usize, order: &[Drawing], split: &mut [T]) {
-        for (place, drawing) in split.chunks_exact_mut(PIXELS).zip(order) {
+/// Copies the images of one class, of `each` values, to their places in a split.
+fn scatter(
+    source: &Pixels,
+    each: usize,
+    class: usize,
+    order: &[Drawing],
+    split: &mut Pixels,
+) -> Result<(), &'static str> {
+    fn copy<T: Copy>(source: &[T], each: usize, class: usize, order: &[Drawing], split: &mut [T]) {
+        for (place, drawing) in split.chunks_exact_mut(each).zip(order) {
             if drawing.class == class {
-                place.copy_from_slice(&source[drawing.row * PIXELS..][..PIXELS]);
+                place.copy_from_slice(&source[drawing.row * each..][..each]);
             }
         }
     }
     match (source, split) {
-        (Pixels::U8(source), Pixels::U8(split)) => copy(source, class, order, split),
-        (Pixels::F32(source), Pixels::F32(split)) => copy(source, class, order, split),
+        (Pixels::U8(source), Pixels::U8(split)) => copy(source, each, class, order, split),
+        (Pixels::F32(source), Pixels::F32(split)) => copy(source, each, class, order, split),
         (Pixels::U8(_), Pixels::F32(_)) => return Err("uint8, expected floats as in the first class's file"),
         (Pixels::F32(_), Pixels::U8(_)) => return Err("floats, expected uint8 as in the first class's file"),
     }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::npy::{self, Array};
 use super::{
-    Dataset, LabelledFiles, Origin, Split, assemble, class_names, find_file, is_clutter, load_images, load_labels, npy,
-    save_npy,
+    Dataset, LabelledFiles, Origin, Split, assemble, class_names, find_file, is_clutter, same_count, save_npy,
 };
 use crate::error::{Error, Result};
 use crate::run::atomic;
@@ -25,14 +25,18 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
         ));
     }
     let place = |name: &str| find_file(folder, name).unwrap_or_else(|| folder.join(name));
-    let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
-        let (images_path, labels_path) = (place(images), place(labels));
-        let split = Split { images: load_images(&images_path)?, labels: load_labels(&labels_path)? };
-        Ok(LabelledFiles { split, images_path, labels_path })
-    };
+    let part = |images: &str, labels: &str| -> Result<LabelledFiles> { read_part(place(images), place(labels)) };
     let train = part(FILES[0], FILES[1])?;
     let test = part(FILES[2], FILES[3])?;
     assemble(folder, Origin::Course(folder.to_owned()), train, test)
+}
+
+/// Reads a part, once the counts that its two headers announce agree.
+fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
+    let (images, labels) = (Array::open(&images_path)?, Array::open(&labels_path)?);
+    same_count((images.layout()?.count, &images_path), (labels.label_count()?, &labels_path))?;
+    let split = Split { images: images.into_images()?, labels: labels.into_labels()? };
+    Ok(LabelledFiles { split, images_path, labels_path })
 }
 
 /// Names of the four arrays in one `.npz`: ours, and those of Keras.
@@ -65,15 +69,13 @@ pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [&'static str; 
 pub(super) fn load_npz(folder: &Path, archive: &Path, names: &[&str; 4]) -> Result<Dataset> {
     let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
         let place = |name| PathBuf::from(format!("{}:{name}", archive.display()));
-        let (images_path, labels_path) = (place(images), place(labels));
-        let split = Split { images: load_images(&images_path)?, labels: load_labels(&labels_path)? };
-        Ok(LabelledFiles { split, images_path, labels_path })
+        read_part(place(images), place(labels))
     };
     let (train, test) = (part(names[0], names[1])?, part(names[2], names[3])?);
     assemble(folder, Origin::Course(folder.to_owned()), train, test)
 }
 
-/// Writes a data set in the course layout: images (N, 28, 28) in their own type, labels `int64`, `classes.txt`.
+/// Writes a data set in the course layout: images (N, H, W) or (N, H, W, C) in their own type, labels `int64`, `classes.txt`.
 ///
 /// # Errors
 /// When the folder exists and is not empty, or the system refuses to write.

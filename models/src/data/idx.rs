@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, Images, LabelledFiles, Origin, SIDE, Split, assemble, inner_file, is_clutter};
+use super::extents::SIDES;
+use super::{
+    Dataset, Extents, Images, LabelledFiles, Origin, Pixels, Split, assemble, inner_file, is_clutter, same_count,
+};
 use crate::error::{Error, Result};
 use crate::{memory, text};
 
@@ -111,21 +114,19 @@ fn find(folder: &Path) -> Result<BTreeMap<String, Quartet>> {
 
 fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
     let (images, labels) = (Idx::open(&images_path, 3)?, Idx::open(&labels_path, 1)?);
-    if images.shape[1..] != [SIDE, SIDE] {
+    let extents = Extents { height: images.shape[1], width: images.shape[2], channels: 1 };
+    if ![extents.height, extents.width].iter().all(|side| SIDES.contains(side)) {
         return Err(Error::input(
             images_path.display(),
-            format_args!("images of {}×{} pixels, expected {SIDE}×{SIDE}", images.shape[1], images.shape[2]),
+            format_args!("pictures of {extents}, expected sides of {} to {}", SIDES.start(), SIDES.end()),
         ));
     }
-    // Held against one another before anything is unpacked.
-    let (count, found) = (images.shape[0], labels.shape[0]);
-    if count != found {
-        let images = images_path.display();
-        let problem = format_args!("{found} labels, expected {count}: one for each image of {images}");
-        return Err(Error::input(labels_path.display(), problem));
-    }
+    same_count((images.shape[0], &images_path), (labels.shape[0], &labels_path))?;
     let (pixels, labels) = (images.values()?, labels.values()?);
-    let split = Split { images: Images::from_u8(pixels), labels: labels.into_iter().map(usize::from).collect() };
+    let split = Split {
+        images: Images::from_checked(extents, Pixels::U8(pixels)),
+        labels: labels.into_iter().map(usize::from).collect(),
+    };
     Ok(LabelledFiles { split, images_path, labels_path })
 }
 

@@ -69,9 +69,9 @@ impl Images {
         self.extents
     }
 
-    /// Images of values that have been checked already.
-    pub(super) fn from_checked(pixels: Pixels) -> Self {
-        Self { extents: Extents::DRAWING, pixels }
+    /// Pictures of values that have been checked already.
+    pub(super) fn from_checked(extents: Extents, pixels: Pixels) -> Self {
+        Self { extents, pixels }
     }
 
     /// Number of images.
@@ -149,14 +149,6 @@ impl Images {
             }
         }
     }
-
-    /// Whether images of this shape have 28×28 pixels: (N, 784) or (N, 28, 28), with further axes of 1.
-    pub(super) fn fits(shape: &[usize]) -> bool {
-        matches!(shape, [_, 784] | [_, 28, 28] | [_, 1, 28, 28] | [_, 28, 28, 1] | [_, 1, 784] | [_, 784, 1])
-    }
-
-    /// What [`Images::fits`] takes, for errors.
-    pub(super) const EXPECTED_SHAPE: &str = "(N, 784), (N, 28, 28) or (N, 1, 28, 28), or with its axis of 1 elsewhere";
 
     /// The name of the stored type, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Drawings: 28×28 grey images with class labels, read from files or drawn by the program.
+//! Pictures of 28×28 or other extents with class labels, read from files or drawn by the program.
 
 pub mod builtin;
 mod class_files;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use builtin::builtin;
 pub use course::write_course;
-pub use extents::Extents;
+pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
 pub use npy::{load_images, load_labels, load_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
@@ -50,7 +50,7 @@ pub struct Dataset {
 /// One part of a data set: images and as many labels.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// The drawings, (N, 28, 28).
+    /// The pictures, all of the same extents.
     pub images: Images,
     /// Class of each drawing, an index into [`Dataset::classes`].
     pub labels: Vec<usize>,
@@ -168,24 +168,27 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
 ///
 /// `train` and `test` come with the places of their images and labels, for the errors.
 fn assemble(folder: &Path, origin: Origin, mut train: LabelledFiles, mut test: LabelledFiles) -> Result<Dataset> {
-    for part in [&train, &test] {
-        if part.split.images.len() != part.split.labels.len() {
-            return Err(Error::input(
-                part.labels_path.display(),
-                format_args!(
-                    "{} labels, expected {}: one for each image of {}",
-                    part.split.labels.len(),
-                    part.split.images.len(),
-                    part.images_path.display()
-                ),
-            ));
-        }
-    }
     if train.split.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
     }
+    let (expected, found) = (train.split.images.extents(), test.split.images.extents());
+    if found != expected && !test.split.is_empty() {
+        return Err(Error::input(
+            test.images_path.display(),
+            format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
+        ));
+    }
     let classes = class_names::read_or_number(folder, &mut [&mut train, &mut test])?;
     Ok(Dataset { name: folder_name(folder), classes, train: train.split, test: test.split, origin })
+}
+
+/// Compares the counts of images and labels, which their headers announce, before either is read.
+fn same_count((images, images_path): (usize, &Path), (labels, labels_path): (usize, &Path)) -> Result<()> {
+    if images == labels {
+        return Ok(());
+    }
+    let problem = format_args!("{labels} labels, expected {images}: one for each image of {}", images_path.display());
+    Err(Error::input(labels_path.display(), problem))
 }
 
 /// The file called `name` in a folder, in any case; or the file of that name in a folder of that name, as some archives

@@ -188,7 +188,7 @@ impl<'a> Class<'a> {
     }
 
     fn download(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<ClassReport> {
-        let there = if self.path.exists() { Array::open(&self.path)?.image_count()? } else { 0 };
+        let there = if self.path.exists() { Array::open(&self.path)?.layout()?.count } else { 0 };
         let report = |rows, available, fetched| ClassReport {
             class: self.name.to_owned(),
             path: self.path.clone(),

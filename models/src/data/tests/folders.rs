@@ -212,3 +212,27 @@ fn labels_that_begin_at_one_make_no_class_without_drawings() {
     assert_eq!(dataset.classes, ["1", "26"]);
     assert_eq!((dataset.train.labels, dataset.test.labels), (vec![0, 1, 0, 1], vec![1, 1]));
 }
+
+#[test]
+fn pictures_of_other_extents_make_a_data_set_that_is_written_as_it_was_read() {
+    let folder = Folder::new();
+    for (name, shape) in [("cat.npy", [5, 3, 32, 32]), ("dog.npy", [5, 32, 32, 3])] {
+        save_npy(folder.path(name), &shape, &[9u8; 5 * 3072]).unwrap();
+    }
+    let dataset = folder.load().unwrap();
+    let extents = Extents { height: 32, width: 32, channels: 3 };
+    assert_eq!((dataset.train.images.extents(), dataset.test.images.extents()), (extents, extents));
+    let summary = describe(&dataset);
+    assert_eq!(summary.extents, extents);
+    assert!((summary.train.mean - 9.0 / 255.0).abs() < 1e-6, "{}", summary.train.mean);
+
+    let written = Folder::new();
+    write_course(&dataset, written.0.path()).unwrap();
+    let again = written.load().unwrap();
+    assert_eq!((again.train.images, again.test.images), (dataset.train.images, dataset.test.images));
+
+    save_npy(folder.path("eel.npy"), &[5, 784], &[9u8; 5 * PIXELS]).unwrap();
+    assert_error(folder.load(), &["eel.npy", "pictures of 28×28", "expected 32×32×3", "cat.npy"]);
+    save_npy(written.path("test_images.npy"), &[2, 28, 28], &[9u8; 2 * PIXELS]).unwrap();
+    assert_error(written.load(), &["test_images.npy", "28×28", "expected 32×32×3", "train_images.npy"]);
+}

@@ -42,7 +42,8 @@ fn bad_idx_files_end_in_one_line() {
     folder.write("t10k-labels-idx1-ubyte", idx(&[1], &[0]));
     for (file, parts) in [
         (vec![], &["no IDX header"][..]),
-        (idx(&[1, 32, 32], &[0; 1024]), &["32×32", "28×28"]),
+        (idx(&[1, 32, 32], &[0; 1024]), &["28×28", "32×32"]),
+        (idx(&[1, 8, 32], &[0; 256]), &["pictures of 8×32", "16 to 128"]),
         (idx(&[2, 28, 28], &bytes(1)), &["cannot hold"]),
         (idx(&[u32::MAX, u32::MAX, u32::MAX], b""), &["cannot hold"]),
         (idx(&[1, 28, 28], &bytes(2)), &["more than the 784 values"]),
@@ -52,6 +53,11 @@ fn bad_idx_files_end_in_one_line() {
         folder.write("train-images-idx3-ubyte", file);
         assert_error(folder.load(), &[&["train-images-idx3-ubyte"], parts].concat());
     }
+    folder.write("train-images-idx3-ubyte", idx(&[1, 32, 16], &[7; 512]));
+    folder.write("t10k-images-idx3-ubyte", idx(&[1, 32, 16], &[8; 512]));
+    let extents = Extents { height: 32, width: 16, channels: 1 };
+    assert_eq!(folder.load().unwrap().train.images.extents(), extents);
+    folder.write("t10k-images-idx3-ubyte", idx(&[1, 28, 28], &bytes(1)));
     fs::remove_file(folder.path("train-images-idx3-ubyte")).unwrap();
     folder.write("train-labels-idx1-ubyte", idx(&[2], &[0, 0]));
     let packed = gzip(&idx(&[2, 28, 28], &bytes(1)));
