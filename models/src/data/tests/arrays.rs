@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// A `.npy` file by hand: any version, any header text, any data.
-fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     let mut file = b"\x93NUMPY".to_vec();
     file.extend([version, 0]);
     if version == 1 {
@@ -18,7 +18,7 @@ fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-fn header(descr: &str, fortran: bool, shape: &str) -> String {
+pub(super) fn header(descr: &str, fortran: bool, shape: &str) -> String {
     let order = if fortran { "True" } else { "False" };
     format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n")
 }
@@ -169,7 +169,7 @@ fn hostile_arrays_end_in_one_line() {
 }
 
 /// A zip file of one stored entry a name.
-fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     use std::io::Write;
     let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
     for (name, data) in entries {

@@ -5,14 +5,14 @@ use std::io::Write;
 
 use super::*;
 
-fn idx(shape: &[u32], data: &[u8]) -> Vec<u8> {
+pub(super) fn idx(shape: &[u32], data: &[u8]) -> Vec<u8> {
     let mut file = vec![0, 0, 8, shape.len() as u8];
     file.extend(shape.iter().flat_map(|n| n.to_be_bytes()));
     file.extend(data);
     file
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
