@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Result, text};
 use serde::Serialize;
 
 /// A command's result: one JSON object, or text.
@@ -19,7 +19,10 @@ pub fn report(report: &impl Report, json: bool) -> io::Result<()> {
     let written = if json {
         serde_json::to_writer(&mut out, report).map_err(io::Error::from).and_then(|()| writeln!(out))
     } else {
-        report.text(&mut out)
+        // Names and paths that somebody else chose are among it.
+        let mut text = Vec::new();
+        report.text(&mut text)?;
+        out.write_all(text::escape(&String::from_utf8_lossy(&text), true).as_bytes())
     };
     written.and_then(|()| out.flush()).map_err(stdout_error)
 }
@@ -36,7 +39,7 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Prints a line to standard error; where that is closed, there is nobody to tell.
 pub fn note(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", text::message(&line.to_string()));
 }
 
 /// Checks, before any work, that a file can be put at `path`.

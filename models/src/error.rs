@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// What went wrong, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input (a file, a folder, an option) is not what it has to be.
-    #[error("{place}: {problem}")]
+    #[error("{}: {}", text::escape(place, false), text::message(problem))]
     Input {
         /// The file, folder or option.
         place: String,
@@ -14,7 +16,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", text::escape(&path.display().to_string(), false))]
     Io {
         /// The file or folder.
         path: PathBuf,

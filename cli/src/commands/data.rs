@@ -95,6 +95,7 @@ impl Data {
 impl Report for Summary {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}: {}", self.name, self.origin)?;
+        writeln!(out, "  pictures of {}", self.extents)?;
         writeln!(out, "  {:<20} {:>9} {:>9}", "class", "train", "test")?;
         let mut row = |name: &str, train: usize, test: usize| {
             writeln!(out, "  {name:<20} {:>9} {:>9}", thousands(train as u64), thousands(test as u64))

@@ -20,6 +20,9 @@ pub struct Import {
     /// A state_dict with PyTorch's names; nothing in a .pth is executed
     #[arg(long, value_name = "F.pth|F.safetensors")]
     weights: PathBuf,
+    /// The dictionary in the .pth that holds them [default: the usual ones are tried]
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
     /// The run's folder, to be made
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -46,7 +49,10 @@ impl Import {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let options = Overrides { options: self.options.given(), ..Overrides::default() };
         let config = Config { classes: self.classes, ..Config::resolve(models, Some(&self.model), None, &options)? };
-        let (folder, network, moved) = trainer::import(models, config, &self.weights, &self.out, self.force)?;
+        let key = self.key.as_deref();
+        let trainer::Imported { folder, network, moved, notes } =
+            trainer::import(models, config, &self.weights, key, &self.out, self.force)?;
+        notes.iter().for_each(|note| output::note(format_args!("{}: {note}", self.weights.display())));
         let (run, parameters) = (folder.path().to_owned(), network.params.count());
         output::report(&Imported { model: self.model, parameters, run, moved }, json)?;
         Ok(ExitCode::SUCCESS)

@@ -61,7 +61,7 @@ pub fn write(material: &Material, out: &Path) -> Result<PathBuf> {
     let document = sections::document(material);
     let page = html::page(&document)?;
     let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let text = markdown::text(&document, &name);
+    let text = markdown::document(&document, &name);
     atomic::write(out, |file| file.write_all(page.as_bytes()))?;
     let beside = beside(out);
     atomic::write(&beside, |file| file.write_all(text.as_bytes()))?;

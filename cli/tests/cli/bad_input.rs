@@ -20,7 +20,7 @@ fn arrays_that_are_not_what_they_should_be() {
     let huge = [&b"\x93NUMPY\x02\x00"[..], &u32::MAX.to_le_bytes(), &good[10..]].concat();
     place.write("huge.npy", &huge);
     save_npy(place.path("flat.npy"), &[2, 783], &vec![0u8; 2 * 783]).unwrap();
-    save_npy(place.path("ints.npy"), &[2, 784], &[0i64; 2 * DRAWING]).unwrap();
+    save_npy(place.path("ints.npy"), &[2, 784], &[4096i64; 2 * DRAWING]).unwrap();
     save_npy(place.path("bright.npy"), &[1, 784], &[2.0f32; DRAWING]).unwrap();
     save_npy(place.path("nan.npy"), &[1, 784], &[f32::NAN; DRAWING]).unwrap();
     save_npy(place.path("none.npy"), &[0, 28, 28], &[0u8; 0]).unwrap();
@@ -32,7 +32,7 @@ fn arrays_that_are_not_what_they_should_be() {
         ("header.npy", &["header of"]),
         ("huge.npy", &["header of 4294967295 bytes"]),
         ("flat.npy", &["(2, 783)", "expected (N, 784)"]),
-        ("ints.npy", &["i8", "expected uint8"]),
+        ("ints.npy", &["image 0 holds 4096", "expected integers of 0 to 255"]),
         ("bright.npy", &["image 0 holds 2", "expected values in [0, 1]"]),
         ("nan.npy", &["image 0 holds NaN"]),
         ("none.npy", &["no images, expected at least one"]),
@@ -193,8 +193,13 @@ fn weights_that_do_not_fit() {
     place.write("junk.pth", b"junk, nothing else");
     place.refused(&import("junk.pth"), &["junk.pth"]);
     place.refused(&import("missing.pth"), &["missing.pth"]);
+    let keyed = ["import", "--model", "cnn-vae", "--weights", "vae/model.safetensors", "--key", "net", "--out", "new"];
+    place.refused(&keyed, &["vae/model.safetensors", "without dictionaries", "`net`"]);
     // The state of a run has other names than its weights, and more of them.
-    place.refused(&import("vae/state.safetensors"), &["missing encoder.conv1.weight", "unknown param."]);
+    place.refused(
+        &import("vae/state.safetensors"),
+        &["missing encoder.conv1.weight", "missing decoder.deconv3.bias", "unknown first."],
+    );
 }
 
 #[test]

@@ -33,23 +33,26 @@ struct Layout {
 }
 
 impl Layout {
-    /// Elements from the first to the last, both included: what the data has to hold.
-    fn span(&self) -> usize {
+    /// Elements from the first to the last, both included: what the data has to hold. `None` where that many cannot be
+    /// counted; strides of a matrix that passed [`Layout::check`] never come to that.
+    fn span(&self) -> Option<usize> {
         if self.rows == 0 || self.cols == 0 {
-            return 0;
+            return Some(0);
         }
-        (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1
+        let down = (self.rows - 1).checked_mul(self.row_stride)?;
+        let across = (self.cols - 1).checked_mul(self.col_stride)?;
+        down.checked_add(across)?.checked_add(1)
     }
 
     fn check(self, len: usize) -> Self {
         assert!(
-            self.span() <= len,
+            self.span().is_some_and(|span| span <= len),
             "matrix ({}, {}) with strides ({}, {}) needs {} elements, the slice has {len}",
             self.rows,
             self.cols,
             self.row_stride,
             self.col_stride,
-            self.span(),
+            self.span().map_or_else(|| "more than usize::MAX".to_owned(), |span| span.to_string()),
         );
         self
     }
@@ -57,7 +60,7 @@ impl Layout {
     /// Whether no two elements share a place.
     fn is_distinct(&self) -> bool {
         let apart = |inner: usize, stride: usize, outer: usize, outer_stride: usize| {
-            (inner <= 1 || stride > 0) && (outer <= 1 || outer_stride > inner.saturating_sub(1) * stride)
+            (inner <= 1 || stride > 0) && (outer <= 1 || outer_stride > inner.saturating_sub(1).saturating_mul(stride))
         };
         apart(self.cols, self.col_stride, self.rows, self.row_stride)
             || apart(self.rows, self.row_stride, self.cols, self.col_stride)
@@ -76,8 +79,13 @@ impl Layout {
             self.cols,
         );
         let block = Self { rows: rows.len(), cols: cols.len(), ..self };
-        let offset = rows.start * self.row_stride + cols.start * self.col_stride;
-        (if block.span() == 0 { 0 } else { offset }, block)
+        // An empty block may begin behind the last element, where its offset need not be countable.
+        let offset = if rows.is_empty() || cols.is_empty() {
+            0
+        } else {
+            rows.start * self.row_stride + cols.start * self.col_stride
+        };
+        (offset, block)
     }
 }
 
@@ -501,6 +509,21 @@ mod tests {
             MatrixMut::new(&mut [], 0, 3),
             &mut [],
         );
+    }
+
+    #[test]
+    fn strides_that_cannot_be_counted_are_refused() {
+        let data = [1.0f32, 2.0];
+        let most = usize::MAX;
+        for (rows, cols, row_stride, col_stride) in
+            [(2, 1, most, 1), (3, 1, most, 1), (1, 2, 1, most), (2, 2, most, most), (most, 1, 2, 1), (most, most, 1, 1)]
+        {
+            let made = std::panic::catch_unwind(|| Matrix::with_strides(&data, rows, cols, row_stride, col_stride));
+            assert!(made.is_err(), "({rows}, {cols}) with strides ({row_stride}, {col_stride})");
+        }
+        // One row never uses its row stride.
+        assert_eq!(Matrix::with_strides(&data, 1, 2, most, 1).at(0, 1), 2.0);
+        assert_eq!(Matrix::with_strides(&data, 1, 2, most, 1).rows(1..1).shape(), (0, 2));
     }
 
     #[test]

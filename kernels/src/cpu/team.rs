@@ -74,6 +74,17 @@ pub struct Team {
     finished: AtomicUsize,
     panicked: AtomicBool,
     dismissed: AtomicBool,
+    /// Whether a job is being handed out: its words belong to one caller of [`Team::run`] at a time.
+    busy: AtomicBool,
+}
+
+/// Ends a job, also where it panics.
+struct Idle<'a>(&'a Team);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
 }
 
 /// How a job's closure is called: its address and the task's number.
@@ -92,10 +103,10 @@ impl Team {
 
     /// Calls `f(0) … f(tasks − 1)`, each once, on any thread and in any order, and returns when all have returned.
     ///
-    /// Only the thread that entered the pool may call this, and `f` may not call it in turn.
+    /// One job runs at a time: neither may `f` call this in turn, nor two threads at once.
     ///
     /// # Panics
-    /// If a task panics.
+    /// If a task panics, or another job of this team is running.
     pub fn run<F: Fn(usize) + Sync>(&self, tasks: usize, f: F) {
         if tasks <= 1 || self.helpers.load(Ordering::Relaxed) == 0 {
             (0..tasks).for_each(f);
@@ -105,7 +116,11 @@ impl Team {
             // SAFETY: `run` made this pointer from an `F` that lives until all tasks have finished.
             unsafe { (*closure.cast::<F>())(task) }
         }
-        debug_assert!(tasks < u32::MAX as usize);
+        assert!(tasks < u32::MAX as usize, "{tasks} tasks, expected fewer than 2³² − 1");
+        // The words below may be written only after the previous caller's last look at them: Acquire, and Release in
+        // `Idle`. Once a job, beside tasks that are worth a thread's while, the exchange costs nothing measurable.
+        assert!(!self.busy.swap(true, Ordering::Acquire), "a team runs one job at a time: nested or concurrent `run`");
+        let _idle = Idle(self);
         self.finished.store(0, Ordering::Relaxed);
         // The previous job is over (its ticket is used up), so no thread can act on a mixture of old and new words:
         // its attempt to raise the old ticket fails.
@@ -274,5 +289,44 @@ mod tests {
             })
         });
         assert_eq!(count.into_inner(), 8);
+    }
+
+    #[test]
+    fn a_nested_run_panics_and_leaves_the_team_usable() {
+        Pool::new(3).enter(|team| {
+            let nested = catch_unwind(AssertUnwindSafe(|| team.run(4, |_| team.run(2, |_| {}))));
+            assert!(nested.is_err());
+            let count = AtomicUsize::new(0);
+            team.run(4, |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(count.into_inner(), 4);
+        });
+    }
+
+    #[test]
+    fn a_second_thread_is_refused_while_a_job_runs() {
+        Pool::new(2).enter(|team| {
+            let (begun, refused) = (AtomicBool::new(false), AtomicBool::new(false));
+            let ran = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !begun.load(Ordering::Acquire) {
+                        std::thread::yield_now();
+                    }
+                    let second = catch_unwind(AssertUnwindSafe(|| team.run(2, |_| {})));
+                    assert!(second.is_err(), "another thread's job is running");
+                    refused.store(true, Ordering::Release);
+                });
+                team.run(2, |_| {
+                    begun.store(true, Ordering::Release);
+                    while !refused.load(Ordering::Acquire) {
+                        std::thread::yield_now();
+                    }
+                    ran.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+            assert_eq!(ran.into_inner(), 2);
+        });
     }
 }

@@ -8,8 +8,12 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
+use super::extents::Layout;
 use super::npy::Array;
-use super::{Dataset, Images, LoadOptions, Origin, PIXELS, Pixels, Split, folder_name, ndjson};
+use super::{
+    Dataset, Extents, Images, LoadOptions, Origin, Pixels, Split, class_names, folder_name, inner_file, is_clutter,
+    ndjson,
+};
 use crate::error::{Error, Result};
 
 /// Loads a folder of one file a class, classes in alphabetical order.
@@ -22,7 +26,19 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         return Err(Error::input("test fraction", format_args!("{test_fraction}, expected at least 0 and below 1")));
     }
     let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
-    let counts = sources.iter().map(Source::count).collect::<Result<Vec<_>>>()?;
+    let layouts = sources.iter().map(Source::layout).collect::<Result<Vec<_>>>()?;
+    let extents = layouts[0].extents;
+    if let Some(other) = layouts.iter().position(|layout| layout.extents != extents) {
+        return Err(Error::input(
+            sources[other].path.display(),
+            format_args!(
+                "pictures of {}, expected {extents} as in {}",
+                layouts[other].extents,
+                sources[0].path.display()
+            ),
+        ));
+    }
+    let counts: Vec<usize> = layouts.iter().map(|layout| layout.count).collect();
     let plan = Plan::new(&counts, test_fraction, seed);
     if plan.train.is_empty() {
         return Err(Error::input(folder.display(), "no images to train on, expected at least one"));
@@ -36,13 +52,14 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         if drawings.len() != counts[class] {
             return Err(bad("the file changed while it was read"));
         }
-        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels()));
+        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels(), extents.len()));
         for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
-            scatter(drawings.pixels(), class, order, split).map_err(bad)?;
+            scatter(drawings.pixels(), extents.len(), class, order, split).map_err(bad)?;
         }
     }
-    let [train, test] =
-        images.unwrap_or_else(|| [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())]).map(Images::from_checked);
+    let [train, test] = images
+        .unwrap_or_else(|| [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())])
+        .map(|pixels| Images::from_checked(extents, pixels));
     Ok(Dataset {
         name: folder_name(folder),
         classes,
@@ -68,11 +85,14 @@ enum Kind {
 }
 
 impl Source {
-    /// Number of drawings.
-    fn count(&self) -> Result<usize> {
+    /// Number and extents of its drawings.
+    fn layout(&self) -> Result<Layout> {
         match self.kind {
-            Kind::Npy => Array::open(&self.path)?.image_count(),
-            Kind::Ndjson => ndjson::count(&self.path),
+            Kind::Npy => Array::open(&self.path)?.layout(),
+            Kind::Ndjson => {
+                let count = ndjson::count(&self.path)?;
+                Ok(Layout { count, extents: Extents::DRAWING, planes: false })
+            }
         }
     }
 
@@ -84,23 +104,34 @@ impl Source {
     }
 }
 
+/// What Google's bucket and its tools put before a class's name.
+const PREFIXES: [&str; 3] = ["full_numpy_bitmap_", "full_simplified_", "full_raw_"];
+
 /// Class names and files, sorted by name.
 fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
     let mut found: BTreeMap<String, Source> = BTreeMap::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
-        let path = entry.map_err(Error::io(folder))?.path();
-        let kind = match path.extension().and_then(OsStr::to_str) {
-            Some("npy") => Kind::Npy,
+        let entry = entry.map_err(Error::io(folder))?;
+        if is_clutter(&entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
+        let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+        let kind = match extension.as_deref() {
+            Some("npy" | "npz") => Kind::Npy,
             Some("ndjson") => Kind::Ndjson,
             _ => continue,
         };
-        let Some(class) = path.file_stem() else { continue };
-        let class = class.to_string_lossy().into_owned();
-        if found.contains_key(&class) {
-            return Err(Error::input(
-                folder.display(),
-                format_args!("both {class}.npy and {class}.ndjson, expected one file a class"),
-            ));
+        let Some(stem) = path.file_stem() else { continue };
+        let stem = stem.to_string_lossy();
+        let class = PREFIXES.iter().find_map(|prefix| stem.strip_prefix(prefix)).unwrap_or(&stem).to_owned();
+        class_names::check_name(folder, &class)?;
+        let path = inner_file(path);
+        if let Some(Source { path: other, .. }) = found.get(&class) {
+            let mut both = [other, &path].map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+            both.sort_by(|a, b| b.cmp(a));
+            let problem = format_args!("both {} and {}, expected one file a class", both[0], both[1]);
+            return Err(Error::input(folder.display(), problem));
         }
         found.insert(class, Source { path, kind });
     }
@@ -143,27 +174,33 @@ impl Plan {
         Self { train, test }
     }
 
-    /// Room for both splits in the type of `source`.
-    fn room_for(&self, source: &Pixels) -> [Pixels; 2] {
+    /// Room for both splits in the type of `source`, `each` values a picture.
+    fn room_for(&self, source: &Pixels, each: usize) -> [Pixels; 2] {
         [&self.train, &self.test].map(|order| match source {
-            Pixels::U8(_) => Pixels::U8(vec![0; order.len() * PIXELS]),
-            Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * PIXELS]),
+            Pixels::U8(_) => Pixels::U8(vec![0; order.len() * each]),
+            Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * each]),
         })
     }
 }
 
-/// Copies the images of one class to their places in a split.
-fn scatter(source: &Pixels, class: usize, order: &[Drawing], split: &mut Pixels) -> Result<(), &'static str> {
-    fn copy<T: Copy>(source: &[T], class: usize, order: &[Drawing], split: &mut [T]) {
-        for (place, drawing) in split.chunks_exact_mut(PIXELS).zip(order) {
+/// Copies the images of one class, of `each` values, to their places in a split.
+fn scatter(
+    source: &Pixels,
+    each: usize,
+    class: usize,
+    order: &[Drawing],
+    split: &mut Pixels,
+) -> Result<(), &'static str> {
+    fn copy<T: Copy>(source: &[T], each: usize, class: usize, order: &[Drawing], split: &mut [T]) {
+        for (place, drawing) in split.chunks_exact_mut(each).zip(order) {
             if drawing.class == class {
-                place.copy_from_slice(&source[drawing.row * PIXELS..][..PIXELS]);
+                place.copy_from_slice(&source[drawing.row * each..][..each]);
             }
         }
     }
     match (source, split) {
-        (Pixels::U8(source), Pixels::U8(split)) => copy(source, class, order, split),
-        (Pixels::F32(source), Pixels::F32(split)) => copy(source, class, order, split),
+        (Pixels::U8(source), Pixels::U8(split)) => copy(source, each, class, order, split),
+        (Pixels::F32(source), Pixels::F32(split)) => copy(source, each, class, order, split),
         (Pixels::U8(_), Pixels::F32(_)) => return Err("uint8, expected floats as in the first class's file"),
         (Pixels::F32(_), Pixels::U8(_)) => return Err("floats, expected uint8 as in the first class's file"),
     }

@@ -1,10 +1,11 @@
 //! The names of the classes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use super::LabelledFiles;
 use crate::error::{Error, Result};
+use crate::text;
 
 /// Name of the file whose line `i` names label `i`.
 pub(super) const FILE: &str = "classes.txt";
@@ -12,13 +13,13 @@ pub(super) const FILE: &str = "classes.txt";
 /// More classes than any set of drawings has (Quick, Draw! has 345); a larger label without a name is a mistake.
 const MOST_UNNAMED: usize = 1000;
 
-/// Reads `classes.txt`, or, where there is none, names classes `0`, `1`, … up to the largest label.
+/// Reads `classes.txt`, or, where there is none, calls the classes by the labels that occur, and
+/// renumbers those from 0.
 ///
 /// # Errors
 /// When a label has no name, or the names cannot be used.
-pub(super) fn read_or_number(folder: &Path, parts: &[&LabelledFiles]) -> Result<Vec<String>> {
-    let path = folder.join(FILE);
-    if path.exists() {
+pub(super) fn read_or_number(folder: &Path, parts: &mut [&mut LabelledFiles]) -> Result<Vec<String>> {
+    if let Some(path) = super::find_file(folder, FILE) {
         let classes = read(&path)?;
         let known = format!("a class of {FILE}, 0 to {}", classes.len() - 1);
         check(parts, classes.len(), &known)?;
@@ -26,13 +27,27 @@ pub(super) fn read_or_number(folder: &Path, parts: &[&LabelledFiles]) -> Result<
     } else {
         let known = format!("less than {MOST_UNNAMED} where there is no {FILE}");
         check(parts, MOST_UNNAMED, &known)?;
-        let largest = parts.iter().flat_map(|part| &part.split.labels).max().copied().unwrap_or(0);
-        Ok((0..=largest).map(|label| label.to_string()).collect())
+        // A number that no drawing has makes no class: labels 1 to 26 are 26 classes, called by their numbers.
+        let used: BTreeSet<usize> = parts.iter().flat_map(|part| &part.split.labels).copied().collect();
+        let classes: Vec<usize> = used.into_iter().collect();
+        for label in parts.iter_mut().flat_map(|part| &mut part.split.labels) {
+            *label = classes.partition_point(|class| class < label);
+        }
+        Ok(classes.iter().map(usize::to_string).collect())
     }
 }
 
 fn read(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    if !path.is_file() {
+        return Err(Error::input(path.display(), "not a file, expected class names, one a line"));
+    }
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    if text::is_lfs_pointer(&bytes) {
+        return Err(Error::input(path.display(), text::LFS_POINTER));
+    }
+    let text = std::str::from_utf8(text::without_mark(&bytes)).map_err(|error| {
+        Error::input(path.display(), format_args!("byte {} is not UTF-8, expected UTF-8", error.valid_up_to()))
+    })?;
     let classes: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     if classes.is_empty() {
         return Err(Error::input(path.display(), "no class names, expected one a line"));
@@ -42,6 +57,7 @@ fn read(path: &Path) -> Result<Vec<String>> {
         if class.is_empty() {
             return Err(Error::input(path.display(), format_args!("line {} is empty, expected a class name", i + 1)));
         }
+        check_name(path, class)?;
         if !seen.insert(class) {
             return Err(Error::input(
                 path.display(),
@@ -52,7 +68,20 @@ fn read(path: &Path) -> Result<Vec<String>> {
     Ok(classes)
 }
 
-fn check(parts: &[&LabelledFiles], classes: usize, known: &str) -> Result<()> {
+/// The longest name of a class, in bytes; file names are no longer.
+const LONGEST: usize = 255;
+
+/// Refuses a name that would act on a terminal, or fill it.
+pub(super) fn check_name(path: &Path, class: &str) -> Result<()> {
+    if class.len() > LONGEST || class.contains(text::is_unsafe) {
+        let shown: String = class.chars().take(80).collect();
+        let problem = format_args!("the class {shown:?}, expected up to {LONGEST} bytes without control characters");
+        return Err(Error::input(path.display(), problem));
+    }
+    Ok(())
+}
+
+fn check(parts: &[&mut LabelledFiles], classes: usize, known: &str) -> Result<()> {
     for part in parts {
         if let Some((i, label)) = part.split.labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
             return Err(Error::input(

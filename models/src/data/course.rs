@@ -1,8 +1,11 @@
 //! The course layout: four arrays and, if labels have names, `classes.txt`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Dataset, LabelledFiles, Origin, Split, assemble, class_names, load_images, load_labels, save_npy};
+use super::npy::{self, Array};
+use super::{
+    Dataset, LabelledFiles, Origin, Split, assemble, class_names, find_file, is_clutter, same_count, save_npy,
+};
 use crate::error::{Error, Result};
 use crate::run::atomic;
 
@@ -10,28 +13,69 @@ const FILES: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.n
 
 /// Whether the folder has at least one file of the layout.
 pub(super) fn is_course(folder: &Path) -> bool {
-    FILES.iter().any(|file| folder.join(file).exists())
+    FILES.iter().any(|file| find_file(folder, file).is_some())
 }
 
 /// Loads a folder in the course layout.
 pub(super) fn load(folder: &Path) -> Result<Dataset> {
-    if let Some(missing) = FILES.iter().find(|file| !folder.join(file).exists()) {
+    if let Some(missing) = FILES.iter().find(|file| find_file(folder, file).is_none()) {
         return Err(Error::input(
             folder.display(),
             format_args!("no {missing}, expected the course layout: {}", FILES.join(", ")),
         ));
     }
-    let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
-        let (images_path, labels_path) = (folder.join(images), folder.join(labels));
-        let split = Split { images: load_images(&images_path)?, labels: load_labels(&labels_path)? };
-        Ok(LabelledFiles { split, images_path, labels_path })
-    };
+    let place = |name: &str| find_file(folder, name).unwrap_or_else(|| folder.join(name));
+    let part = |images: &str, labels: &str| -> Result<LabelledFiles> { read_part(place(images), place(labels)) };
     let train = part(FILES[0], FILES[1])?;
     let test = part(FILES[2], FILES[3])?;
     assemble(folder, Origin::Course(folder.to_owned()), train, test)
 }
 
-/// Writes a data set in the course layout: images (N, 28, 28) in their own type, labels `int64`, `classes.txt`.
+/// Reads a part, once the counts that its two headers announce agree.
+fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
+    let (images, labels) = (Array::open(&images_path)?, Array::open(&labels_path)?);
+    same_count((images.layout()?.count, &images_path), (labels.label_count()?, &labels_path))?;
+    let split = Split { images: images.into_images()?, labels: labels.into_labels()? };
+    Ok(LabelledFiles { split, images_path, labels_path })
+}
+
+/// Names of the four arrays in one `.npz`: ours, and those of Keras.
+const MEMBERS: [[&str; 4]; 2] =
+    [["train_images", "train_labels", "test_images", "test_labels"], ["x_train", "y_train", "x_test", "y_test"]];
+
+/// The `.npz` in the folder that holds all four arrays, and their names.
+///
+/// # Errors
+/// When several do.
+pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [&'static str; 4])>> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        let path = entry.path();
+        let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+        if is_npz && path.is_file() && !is_clutter(&entry.file_name()) {
+            let inside = npy::npz_names(&path);
+            let fits = |names: &&[&str; 4]| names.iter().all(|name| inside.iter().any(|found| found == name));
+            found.extend(MEMBERS.iter().find(fits).map(|names| (path, *names)));
+        }
+    }
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        n => Err(Error::input(folder.display(), format_args!("{n} .npz files with images and labels, expected one"))),
+    }
+}
+
+/// Loads the four arrays of one `.npz`.
+pub(super) fn load_npz(folder: &Path, archive: &Path, names: &[&str; 4]) -> Result<Dataset> {
+    let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
+        let place = |name| PathBuf::from(format!("{}:{name}", archive.display()));
+        read_part(place(images), place(labels))
+    };
+    let (train, test) = (part(names[0], names[1])?, part(names[2], names[3])?);
+    assemble(folder, Origin::Course(folder.to_owned()), train, test)
+}
+
+/// Writes a data set in the course layout: images (N, H, W) or (N, H, W, C) in their own type, labels `int64`, `classes.txt`.
 ///
 /// # Errors
 /// When the folder exists and is not empty, or the system refuses to write.

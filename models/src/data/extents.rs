@@ -1,6 +1,7 @@
 //! The extents of a picture.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,48 @@ impl Extents {
         match self.channels {
             1 => vec![n, self.height, self.width],
             _ => self.batch(n).to_vec(),
+        }
+    }
+}
+
+/// The sides that a picture may have.
+pub const SIDES: RangeInclusive<usize> = 16..=128;
+
+/// How pictures lie in an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// Number of pictures.
+    pub(super) count: usize,
+    pub(super) extents: Extents,
+    /// Whether each channel is a plane of its own, (N, C, H, W), instead of (N, H, W, C).
+    pub(super) planes: bool,
+}
+
+impl Layout {
+    /// What [`Layout::of`] takes, for errors.
+    pub(super) const EXPECTED: &str =
+        "(N, 784), (N, H, W), (N, H, W, C) or (N, C, H, W) with sides of 16 to 128 and 1 or 3 channels";
+
+    /// What an array of `shape` holds: sides of 16 and more never look like 1 or 3 channels, so no shape has two meanings.
+    ///
+    /// # Errors
+    /// A hint that follows [`Layout::EXPECTED`], which may be empty.
+    pub(super) fn of(shape: &[usize]) -> Result<Self, &'static str> {
+        let drawing = |count| Self { count, extents: Extents::DRAWING, planes: false };
+        let (count, height, width, channels, planes) = match *shape {
+            [count, 784] | [count, 1, 784] | [count, 784, 1] => return Ok(drawing(count)),
+            [count, height, width] => (count, height, width, 1, false),
+            [count, height, width, channels @ (1 | 3)] => (count, height, width, channels, false),
+            [count, channels @ (1 | 3), height, width] => (count, height, width, channels, channels > 1),
+            [_, _, _, 4] => return Err(" (four channels: drop the last, as images[..., :3])"),
+            [_, _] => return Err(" (reshape the rows to (N, H, W))"),
+            [784] | [_, _, _, _] => return Err(" (reshape it)"),
+            _ => return Err(""),
+        };
+        if SIDES.contains(&height) && SIDES.contains(&width) {
+            Ok(Self { count, extents: Extents { height, width, channels }, planes })
+        } else {
+            Err("")
         }
     }
 }

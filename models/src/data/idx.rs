@@ -3,37 +3,81 @@
 //! Format: two zero bytes, a type (8 for `uint8`), the number of dimensions, each dimension as a big-endian
 //! `u32`, then the values (<https://yann.lecun.com/exdb/mnist/>).
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
-use super::{Dataset, Images, LabelledFiles, Origin, SIDE, Split, assemble};
+use super::extents::SIDES;
+use super::{
+    Dataset, Extents, Images, LabelledFiles, Origin, Pixels, Split, assemble, inner_file, is_clutter, same_count,
+};
 use crate::error::{Error, Result};
+use crate::{memory, text};
 
 /// Names of the parts, and what follows them: images have three dimensions, labels one.
-const PARTS: [(&str, &str); 4] = [
-    ("train-images", "idx3-ubyte"),
-    ("train-labels", "idx1-ubyte"),
-    ("t10k-images", "idx3-ubyte"),
-    ("t10k-labels", "idx1-ubyte"),
+const PARTS: [(&[&str], &str); 4] = [
+    (&["train-images"], "idx3-ubyte"),
+    (&["train-labels"], "idx1-ubyte"),
+    (&["t10k-images", "test-images"], "idx3-ubyte"),
+    (&["t10k-labels", "test-labels"], "idx1-ubyte"),
 ];
 
 /// Deflate shrinks at most 1032-fold (<https://zlib.net/zlib_tech.html>).
 const MOST_INFLATION: u64 = 1032;
 
-/// Whether the folder has at least one IDX file.
-pub(super) fn is_idx(folder: &Path) -> bool {
-    PARTS.iter().any(|&part| find(folder, part).is_some())
+/// Room for values before the first of them has come.
+const FIRST_ROOM: usize = 1 << 26;
+
+/// The files of one data set, in the order of [`PARTS`].
+type Quartet = [Option<PathBuf>; 4];
+
+/// The folder with IDX files: `folder`, or where torchvision puts them below it, `raw` or `MNIST/raw`.
+///
+/// # Errors
+/// When several folders below it have some.
+pub(super) fn find_folder(folder: &Path) -> Result<Option<PathBuf>> {
+    if !find(folder)?.is_empty() {
+        return Ok(Some(folder.to_owned()));
+    }
+    let mut below = vec![folder.join("raw")];
+    for entry in folder.read_dir().map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        if !is_clutter(&entry.file_name()) {
+            below.push(entry.path().join("raw"));
+        }
+    }
+    let mut found = Vec::new();
+    for place in below {
+        if place.is_dir() && !find(&place)?.is_empty() {
+            found.push(place);
+        }
+    }
+    found.sort();
+    match &found[..] {
+        [first, second, ..] => {
+            let (first, second) = (first.display(), second.display());
+            Err(Error::input(folder.display(), format_args!("IDX files in {first} and in {second}, expected one")))
+        }
+        _ => Ok(found.pop()),
+    }
 }
 
 /// Loads a folder of four IDX files.
 pub(super) fn load(folder: &Path) -> Result<Dataset> {
-    let [train_images, train_labels, test_images, test_labels] = PARTS.map(|part| {
-        find(folder, part).ok_or_else(|| {
-            let (name, kind) = part;
-            Error::input(folder.display(), format_args!("no {name}-{kind} (or .gz), expected all four IDX files"))
+    let mut sets = find(folder)?;
+    if let [(first, _), (second, _), ..] = &sets.iter().collect::<Vec<_>>()[..] {
+        let problem = format!("IDX files of {first:?} and of {second:?}, expected one set a folder");
+        return Err(Error::input(folder.display(), problem));
+    }
+    let (prefix, files) = sets.pop_first().unwrap_or_default();
+    let [train_images, train_labels, test_images, test_labels] = std::array::from_fn(|part| {
+        files[part].clone().ok_or_else(|| {
+            let (names, kind) = PARTS[part];
+            let problem = format!("no {prefix}{}-{kind} (or .gz), expected all four IDX files", names[0]);
+            Error::input(folder.display(), problem)
         })
     });
     let train = read_part(train_images?, train_labels?)?;
@@ -41,65 +85,113 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
     assemble(folder, Origin::Idx(folder.to_owned()), train, test)
 }
 
-/// The file of a part, under any of its usual names.
-fn find(folder: &Path, (name, kind): (&str, &str)) -> Option<PathBuf> {
-    ["-", "."]
-        .iter()
-        .flat_map(|separator| ["", ".gz"].map(|end| folder.join(format!("{name}{separator}{kind}{end}"))))
-        .find(|path| path.exists())
+/// The IDX files in a folder by what stands before their names: nothing, or `emnist-letters-` and the like.
+fn find(folder: &Path) -> Result<BTreeMap<String, Quartet>> {
+    let mut sets: BTreeMap<String, Quartet> = BTreeMap::new();
+    let mut paths = Vec::new();
+    for entry in folder.read_dir().map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        if !is_clutter(&entry.file_name()) {
+            paths.push(entry.path());
+        }
+    }
+    // In order of names a file comes before its packed twin; files come before folders of their name.
+    paths.sort_by_cached_key(|path| (path.is_dir(), path.clone()));
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        for (part, (names, kind)) in PARTS.iter().enumerate() {
+            let stem = name.strip_suffix(kind).and_then(|stem| stem.strip_suffix(['-', '.']));
+            let prefix = stem.and_then(|stem| names.iter().find_map(|name| stem.strip_suffix(name)));
+            if let Some(prefix) = prefix.filter(|prefix| prefix.is_empty() || prefix.ends_with('-')) {
+                let place = &mut sets.entry(prefix.to_owned()).or_default()[part];
+                place.get_or_insert_with(|| inner_file(path.clone()));
+            }
+        }
+    }
+    Ok(sets)
 }
 
 fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
-    let (shape, pixels) = read(&images_path, 3)?;
-    if shape[1..] != [SIDE, SIDE] {
+    let (images, labels) = (Idx::open(&images_path, 3)?, Idx::open(&labels_path, 1)?);
+    let extents = Extents { height: images.shape[1], width: images.shape[2], channels: 1 };
+    if ![extents.height, extents.width].iter().all(|side| SIDES.contains(side)) {
         return Err(Error::input(
             images_path.display(),
-            format_args!("images of {}×{} pixels, expected {SIDE}×{SIDE}", shape[1], shape[2]),
+            format_args!("pictures of {extents}, expected sides of {} to {}", SIDES.start(), SIDES.end()),
         ));
     }
-    let (_, labels) = read(&labels_path, 1)?;
-    let split = Split { images: Images::from_u8(pixels), labels: labels.into_iter().map(usize::from).collect() };
+    same_count((images.shape[0], &images_path), (labels.shape[0], &labels_path))?;
+    let (pixels, labels) = (images.values()?, labels.values()?);
+    let split = Split {
+        images: Images::from_checked(extents, Pixels::U8(pixels)),
+        labels: labels.into_iter().map(usize::from).collect(),
+    };
     Ok(LabelledFiles { split, images_path, labels_path })
 }
 
-/// Reads a file of `uint8` values with that many dimensions: the shape and the values.
-fn read(path: &Path, dimensions: usize) -> Result<(Vec<usize>, Vec<u8>)> {
-    let bad = |problem: String| Error::input(path.display(), problem);
-    let metadata = path.metadata().map_err(Error::io(path))?;
-    if !metadata.is_file() {
-        return Err(bad("not a file, expected an IDX file".to_owned()));
-    }
-    let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(Error::io(path))?);
-    let gzipped = path.extension().is_some_and(|extension| extension == "gz");
-    let (mut source, most_bytes): (Box<dyn Read>, u64) = if gzipped {
-        (Box::new(GzDecoder::new(file)), metadata.len().saturating_mul(MOST_INFLATION))
-    } else {
-        (Box::new(file), metadata.len())
-    };
+/// An open file of `uint8` values whose header has been read.
+struct Idx {
+    path: PathBuf,
+    shape: Vec<usize>,
+    /// Number of values.
+    count: usize,
+    /// The values.
+    source: Box<dyn Read>,
+}
 
-    let mut start = vec![0; 4 + 4 * dimensions];
-    source.read_exact(&mut start).map_err(|e| bad(format!("no IDX header ({e}), expected an IDX file")))?;
-    if start[..3] != [0, 0, 8] || usize::from(start[3]) != dimensions {
-        return Err(bad(format!("starts with {:?}, expected [0, 0, 8, {dimensions}] (IDX, uint8)", &start[..4])));
-    }
-    let (sizes, _) = start[4..].as_chunks::<4>();
-    let shape: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
-    // A count beyond what the file can hold is refused before memory is asked for.
-    let count = shape
-        .iter()
-        .try_fold(1usize, |product, &n| product.checked_mul(n))
-        .filter(|&count| count as u64 <= most_bytes)
-        .ok_or_else(|| bad(format!("a file of {} bytes cannot hold {shape:?} values", metadata.len())))?;
+impl Idx {
+    /// Reads the header, of that many dimensions.
+    fn open(path: &Path, dimensions: usize) -> Result<Self> {
+        let bad = |problem: String| Error::input(path.display(), problem);
+        let metadata = path.metadata().map_err(Error::io(path))?;
+        if !metadata.is_file() {
+            return Err(bad("not a file, expected an IDX file".to_owned()));
+        }
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(Error::io(path))?);
+        if text::is_lfs_pointer(file.fill_buf().map_err(Error::io(path))?) {
+            return Err(bad(text::LFS_POINTER.to_owned()));
+        }
+        let gzipped = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let (mut source, most_bytes): (Box<dyn Read>, u64) = if gzipped {
+            (Box::new(MultiGzDecoder::new(file)), metadata.len().saturating_mul(MOST_INFLATION))
+        } else {
+            (Box::new(file), metadata.len())
+        };
 
-    // One byte more than announced shows whether the file ends there.
-    let mut values = Vec::with_capacity(count + 1);
-    source
-        .take(count as u64 + 1)
-        .read_to_end(&mut values)
-        .map_err(|e| bad(format!("cannot be unpacked after {} bytes ({e})", values.len())))?;
-    match values.len() {
-        found if found < count => Err(bad(format!("{found} values, expected {count}: the file is truncated"))),
-        found if found > count => Err(bad(format!("more than the {count} values that its header announces"))),
-        _ => Ok((shape, values)),
+        let mut start = vec![0; 4 + 4 * dimensions];
+        source.read_exact(&mut start).map_err(|e| bad(format!("no IDX header ({e}), expected an IDX file")))?;
+        if start[..3] != [0, 0, 8] || usize::from(start[3]) != dimensions {
+            return Err(bad(format!("starts with {:?}, expected [0, 0, 8, {dimensions}] (IDX, uint8)", &start[..4])));
+        }
+        let (sizes, _) = start[4..].as_chunks::<4>();
+        let shape: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+        // A count beyond what the file can hold is refused before memory is asked for.
+        let count = shape
+            .iter()
+            .try_fold(1usize, |product, &n| product.checked_mul(n))
+            .filter(|&count| count as u64 <= most_bytes)
+            .ok_or_else(|| bad(format!("a file of {} bytes cannot hold {shape:?} values", metadata.len())))?;
+
+        memory::check(count as u64, path.display())?;
+        Ok(Self { path: path.to_owned(), shape, count, source })
+    }
+
+    /// The values.
+    fn values(self) -> Result<Vec<u8>> {
+        let Self { path, count, source, .. } = self;
+        let bad = |problem: String| Error::input(path.display(), problem);
+        // One byte more than announced shows whether the file ends there. A packed file's count is a promise only, so
+        // room grows with what comes.
+        let mut values = Vec::with_capacity((count + 1).min(FIRST_ROOM));
+        source
+            .take(count as u64 + 1)
+            .read_to_end(&mut values)
+            .map_err(|e| bad(format!("cannot be unpacked after {} bytes ({e})", values.len())))?;
+        match values.len() {
+            found if found < count => Err(bad(format!("{found} values, expected {count}: the file is truncated"))),
+            found if found > count => Err(bad(format!("more than the {count} values that its header announces"))),
+            _ => Ok(values),
+        }
     }
 }

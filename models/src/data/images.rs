@@ -41,10 +41,8 @@ impl Images {
     /// When the length is no multiple of 784.
     pub fn from_f32(pixels: Vec<f32>) -> Result<Self, String> {
         assert_eq!(pixels.len() % PIXELS, 0, "{} values are no whole number of images", pixels.len());
-        match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
-            Some(at) => Err(format!("image {} holds {}, expected values in [0, 1]", at / PIXELS, pixels[at])),
-            None => Ok(Self { extents: Extents::DRAWING, pixels: Pixels::F32(pixels) }),
-        }
+        check_values(&pixels, PIXELS)?;
+        Ok(Self { extents: Extents::DRAWING, pixels: Pixels::F32(pixels) })
     }
 
     /// Pictures of any extents: values of whole pictures.
@@ -60,13 +58,9 @@ impl Images {
         if each == 0 || len % each != 0 {
             return Err(format!("{len} values, expected whole pictures of {extents}"));
         }
-        match &pixels {
-            Pixels::F32(pixels) => match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
-                Some(at) => Err(format!("image {} holds {}, expected values in [0, 1]", at / each, pixels[at])),
-                None => Ok(()),
-            },
-            Pixels::U8(_) => Ok(()),
-        }?;
+        if let Pixels::F32(pixels) = &pixels {
+            check_values(pixels, each)?;
+        }
         Ok(Self { extents, pixels })
     }
 
@@ -75,9 +69,9 @@ impl Images {
         self.extents
     }
 
-    /// Images of values that have been checked already.
-    pub(super) fn from_checked(pixels: Pixels) -> Self {
-        Self { extents: Extents::DRAWING, pixels }
+    /// Pictures of values that have been checked already.
+    pub(super) fn from_checked(extents: Extents, pixels: Pixels) -> Self {
+        Self { extents, pixels }
     }
 
     /// Number of images.
@@ -156,14 +150,6 @@ impl Images {
         }
     }
 
-    /// Whether images of this shape have 28×28 pixels: (N, 784), (N, 28, 28) or (N, 1, 28, 28).
-    pub(super) fn fits(shape: &[usize]) -> bool {
-        matches!(shape, [_, 784] | [_, 28, 28] | [_, 1, 28, 28])
-    }
-
-    /// What [`Images::fits`] takes, for errors.
-    pub(super) const EXPECTED_SHAPE: &str = "(N, 784), (N, 28, 28) or (N, 1, 28, 28)";
-
     /// The name of the stored type, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {
         match self.pixels {
@@ -179,5 +165,17 @@ impl Images {
             Pixels::U8(pixels) => npy::save_npy(path, &shape, pixels),
             Pixels::F32(pixels) => npy::save_npy(path, &shape, pixels),
         }
+    }
+}
+
+/// Refuses values that are not in [0, 1], of pictures of `each` values.
+pub(super) fn check_values(pixels: &[f32], each: usize) -> Result<(), String> {
+    match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
+        Some(at) => {
+            let bytes = pixels.iter().all(|v| (0.0..=255.0).contains(v));
+            let hint = if bytes { " (divide by 255, or save as uint8)" } else { "" };
+            Err(format!("image {} holds {}, expected values in [0, 1]{hint}", at / each, pixels[at]))
+        }
+        None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Drawings: 28×28 grey images with class labels, read from files or drawn by the program.
+//! Pictures of 28×28 or other extents with class labels, read from files or drawn by the program.
 
 pub mod builtin;
 mod class_files;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use builtin::builtin;
 pub use course::write_course;
-pub use extents::Extents;
+pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
 pub use npy::{load_images, load_labels, load_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
@@ -70,7 +70,7 @@ impl Dataset {
 /// One part of a data set: images and as many labels.
 #[derive(Clone, Debug)]
 pub struct Split {
-    /// The drawings, (N, 28, 28).
+    /// The pictures, all of the same extents.
     pub images: Images,
     /// Class of each drawing, an index into [`Dataset::classes`].
     pub labels: Vec<usize>,
@@ -175,8 +175,10 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
     }
     if course::is_course(folder) {
         course::load(folder)
-    } else if idx::is_idx(folder) {
-        idx::load(folder)
+    } else if let Some((archive, names)) = course::find_npz(folder)? {
+        course::load_npz(folder, &archive, &names)
+    } else if let Some(place) = idx::find_folder(folder)? {
+        idx::load(&place)
     } else {
         class_files::load(folder, options)
     }
@@ -185,25 +187,56 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
 /// Joins the parts of a data set read from `folder` and checks what every source has to guarantee.
 ///
 /// `train` and `test` come with the places of their images and labels, for the errors.
-fn assemble(folder: &Path, origin: Origin, train: LabelledFiles, test: LabelledFiles) -> Result<Dataset> {
-    for part in [&train, &test] {
-        if part.split.images.len() != part.split.labels.len() {
-            return Err(Error::input(
-                part.labels_path.display(),
-                format_args!(
-                    "{} labels, expected {}: one for each image of {}",
-                    part.split.labels.len(),
-                    part.split.images.len(),
-                    part.images_path.display()
-                ),
-            ));
-        }
-    }
+fn assemble(folder: &Path, origin: Origin, mut train: LabelledFiles, mut test: LabelledFiles) -> Result<Dataset> {
     if train.split.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
     }
-    let classes = class_names::read_or_number(folder, &[&train, &test])?;
+    let (expected, found) = (train.split.images.extents(), test.split.images.extents());
+    if found != expected && !test.split.is_empty() {
+        return Err(Error::input(
+            test.images_path.display(),
+            format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
+        ));
+    }
+    let classes = class_names::read_or_number(folder, &mut [&mut train, &mut test])?;
     Ok(Dataset { name: folder_name(folder), classes, train: train.split, test: test.split, origin })
+}
+
+/// Compares the counts of images and labels, which their headers announce, before either is read.
+fn same_count((images, images_path): (usize, &Path), (labels, labels_path): (usize, &Path)) -> Result<()> {
+    if images == labels {
+        return Ok(());
+    }
+    let problem = format_args!("{labels} labels, expected {images}: one for each image of {}", images_path.display());
+    Err(Error::input(labels_path.display(), problem))
+}
+
+/// The file called `name` in a folder, in any case; or the file of that name in a folder of that name, as some archives
+/// unpack.
+fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    let exact = folder.join(name);
+    let path = if exact.exists() {
+        exact
+    } else {
+        let entries = folder.read_dir().ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let same = |path: &PathBuf| path.file_name().is_some_and(|found| found.eq_ignore_ascii_case(name));
+        entries.filter(same).min()?
+    };
+    Some(inner_file(path))
+}
+
+/// `path`, or, where that is a folder with a file of its own name in it, that file.
+fn inner_file(path: PathBuf) -> PathBuf {
+    match path.file_name().map(|name| path.join(name)) {
+        Some(inner) if path.is_dir() && inner.is_file() => inner,
+        _ => path,
+    }
+}
+
+/// Whether a name is none that a person gave: hidden files, and what macOS leaves beside others.
+fn is_clutter(name: &std::ffi::OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b".") || name == b"__MACOSX"
 }
 
 /// A split and the files that it was read from.

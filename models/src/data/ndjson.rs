@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::raster::{BOX, Point, Rasterizer, SCALE};
 use super::{Images, PIXELS, SIDE};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// Of a message that repeats the input, as much as fits a line.
 const MOST_SHOWN: usize = 160;
@@ -46,7 +47,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     if !path.metadata().map_err(Error::io(path))?.is_file() {
         return Err(Error::input(path.display(), "not a file, expected lines of JSON"));
     }
-    fs::read(path).map_err(Error::io(path))
+    let mut text = fs::read(path).map_err(Error::io(path))?;
+    if text::is_lfs_pointer(&text) {
+        return Err(Error::input(path.display(), text::LFS_POINTER));
+    }
+    let mark = text.len() - text::without_mark(&text).len();
+    text.drain(..mark);
+    Ok(text)
 }
 
 /// The lines that are not blank, with their numbers from 1.

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use serde::Serialize;
 
-use super::{Dataset, Images, Origin, PIXELS, Split};
+use super::{Dataset, Extents, Images, Origin, Split};
 
 /// Numbers about a data set, for `data info`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,6 +18,8 @@ pub struct Summary {
     pub synthetic: bool,
     /// Drawings of each class, in the order of labels.
     pub classes: Vec<ClassCount>,
+    /// Height, width and channels of a picture.
+    pub extents: Extents,
     /// The training drawings.
     pub train: SplitSummary,
     /// The test drawings.
@@ -65,6 +67,7 @@ pub fn describe(dataset: &Dataset) -> Summary {
         origin: dataset.origin.to_string(),
         synthetic: matches!(dataset.origin, Origin::Builtin { .. }),
         classes: classes.collect(),
+        extents: dataset.train.images.extents(),
         train: describe_split(&dataset.train.images),
         test: describe_split(&dataset.test.images),
         test_also_in_train: count_shared(&dataset.train.images, &dataset.test.images),
@@ -80,7 +83,7 @@ fn describe_split(images: &Images) -> SplitSummary {
             ink += usize::from(v > 0.5);
         }
     }
-    let count = (images.len() * PIXELS).max(1) as f64;
+    let count = (images.len() * images.extents().len()).max(1) as f64;
     let mean = sum / count;
     SplitSummary {
         images: images.len(),

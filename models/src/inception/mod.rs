@@ -22,7 +22,8 @@ use self::network::{Graph, Recording};
 pub use self::resize::{INPUT, Resize};
 use self::weights::Weights;
 use crate::Result;
-use crate::data::{Images, PIXELS};
+use crate::data::{Extents, Images, PIXELS};
+use crate::error::Error;
 use crate::features::Features;
 
 /// Features of a drawing: the mean over the last 8×8 pixels.
@@ -112,8 +113,12 @@ impl Inception {
     /// The features and logits of drawings. `watch` is told after every 16 how many are done.
     ///
     /// # Errors
-    /// None for the shapes that the network is built with.
+    /// Where the pictures are not 28×28 and grey, which are what the rules of enlargement are made for.
     pub fn features(&mut self, images: &Images, watch: &mut dyn FnMut(usize)) -> Result<Features> {
+        if !images.extents().is_drawing() {
+            let (found, expected) = (images.extents(), Extents::DRAWING);
+            return Err(Error::input("Inception", format_args!("pictures of {found}, expected {expected}, grey")));
+        }
         let (n, classes) = (images.len(), self.weights.bias.len());
         let mut features = Features {
             width: FEATURES,

@@ -31,7 +31,7 @@ pub(super) struct Weights {
 impl Weights {
     /// Reads and packs a file.
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let tensors = weights::load(path)?;
+        let tensors = weights::load(path, None)?.tensors;
         let variant = variant(&tensors, path)?;
         let (listing, expected) = (layers(variant)?, layout(variant)?);
         let ignored = |name: &str| name.starts_with("AuxLogits.") || name.ends_with(".bn.num_batches_tracked");

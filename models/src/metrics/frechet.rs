@@ -93,7 +93,7 @@ impl Moments {
 /// ‖μ₁ − μ₂‖² + Tr Σ₁ + Tr Σ₂ − 2·Tr √(Σ₁Σ₂) of features `(N, d)` each; exact for any N.
 ///
 /// With Σ₁ = AᵀA and Σ₂ = BᵀB, the eigenvalues of Σ₁Σ₂ other than 0 are those of MᵀM for M = ABᵀ: the trace of its root is
-/// the sum of the singular values of M. See [`cross`] for how they are found.
+/// the sum of the singular values of M. See `cross` for how they are found.
 ///
 /// # Errors
 /// If a side has fewer than two rows, or widths differ.

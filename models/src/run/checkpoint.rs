@@ -15,6 +15,10 @@ use serde::Serialize;
 
 use super::atomic;
 use crate::error::{Error, Result};
+use crate::memory;
+
+/// So many tensors that differ from what was expected are named, and as many unknown ones, the last among these.
+const MOST_OF_A_KIND: usize = 8;
 
 /// A longer header than this is taken for garbage, as the safetensors library does.
 const MAX_HEADER: u64 = 100_000_000;
@@ -114,6 +118,8 @@ fn read_checked(path: &Path) -> Result<Vec<u8>> {
     } else if header > length - 8 {
         format!("truncated or not a safetensors file: a header of {header} bytes in a file of {length}")
     } else {
+        // The file, and its values.
+        memory::check(length.saturating_mul(2), path.display())?;
         let mut bytes = start.to_vec();
         file.read_to_end(&mut bytes).map_err(Error::io(path))?;
         return Ok(bytes);
@@ -189,23 +195,33 @@ impl Tensors {
     /// [`Error::Input`], one line that names every key that is missing, extra, of another shape than expected,
     /// or holds a value that is not finite.
     pub fn take_all<N: AsRef<str>, S: AsRef<[usize]>>(mut self, expected: &[(N, S)]) -> Result<Vec<Vec<f32>>> {
-        let mut problems = Vec::new();
+        let mut differing = Vec::new();
         let mut taken = Vec::with_capacity(expected.len());
         for (name, shape) in expected {
             let (name, shape) = (name.as_ref(), shape.as_ref());
             let Some(tensor) = self.tensors.remove(name) else {
-                problems.push(format!("missing {name} {}", show(shape)));
+                differing.push(format!("missing {name} {}", show(shape)));
                 continue;
             };
             if tensor.shape != shape {
-                problems.push(format!("{name} is {}, expected {}", show(&tensor.shape), show(shape)));
+                differing.push(format!("{name} is {}, expected {}", show(&tensor.shape), show(shape)));
             } else if let Some(value) = tensor.values.iter().find(|value| !value.is_finite()) {
-                problems.push(format!("{name} holds {value}, expected finite values"));
+                differing.push(format!("{name} holds {value}, expected finite values"));
             }
             taken.push(tensor.values);
         }
-        problems.extend(self.tensors.iter().map(|(name, tensor)| format!("unknown {name} {}", show(&tensor.shape))));
+        let unknown = self.tensors.iter().map(|(name, tensor)| format!("unknown {name} {}", show(&tensor.shape)));
+        let problems = [shortened(differing), shortened(unknown.collect())].concat();
         if problems.is_empty() { Ok(taken) } else { Err(self.error(problems.join("; "))) }
+    }
+
+    /// The tensors without the first bytes of their names, as many as `cut` finds in all of them.
+    pub(crate) fn rename(mut self, cut: impl Fn(&[&str]) -> usize) -> Self {
+        let length = cut(&self.tensors.keys().map(String::as_str).collect::<Vec<_>>());
+        if length > 0 {
+            self.tensors = self.tensors.into_iter().map(|(name, tensor)| (name[length..].to_owned(), tensor)).collect();
+        }
+        self
     }
 
     /// The tensors but for those whose names `ignored` picks.
@@ -244,6 +260,15 @@ impl Tensors {
     fn error(&self, problem: impl Display) -> Error {
         Error::input(&self.place, problem)
     }
+}
+
+/// The first and the last of differences of one kind, and how many lie between.
+fn shortened(mut problems: Vec<String>) -> Vec<String> {
+    if problems.len() > MOST_OF_A_KIND + 1 {
+        let more = format!("{} more", problems.len() - MOST_OF_A_KIND);
+        problems.splice(MOST_OF_A_KIND - 1..problems.len() - 1, [more]);
+    }
+    problems
 }
 
 /// A shape as it is written in messages: `(32, 1, 3, 3)`.

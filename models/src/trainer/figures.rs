@@ -11,6 +11,8 @@ use crate::{Error, Result, sample};
 const DRAWINGS: usize = 40;
 /// Drawings side by side.
 const COLUMNS: usize = 10;
+/// The most classes that have a row of samples.
+const ROWS: usize = 40;
 
 impl Trainer {
     /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
@@ -52,11 +54,13 @@ impl Trainer {
         ))
     }
 
-    /// Drawings of latents from the prior; of a network that sees classes a row a class, the same latents in each.
+    /// Drawings of latents from the prior; of a network that sees classes a row a class, the
+    /// same latents in each, of the first 40 classes.
     fn samples(&self, inference: &mut Inference) -> Result<Picture> {
         let network = inference.network();
         let (width, seed) = (network.latent()?, self.config.seed);
-        let names: Vec<&str> = self.config.classes.iter().map(String::as_str).collect();
+        let labels = rows(&self.config.classes);
+        let names: Vec<&str> = labels.iter().map(String::as_str).collect();
         let (images, row_labels) = if network.sees_classes() {
             let latents = sample::prior(COLUMNS, width, seed).repeat(names.len());
             let labels: Vec<usize> = (0..names.len() * COLUMNS).map(|i| i / COLUMNS).collect();
@@ -66,5 +70,28 @@ impl Trainer {
         };
         let options = GridOptions { image: self.config.image, row_labels, ..GridOptions::default() };
         Ok(image::grid(&images, COLUMNS, &options))
+    }
+}
+
+/// The labels of the classes that have a row: where they are not all, the last says so.
+fn rows(classes: &[String]) -> Vec<String> {
+    let mut labels: Vec<String> = classes.iter().take(ROWS).cloned().collect();
+    if let Some(last) = labels.last_mut().filter(|_| classes.len() > ROWS) {
+        *last = format!("{last} ({ROWS} of {} classes)", classes.len());
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sheet_has_at_most_40_rows_and_says_so() {
+        let classes: Vec<String> = (0..1000).map(|i| i.to_string()).collect();
+        assert_eq!(rows(&classes[..40]), &classes[..40]);
+        let labels = rows(&classes);
+        assert_eq!((labels.len(), labels[38].as_str(), labels[39].as_str()), (40, "38", "39 (40 of 1000 classes)"));
+        assert!(rows(&[]).is_empty());
     }
 }

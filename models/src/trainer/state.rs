@@ -1,7 +1,7 @@
 //! Checkpoints: everything that the next step depends on, written so that a failure at any moment leaves a whole one.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Trainer;
 use super::batches::Batches;
@@ -9,9 +9,9 @@ use super::step::{Losses, Sums};
 use crate::model::{MAX_TERMS, Models, Network};
 use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
-use crate::run::folder::{Created, RunFolder};
+use crate::run::folder::RunFolder;
 use crate::run::metrics;
-use crate::{Error, Result, weights};
+use crate::{Error, Result};
 
 /// Loads the weights of a finished or interrupted run.
 ///
@@ -26,30 +26,8 @@ pub fn load_network(models: &Models, path: &Path) -> Result<(RunFolder, Config, 
     Ok((folder, config, network))
 }
 
-/// Makes a run of the weights in a `.safetensors` or PyTorch `.pth` file, for the model that `config` describes. The path
-/// is where an earlier run was moved to.
-///
-/// # Errors
-/// If the weights do not fit the model; nothing is written then. If the folder cannot be made, or a file written.
-pub fn import(
-    models: &Models,
-    mut config: Config,
-    file: &Path,
-    out: &Path,
-    force: bool,
-) -> Result<(RunFolder, Network<f32>, Option<PathBuf>)> {
-    // What they were trained on is not known.
-    config.data = file.display().to_string();
-    let mut network = models.build(&config)?;
-    fill(&mut network, weights::load(file)?)?;
-    let Created { folder, moved } = RunFolder::create(out, force)?;
-    save_weights(&folder.model(), &config, &network)?;
-    config.save(&folder.config())?;
-    Ok((folder, network, moved))
-}
-
 /// Gives every parameter its values.
-fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
+pub(super) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
     let values = tensors.take_all(&network.layout())?;
     for (param, values) in network.list().iter().zip(values) {
         network.params.value_mut(param).copy_from_slice(&values);

@@ -24,6 +24,7 @@ pub use quality::{label_accuracy, trustworthiness};
 pub use scatter::{scatter, scatter_png};
 
 use crate::error::{Error, Result};
+use crate::memory;
 use affinities::Affinities;
 use descent::{Descent, Phase};
 
@@ -83,6 +84,16 @@ impl TsneConfig {
     /// max(N / (4·exaggeration), 50).
     fn learning_rate(&self, n: usize) -> f64 {
         (n as f64 / self.exaggeration / 4.0).max(50.0)
+    }
+
+    /// Bytes that the largest arrays of `n` points of that width take: the smaller of covariance and Gram matrix, each
+    /// thread's blocks of rows in f64, and some 100 bytes a neighbour.
+    fn need(&self, n: usize, width: usize, threads: usize) -> u64 {
+        let [n, d, threads, k] = [n, width, threads, self.neighbours(n)].map(|count| count as u64);
+        let matrix = n.min(d).saturating_mul(n.min(d));
+        let blocks = threads.saturating_add(1).saturating_mul(n.min(1024) + 128).saturating_mul(d);
+        let neighbours = n.saturating_mul(k).saturating_mul(100);
+        matrix.saturating_add(blocks).saturating_mul(8).saturating_add(neighbours)
     }
 
     fn check(&self, n: usize) -> Result<()> {
@@ -175,6 +186,7 @@ pub fn embed(
     mut progress: impl FnMut(Progress),
 ) -> Result<Embedding> {
     config.check(points.n)?;
+    memory::check(config.need(points.n, points.width, team.threads()), "t-SNE")?;
     let neighbours = knn::nearest(points, config.neighbours(points.n), team);
     let affinities = Affinities::new(&neighbours, config.perplexity, team);
     drop(neighbours);

@@ -34,8 +34,13 @@ pub fn random(n: usize, seed: u64) -> Vec<[f32; 2]> {
 pub fn start(points: Points, seed: u64, team: &Team) -> Vec<[f32; 2]> {
     let (n, d) = (points.n, points.width);
     let centred = Centred::new(points);
-    let covariance = covariance(&centred, n, d, team);
-    let [first, second] = principal_axes(&covariance, d, seed);
+    // The two matrices have the same eigenvalues above 0: the smaller one is enough.
+    let [first, second] = if d <= n {
+        principal_axes(&covariance(&centred, n, d, team), d, seed)
+    } else {
+        principal_axes(&gram(&centred, n, d, team), n, seed)
+            .map(|(weights, variance)| (unit_axis(&centred, d, &weights), variance))
+    };
     let mut start = random(n, seed);
     let variance = |(_, variance): &(Vec<f64>, f64)| *variance;
     let has_second = variance(&second) > LEAST_SHARE * variance(&first);
@@ -71,6 +76,46 @@ fn covariance(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
     covariance
 }
 
+/// X·Xᵀ of the centred rows: (n, n).
+fn gram(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
+    let mut gram = vec![0.0; n * n];
+    for start in (0..n).step_by(ROWS) {
+        let rows = start..n.min(start + ROWS);
+        let left = centred.rows(rows.clone());
+        for start in (0..n).step_by(ROWS) {
+            let columns = start..n.min(start + ROWS);
+            let right = centred.rows(columns.clone());
+            let (a, b) = (Matrix::new(&left, rows.len(), d), Matrix::new(&right, columns.len(), d).transposed());
+            let c = MatrixMut::new(&mut gram, n, n).rows(rows.clone()).cols(columns.clone());
+            let mut scratch = vec![0.0; gemm_scratch_len(rows.len(), d, columns.len())];
+            gemm(team, 1.0, a, b, 0.0, c, &mut scratch);
+        }
+    }
+    gram
+}
+
+/// The axis Xᵀ·w of length 1, pointing to where its component of largest magnitude is positive; 0 where w is 0.
+fn unit_axis(centred: &Centred, d: usize, weights: &[f64]) -> Vec<f64> {
+    let mut axis = vec![0.0; d];
+    for (i, &weight) in weights.iter().enumerate() {
+        axis.iter_mut().zip(centred.rows(i..i + 1)).for_each(|(axis, x)| *axis += weight * x);
+    }
+    let length = axis.iter().map(|a| a * a).sum::<f64>().sqrt();
+    if length > 0.0 {
+        axis.iter_mut().for_each(|a| *a /= length);
+    }
+    point_up(&mut axis);
+    axis
+}
+
+/// Turns an axis to where its component of largest magnitude is positive.
+fn point_up(axis: &mut [f64]) {
+    let largest = axis.iter().fold(0.0f64, |largest, &a| if a.abs() > largest.abs() { a } else { largest });
+    if largest < 0.0 {
+        axis.iter_mut().for_each(|a| *a = -*a);
+    }
+}
+
 /// The two eigenvectors of the largest eigenvalues, by orthogonal iteration, and the eigenvalues.
 fn principal_axes(covariance: &[f64], d: usize, seed: u64) -> [(Vec<f64>, f64); 2] {
     let philox = Philox::new(seed, STREAM + 1);
@@ -93,12 +138,7 @@ fn principal_axes(covariance: &[f64], d: usize, seed: u64) -> [(Vec<f64>, f64); 
             break;
         }
     }
-    for axis in &mut axes {
-        let largest = axis.iter().fold(0.0f64, |largest, &a| if a.abs() > largest.abs() { a } else { largest });
-        if largest < 0.0 {
-            axis.iter_mut().for_each(|a| *a = -*a);
-        }
-    }
+    axes.iter_mut().for_each(|axis| point_up(axis));
     let [first, second] = axes;
     [(first, variances[0]), (second, variances[1])]
 }
@@ -126,4 +166,35 @@ fn orthonormalise(axes: &mut [Vec<f64>; 2]) -> [f64; 2] {
     }
     scale(second, two);
     [one, two]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_matrices_give_the_same_start() {
+        let philox = Philox::new(3, 0);
+        // 20 rows with an axis of its own size each, so that the components are well apart.
+        let (n, d) = (20, 30);
+        let value = |at: usize| philox.normals(at as u64)[0] / (1 + at % d) as f64;
+        let values: Vec<f32> = (0..n * d).map(|at| value(at) as f32).collect();
+        let points = Points::new("x", &values, n, d).unwrap();
+        let (team, centred) = (Team::solo(), Centred::new(points));
+        let by_covariance = principal_axes(&covariance(&centred, n, d, &team), d, 1);
+        let by_gram = principal_axes(&gram(&centred, n, d, &team), n, 1);
+        for ((axis, variance), (weights, same)) in by_covariance.iter().zip(&by_gram) {
+            assert!((variance - same).abs() < 1e-9 * variance, "{variance} {same}");
+            let away = axis.iter().zip(unit_axis(&centred, d, weights)).map(|(a, b)| (a - b).abs());
+            assert!(away.fold(0.0, f64::max) < 1e-7);
+        }
+    }
+
+    #[test]
+    fn a_few_wide_rows_take_a_small_matrix() {
+        let (n, d) = (4, 60_000);
+        let values: Vec<f32> = (0..n * d).map(|at| (at % 97) as f32).collect();
+        let start = start(Points::new("x", &values, n, d).unwrap(), 1, &Team::solo());
+        assert!(start.iter().flatten().all(|v| v.is_finite()) && start[0] != start[1]);
+    }
 }

@@ -128,6 +128,14 @@ impl<'a> Machine<'a> {
                 let (module, name) = (self.line()?, self.line()?);
                 self.name(module, name)?;
             }
+            // NEWOBJ: an object of a class, made without its constructor.
+            0x81 => {
+                let made = self.pop_many(2)?;
+                match made[..] {
+                    [Value::Function(Function::Inert), _] => self.make(Node::Inert),
+                    _ => return Err(refuse_opcode(opcode)),
+                }
+            }
             0x93 => {
                 let names = self.pop_many(2)?;
                 let [Value::Text(module), Value::Text(name)] = names[..] else {
@@ -251,6 +259,12 @@ impl<'a> Machine<'a> {
                 "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8" | "uint8"
                 | "bool",
             ) => Some(Function::Dtype),
+            // What training scripts keep beside their weights.
+            ("torch", "Size" | "device")
+            | ("argparse", "Namespace")
+            | ("numpy", "dtype")
+            | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
+            | ("_codecs", "encode") => Some(Function::Inert),
             ("torch", name) => Dtype::of_storage(name).map(Function::Storage),
             _ => None,
         };
@@ -274,6 +288,7 @@ impl<'a> Machine<'a> {
                 self.make(Node::Tensor(view));
             }
             (Value::Function(Function::RebuildParameter), &[tensor, _gradient, _hooks]) => self.stack.push(tensor),
+            (Value::Function(Function::Inert), _) => self.make(Node::Inert),
             (Value::Function(function), arguments) => {
                 let (name, count) = (function.name(), arguments.len());
                 return Err(format!("the pickle calls {name} with {count} unexpected arguments"));
@@ -287,7 +302,7 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Found<()> {
         self.pop()?;
         match self.top_node()? {
-            Some(Node::Dict(_)) => Ok(()),
+            Some(Node::Dict(_) | Node::Inert) => Ok(()),
             _ => Err("the pickle sets attributes of something that is no dictionary".to_owned()),
         }
     }

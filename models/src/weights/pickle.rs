@@ -35,6 +35,8 @@ pub(super) enum Function {
     Storage(Dtype),
     /// A `torch.dtype`, which is only named.
     Dtype,
+    /// A class or function whose results hold nothing of use here: what is made by it is noted as an object.
+    Inert,
 }
 
 impl Function {
@@ -46,6 +48,7 @@ impl Function {
             Self::RebuildParameter => "torch._utils._rebuild_parameter",
             Self::Storage(_) => "a storage's class",
             Self::Dtype => "a torch.dtype",
+            Self::Inert => "a class without tensors",
         }
     }
 }
@@ -58,6 +61,8 @@ pub(super) enum Node<'a> {
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(View<'a>),
+    /// What [`Function::Inert`] made.
+    Inert,
 }
 
 /// What a pickle made.
@@ -133,6 +138,7 @@ impl<'a> Pickle<'a> {
                 Node::Dict(_) => "a dictionary",
                 Node::Storage(_) => "a storage",
                 Node::Tensor(_) => "a tensor",
+                Node::Inert => "an object",
             },
         }
     }

@@ -31,7 +31,7 @@ fn problem(result: Result<Tensors>) -> String {
 fn load_bytes(bytes: &[u8]) -> Result<Tensors> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
-    load(file.path())
+    Ok(load(file.path(), None)?.tensors)
 }
 
 /// A state_dict's pickle with the one entry `w`, made by `opcodes`.
@@ -42,7 +42,7 @@ fn pickled(opcodes: &[u8]) -> Vec<u8> {
 /// What becomes of a pickle in a file of `size` bytes without storages.
 fn collected(pickle: &[u8], size: usize) -> Found<BTreeMap<String, Tensor>> {
     let (pickle, _) = Pickle::read(pickle)?;
-    collect(&pickle, size, |_| Ok(None))
+    Ok(collect(&pickle, None, size, |_| Ok(None))?.tensors)
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn every_file_of_pytorch_holds_what_pytorch_says() {
         let group = format!("{}/", name.split('.').next().unwrap());
         let bits =
             |tensor: &Tensor| (tensor.shape.clone(), tensor.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
-        let loaded = load(path).unwrap();
+        let loaded = load(path, None).unwrap().tensors;
         let found: Vec<_> = loaded.iter().map(|(name, tensor)| (name, bits(tensor))).collect();
         let wanted: Vec<_> =
             expected.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(&group)?, bits(tensor)))).collect();
@@ -69,8 +69,8 @@ fn the_contents_tell_the_format_not_the_name() {
     for bytes in [b"".as_slice(), b"PK", b"\x80\x02", b"#!/bin/sh\ntrue\n"] {
         assert_eq!(problem(load_bytes(bytes)), "neither a safetensors file nor one of PyTorch's torch.save");
     }
-    assert!(matches!(load(format!("{FIXTURES}/nowhere.pth")), Err(Error::Io { .. })));
-    assert!(matches!(load(FIXTURES), Err(Error::Io { .. })));
+    assert!(matches!(load(format!("{FIXTURES}/nowhere.pth"), None), Err(Error::Io { .. })));
+    assert!(matches!(load(FIXTURES, None), Err(Error::Io { .. })));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn every_bad_file_is_refused_for_what_is_wrong_with_it() {
     assert_eq!(files.len(), refused.len());
     for ((name, path), &(wanted, message)) in files.iter().zip(&refused) {
         assert_eq!(name, wanted);
-        assert_eq!(problem(load(path)), message, "{name}");
+        assert_eq!(problem(load(path, None).map(|loaded| loaded.tensors)), message, "{name}");
     }
 }
 
@@ -92,9 +92,9 @@ fn a_file_cut_short_anywhere_is_refused() {
     for name in ["ok-model.zip2", "ok-model.legacy2", "ok-model.legacy4", "ok-views.zip", "ok-views.legacy"] {
         let bytes = fs::read(format!("{FIXTURES}/{name}.pth")).unwrap();
         let read = if name.contains("zip") { read_zip } else { read_legacy };
-        assert!(read(&bytes).is_ok(), "{name}");
+        assert!(read(&bytes, None).is_ok(), "{name}");
         for length in 0..bytes.len() {
-            let problem = read(&bytes[..length]).unwrap_err();
+            let problem = read(&bytes[..length], None).err().expect("refused");
             assert!(!problem.contains('\n'), "{name} cut to {length}: {problem}");
         }
     }
@@ -155,6 +155,65 @@ fn integers_are_read_as_python_writes_them() {
     assert_eq!(Pickle::read(&long).err().unwrap(), "the pickle has an integer of 17 bytes");
 }
 
+#[test]
+fn prefixes_of_wrappers_are_cut_where_all_names_have_them() {
+    assert_eq!(without_prefixes(&["module.a", "module.b"]), 7);
+    assert_eq!(without_prefixes(&["_orig_mod.module.a"]), 17);
+    assert_eq!(without_prefixes(&["module.a", "b"]), 0);
+    assert_eq!(without_prefixes(&[]), 0);
+}
+
+#[test]
+fn harmless_objects_beside_tensors_are_passed_over() {
+    let tensor = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x00tQK\x00\
+        K\x00\x85K\x01\x85\x89NtR";
+    for (name, opcodes) in [
+        ("Size", b"ctorch\nSize\n(K\x01K\x02t\x85R".as_slice()),
+        ("Namespace", b"cargparse\nNamespace\n)\x81}X\x02\x00\x00\x00lrK\x01sb"),
+        ("scalar", b"cnumpy._core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00f8\x89\x88\x87R)bK\x01\x86R"),
+        ("number", b"K\x05"),
+        ("string", b"X\x01\x00\x00\x00a"),
+    ] {
+        let pickle = [b"\x80\x02}(X\x01\x00\x00\x00w", &tensor[..], b"X\x01\x00\x00\x00x", opcodes, b"u."].concat();
+        let (pickle, _) = Pickle::read(&pickle).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+        let Collected { tensors, notes } = collect(&pickle, None, 0, |_| Ok(Some(&[]))).unwrap();
+        assert_eq!(tensors.into_keys().collect::<Vec<_>>(), ["w"], "{name}");
+        assert!(notes.len() == 1 && notes[0].starts_with("passed over beside the tensors: x (a"), "{name}: {notes:?}");
+    }
+}
+
+#[test]
+fn a_key_names_the_dictionary_and_notes_say_what_was_passed_over() {
+    let tensor = |key: u8| {
+        [
+            b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x00",
+            &[key][..],
+            b"NK\x00tQK\x00K\x00\x85K\x01\x85\x89NtR",
+        ]
+        .concat()
+    };
+    let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let dictionary = |name: &str, inner: u8| {
+        [text(name), b"}(".to_vec(), text(&format!("in_{name}")), tensor(inner), b"u".to_vec()].concat()
+    };
+    let pickle = [
+        b"\x80\x02}(".to_vec(),
+        dictionary("model", b'0'),
+        dictionary("ema", b'1'),
+        text("epoch"),
+        b"K\x05u.".to_vec(),
+    ]
+    .concat();
+    let (pickle, _) = Pickle::read(&pickle).unwrap();
+    let found = |key| collect(&pickle, key, 0, |_| Ok(Some(&[])));
+    let model = found(None).unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(model.tensors.into_keys().collect::<Vec<_>>(), ["in_model"]);
+    assert_eq!(model.notes, ["passed over beside the tensors: ema (a dictionary), epoch (an integer)"]);
+    let ema = found(Some("ema")).unwrap_or_else(|problem| panic!("{problem}"));
+    assert_eq!(ema.tensors.into_keys().collect::<Vec<_>>(), ["in_ema"]);
+    assert_eq!(found(Some("net")).err().unwrap(), "no dictionary `net`, expected one of model, ema");
+}
+
 /// What is changed in a file: bytes at places (modulo its length), a piece taken out, where it ends.
 fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>, end: Option<usize>) {
     for &(place, byte) in changes {
@@ -203,15 +262,15 @@ proptest! {
         damage(&mut bytes, &changes, cut, end);
         let zeros = vec![0; 1 << 10];
         let result = match format {
-            "legacy" => read_legacy(&bytes),
-            "zip" => read_zip(&bytes),
+            "legacy" => read_legacy(&bytes, None),
+            "zip" => read_zip(&bytes, None),
             _ => Pickle::read(&bytes).and_then(|(pickle, _)| {
                 let lengths: HashMap<_, _> = pickle.storages().map(|storage| (storage.key, storage.bytes)).collect();
-                collect(&pickle, bytes.len(), |key| Ok(lengths.get(key).and_then(|&length| zeros.get(..length))))
+                collect(&pickle, None, bytes.len(), |key| Ok(lengths.get(key).and_then(|&length| zeros.get(..length))))
             }),
         };
         match result {
-            Ok(tensors) => {
+            Ok(Collected { tensors, .. }) => {
                 let total: usize = tensors.values().map(|tensor| tensor.values.len()).sum();
                 prop_assert!(total <= FREE_VALUES.max(MAX_SHARING * bytes.len()));
                 for tensor in tensors.values() {

@@ -2,7 +2,7 @@
 //! matrices to condensed forms for eigenvalue computations", 1989; LAPACK's dsytrd).
 //!
 //! A reflection H = I − τ·v·vᵀ from both sides is a rank-2 update, H·A·H = A − v·wᵀ − w·vᵀ with p = τ·A·v and
-//! w = p − (τ/2)·(pᵀv)·v. The updates of [`PANEL`] columns are held back and made at once, as one product; meanwhile the
+//! w = p − (τ/2)·(pᵀv)·v. The updates of `PANEL` columns are held back and made at once, as one product; meanwhile the
 //! held vectors correct each new column and each A·v. That A·v reads the remaining triangle once, in which both halves of
 //! the symmetric matrix are: this is half of the multiplications and, since it waits for memory, most of the time.
 

@@ -24,9 +24,13 @@ use self::remote::Remote;
 use super::npy::Array;
 use super::{PIXELS, Pixels, load_images, save_npy};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Where Google keeps the bitmaps: `<class>.npy` for each of the 345 classes.
 pub const BASE_URL: &str = "https://storage.googleapis.com/quickdraw_dataset/full/numpy_bitmap";
+
+/// Many times what any class has (some 350,000 at most): more is not believed, and a limit has to be given.
+const MOST_ROWS: usize = 10_000_000;
 
 /// Bytes of a drawing.
 const ROW: usize = PIXELS;
@@ -188,7 +192,7 @@ impl<'a> Class<'a> {
     }
 
     fn download(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<ClassReport> {
-        let there = if self.path.exists() { Array::open(&self.path)?.image_count()? } else { 0 };
+        let there = if self.path.exists() { Array::open(&self.path)?.layout()?.count } else { 0 };
         let report = |rows, available, fetched| ClassReport {
             class: self.name.to_owned(),
             path: self.path.clone(),
@@ -264,6 +268,11 @@ impl<'a> Class<'a> {
         })?;
         let remote = Remote::read(&self.url, &mut answer)?;
         let wanted = self.wanted(&remote);
+        if wanted > MOST_ROWS {
+            let problem = format_args!("announces {wanted} drawings, expected at most {MOST_ROWS}, or a limit");
+            return Err(Error::input(&self.url, problem).into());
+        }
+        memory::check((wanted * ROW) as u64, &self.url)?;
         if there >= wanted {
             return Ok(remote);
         }

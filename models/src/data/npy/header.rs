@@ -39,6 +39,7 @@ pub(in crate::data) struct Header {
 /// Type of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::data) enum Element {
+    Bool,
     U8,
     U16,
     U32,
@@ -55,6 +56,7 @@ pub(in crate::data) enum Element {
 impl Element {
     fn new(kind: TypeChar, size: u64) -> Option<Self> {
         Some(match (kind, size) {
+            (TypeChar::Bool, 1) => Self::Bool,
             (TypeChar::Uint, 1) => Self::U8,
             (TypeChar::Uint, 2) => Self::U16,
             (TypeChar::Uint, 4) => Self::U32,
@@ -73,7 +75,7 @@ impl Element {
     /// Bytes of one value.
     pub(super) fn size(self) -> usize {
         match self {
-            Self::U8 | Self::I8 => 1,
+            Self::Bool | Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::F16 => 2,
             Self::U32 | Self::I32 | Self::F32 => 4,
             Self::U64 | Self::I64 | Self::F64 => 8,

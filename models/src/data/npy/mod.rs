@@ -4,22 +4,30 @@
 //! held against the length of the file.
 
 pub(super) mod header;
+mod npz;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use npyz::WriterBuilder;
 
+pub(in crate::data) use self::npz::names as npz_names;
+
 use self::header::{Element, Header};
-use super::Images;
+use super::extents::Layout;
+use super::images::check_values;
+use super::{Images, Pixels};
 use crate::error::{Error, Result};
 use crate::run::atomic;
+use crate::{memory, text};
 
-/// Loads images for `--images`: (N, 784), (N, 28, 28) or (N, 1, 28, 28), `uint8` or floats in [0, 1].
+/// Loads pictures for `--images`: (N, 784), (N, H, W), (N, H, W, C) or (N, C, H, W) with sides of 16 to 128 and 1 or 3
+/// channels; `uint8`, `bool`, other integers of 0 to 255, or floats in [0, 1]. A `.npz` file does where it has one array;
+/// `FILE.npz:NAME` names one of several.
 ///
 /// # Errors
-/// When the file cannot be read, is no such array, or holds a float that is not in [0, 1].
+/// When the file cannot be read, is no such array, or holds a value outside its type's range.
 pub fn load_images(path: impl AsRef<Path>) -> Result<Images> {
     Array::open(path.as_ref())?.into_images()
 }
@@ -29,21 +37,7 @@ pub fn load_images(path: impl AsRef<Path>) -> Result<Images> {
 /// # Errors
 /// When the file cannot be read, is no such array, or holds a negative label.
 pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
-    let array = Array::open(path.as_ref())?;
-    if !matches!(array.shape(), [_] | [_, 1]) {
-        return Err(array.unexpected_shape("(N,)"));
-    }
-    match array.header.element {
-        Element::U8 => array.labels(|b: [u8; 1]| b[0].into()),
-        Element::U16 => array.labels(|b| u16::from_le_bytes(b).into()),
-        Element::U32 => array.labels(|b| u32::from_le_bytes(b).into()),
-        Element::U64 => array.labels(|b| u64::from_le_bytes(b).into()),
-        Element::I8 => array.labels(|b: [u8; 1]| i8::from_le_bytes(b).into()),
-        Element::I16 => array.labels(|b| i16::from_le_bytes(b).into()),
-        Element::I32 => array.labels(|b| i32::from_le_bytes(b).into()),
-        Element::I64 => array.labels(|b| i64::from_le_bytes(b).into()),
-        Element::F16 | Element::F32 | Element::F64 => Err(array.unexpected_type("integers")),
-    }
+    Array::open(path.as_ref())?.into_labels()
 }
 
 /// Loads a matrix of floats (latents, features): rows, columns, and the values (rows, columns).
@@ -90,7 +84,8 @@ where
 /// An open file whose header has been read and fits its length.
 pub(super) struct Array {
     path: PathBuf,
-    file: File,
+    /// Where the values come from.
+    source: Box<dyn Read>,
     header: Header,
     /// Number of values.
     count: usize,
@@ -99,6 +94,9 @@ pub(super) struct Array {
 impl Array {
     /// Reads the header and checks that the values it announces are there.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        if let Some((file, member)) = npz::member(path) {
+            return npz::open(&file, Some(&member));
+        }
         let bad = |problem: String| Error::input(path.display(), problem);
         let metadata = path.metadata().map_err(Error::io(path))?;
         if !metadata.is_file() {
@@ -110,13 +108,32 @@ impl Array {
         }
         let mut file = File::open(path).map_err(Error::io(path))?;
         let mut start = Vec::new();
+        Read::by_ref(&mut file).take(npz::MAGIC.len() as u64).read_to_end(&mut start).map_err(Error::io(path))?;
+        if start == npz::MAGIC {
+            return npz::open(path, None);
+        }
+        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length)
+    }
+
+    /// Reads the header of an array of `length` bytes from `source`.
+    fn read(path: &Path, mut file: Box<dyn Read>, length: u64) -> Result<Self> {
+        let bad = |problem: String| Error::input(path.display(), problem);
+        let mut start = Vec::new();
+        Read::by_ref(&mut file).take(text::LFS_LENGTH).read_to_end(&mut start).map_err(Error::io(path))?;
+        if text::is_lfs_pointer(&start) {
+            return Err(bad(text::LFS_POINTER.to_owned()));
+        }
+        let mut file: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(file));
+        let mut start = Vec::new();
         Read::by_ref(&mut file).take(header::PREAMBLE as u64).read_to_end(&mut start).map_err(Error::io(path))?;
         let text_range = header::text_range(&start).map_err(bad)?;
         let (header_length, data_start) = (text_range.end - text_range.start, text_range.end);
         if data_start > length {
             return Err(bad(format!("a header of {header_length} bytes in a file of {length}, expected it to fit")));
         }
-        file.seek(SeekFrom::Start(text_range.start)).map_err(Error::io(path))?;
+        // Version 1's text begins before the end of what has been read.
+        let begun = start.split_off((text_range.start as usize).min(start.len()));
+        let mut file: Box<dyn Read> = Box::new(std::io::Cursor::new(begun).chain(file));
         let mut text = Vec::new();
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut text).map_err(Error::io(path))?;
         // Latin-1 in versions 1 and 2, UTF-8 in 3; the three keys and any readable type are ASCII in all.
@@ -131,30 +148,79 @@ impl Array {
             let descr = &header.descr;
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
-        Ok(Self { path: path.to_owned(), file, header, count })
+        memory::check(bytes as u64, path.display())?;
+        Ok(Self { path: path.to_owned(), source: file, header, count })
     }
 
     pub(super) fn shape(&self) -> &[usize] {
         &self.header.shape
     }
 
-    /// Number of images.
-    pub(super) fn image_count(&self) -> Result<usize> {
-        if !Images::fits(self.shape()) {
-            return Err(self.unexpected_shape(Images::EXPECTED_SHAPE));
-        }
-        Ok(self.shape()[0])
+    /// How pictures lie in it.
+    pub(super) fn layout(&self) -> Result<Layout> {
+        Layout::of(self.shape()).map_err(|hint| self.unexpected_shape(&format!("{}{hint}", Layout::EXPECTED)))
     }
 
-    /// Reads 28×28 images.
+    /// Reads pictures. Of integers 255 is ink, of floats and truth values 1.
     pub(super) fn into_images(self) -> Result<Images> {
-        self.image_count()?;
-        if self.header.element == Element::U8 {
-            return Ok(Images::from_u8(self.bytes()?));
+        let Layout { extents, planes, .. } = self.layout()?;
+        let (path, element) = (self.path.clone(), self.header.element);
+        let bad = |problem: String| Error::input(path.display(), problem);
+        let pixels = match element {
+            Element::U8 => Pixels::U8(self.bytes()?),
+            Element::Bool => {
+                let mut bytes = self.bytes()?;
+                bytes.iter_mut().for_each(|byte| *byte = if *byte == 0 { 0 } else { u8::MAX });
+                Pixels::U8(bytes)
+            }
+            Element::F16 | Element::F32 | Element::F64 => {
+                let values = self.floats("floats")?;
+                check_values(&values, extents.len()).map_err(bad)?;
+                Pixels::F32(values)
+            }
+            _ => {
+                let values = self.integers("integers")?;
+                if let Some(at) = values.iter().position(|v| !(0..=255).contains(v)) {
+                    let (image, found) = (at / extents.len(), values[at]);
+                    return Err(bad(format!("image {image} holds {found}, expected integers of 0 to 255")));
+                }
+                if values.iter().max() == Some(&1) {
+                    return Err(bad(
+                        "integers of 0 and 1 alone, expected 0 to 255 (save them as bool, or times 255)".to_owned()
+                    ));
+                }
+                Pixels::U8(values.into_iter().map(|v| v as u8).collect())
+            }
+        };
+        let pixels = match pixels {
+            Pixels::U8(pixels) if planes => Pixels::U8(interleave(&pixels, extents.channels, extents.len())),
+            Pixels::F32(pixels) if planes => Pixels::F32(interleave(&pixels, extents.channels, extents.len())),
+            pixels => pixels,
+        };
+        Ok(Images::from_checked(extents, pixels))
+    }
+
+    /// Number of labels.
+    pub(super) fn label_count(&self) -> Result<usize> {
+        match *self.shape() {
+            [count] | [count, 1] => Ok(count),
+            _ => Err(self.unexpected_shape("(N,)")),
+        }
+    }
+
+    /// Reads labels.
+    pub(super) fn into_labels(self) -> Result<Vec<usize>> {
+        self.label_count()?;
+        if self.header.element == Element::U64 {
+            return self.values(|b| usize::try_from(u64::from_le_bytes(b)).unwrap_or(usize::MAX));
         }
         let path = self.path.clone();
-        let values = self.floats("uint8, or floats in [0, 1]")?;
-        Images::from_f32(values).map_err(|problem| Error::input(path.display(), problem))
+        let check = |(i, label): (usize, i64)| {
+            usize::try_from(label).map_err(|_| {
+                Error::input(path.display(), format_args!("label {i} is {label}, expected the index of a class"))
+            })
+        };
+        self.integers("integers")?.into_iter().enumerate().map(check).collect()
     }
 
     fn unexpected_shape(&self, expected: &str) -> Error {
@@ -169,7 +235,8 @@ impl Array {
     fn bytes(mut self) -> Result<Vec<u8>> {
         // One byte more, so that the end of the file is seen without growing the buffer.
         let mut bytes = Vec::with_capacity(self.count + 1);
-        self.file.read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
+        let most = self.count as u64 + 1;
+        self.source.by_ref().take(most).read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
         if bytes.len() != self.count {
             return Err(Error::input(self.path.display(), "the file changed while it was read"));
         }
@@ -186,25 +253,31 @@ impl Array {
         }
     }
 
-    fn labels<const W: usize>(self, decode: impl Fn([u8; W]) -> i128) -> Result<Vec<usize>> {
-        let path = self.path.clone();
-        let labels = self.values(decode)?;
-        let check = |(i, &label): (usize, &i128)| {
-            usize::try_from(label).map_err(|_| {
-                Error::input(path.display(), format_args!("label {i} is {label}, expected the index of a class"))
-            })
-        };
-        labels.iter().enumerate().map(check).collect()
+    /// The values of an integer type; one beyond `i64` is the largest there is.
+    fn integers(self, expected: &str) -> Result<Vec<i64>> {
+        match self.header.element {
+            Element::Bool => self.values(|b: [u8; 1]| i64::from(b[0] != 0)),
+            Element::U8 => self.values(|b: [u8; 1]| b[0].into()),
+            Element::U16 => self.values(|b| u16::from_le_bytes(b).into()),
+            Element::U32 => self.values(|b| u32::from_le_bytes(b).into()),
+            Element::U64 => self.values(|b| i64::try_from(u64::from_le_bytes(b)).unwrap_or(i64::MAX)),
+            Element::I8 => self.values(|b: [u8; 1]| i8::from_le_bytes(b).into()),
+            Element::I16 => self.values(|b| i16::from_le_bytes(b).into()),
+            Element::I32 => self.values(|b| i32::from_le_bytes(b).into()),
+            Element::I64 => self.values(i64::from_le_bytes),
+            Element::F16 | Element::F32 | Element::F64 => Err(self.unexpected_type(expected)),
+        }
     }
 
     /// Decodes all values in C order, a block of the file at a time. `decode` gets little-endian bytes.
     fn values<T: Copy, const W: usize>(mut self, decode: impl Fn([u8; W]) -> T) -> Result<Vec<T>> {
         const VALUES_A_BLOCK: usize = 8192;
         let mut block = vec![0; VALUES_A_BLOCK * W];
+        memory::check((self.count * size_of::<T>()) as u64, self.path.display())?;
         let mut values = Vec::with_capacity(self.count);
         while values.len() < self.count {
             let size = VALUES_A_BLOCK.min(self.count - values.len()) * W;
-            self.file.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
+            self.source.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
             let (words, _) = block[..size].as_chunks::<W>();
             if self.header.big_endian {
                 values.extend(words.iter().map(|&(mut word)| {
@@ -248,6 +321,15 @@ impl Array {
         }
         ordered
     }
+}
+
+/// Pictures of `channels` planes each, of `each` values, with the channels of a pixel side by side:
+/// (N, C, H, W) to (N, H, W, C).
+fn interleave<T: Copy>(planes: &[T], channels: usize, each: usize) -> Vec<T> {
+    let pixels = each / channels;
+    let picture =
+        |picture: &[T]| -> Vec<T> { (0..each).map(|i| picture[i % channels * pixels + i / channels]).collect() };
+    planes.chunks_exact(each).flat_map(picture).collect()
 }
 
 /// A shape as Python writes it.

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// A `.npy` file by hand: any version, any header text, any data.
-fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
+pub(super) fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     let mut file = b"\x93NUMPY".to_vec();
     file.extend([version, 0]);
     if version == 1 {
@@ -18,7 +18,7 @@ fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
     file
 }
 
-fn header(descr: &str, fortran: bool, shape: &str) -> String {
+pub(super) fn header(descr: &str, fortran: bool, shape: &str) -> String {
     let order = if fortran { "True" } else { "False" };
     format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n")
 }
@@ -28,7 +28,7 @@ fn images_load_in_every_shape_version_order_and_type() {
     let folder = Folder::new();
     let expected = bytes(2);
     for version in 1..=3 {
-        for shape in ["(2, 784)", "(2, 28, 28)", "(2, 1, 28, 28)"] {
+        for shape in ["(2, 784)", "(2, 1, 784)", "(2, 28, 28)", "(2, 28, 28, 1)", "(2, 1, 28, 28)"] {
             let path = folder.write("x.npy", npy(version, &header("|u1", false, shape), &expected));
             assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()), "{version} {shape}");
         }
@@ -146,9 +146,11 @@ fn hostile_arrays_end_in_one_line() {
         (npy(4, "", b""), &["version 4.0", "1.0, 2.0 or 3.0"]),
         (npy(1, &header("|u1", false, "(1000000000000, 784)"), b"x"), &["1 bytes of data, expected 784000000000000"]),
         (npy(1, &header("|u1", false, "(9999999999999999, 28, 99999999)"), b"x"), &["too large"]),
-        (npy(1, &header("<i8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<i8\"", "uint8"]),
+        (npy(1, &header("<i8", false, "(1, 784)"), &[9; 8 * PIXELS]), &["image 0 holds", "integers of 0 to 255"]),
         (npy(1, &header("<c8", false, "(1, 784)"), &[0; 8 * PIXELS]), &["type \"<c8\""]),
-        (npy(1, &header("|u1", false, "(1, 32, 32)"), &[0; 1024]), &["shape (1, 32, 32)", "(N, 28, 28)"]),
+        (npy(1, &header("|u1", false, "(1, 8, 8)"), &[0; 64]), &["shape (1, 8, 8)", "(N, H, W)", "16 to 128"]),
+        (npy(1, &header("|u1", false, "(1, 32, 32, 4)"), &[0; 4096]), &["shape (1, 32, 32, 4)", "[..., :3]"]),
+        (npy(1, &header("|u1", false, "(1, 1024)"), &[0; 1024]), &["shape (1, 1024)", "reshape"]),
         (npy(1, &header("|u1", false, "()"), &[0]), &["shape ()"]),
         (npy(1, &"(".repeat(60_000), b""), &["header"]),
     ] {
@@ -164,4 +166,81 @@ fn hostile_arrays_end_in_one_line() {
         save_npy(folder.path("x.npy"), &[3, 784], &values).unwrap();
         assert_error(load_images(folder.path("x.npy")), &["x.npy", "image 1 holds", shown, "[0, 1]"]);
     }
+}
+
+/// A zip file of one stored entry a name.
+pub(super) fn zip(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
+    for (name, data) in entries {
+        let (mut entry, config) = archive.new_file(name).start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(data).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap()
+}
+
+#[test]
+fn npz_files_do_where_npy_files_do() {
+    let folder = Folder::course(4, 2);
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    let archive = zip(&[
+        ("x_train.npy", read("train_images.npy")),
+        ("y_train.npy", read("train_labels.npy")),
+        ("x_test.npy", read("test_images.npy")),
+        ("y_test.npy", read("test_labels.npy")),
+    ]);
+    let other = Folder::new();
+    let path = other.write("mnist.npz", archive);
+    let dataset = other.load().unwrap();
+    assert_eq!((dataset.train.len(), dataset.test.len()), (4, 2));
+    let named = format!("{}:x_test", path.display());
+    assert_eq!(load_images(named).unwrap().len(), 2);
+    assert_error(load_images(&path), &["4 arrays", "x_test, x_train", ":NAME"]);
+    assert_error(load_images(format!("{}:z", path.display())), &["no array \"z\"", "x_train"]);
+    let one = other.write("one.npz", zip(&[("arr_0.npy", read("train_images.npy"))]));
+    assert_eq!(load_images(one).unwrap().len(), 4);
+}
+
+#[test]
+fn pictures_of_other_extents_load_with_the_channels_of_a_pixel_side_by_side() {
+    let folder = Folder::new();
+    let pixels: Vec<u8> = (0..2 * 16 * 20 * 3).map(|i| (i % 251) as u8).collect();
+    save_npy(folder.path("x.npy"), &[2, 16, 20, 3], &pixels).unwrap();
+    let colour = Extents { height: 16, width: 20, channels: 3 };
+    let images = load_images(folder.path("x.npy")).unwrap();
+    assert_eq!((images.extents(), images.pixels()), (colour, &Pixels::U8(pixels.clone())));
+
+    // (N, C, H, W): the value of picture n, channel c, pixel p stands at (3·n + c)·320 + p.
+    let planes: Vec<u8> = (0..pixels.len()).map(|at| pixels[(at / 960 * 320 + at % 320) * 3 + at / 320 % 3]).collect();
+    save_npy(folder.path("x.npy"), &[2, 3, 16, 20], &planes).unwrap();
+    assert_eq!(load_images(folder.path("x.npy")).unwrap(), images);
+
+    save_npy(folder.path("x.npy"), &[6, 16, 20], &pixels).unwrap();
+    assert_eq!(load_images(folder.path("x.npy")).unwrap().extents(), Extents { channels: 1, ..colour });
+}
+
+#[test]
+fn integers_and_truth_values_are_pixels() {
+    let folder = Folder::new();
+    let expected = bytes(2);
+    let path = folder.path("x.npy");
+    save_npy(&path, &[2, 784], &expected.iter().map(|&v| i64::from(v)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()));
+    save_npy(&path, &[2, 784], &expected.iter().map(|&v| u16::from(v)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(expected.clone()));
+    save_npy(&path, &[2, 784], &expected.iter().map(|&v| v > 100).collect::<Vec<_>>()).unwrap();
+    let ink: Vec<u8> = expected.iter().map(|&v| if v > 100 { 255 } else { 0 }).collect();
+    assert_eq!(load_images(&path).unwrap().pixels(), &Pixels::U8(ink));
+
+    save_npy(&path, &[1, 784], &[1i32; PIXELS]).unwrap();
+    assert_error(load_images(&path), &["0 and 1 alone", "bool"]);
+    save_npy(&path, &[1, 784], &[-1i16; PIXELS]).unwrap();
+    assert_error(load_images(&path), &["image 0 holds -1", "0 to 255"]);
+    save_npy(&path, &[1, 784], &[4096u16; PIXELS]).unwrap();
+    assert_error(load_images(&path), &["image 0 holds 4096", "0 to 255"]);
+    save_npy(&path, &[1, 784], &[200f64; PIXELS]).unwrap();
+    assert_error(load_images(&path), &["image 0 holds 200", "divide by 255"]);
 }

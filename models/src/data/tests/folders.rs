@@ -171,3 +171,68 @@ fn shared_folders_load() {
     let share = dataset.test.len() as f64 / (dataset.train.len() + dataset.test.len()) as f64;
     assert!((share - 0.2).abs() < 1e-3, "{share}");
 }
+
+#[test]
+fn what_other_systems_leave_beside_files_is_passed_over() {
+    let folder = Folder::new();
+    save_npy(folder.path("full_numpy_bitmap_cat.npy"), &[5, 1, 784], &bytes(5)).unwrap();
+    save_npy(folder.path("DOG.NPY"), &[5, 28, 28, 1], &bytes(5)).unwrap();
+    fs::create_dir(folder.path("owl.npy")).unwrap();
+    save_npy(folder.path("owl.npy/owl.npy"), &[5, 784], &bytes(5)).unwrap();
+    folder.write("._cat.npy", b"Mac OS X");
+    folder.write(".DS_Store", b"Bud1");
+    fs::create_dir(folder.path("__MACOSX")).unwrap();
+    let dataset = folder.load().unwrap();
+    assert_eq!(dataset.classes, ["DOG", "cat", "owl"]);
+    assert_eq!(dataset.train.len() + dataset.test.len(), 15);
+    folder.write("ant.npy", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 96590448\n");
+    assert_error(folder.load(), &["ant.npy", "Git LFS pointer"]);
+}
+
+#[test]
+fn class_names_may_begin_with_a_mark_and_end_in_carriage_returns_but_not_act_on_a_terminal() {
+    let folder = Folder::course(4, 2);
+    folder.write("classes.txt", b"\xef\xbb\xbfcat\r\ndog\r\n");
+    assert_eq!(folder.load().unwrap().classes, ["cat", "dog"]);
+    folder.write("classes.txt", "cat\ndo\x1b[2Jg\n");
+    assert_error(folder.load(), &["classes.txt", "without control characters"]);
+    folder.write("classes.txt", format!("cat\n{}\n", "x".repeat(300)));
+    assert_error(folder.load(), &["expected up to 255 bytes"]);
+    folder.write("classes.txt", b"cat\n\xff\n");
+    assert_error(folder.load(), &["byte 4 is not UTF-8"]);
+}
+
+#[test]
+fn labels_that_begin_at_one_make_no_class_without_drawings() {
+    let folder = Folder::course(4, 2);
+    fs::remove_file(folder.path("classes.txt")).unwrap();
+    save_npy(folder.path("train_labels.npy"), &[4], &[1i64, 26, 1, 26]).unwrap();
+    save_npy(folder.path("test_labels.npy"), &[2], &[26i64, 26]).unwrap();
+    let dataset = folder.load().unwrap();
+    assert_eq!(dataset.classes, ["1", "26"]);
+    assert_eq!((dataset.train.labels, dataset.test.labels), (vec![0, 1, 0, 1], vec![1, 1]));
+}
+
+#[test]
+fn pictures_of_other_extents_make_a_data_set_that_is_written_as_it_was_read() {
+    let folder = Folder::new();
+    for (name, shape) in [("cat.npy", [5, 3, 32, 32]), ("dog.npy", [5, 32, 32, 3])] {
+        save_npy(folder.path(name), &shape, &[9u8; 5 * 3072]).unwrap();
+    }
+    let dataset = folder.load().unwrap();
+    let extents = Extents { height: 32, width: 32, channels: 3 };
+    assert_eq!((dataset.train.images.extents(), dataset.test.images.extents()), (extents, extents));
+    let summary = describe(&dataset);
+    assert_eq!(summary.extents, extents);
+    assert!((summary.train.mean - 9.0 / 255.0).abs() < 1e-6, "{}", summary.train.mean);
+
+    let written = Folder::new();
+    write_course(&dataset, written.0.path()).unwrap();
+    let again = written.load().unwrap();
+    assert_eq!((again.train.images, again.test.images), (dataset.train.images, dataset.test.images));
+
+    save_npy(folder.path("eel.npy"), &[5, 784], &[9u8; 5 * PIXELS]).unwrap();
+    assert_error(folder.load(), &["eel.npy", "pictures of 28×28", "expected 32×32×3", "cat.npy"]);
+    save_npy(written.path("test_images.npy"), &[2, 28, 28], &[9u8; 2 * PIXELS]).unwrap();
+    assert_error(written.load(), &["test_images.npy", "28×28", "expected 32×32×3", "train_images.npy"]);
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::*;
 
 mod arrays;
+mod damaged;
 mod folders;
 mod idx;
 mod ndjson;

@@ -169,6 +169,22 @@ fn a_file_of_other_drawings_is_not_replaced() {
 }
 
 #[test]
+fn a_header_of_a_thousand_million_drawings_is_believed_only_up_to_a_limit() {
+    let mut file = google_file(40, 1);
+    file.splice(..80, header("|u1", false, "(1000000000, 784)"));
+    let server = Server::start(move |_, _| {
+        let mut reply = Reply::whole(&[]).with("Transfer-Encoding", "chunked");
+        reply.body.extend(format!("{:x}\r\n", file.len()).bytes());
+        reply.body.extend(&file);
+        reply.body.extend(b"\r\n0\r\n\r\n");
+        reply
+    });
+    let mut case = Case::new();
+    assert_error(case.cat(&server, None), &["/cat.npy", "announces 1000000000 drawings", "or a limit"]);
+    assert_eq!(case.cat(&server, Some(10)).unwrap().rows, 10);
+}
+
+#[test]
 fn a_server_without_ranges_is_read_as_far_as_needed() {
     for chunked in [false, true] {
         let file = google_file(4000, 1);

@@ -1,0 +1,82 @@
+//! Good files with bytes changed, taken out and cut off: read, or refused in one line.
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+
+use super::arrays::{header, npy, zip};
+use super::idx::{gzip, idx};
+use super::*;
+
+/// Small good files by the names that they have.
+fn originals() -> &'static [(&'static str, Vec<u8>)] {
+    static ORIGINALS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+    ORIGINALS.get_or_init(|| {
+        let array = npy(1, &header("|u1", false, "(1, 28, 28)"), &bytes(1));
+        vec![
+            ("fortran.npy", npy(2, &header("<f4", true, "(2, 16, 16)"), &[0; 2048])),
+            ("planes.npy", npy(3, &header("|b1", false, "(1, 3, 16, 16)"), &[1; 768])),
+            ("labels.npy", npy(1, &header(">i8", false, "(9,)"), &[0; 72])),
+            ("one.npz", zip(&[("arr_0.npy", array.clone())])),
+            ("array.npy", array),
+            ("train-images-idx3-ubyte", idx(&[1, 28, 28], &bytes(1))),
+            ("train-images-idx3-ubyte.gz", gzip(&idx(&[1, 28, 28], &bytes(1)))),
+        ]
+    })
+}
+
+fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>, end: Option<usize>) {
+    for &(place, byte) in changes {
+        let place = place % bytes.len();
+        bytes[place] = byte;
+    }
+    if let Some((start, length)) = cut {
+        let start = start % bytes.len();
+        bytes.drain(start..(start + length).min(bytes.len()));
+    }
+    if let Some(end) = end {
+        bytes.truncate(end % (bytes.len() + 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(15),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_damaged_file_is_read_or_refused_in_one_line(
+        original in 0..originals().len(),
+        // Most places near the start, where the headers are.
+        changes in prop::collection::vec((prop_oneof![0usize..160, any::<usize>()], any::<u8>()), 0..6),
+        cut in prop::option::weighted(0.3, (any::<usize>(), 1usize..40)),
+        end in prop::option::weighted(0.2, any::<usize>()),
+    ) {
+        let (name, mut file) = originals()[original].clone();
+        damage(&mut file, &changes, cut, end);
+        let folder = Folder::new();
+        let results = if name.contains("idx") {
+            folder.write("train-labels-idx1-ubyte", idx(&[1], &[0]));
+            folder.write("t10k-images-idx3-ubyte", idx(&[1, 28, 28], &bytes(1)));
+            folder.write("t10k-labels-idx1-ubyte", idx(&[1], &[0]));
+            folder.write(name, file);
+            vec![folder.load().map(|data| data.train.images.len())]
+        } else {
+            let path = folder.write(name, file);
+            vec![
+                load_images(&path).map(|images| images.values().len()),
+                load_labels(&path).map(|labels| labels.len()),
+                load_matrix(&path).map(|(rows, ..)| rows),
+            ]
+        };
+        for result in results {
+            match result {
+                Ok(count) => prop_assert!(count < 1 << 16, "{name}: {count}"),
+                Err(error) => prop_assert!(!error.to_string().contains('\n'), "{name}: {error:?}"),
+            }
+        }
+    }
+}

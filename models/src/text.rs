@@ -1,0 +1,74 @@
+//! Foreign text on its way to a person: names, paths and contents of files that somebody else made.
+
+/// The most characters of one message that are shown.
+const MOST: usize = 1500;
+/// Of a longer message, as many from its end: what was expected stands there.
+const TAIL: usize = 300;
+
+/// `text` with everything that would move the cursor, change the terminal or the direction of writing escaped. Line
+/// breaks are kept where `lines` says so.
+pub fn escape(text: &str, lines: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) && !(lines && c == '\n') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a character acts on the terminal instead of standing in it: control characters, line and paragraph
+/// separators, and the marks that reverse the direction of writing (Unicode Technical Report 36, section 2.6).
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A message, escaped, of bounded length: the middle of a longer one is left out.
+pub fn message(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MOST {
+        return escape(text, true);
+    }
+    let head: String = text.chars().take(MOST - TAIL).collect();
+    let tail: String = text.chars().skip(count - TAIL).collect();
+    format!("{} … {}", escape(&head, true), escape(&tail, true))
+}
+
+/// What stands in place of a file that Git LFS keeps elsewhere, and was not fetched.
+pub const LFS_POINTER: &str =
+    "a Git LFS pointer, not the file itself; expected its contents (`git lfs pull` fetches them)";
+
+/// Bytes of a file that are enough for [`is_lfs_pointer`].
+pub const LFS_LENGTH: u64 = 32;
+
+/// Whether a file that begins with `start` is a Git LFS pointer.
+pub fn is_lfs_pointer(start: &[u8]) -> bool {
+    start.starts_with(b"version https://git-lfs")
+}
+
+/// `bytes` without the byte-order mark of UTF-8.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_letters_are_not() {
+        assert_eq!(escape("a\u{1b}[2Jb\nc\r\u{202e}é猫", false), "a\\u{1b}[2Jb\\nc\\r\\u{202e}é猫");
+        assert_eq!(escape("a\nb\u{9b}", true), "a\nb\\u{9b}");
+    }
+
+    #[test]
+    fn a_long_message_keeps_its_start_and_its_end() {
+        let shown = message(&format!("start {} expected this", "x".repeat(675_000)));
+        assert!(shown.starts_with("start ") && shown.ends_with(" expected this"), "{shown}");
+        assert!(shown.chars().count() <= MOST + 3);
+        assert_eq!(message("short"), "short");
+    }
+}

@@ -1,0 +1,195 @@
+//! A run made of weights that another program has saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::state::{fill, save_weights};
+use crate::model::{Kind, Models, Network, Spec, Value};
+use crate::run::checkpoint::Tensors;
+use crate::run::config::Config;
+use crate::run::folder::{Created, RunFolder};
+use crate::weights::{self, Loaded};
+use crate::{Error, Result};
+
+/// What [`import`] made.
+#[derive(Debug)]
+pub struct Imported {
+    /// The run's folder.
+    pub folder: RunFolder,
+    /// The network with its weights.
+    pub network: Network<f32>,
+    /// Where an earlier run was moved to.
+    pub moved: Option<PathBuf>,
+    /// What a person should know of how the weights were found.
+    pub notes: Vec<String>,
+}
+
+/// Makes a run of the weights in a `.safetensors` or PyTorch `.pth` file, of the dictionary called `key` where that is
+/// given, for the model that `config` describes.
+///
+/// # Errors
+/// If the weights do not fit the model; nothing is written then. If the folder cannot be made, or a file written.
+pub fn import(
+    models: &Models,
+    mut config: Config,
+    file: &Path,
+    key: Option<&str>,
+    out: &Path,
+    force: bool,
+) -> Result<Imported> {
+    // What they were trained on is not known.
+    config.data = file.display().to_string();
+    let mut network = models.build(&config)?;
+    let Loaded { tensors, notes } = weights::load(file, key)?;
+    let hint = hint(models, &config, &network.layout(), &tensors);
+    fill(&mut network, tensors).map_err(|error| match (error, hint) {
+        (Error::Input { place, problem }, Some(hint)) => Error::Input { place, problem: format!("{problem} ({hint})") },
+        (error, _) => error,
+    })?;
+    let Created { folder, moved } = RunFolder::create(out, force)?;
+    save_weights(&folder.model(), &config, &network)?;
+    config.save(&folder.config())?;
+    Ok(Imported { folder, network, moved, notes })
+}
+
+/// Names and shapes.
+type Layout<'a> = BTreeMap<&'a str, &'a [usize]>;
+
+fn by_name(layout: &[(String, Vec<usize>)]) -> Layout<'_> {
+    layout.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect()
+}
+
+/// What the weights look like instead, where they do not fit.
+fn hint(models: &Models, config: &Config, expected: &[(String, Vec<usize>)], tensors: &Tensors) -> Option<String> {
+    let found: Layout<'_> = tensors.iter().map(|(name, tensor)| (name, tensor.shape.as_slice())).collect();
+    let expected = by_name(expected);
+    if found == expected {
+        return None;
+    }
+    let guess = models.iter().find_map(|spec| guess(models, spec, config, &found));
+    guess.map(|guess| format!("looks like {guess}")).or_else(|| {
+        let (prefix, _) = found.keys().next()?.split_once('.')?;
+        let prefix = format!("{prefix}.");
+        let all = found.keys().all(|name| name.starts_with(&prefix));
+        (all && !expected.keys().any(|name| name.starts_with(&prefix)))
+            .then(|| format!("all names start with `{prefix}`"))
+    })
+}
+
+/// How `spec` has to be set to have the layout that was found: as it is by default, or with one option otherwise.
+fn guess(models: &Models, spec: &Spec, config: &Config, found: &Layout<'_>) -> Option<String> {
+    let base = Config { classes: config.classes.clone(), image: config.image, ..Config::defaults(spec) };
+    let fits = |config: &Config| models.build::<f32>(config).is_ok_and(|network| by_name(&network.layout()) == *found);
+    let network = models.build::<f32>(&base).ok()?;
+    let layout = network.layout();
+    let same_names = layout.len() == found.len() && layout.iter().all(|(name, _)| found.contains_key(name.as_str()));
+    if same_names && by_name(&layout) == *found {
+        return Some(format!("{} as it is by default", spec.name));
+    }
+    // Extents that differ are those that the latent, an option or the number of classes set.
+    let pairs = layout.iter().filter_map(|(name, shape)| Some((shape, found.get(name.as_str())?)));
+    let differing = pairs.flat_map(|(shape, found)| shape.iter().zip(found.iter()).filter(|(a, b)| a != b));
+    let differing: BTreeSet<(usize, usize)> = differing.map(|(&expected, &found)| (expected, found)).collect();
+    if let (true, Ok(latent), [(expected, found)]) = (same_names, network.latent(), &Vec::from_iter(&differing)[..])
+        && *expected == latent
+        && spec.option("latent").is_none()
+    {
+        return Some(format!("{} with latent {found}, where inkgrad's has {latent}", spec.name));
+    }
+    let extents: BTreeSet<usize> =
+        differing.iter().map(|&(_, found)| found).filter(|&extent| extent <= MOST_EXTENT).collect();
+    for option in spec.options {
+        let values: Vec<Value> = match option.kind {
+            Kind::OneOf(names) => names.iter().map(|&name| Value::Text(name.to_owned())).collect(),
+            Kind::Whole { least, most, .. } if same_names => {
+                let within =
+                    extents.iter().map(|&extent| extent as u64).filter(|extent| (least..=most).contains(extent));
+                within.take(MOST_TRIES).map(Value::Whole).collect()
+            }
+            _ => Vec::new(),
+        };
+        for value in values {
+            let mut config = base.clone();
+            config.options.insert(option.name.to_owned(), value.clone());
+            if fits(&config) {
+                return Some(format!("{} with {} {value}", spec.name, option.name));
+            }
+        }
+    }
+    let counts = (1..=MOST_CLASSES).filter(|count| same_names && extents.contains(count)).take(MOST_TRIES);
+    counts
+        .map(|count| (count, Config { classes: (0..count).map(|i| i.to_string()).collect(), ..base.clone() }))
+        .find(|(_, config)| fits(config))
+        .map(|(count, _)| format!("{} with {count} classes", spec.name))
+}
+
+/// A larger extent is none that an option sets.
+const MOST_EXTENT: usize = 1 << 14;
+/// Networks that are built to compare with, for each option.
+const MOST_TRIES: usize = 4;
+/// No more classes are guessed.
+const MOST_CLASSES: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::checkpoint::save_tensors;
+
+    /// Imports zeros of these names and shapes for `model`.
+    fn imported(model: &str, layout: &[(String, Vec<usize>)]) -> Result<Imported> {
+        let folder = tempfile::tempdir().unwrap();
+        let values: Vec<Vec<f32>> = layout.iter().map(|(_, shape)| vec![0.0; shape.iter().product()]).collect();
+        let tensors: Vec<(&str, &[usize], &[f32])> = layout
+            .iter()
+            .zip(&values)
+            .map(|((name, shape), values)| (name.as_str(), &shape[..], &values[..]))
+            .collect();
+        let file = folder.path().join("w.safetensors");
+        save_tensors(&file, &tensors, &BTreeMap::new()).unwrap();
+        let models = Models::builtin();
+        let config = Config { classes: vec!["cat".to_owned(), "dog".to_owned()], ..models.defaults(model)? };
+        import(&models, config, &file, None, &folder.path().join("run"), false)
+    }
+
+    /// The layout of `model` with two classes.
+    fn layout(model: &str) -> Vec<(String, Vec<usize>)> {
+        let models = Models::builtin();
+        let classes = ["cat", "dog"].map(str::to_owned).to_vec();
+        let config = Config { classes, ..models.defaults(model).unwrap() };
+        models.build::<f32>(&config).unwrap().layout()
+    }
+
+    #[test]
+    fn a_mismatch_ends_in_what_the_weights_look_like() {
+        // Not `expect_err`, which would print a network.
+        let problem = |layout: &[(String, Vec<usize>)]| match imported("cnn-vae", layout) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("imported what does not fit"),
+        };
+        let mut narrow = layout("cnn-vae");
+        for (name, shape) in &mut narrow {
+            match name.as_str() {
+                "encoder.fc_mu.weight"
+                | "encoder.fc_mu.bias"
+                | "encoder.fc_logvar.weight"
+                | "encoder.fc_logvar.bias" => {
+                    shape[0] = 16;
+                }
+                "decoder.fc.weight" => shape[1] = 16,
+                _ => {}
+            }
+        }
+        let found = problem(&narrow);
+        assert!(found.ends_with(" (looks like cnn-vae with latent 16, where inkgrad's has 32)"), "{found}");
+        let found = problem(&layout("lstm-ae"));
+        assert!(found.ends_with(" (looks like lstm-ae as it is by default)"), "{found}");
+        let named = |prefix: &str| -> Vec<(String, Vec<usize>)> {
+            layout("cnn-vae").into_iter().map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect()
+        };
+        let found = problem(&named("vae."));
+        assert!(found.ends_with(" (all names start with `vae.`)"), "{found}");
+        assert!(found.matches("; ").count() < 20, "{found}");
+        let cut = imported("cnn-vae", &named("module.")).unwrap();
+        assert_eq!(cut.notes, ["all names begin with `module.`, which is cut"]);
+    }
+}
