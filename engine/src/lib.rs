@@ -32,5 +32,5 @@ pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
 pub use plan::Plan;
 pub use profile::{Profile, Times};
-pub use shape::Shape;
+pub use shape::{MAX_RANK, Shape};
 pub use tape::{Tape, Tensor};
