@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::Models;
+use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
@@ -31,6 +31,9 @@ pub struct ReportArgs {
     /// Samples to score of each model
     #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
     samples: usize,
+    /// Replace files in the way that are no reports
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     inception: InceptionArgs,
     #[command(flatten)]
@@ -50,8 +53,13 @@ pub struct Reported {
 
 impl ReportArgs {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        output::check_target(&self.out)?;
-        output::check_target(&report::beside(&self.out))?;
+        for path in [&self.out, &report::beside(&self.out)] {
+            output::check_target(path)?;
+            if !self.force && !report::may_replace(path) {
+                let problem = "is no report of inkgrad's, expected a new name (or --force)";
+                return Err(Error::input(path.display(), problem).into());
+            }
+        }
         let threads = self.compute.threads()?;
         let runs = self
             .runs

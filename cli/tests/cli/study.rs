@@ -166,3 +166,34 @@ fn what_does_not_fit_together_is_refused() {
     fs::rename(place.path("vae"), place.path("study/runs/cnn-vae")).unwrap();
     place.refused(&["reproduce", "--quick", "--out", "study"], &["cnn-vae", "other settings"]);
 }
+
+#[test]
+fn a_report_replaces_reports_alone() {
+    let place = Place::with_run();
+    let report = ["report", "vae", "--samples", "10", "--out", "notes.html"];
+    place.write("notes.md", b"my notes\n");
+    place.refused(&report, &["notes.md: is no report of inkgrad's, expected a new name (or --force)"]);
+    std::fs::remove_file(place.path("notes.md")).unwrap();
+    place.ok(&report);
+    // An earlier report may be made anew.
+    place.ok(&report);
+    place.write("notes.html", b"<p>my page</p>");
+    place.refused(&report, &["notes.html: is no report"]);
+    place.ok(&[&report[..], &["--force"]].concat());
+}
+
+#[test]
+fn drawings_that_were_trained_on_are_named_as_such() {
+    let place = Place::new();
+    place.ok(&["data", "synth", "--n", "60", "--out", "d"]);
+    for (file, rows) in [("test_images.npy", "(0, 28, 28)"), ("test_labels.npy", "(0,)")] {
+        let kind = if file.contains("images") { "|u1" } else { "<i8" };
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {rows}, }}");
+        let header = format!("{header:<117}\n");
+        let bytes = [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes()].concat();
+        place.write(&format!("d/{file}"), &bytes);
+    }
+    place.ok(&["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "r"]);
+    let text = place.ok(&["evaluate", "--run", "r", "--samples", "20", "--out", "e.json"]);
+    assert!(text.contains("d, its training drawings, since there are none to test on"), "{text}");
+}

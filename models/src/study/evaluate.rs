@@ -109,7 +109,10 @@ pub fn evaluate(
         inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
         model: config.model.clone(),
         weights_sha256: fingerprint(inference.network()),
-        data: dataset.name.clone(),
+        data: match dataset.test.is_empty() {
+            true => format!("{}, its training drawings, since there are none to test on", dataset.name),
+            false => dataset.name.clone(),
+        },
         generated: "nothing: test drawings are classified".to_owned(),
         scores: Vec::new(),
         latents: None,

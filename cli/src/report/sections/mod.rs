@@ -14,7 +14,7 @@ use self::latents::{likelihoods, maps, usage};
 use self::scores::{recognition, scores, transfer};
 use self::training::training;
 use super::document::{Block, Document, Section, Table};
-use super::{Examined, Material};
+use super::{Examined, MADE_BY, Material};
 use crate::output::{quoted, thousands};
 
 /// Pixels along each side of a drawing's pixel.
@@ -42,7 +42,7 @@ pub fn document(material: &Material) -> Document {
     ];
     Document {
         title: "A study of drawings".to_owned(),
-        subtitle: format!("{} models on {}: made by inkgrad {}.", runs.len(), dataset.name, env!("CARGO_PKG_VERSION")),
+        subtitle: format!("{} models on {}: {MADE_BY} {}.", runs.len(), dataset.name, env!("CARGO_PKG_VERSION")),
         sections: sections.into_iter().filter(|section| !section.blocks.is_empty()).collect(),
     }
 }
