@@ -1,4 +1,4 @@
-//! What compiling decides, on five nodes: values, gradients, and the memory that they share.
+//! The decisions of compiling, on five nodes: values, gradients, and the memory that they share.
 //!
 //!     cargo run --release -p inkgrad-engine --example 03_reading_a_plan
 

@@ -131,6 +131,7 @@ fn main() -> Result<()> {
 
     let (mut stopped, _) = Trainer::start(&models, config, &root.join("run"), false)?;
     assert_eq!(stopped.run(&mut StopAfter(77, Cell::new(0)))?, Outcome::Stopped);
+    drop(stopped); // a run's folder has one owner at a time
     let mut resumed = Trainer::resume(&models, &root.join("run"), &Overrides::default())?;
     println!("resumed at step {} of {}", resumed.steps_done(), resumed.total_steps());
     resumed.run(&mut ())?;

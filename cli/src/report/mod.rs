@@ -68,14 +68,14 @@ pub fn write(material: &Material, out: &Path) -> Result<PathBuf> {
     Ok(beside)
 }
 
-/// What a report says of itself, by which an earlier one is known.
+/// A report's words about itself, by which an earlier one is known.
 pub(super) const MADE_BY: &str = "made by inkgrad";
 
 /// Whether nothing of somebody else's is at `path`: no file, or an earlier report.
 pub fn may_replace(path: &Path) -> bool {
     match std::fs::read(path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).contains(MADE_BY),
-        // What cannot be read is found out when it is written.
+        // A file that cannot be read shows its fault when it is written.
         Err(_) => !path.exists(),
     }
 }

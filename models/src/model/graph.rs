@@ -12,7 +12,7 @@ pub struct Term {
     pub name: &'static str,
     /// The scalar.
     pub tensor: Tensor,
-    /// What the scalar has to be divided by to be the reported number: the batch size where it is a sum over pictures, 1
+    /// The divisor that makes the reported number of the scalar: the batch size where it is a sum over pictures, 1
     /// where it is their mean already.
     pub per: f64,
 }
@@ -26,7 +26,7 @@ pub struct Training {
     pub labels: Option<Tensor>,
     /// The scalar that is differentiated.
     pub loss: Term,
-    /// What is reported beside the loss, at most [`MAX_TERMS`].
+    /// Numbers that are reported beside the loss, at most [`MAX_TERMS`].
     pub terms: Vec<Term>,
 }
 

@@ -20,14 +20,14 @@ use crate::data::Extents;
 use crate::run::config::Config;
 use crate::{Error, Result};
 
-/// What can be trained: its parameters, and the graphs that it records. One implementation serves `f32`, in which networks
+/// A model that can be trained: its parameters, and the graphs that it records. One implementation serves `f32`, in which networks
 /// train, and `f64`, in which their gradients are checked.
 pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
     /// Its name on the command line, in configurations and in run folders.
     const NAME: &'static str;
-    /// What it is, in one line, for help and reports.
+    /// A description of one line, for help and reports.
     const SUMMARY: &'static str;
-    /// What its loss is, as the axis of a figure says it.
+    /// Its loss, as the axis of a figure says it.
     const LOSS: &'static str = "loss";
     /// Settings of its own, beside those that every run has.
     const OPTIONS: &'static [ModelOption] = &[];
@@ -45,7 +45,7 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
         }
     }
 
-    /// What it is with its options as they are, for reports.
+    /// A description with its options as they are, for reports.
     fn describe(_config: &Config) -> String {
         Self::SUMMARY.to_owned()
     }
@@ -130,7 +130,7 @@ pub struct Network<T> {
     graphs: Arc<dyn Graphs<T>>,
 }
 
-/// What a model's graphs tell of it. They are recorded once when it is built, for a batch of one.
+/// Facts about a model that its graphs tell. They are recorded once when it is built, for a batch of one.
 #[derive(Debug, Clone)]
 struct Facts {
     terms: Vec<&'static str>,

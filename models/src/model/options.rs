@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 pub struct ModelOption {
     /// The key, in lower case with underscores.
     pub name: &'static str,
-    /// What it changes, in one line.
+    /// Its effect, in one line.
     pub help: &'static str,
-    /// What it may be, and what it is by default.
+    /// Its values and its default.
     pub kind: Kind,
 }
 
-/// What an option may be.
+/// The values that an option may have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// One of several names; the first is the default.
@@ -38,7 +38,7 @@ pub enum Kind {
     },
 }
 
-/// What an option is.
+/// An option's value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
@@ -48,7 +48,7 @@ pub enum Value {
     Number(f64),
     /// A name.
     Text(String),
-    /// What no option may be; kept for the error's sake.
+    /// Anything else that TOML has; no option may be it, but an error shows it.
     Other(toml::Value),
 }
 
@@ -72,7 +72,7 @@ impl Value {
 }
 
 impl Kind {
-    /// What an option is where it is not given.
+    /// The value where none is given.
     pub fn default(&self) -> Value {
         match *self {
             Kind::OneOf(names) => Value::Text(names.first().copied().unwrap_or_default().to_owned()),
@@ -98,7 +98,7 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    /// What may be given.
+    /// The values that may be given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::OneOf(names) => write!(f, "one of {}", names.join(", ")),

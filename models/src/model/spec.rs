@@ -43,7 +43,7 @@ pub struct Spec {
 pub struct TermFigure {
     /// The file's name, without its ending.
     pub file: &'static str,
-    /// What stands above.
+    /// Its title.
     pub title: &'static str,
     /// Each term, and what it is, as the axis says it.
     pub panels: &'static [(&'static str, &'static str)],

@@ -12,7 +12,7 @@ use crate::progress::number;
 
 pub fn training(runs: &[Examined]) -> Section {
     let mut table =
-        Table::new(&["model", "steps", "epochs", "time", "epochs/s", "training loss", "of it", "test loss"]);
+        Table::new(&["model", "steps", "epochs", "time", "epochs/s", "training loss", "terms", "test loss"]);
     let mut blocks = Vec::new();
     for Examined { run, .. } in runs {
         let last = |split| run.records.iter().rfind(|record| record.split == split);
@@ -46,7 +46,7 @@ pub fn training(runs: &[Examined]) -> Section {
     Section { id: "training", title: "Training", blocks }
 }
 
-/// What a record reports beside its loss, each by its name.
+/// A record's terms beside its loss, each by its name.
 fn terms(record: &Record) -> String {
     // A loss that is reported again as a term says nothing new.
     let others = record.terms.0.iter().filter(|(_, value)| *value != record.loss);
