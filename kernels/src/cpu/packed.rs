@@ -65,7 +65,8 @@ fn pack<T: Float>(from: Matrix<T>, rows: &mut [[T; LANES]]) {
     for first in (0..LANES).step_by(BLOCK) {
         let places = rows.iter_mut().map(|row| row[first..].first_chunk_mut::<BLOCK>().expect("half a row"));
         if let Some(columns) = from.columns::<BLOCK>(first) {
-            places.enumerate().for_each(|(p, to)| *to = columns.map(|column| column[p]));
+            // A loop: `array::map` is not inlined in every build, which cost an lstm-ae's step 3 % of its instructions.
+            places.enumerate().for_each(|(p, to)| to.iter_mut().zip(&columns).for_each(|(to, column)| *to = column[p]));
         } else {
             places.enumerate().for_each(|(p, to)| *to = std::array::from_fn(|j| from.at(p, first + j)));
         }
