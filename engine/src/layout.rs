@@ -44,7 +44,7 @@
 //! assert_eq!(node(0), "0 input 0..4 0-11 -");
 //! assert_eq!(node(1), "1 param param 0 param 0"); // outside the arena
 //! assert_eq!(node(2), "2 mul 16..20 2-3 16..20 7-8 1 write");
-//! assert_eq!(node(3), "3 tanh 32..36 3-7 16..20 6-7 2 write");
+//! assert_eq!(node(3), "3 tanh 32..36 3-7 48..52 6-7 2 write");
 //! # Ok::<(), inkgrad_engine::Error>(())
 //! ```
 
