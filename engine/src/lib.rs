@@ -13,7 +13,9 @@ pub mod optim;
 pub mod testing;
 
 mod arena;
+mod copy;
 mod layout;
+mod needs;
 mod params;
 mod plan;
 pub mod prelude;

@@ -53,10 +53,8 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 
 use crate::device::op::DeviceOp;
+pub use crate::needs::{MAX_INPUTS, Memory, Reads};
 use crate::{Result, Shape};
-
-/// The most inputs that an operation has (an LSTM layer: x, four weights and biases, h0, c0).
-pub const MAX_INPUTS: usize = 8;
 
 /// A differentiable operation on the tape. An operation without a backward does not compile; what has a default body is what
 /// most operations do not need.
@@ -100,53 +98,6 @@ pub trait Op<T: Float>: Debug + Send + Sync {
 
     /// Computes the gradients of the inputs from the gradient of the output.
     fn backward(&self, run: Backward<'_, T>);
-}
-
-/// Memory in elements, which the plan finds a place for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// Written by the forward, read by the backward.
-    pub saved: usize,
-    /// The forward's own.
-    pub forward_scratch: usize,
-    /// The backward's own.
-    pub backward_scratch: usize,
-}
-
-impl Memory {
-    /// No memory beside inputs and output.
-    pub const NONE: Memory = Memory { saved: 0, forward_scratch: 0, backward_scratch: 0 };
-}
-
-/// Which values a backward reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reads {
-    /// One bit an input.
-    inputs: u8,
-    /// Whether the output is read.
-    pub output: bool,
-}
-
-impl Reads {
-    /// Neither inputs nor output.
-    pub const NOTHING: Reads = Reads { inputs: 0, output: false };
-    /// The output alone.
-    pub const OUTPUT: Reads = Reads { inputs: 0, output: true };
-
-    /// The inputs with these indices.
-    pub fn inputs(indices: &[usize]) -> Reads {
-        Reads { inputs: indices.iter().fold(0, |bits, i| bits | 1 << i), output: false }
-    }
-
-    /// These and the output.
-    pub fn and_output(self) -> Reads {
-        Reads { output: true, ..self }
-    }
-
-    /// Whether input `i` is read.
-    pub fn input(&self, i: usize) -> bool {
-        self.inputs >> i & 1 == 1
-    }
 }
 
 /// Where a run stands: what random operations draw from.

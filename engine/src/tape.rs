@@ -163,7 +163,7 @@ impl<T: Float> Tape<T> {
         let mut distinct: Vec<Tensor> = Vec::with_capacity(inputs.len());
         for &x in inputs {
             let taken = distinct.iter().any(|&other| self.root(other) == self.root(x));
-            distinct.push(if taken { self.record(crate::ops::Copy, &[x])? } else { x });
+            distinct.push(if taken { self.record(crate::copy::Copy, &[x])? } else { x });
         }
         Ok(self.push(Kind::Op(Box::new(op)), distinct, shape))
     }

@@ -2,7 +2,6 @@
 
 pub mod cpu;
 pub mod emulator;
-pub mod float;
 pub mod gpu;
 pub mod launch;
 pub mod ptx;
@@ -10,4 +9,4 @@ pub mod ptx;
 #[cfg(test)]
 mod property;
 
-pub use float::Float;
+pub use cpu::float::Float;

@@ -3,7 +3,7 @@
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 
 use crate::Shape;
-use crate::op::{MAX_INPUTS, Memory, Reads};
+use crate::needs::{MAX_INPUTS, Memory, Reads};
 
 /// An operation as a GPU computes it. An operation without kernels does not compile; most need no memory.
 pub trait DeviceOp {

@@ -30,10 +30,10 @@ mod unary;
 
 pub(crate) mod case;
 
+pub use crate::copy::Copy;
 pub use case::{Case, CaseInput, Draw, Record, Spec};
 pub use conv_transpose2d::ConvTranspose;
 pub use conv2d::Conv;
-pub use copy::Copy;
 pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 pub use inkgrad_kernels::cpu::pool::Window;
 

@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod conv;
 pub mod eigen;
+pub mod float;
 pub mod frozen;
 pub mod gemm;
 pub mod gru;

@@ -4,9 +4,9 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::cpu::lanes::Registers;
-use crate::cpu::polynomial;
-use crate::cpu::simd::{Arithmetic, Fused, FusedWide, Separate};
+use super::lanes::Registers;
+use super::polynomial;
+use super::simd::{Arithmetic, Fused, FusedWide, Separate};
 
 /// A floating-point type that every CPU kernel is written for.
 pub trait Float:
