@@ -5,7 +5,8 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
-use inkgrad_kernels::cpu::gemm::{self, Matrix, MatrixMut};
+use inkgrad_kernels::cpu::gemm;
+use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::optimizer::{self, AdamStep};
 use inkgrad_kernels::cpu::{Pool, activation, loss, rng};
 

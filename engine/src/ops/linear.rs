@@ -1,7 +1,8 @@
 //! y = x·Wᵀ + b, optionally followed by a ReLU in the same pass.
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::{activation, reduce};
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 

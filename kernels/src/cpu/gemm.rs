@@ -6,193 +6,9 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use super::matrix::{Layout, Matrix, MatrixMut};
 use super::team::Team;
 use crate::Float;
-
-/// A matrix to read: element (i, j) is `data[i·row_stride + j·col_stride]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Matrix<'a, T> {
-    data: &'a [T],
-    layout: Layout,
-}
-
-/// A matrix to write: element (i, j) is `data[i·row_stride + j·col_stride]`, each element at a place of its own.
-#[derive(Debug)]
-pub struct MatrixMut<'a, T> {
-    data: &'a mut [T],
-    layout: Layout,
-}
-
-/// Where the elements of a matrix are.
-#[derive(Debug, Clone, Copy)]
-struct Layout {
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl Layout {
-    /// Elements from the first to the last, both included: what the data has to hold. `None` where that many cannot be
-    /// counted; strides of a matrix that passed [`Layout::check`] never come to that.
-    fn span(&self) -> Option<usize> {
-        if self.rows == 0 || self.cols == 0 {
-            return Some(0);
-        }
-        let down = (self.rows - 1).checked_mul(self.row_stride)?;
-        let across = (self.cols - 1).checked_mul(self.col_stride)?;
-        down.checked_add(across)?.checked_add(1)
-    }
-
-    fn check(self, len: usize) -> Self {
-        assert!(
-            self.span().is_some_and(|span| span <= len),
-            "matrix ({}, {}) with strides ({}, {}) needs {} elements, the slice has {len}",
-            self.rows,
-            self.cols,
-            self.row_stride,
-            self.col_stride,
-            self.span().map_or_else(|| "more than usize::MAX".to_owned(), |span| span.to_string()),
-        );
-        self
-    }
-
-    /// Whether no two elements share a place.
-    fn is_distinct(&self) -> bool {
-        let apart = |inner: usize, stride: usize, outer: usize, outer_stride: usize| {
-            (inner <= 1 || stride > 0) && (outer <= 1 || outer_stride > inner.saturating_sub(1).saturating_mul(stride))
-        };
-        apart(self.cols, self.col_stride, self.rows, self.row_stride)
-            || apart(self.rows, self.row_stride, self.cols, self.col_stride)
-    }
-
-    fn transposed(self) -> Self {
-        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride }
-    }
-
-    /// The layout of a block and the offset of its first element.
-    fn block(self, rows: &Range<usize>, cols: &Range<usize>) -> (usize, Self) {
-        assert!(
-            rows.start <= rows.end && rows.end <= self.rows && cols.start <= cols.end && cols.end <= self.cols,
-            "block {rows:?} × {cols:?} of a matrix ({}, {})",
-            self.rows,
-            self.cols,
-        );
-        let block = Self { rows: rows.len(), cols: cols.len(), ..self };
-        // An empty block may begin behind the last element, where its offset need not be countable.
-        let offset = if rows.is_empty() || cols.is_empty() {
-            0
-        } else {
-            rows.start * self.row_stride + cols.start * self.col_stride
-        };
-        (offset, block)
-    }
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// The first `rows · cols` elements of `data`, row by row.
-    ///
-    /// # Panics
-    /// If `data` has fewer.
-    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
-        Self::with_strides(data, rows, cols, cols, 1)
-    }
-
-    /// Elements at any strides, which may repeat elements (a stride of 0).
-    ///
-    /// # Panics
-    /// If the last element lies beyond `data`.
-    pub fn with_strides(data: &'a [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
-        Self { data, layout: Layout { rows, cols, row_stride, col_stride }.check(data.len()) }
-    }
-
-    /// Rows and columns.
-    pub(crate) fn shape(&self) -> (usize, usize) {
-        (self.layout.rows, self.layout.cols)
-    }
-
-    /// Element (i, j).
-    #[inline]
-    pub(crate) fn at(&self, i: usize, j: usize) -> T
-    where
-        T: Copy,
-    {
-        self.data[i * self.layout.row_stride + j * self.layout.col_stride]
-    }
-
-    /// `N` columns from `first` on, if the elements of each lie side by side.
-    pub(crate) fn columns<const N: usize>(&self, first: usize) -> Option<[&'a [T]; N]> {
-        let Layout { rows, row_stride, col_stride, .. } = self.layout;
-        (row_stride == 1).then(|| std::array::from_fn(|j| &self.data[(first + j) * col_stride..][..rows]))
-    }
-
-    /// The same elements with rows and columns exchanged.
-    pub fn transposed(self) -> Self {
-        Self { layout: self.layout.transposed(), ..self }
-    }
-
-    /// Some of the rows.
-    pub fn rows(self, range: Range<usize>) -> Self {
-        let cols = 0..self.layout.cols;
-        self.block(range, cols)
-    }
-
-    /// Some of the columns.
-    pub fn cols(self, range: Range<usize>) -> Self {
-        let rows = 0..self.layout.rows;
-        self.block(rows, range)
-    }
-
-    fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
-        let (offset, layout) = self.layout.block(&rows, &cols);
-        Self { data: &self.data[offset..], layout }
-    }
-}
-
-impl<'a, T> MatrixMut<'a, T> {
-    /// The first `rows · cols` elements of `data`, row by row.
-    ///
-    /// # Panics
-    /// If `data` has fewer.
-    pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
-        Self::with_strides(data, rows, cols, cols, 1)
-    }
-
-    /// Elements at strides that give each a place of its own.
-    ///
-    /// # Panics
-    /// If the last element lies beyond `data`, or the strides may put two elements in one place.
-    pub fn with_strides(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
-        let layout = Layout { rows, cols, row_stride, col_stride }.check(data.len());
-        assert!(
-            layout.is_distinct(),
-            "matrix ({rows}, {cols}) with strides ({row_stride}, {col_stride}) has two elements in one place"
-        );
-        Self { data, layout }
-    }
-
-    /// The same elements with rows and columns exchanged.
-    pub fn transposed(self) -> Self {
-        Self { layout: self.layout.transposed(), ..self }
-    }
-
-    /// Some of the rows.
-    pub fn rows(self, range: Range<usize>) -> Self {
-        let cols = 0..self.layout.cols;
-        self.block(range, cols)
-    }
-
-    /// Some of the columns.
-    pub fn cols(self, range: Range<usize>) -> Self {
-        let rows = 0..self.layout.rows;
-        self.block(rows, range)
-    }
-
-    fn block(self, rows: Range<usize>, cols: Range<usize>) -> Self {
-        let (offset, layout) = self.layout.block(&rows, &cols);
-        Self { data: &mut self.data[offset..], layout }
-    }
-}
 
 /// Elements of C that are worth a task where partial products are added up.
 const SUMS: usize = 1 << 14;
@@ -268,14 +84,7 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 /// # Panics
 /// If the shapes do not fit together, or `scratch` is too short.
 pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>, scratch: &mut [T]) {
-    let (m, k, n) = (a.layout.rows, a.layout.cols, b.layout.cols);
-    assert!(
-        b.layout.rows == k && c.layout.rows == m && c.layout.cols == n,
-        "gemm: A ({m}, {k}) · B ({}, {n}) into C ({}, {})",
-        b.layout.rows,
-        c.layout.rows,
-        c.layout.cols,
-    );
+    let (m, k, n) = check_shapes(&a, &b, &c);
     let target = Target { start: c.data.as_mut_ptr(), layout: c.layout };
     match Split::of(m, k, n) {
         Split::Serial => {
@@ -328,6 +137,35 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
             }
         }
     }
+}
+
+/// [`gemm`] as the triple loop that it is, on one thread: the reference that it is tested against.
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn gemm_naive<T: Float>(alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>) {
+    let (m, k, n) = check_shapes(&a, &b, &c);
+    for i in 0..m {
+        for j in 0..n {
+            let sum: T = (0..k).map(|p| a.at(i, p) * b.at(p, j)).sum();
+            let place = &mut c.data[i * c.layout.row_stride + j * c.layout.col_stride];
+            *place = alpha * sum + if beta == T::ZERO { T::ZERO } else { beta * *place };
+        }
+    }
+}
+
+/// The sizes (m, k, n) of A (m, k) · B (k, n) into C (m, n).
+#[track_caller]
+fn check_shapes<T>(a: &Matrix<T>, b: &Matrix<T>, c: &MatrixMut<T>) -> (usize, usize, usize) {
+    let (m, k, n) = (a.layout.rows, a.layout.cols, b.layout.cols);
+    assert!(
+        b.layout.rows == k && c.layout.rows == m && c.layout.cols == n,
+        "gemm: A ({m}, {k}) · B ({}, {n}) into C ({}, {})",
+        b.layout.rows,
+        c.layout.rows,
+        c.layout.cols,
+    );
+    (m, k, n)
 }
 
 thread_local! {
@@ -394,17 +232,6 @@ mod tests {
         (0..len).map(|i| T::from_f64(((i * 7919 + seed * 104_729 + i * i % 31) % 9) as f64 - 4.0)).collect()
     }
 
-    /// The triple loop.
-    fn naive<T: Float>(alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: &mut [T]) {
-        for i in 0..a.layout.rows {
-            for j in 0..b.layout.cols {
-                let sum: T = (0..a.layout.cols).map(|p| a.at(i, p) * b.at(p, j)).sum();
-                let place = &mut c[i * b.layout.cols + j];
-                *place = alpha * sum + if beta == T::ZERO { T::ZERO } else { beta * *place };
-            }
-        }
-    }
-
     /// `gemm` equals the triple loop on whole numbers, at 1 and 3 threads and with C stored by columns.
     fn check<T: Float>(pool: &Pool, (m, k, n): (usize, usize, usize), ta: bool, tb: bool, alpha: f64, beta: f64) {
         let (alpha, beta) = (T::from_f64(alpha), T::from_f64(beta));
@@ -415,7 +242,7 @@ mod tests {
         let scratch = || vec![T::from_f64(f64::NAN); gemm_scratch_len(m, k, n)];
 
         let mut expected = before.clone();
-        naive(alpha, a, b, beta, &mut expected);
+        gemm_naive(alpha, a, b, beta, MatrixMut::new(&mut expected, m, n));
         let mut c = before.clone();
         gemm(&Team::solo(), alpha, a, b, beta, MatrixMut::new(&mut c, m, n), &mut scratch());
         assert_eq!(c, expected, "{m}×{k}×{n}");
@@ -486,7 +313,7 @@ mod tests {
         let mut c = vec![1.0; 100];
         gemm(&Team::solo(), 1.0, a, b, 1.0, MatrixMut::new(&mut c, 10, 10).rows(4..7).cols(8..10), &mut []);
         let mut expected = vec![1.0; 6];
-        naive(1.0, a, b, 1.0, &mut expected);
+        gemm_naive(1.0, a, b, 1.0, MatrixMut::new(&mut expected, 3, 2));
         for (i, &x) in c.iter().enumerate() {
             let (row, col) = (i / 10, i % 10);
             let inside = (4..7).contains(&row) && col >= 8;
@@ -509,32 +336,5 @@ mod tests {
             MatrixMut::new(&mut [], 0, 3),
             &mut [],
         );
-    }
-
-    #[test]
-    fn strides_that_cannot_be_counted_are_refused() {
-        let data = [1.0f32, 2.0];
-        let most = usize::MAX;
-        for (rows, cols, row_stride, col_stride) in
-            [(2, 1, most, 1), (3, 1, most, 1), (1, 2, 1, most), (2, 2, most, most), (most, 1, 2, 1), (most, most, 1, 1)]
-        {
-            let made = std::panic::catch_unwind(|| Matrix::with_strides(&data, rows, cols, row_stride, col_stride));
-            assert!(made.is_err(), "({rows}, {cols}) with strides ({row_stride}, {col_stride})");
-        }
-        // One row never uses its row stride.
-        assert_eq!(Matrix::with_strides(&data, 1, 2, most, 1).at(0, 1), 2.0);
-        assert_eq!(Matrix::with_strides(&data, 1, 2, most, 1).rows(1..1).shape(), (0, 2));
-    }
-
-    #[test]
-    #[should_panic(expected = "needs 7 elements, the slice has 6")]
-    fn a_matrix_beyond_its_slice_is_refused() {
-        Matrix::with_strides(&[0.0f32; 6], 2, 3, 4, 1);
-    }
-
-    #[test]
-    #[should_panic(expected = "two elements in one place")]
-    fn a_target_with_shared_places_is_refused() {
-        MatrixMut::with_strides(&mut [0.0f32; 6], 2, 3, 2, 1);
     }
 }

@@ -8,7 +8,8 @@
 //! - h = (1 − z)·n + z·h'
 
 use super::activation::put;
-use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
+use super::gemm::{gemm, gemm_scratch_len};
+use super::matrix::{Matrix, MatrixMut};
 use super::packed::{Packed, Rows, multiply, packed_len};
 use super::recurrence::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
 use super::reduce::add_columns;

@@ -8,7 +8,8 @@
 //! - h = o·tanh c
 
 use super::activation::put;
-use super::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
+use super::gemm::{gemm, gemm_scratch_len};
+use super::matrix::{Matrix, MatrixMut};
 use super::packed::{Packed, Rows, multiply, packed_len};
 use super::recurrence::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
 use super::reduce::add_columns;

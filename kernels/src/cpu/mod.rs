@@ -11,6 +11,7 @@ pub mod gru;
 pub mod lanes;
 pub mod loss;
 pub mod lstm;
+pub mod matrix;
 pub mod optimizer;
 mod packed;
 pub mod peak;

@@ -1,8 +1,8 @@
 //! Products with one matrix that stays the same for many calls, such as a recurrence's weights: packed once, where a
 //! general product packs its operands each time.
 
-use super::gemm::Matrix;
 use super::lanes::{LANES, Lanes, load_first, prefetch, store_first};
+use super::matrix::Matrix;
 use super::simd::Arithmetic;
 use super::team::Team;
 use super::tiles::{Tiles, with_rows};
@@ -179,7 +179,8 @@ unsafe fn term<T: Float, A: Arithmetic, const ROWS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::gemm::{MatrixMut, gemm, gemm_scratch_len};
+    use crate::cpu::gemm::{gemm, gemm_scratch_len};
+    use crate::cpu::matrix::MatrixMut;
 
     fn check<T: Float>(rows: usize, k: usize, n: usize) {
         // Small whole numbers: sums are exact in any order.

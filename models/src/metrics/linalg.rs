@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::{Pool, Team};
 use rayon::prelude::*;
 

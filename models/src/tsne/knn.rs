@@ -1,7 +1,8 @@
 //! Exact nearest neighbours: all squared distances by matrix products in f64, a tile at a time.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm};
+use inkgrad_kernels::cpu::gemm::gemm;
+use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 
 use super::Points;
 

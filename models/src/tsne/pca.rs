@@ -1,7 +1,8 @@
 //! Where the points begin: principal components, or at random.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::gemm::{Matrix, MatrixMut, gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::rng::Philox;
 
 use super::Points;

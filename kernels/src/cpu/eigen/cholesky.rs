@@ -2,7 +2,7 @@
 //! product.
 
 use super::super::Team;
-use super::super::gemm::Matrix;
+use super::super::matrix::Matrix;
 use super::{dot, update_lower};
 
 /// Columns of a block.

@@ -11,7 +11,8 @@ pub mod singular;
 pub mod tridiagonal;
 
 use super::Team;
-use super::gemm::{Matrix, MatrixMut, gemm};
+use super::gemm::gemm;
+use super::matrix::{Matrix, MatrixMut};
 use crate::{Float, multiversion};
 
 /// Rows of a task of a triangle's update.

@@ -7,8 +7,8 @@
 //! the symmetric matrix are: this is half of the multiplications and, since it waits for memory, most of the time.
 
 use super::super::Team;
-use super::super::gemm::Matrix;
 use super::super::lanes::sum_of_lanes;
+use super::super::matrix::Matrix;
 use super::{add_scaled, dot, update_lower};
 use crate::multiversion;
 
