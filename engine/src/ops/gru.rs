@@ -13,7 +13,7 @@
 //! - over all steps at once: dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h', db_ih = Σ da, db_hh = Σ dq
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::gru::{self, GruGradients, GruInputs};
+use inkgrad_kernels::cpu::recurrent::gru::{self, GruGradients, GruInputs};
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};

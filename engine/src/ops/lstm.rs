@@ -13,7 +13,7 @@
 //! - over all steps at once: dx = dz·w_ih, dw_ih = dzᵀ·x, dw_hh = dzᵀ·h', db = Σ dz
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::lstm::{self, LstmGradients, LstmInputs};
+use inkgrad_kernels::cpu::recurrent::lstm::{self, LstmGradients, LstmInputs};
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};

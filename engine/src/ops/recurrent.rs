@@ -1,6 +1,6 @@
 //! Shared by the LSTM and the GRU: the rule for their shapes, and the draw of their cases.
 
-use inkgrad_kernels::cpu::recurrence::{Gradient, RecurrentShape};
+use inkgrad_kernels::cpu::recurrent::{Gradient, RecurrentShape};
 use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
 use inkgrad_kernels::gpu::{Span, Target};
 

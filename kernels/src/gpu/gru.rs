@@ -4,7 +4,7 @@ pub use super::recurrent::{Gradients, Inputs};
 
 use super::launches::{Launches, Span};
 use super::recurrent::{Kernel, added, launch, own, products, products_scratch_len, project, rows, states};
-use crate::cpu::recurrence::RecurrentShape;
+use crate::cpu::recurrent::RecurrentShape;
 
 /// Blocks of H in the weights: r, z, n.
 const GATES: usize = 3;

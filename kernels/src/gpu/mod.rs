@@ -9,7 +9,7 @@
 //! | [`activation`], [`elementwise`] | `elementwise.ptx` | `cpu::activation` |
 //! | [`gemm`] | `gemm.ptx`, `gemm_tf32.ptx` | `cpu::gemm` |
 //! | [`conv`] | `conv_*.ptx`, in tf32 `conv.ptx` | `cpu::conv` |
-//! | [`lstm`], [`gru`] | `lstm*.ptx`, `gru*.ptx` | `cpu::lstm`, `cpu::gru` |
+//! | [`lstm`], [`gru`] | `lstm*.ptx`, `gru*.ptx` | `cpu::recurrent::lstm`, `cpu::recurrent::gru` |
 //! | [`reduce`], [`loss`] | `reduce.ptx`, `loss.ptx` | `cpu::reduce`, `cpu::loss` |
 //! | [`layout`] | `layout.ptx` | loops of the operations |
 //! | [`random`] | `random.ptx` | `cpu::rng` |

@@ -5,7 +5,7 @@ use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
 use super::layout::transpose;
 use super::reduce::{column_sums, column_sums_scratch_len};
-use crate::cpu::recurrence::RecurrentShape;
+use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
 
 /// Sequences that a block owns.

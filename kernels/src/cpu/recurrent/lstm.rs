@@ -7,16 +7,16 @@
 //! - c = f·c' + i·g
 //! - h = o·tanh c
 
-use super::activation::put;
-use super::gemm::{gemm, gemm_scratch_len};
-use super::matrix::{Matrix, MatrixMut};
-use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
-use super::reduce::add_columns;
-use super::team::Team;
+use super::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
+use crate::cpu::activation::put;
+use crate::cpu::gemm::{gemm, gemm_scratch_len};
+use crate::cpu::matrix::{Matrix, MatrixMut};
+use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
+use crate::cpu::reduce::add_columns;
+use crate::cpu::team::Team;
 use crate::{Float, multiversion};
 
-/// What goes in.
+/// A layer's input, parameters and initial states.
 #[derive(Debug, Clone, Copy)]
 pub struct LstmInputs<'a, T> {
     /// (B, T, I)
@@ -333,11 +333,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::recurrence::testing::{Layer, Parameters, check_forward, check_gradients, check_threads, shapes};
+    use crate::cpu::recurrent::naive;
+    use crate::cpu::recurrent::testing::{
+        Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes,
+    };
     use crate::property::cases;
 
     fn layer<T: Float>() -> Layer<T> {
-        Layer { gates: 4, states: 2, forward: run, backward: run_backward, naive }
+        Layer { gates: 4, states: 2, forward: run, backward: run_backward, naive, naive_backward }
     }
 
     fn inputs<T>(p: &Parameters<T>) -> LstmInputs<'_, T> {
@@ -381,35 +384,11 @@ mod tests {
     }
 
     fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
-        let &RecurrentShape { batch, time, input, hidden, .. } = shape;
-        let LstmInputs { x, w_ih, w_hh, b_ih, b_hh, h0, c0 } = inputs(p);
-        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-        let mut out = vec![0.0; batch * time * hidden];
-        for b in 0..batch {
-            let state = |initial: Option<&[f64]>| match initial {
-                Some(initial) => initial[b * hidden..(b + 1) * hidden].to_vec(),
-                None => vec![0.0; hidden],
-            };
-            let (mut h, mut c) = (state(h0), state(c0));
-            for step in 0..time {
-                let row = b * time + shape.place(step);
-                let z = |gate: usize, unit: usize| {
-                    let k = gate * hidden + unit;
-                    let from_x: f64 = (0..input).map(|j| x[row * input + j] * w_ih[k * input + j]).sum();
-                    let from_h: f64 = (0..hidden).map(|j| h[j] * w_hh[k * hidden + j]).sum();
-                    from_x + b_ih[k] + from_h + b_hh[k]
-                };
-                let next: Vec<(f64, f64)> = (0..hidden)
-                    .map(|unit| {
-                        let c = sigmoid(z(1, unit)) * c[unit] + sigmoid(z(0, unit)) * z(2, unit).tanh();
-                        (sigmoid(z(3, unit)) * c.tanh(), c)
-                    })
-                    .collect();
-                (h, c) = next.into_iter().unzip();
-                out[row * hidden..(row + 1) * hidden].copy_from_slice(&h);
-            }
-        }
-        out
+        naive::lstm_forward(shape, &inputs(p))
+    }
+
+    fn naive_backward(shape: &RecurrentShape, p: &Parameters<f64>, dout: &[f64]) -> Parameters<f64> {
+        naive::lstm_backward(shape, &inputs(p), dout).into_iter().take(p.len()).collect()
     }
 
     proptest! {
@@ -418,6 +397,8 @@ mod tests {
         fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
             check_forward::<f64>(&layer(), &shape, initial, 1e-12);
             check_forward::<f32>(&layer(), &shape, initial, 1e-5);
+            check_backward::<f64>(&layer(), &shape, initial, 1e-12);
+            check_backward::<f32>(&layer(), &shape, initial, 1e-5);
             check_gradients(&layer(), &shape, initial);
         }
     }
@@ -426,6 +407,7 @@ mod tests {
     fn several_slices_agree_with_the_formula() {
         let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
         check_forward::<f32>(&layer(), &shape, true, 1e-5);
+        check_backward::<f32>(&layer(), &shape, false, 1e-5);
         check_gradients(&layer(), &shape, false);
     }
 

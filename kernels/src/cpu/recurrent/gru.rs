@@ -7,16 +7,16 @@
 //! - n = tanh(aₙ + r·qₙ)
 //! - h = (1 − z)·n + z·h'
 
-use super::activation::put;
-use super::gemm::{gemm, gemm_scratch_len};
-use super::matrix::{Matrix, MatrixMut};
-use super::packed::{Packed, Rows, multiply, packed_len};
-use super::recurrence::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
-use super::reduce::add_columns;
-use super::team::Team;
+use super::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
+use crate::cpu::activation::put;
+use crate::cpu::gemm::{gemm, gemm_scratch_len};
+use crate::cpu::matrix::{Matrix, MatrixMut};
+use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
+use crate::cpu::reduce::add_columns;
+use crate::cpu::team::Team;
 use crate::{Float, multiversion};
 
-/// What goes in.
+/// A layer's input, parameters and initial states.
 #[derive(Debug, Clone, Copy)]
 pub struct GruInputs<'a, T> {
     /// (B, T, I)
@@ -316,11 +316,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::recurrence::testing::{Layer, Parameters, check_forward, check_gradients, check_threads, shapes};
+    use crate::cpu::recurrent::naive;
+    use crate::cpu::recurrent::testing::{
+        Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes,
+    };
     use crate::property::cases;
 
     fn layer<T: Float>() -> Layer<T> {
-        Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive }
+        Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive, naive_backward }
     }
 
     fn inputs<T>(p: &Parameters<T>) -> GruInputs<'_, T> {
@@ -363,28 +366,11 @@ mod tests {
     }
 
     fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
-        let &RecurrentShape { batch, time, input, hidden, .. } = shape;
-        let GruInputs { x, w_ih, w_hh, b_ih, b_hh, h0 } = inputs(p);
-        let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-        let mut out = vec![0.0; batch * time * hidden];
-        for b in 0..batch {
-            let mut h = h0.map_or(vec![0.0; hidden], |h0| h0[b * hidden..(b + 1) * hidden].to_vec());
-            for step in 0..time {
-                let row = b * time + shape.place(step);
-                let a = |k: usize| b_ih[k] + (0..input).map(|j| x[row * input + j] * w_ih[k * input + j]).sum::<f64>();
-                let q = |k: usize| b_hh[k] + (0..hidden).map(|j| h[j] * w_hh[k * hidden + j]).sum::<f64>();
-                h = (0..hidden)
-                    .map(|unit| {
-                        let r = sigmoid(a(unit) + q(unit));
-                        let z = sigmoid(a(hidden + unit) + q(hidden + unit));
-                        let n = (a(2 * hidden + unit) + r * q(2 * hidden + unit)).tanh();
-                        (1.0 - z) * n + z * h[unit]
-                    })
-                    .collect();
-                out[row * hidden..(row + 1) * hidden].copy_from_slice(&h);
-            }
-        }
-        out
+        naive::gru_forward(shape, &inputs(p))
+    }
+
+    fn naive_backward(shape: &RecurrentShape, p: &Parameters<f64>, dout: &[f64]) -> Parameters<f64> {
+        naive::gru_backward(shape, &inputs(p), dout).into_iter().take(p.len()).collect()
     }
 
     proptest! {
@@ -393,6 +379,8 @@ mod tests {
         fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
             check_forward::<f64>(&layer(), &shape, initial, 1e-12);
             check_forward::<f32>(&layer(), &shape, initial, 1e-5);
+            check_backward::<f64>(&layer(), &shape, initial, 1e-12);
+            check_backward::<f32>(&layer(), &shape, initial, 1e-5);
             check_gradients(&layer(), &shape, initial);
         }
     }
@@ -401,6 +389,7 @@ mod tests {
     fn several_slices_agree_with_the_formula() {
         let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
         check_forward::<f32>(&layer(), &shape, true, 1e-5);
+        check_backward::<f32>(&layer(), &shape, false, 1e-5);
         check_gradients(&layer(), &shape, false);
     }
 

@@ -1,0 +1,128 @@
+//! Shared by the tests of both layers. A case is a shape and its parameters, one vector each: x, w_ih, w_hh, b_ih,
+//! b_hh, then the initial states, if there are any.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cpu::{Pool, Team};
+
+pub(super) type Parameters<T> = Vec<Vec<T>>;
+
+type Backward<T> = fn(&Team, &RecurrentShape, &Parameters<T>, &[T], &mut Parameters<T>, bool);
+
+/// A layer under test.
+pub(super) struct Layer<T: Float> {
+    /// Blocks of H rows in the weights.
+    pub(super) gates: usize,
+    /// Initial states it can take.
+    pub(super) states: usize,
+    pub(super) forward: fn(&Team, &RecurrentShape, &Parameters<T>) -> Vec<T>,
+    /// Writes or adds all gradients, from that of the output.
+    pub(super) backward: Backward<T>,
+    /// The outputs, one element after the other by the formula.
+    pub(super) naive: fn(&RecurrentShape, &Parameters<f64>) -> Vec<f64>,
+    /// The gradients of all parameters from that of the output, likewise.
+    pub(super) naive_backward: fn(&RecurrentShape, &Parameters<f64>, &[f64]) -> Parameters<f64>,
+}
+
+/// Shapes with several slices, remainders of every tile and both directions.
+pub(super) fn shapes() -> impl Strategy<Value = RecurrentShape> {
+    (1usize..12, 1usize..6, 1usize..20, 1usize..20, any::<bool>())
+        .prop_map(|(batch, time, input, hidden, reverse)| RecurrentShape { batch, time, input, hidden, reverse })
+}
+
+/// `len` values from −scale to scale, different for each seed.
+fn values<T: Float>(len: usize, seed: usize, scale: f64) -> Vec<T> {
+    (0..len).map(|i| T::from_f64(scale * ((i * 12 + seed * 7) as f64 * 0.618_034 + seed as f64).sin())).collect()
+}
+
+pub(super) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
+    let &RecurrentShape { batch, input, hidden, .. } = shape;
+    let rows = layer.gates * hidden;
+    let mut lengths = vec![shape.rows() * input, rows * input, rows * hidden, rows, rows];
+    if initial {
+        lengths.extend(std::iter::repeat_n(batch * hidden, layer.states));
+    }
+    lengths.into_iter().enumerate().map(|(seed, len)| values(len, seed, 0.8)).collect()
+}
+
+/// The forward pass against the formula, within `tolerance`.
+pub(super) fn check_forward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+    let parameters = parameters(layer, shape, initial);
+    let exact = widened(&parameters);
+    let found = (layer.forward)(&Team::solo(), shape, &parameters);
+    for (found, expected) in found.iter().zip((layer.naive)(shape, &exact)) {
+        assert!((found.to_f64() - expected).abs() < tolerance, "{found}, expected {expected} in {shape:?}");
+    }
+}
+
+fn widened<T: Float>(parameters: &Parameters<T>) -> Parameters<f64> {
+    parameters.iter().map(|p| p.iter().map(|x| x.to_f64()).collect()).collect()
+}
+
+/// The gradients against the formula's, each within `tolerance` of the largest element.
+pub(super) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+    let parameters = parameters(layer, shape, initial);
+    let u = values::<T>(shape.rows() * shape.hidden, 11, 1.0);
+    let mut found: Parameters<T> = parameters.iter().map(|p| vec![T::from_f64(f64::NAN); p.len()]).collect();
+    (layer.backward)(&Team::solo(), shape, &parameters, &u, &mut found, false);
+    let u: Vec<f64> = u.iter().map(|x| x.to_f64()).collect();
+    let expected = (layer.naive_backward)(shape, &widened(&parameters), &u);
+    for (k, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let largest = expected.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        for (found, expected) in found.iter().zip(expected) {
+            let close = (found.to_f64() - expected).abs() <= tolerance * largest;
+            assert!(close, "parameter {k}: {found}, expected {expected} in {shape:?}");
+        }
+    }
+}
+
+/// Each gradient g against the loss L = Σ u·out: ⟨g, d⟩ = (L(p + εd) − L(p − εd)) / 2ε for a direction d in which
+/// no two elements weigh the same. The error is relative to the typical size of such a product, ‖g‖·‖d‖/√n: the product
+/// itself may come out near zero, by chance. Then a second call that adds doubles every gradient.
+pub(super) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initial: bool) {
+    let team = Team::solo();
+    let parameters = parameters(layer, shape, initial);
+    let u = values::<f64>(shape.rows() * shape.hidden, 11, 1.0);
+    let mut gradients: Parameters<f64> = parameters.iter().map(|p| vec![f64::NAN; p.len()]).collect();
+    (layer.backward)(&team, shape, &parameters, &u, &mut gradients, false);
+    for (k, gradient) in gradients.iter().enumerate() {
+        let direction = values::<f64>(gradient.len(), 20 + k, 1.0);
+        let loss = |shift: f64| -> f64 {
+            let mut parameters = parameters.clone();
+            for (p, d) in parameters[k].iter_mut().zip(&direction) {
+                *p += shift * d;
+            }
+            (layer.forward)(&team, shape, &parameters).iter().zip(&u).map(|(out, u)| out * u).sum()
+        };
+        let slope = (loss(1e-5) - loss(-1e-5)) / 2e-5;
+        let found: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let typical = norm(gradient) * norm(&direction) / (gradient.len() as f64).sqrt();
+        // A parameter that the loss does not depend on has a gradient of zero.
+        let close = (found - slope).abs() <= 1e-6 * typical.max(found.abs());
+        assert!(close, "parameter {k}: {found}, expected {slope} in {shape:?}");
+    }
+    let once = gradients.clone();
+    (layer.backward)(&team, shape, &parameters, &u, &mut gradients, true);
+    for (twice, once) in gradients.iter().flatten().zip(once.iter().flatten()) {
+        assert!((twice - 2.0 * once).abs() <= 1e-12 * once.abs().max(1.0), "{twice} is not twice {once}");
+    }
+}
+
+/// Outputs and gradients are the same to the bit with 1, 2, 3 and 8 threads, in a shape of several slices.
+pub(super) fn check_threads(layer: &Layer<f32>) {
+    let shape = RecurrentShape { batch: 70, time: 9, input: 19, hidden: 37, reverse: true };
+    let parameters = parameters(layer, &shape, true);
+    let u = values::<f32>(shape.rows() * shape.hidden, 11, 1.0);
+    let results = [1, 2, 3, 8].map(|threads| {
+        Pool::new(threads).enter(|team| {
+            let out = (layer.forward)(team, &shape, &parameters);
+            let mut gradients: Parameters<f32> = parameters.iter().map(|p| vec![f32::NAN; p.len()]).collect();
+            (layer.backward)(team, &shape, &parameters, &u, &mut gradients, false);
+            (out, gradients)
+        })
+    });
+    assert!(results[0].1.iter().flatten().all(|g| g.is_finite()));
+    assert!(results.iter().all(|result| result == &results[0]));
+}
