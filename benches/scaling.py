@@ -4,7 +4,7 @@
     cargo build --release
     benches/scaling.py [--models cnn-vae,lstm-ae] [--batches 32,128,512,2048] [--drawings 1024,4096,16384]
 
-Prints Markdown tables and writes every number to `benches/results/<date>-scaling.json`. What more cores would give is
+Prints Markdown tables and writes every number to `benches/results/<date>-<time>-step-time-by-batch-and-threads.json`. What more cores would give is
 Amdahl's law with the serial share that one and two threads show, s = 2·t₂/t₁ − 1: it knows nothing of memory's limits, so
 it is a bound. Run it on an idle machine.
 """
@@ -82,7 +82,7 @@ def main():
         results.append({"drawings": drawings, **r})
         line([f"{drawings:,}", f"{r['ms_per_step']:.4g}", f"{r['peak_rss_mib']:.0f}" if r["peak_rss_mib"] else "?"])
 
-    path = ROOT / "benches" / "results" / f"{now.date()}-scaling.json"
+    path = ROOT / "benches" / "results" / f"{now:%Y-%m-%d-%H%M}-step-time-by-batch-and-threads.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     record = {"date": now.isoformat(timespec="seconds"), "cores": os.cpu_count(), "load_before": load, "results": results}
     path.write_text(json.dumps(record) + "\n")

@@ -172,16 +172,15 @@ def revision():
     return git.stdout.strip() or None
 
 
-def fresh_path(day, cpu):
-    """A file of benches/results that does not exist yet."""
-    slug = re.sub(r"[^a-z0-9]+", "-", cpu.lower()).strip("-")
+def result_path(when, torch, threads, models):
+    """A file of benches/results whose name says what was measured, and when."""
+    threads = "-and-".join(map(str, threads)) + ("-thread" if threads == [1] else "-threads")
+    name = f"{when:%Y-%m-%d-%H%M}-step-beside-pytorch-{torch.split('+')[0]}-{threads}"
+    if set(models) != set(MODELS):
+        name += "-" + "-".join(models)
     folder = ROOT / "benches" / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    path, n = folder / f"{day}-peer-{slug}.json", 1
-    while path.exists():
-        n += 1
-        path = folder / f"{day}-peer-{slug}-{n}.json"
-    return path
+    return folder / f"{name}.json"
 
 
 def main():
@@ -225,7 +224,7 @@ def main():
     record = {"date": now.isoformat(timespec="seconds"), **host, "load_before": load, "revision": revision()}
     record |= {"torch": results[0]["torch"], "channels_last": args.channels_last, "ours": args.ours}
     record |= {"block": args.block, "pause_s": args.pause, "geometric_mean": means, "results": results}
-    path = fresh_path(now.date(), host["cpu"])
+    path = result_path(now, results[0]["torch"], args.threads, args.models)
     path.write_text(json.dumps(record) + "\n")
     print(f"\nRaw numbers: {path.relative_to(ROOT)}")
 
