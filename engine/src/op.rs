@@ -1,4 +1,4 @@
-//! What an operation is: its shape rule, its memory, its forward and, right under it, its backward.
+//! An operation: its shape rule, its memory, its forward and, right under it, its backward.
 //!
 //! An operation of your own, y = x³:
 //!
@@ -119,7 +119,7 @@ impl Clock {
     }
 }
 
-/// What a forward works with.
+/// The inputs and outputs of a forward.
 pub struct Forward<'a, T> {
     /// The inputs' values.
     pub x: &'a [&'a [T]],
@@ -141,7 +141,7 @@ pub struct Forward<'a, T> {
     pub node: u64,
 }
 
-/// What a backward works with.
+/// The inputs and outputs of a backward.
 pub struct Backward<'a, T> {
     /// The inputs' values; empty where [`Op::reads`] does not name them.
     pub x: &'a [&'a [T]],
@@ -155,7 +155,7 @@ pub struct Backward<'a, T> {
     pub y_shape: Shape,
     /// The inputs' gradients, to be written or added to.
     pub dx: Gradients<'a, T>,
-    /// What the forward kept.
+    /// Kept by the forward.
     pub saved: &'a [T],
     /// Free for use, with arbitrary content.
     pub scratch: &'a mut [T],

@@ -273,7 +273,7 @@ impl<T: Float> Params<T> {
         param.range()
     }
 
-    /// What an update works with: which parameters it follows, the values, and the gradients.
+    /// All that an update works on: which parameters it follows, the values, and the gradients.
     pub(crate) fn parts(&mut self) -> (Live<'_>, &mut [T], &[T]) {
         (Live { list: &self.list, marks: &self.marks }, &mut self.values, &self.grads)
     }

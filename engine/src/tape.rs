@@ -241,7 +241,7 @@ impl<T: Float> Tape<T> {
         node.inputs.iter().map(|&x| self.shape(x)).collect()
     }
 
-    /// What node `i` is called: its operation, or where its value comes from.
+    /// The name of node `i`: its operation, or where its value comes from.
     pub(crate) fn label(&self, i: usize) -> &str {
         match &self.nodes[i].kind {
             Kind::Input(_) => "input",

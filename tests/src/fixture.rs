@@ -90,7 +90,7 @@ pub struct Attributes {
 pub struct Input {
     /// The argument's name.
     pub arg: String,
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
@@ -125,7 +125,7 @@ pub struct Output {
     pub name: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
-    /// What the weights of the loss are drawn by; 1 where there is none.
+    /// The name that the weights of the loss are drawn by; 1 where there is none.
     pub weight: Option<String>,
     /// Row-major.
     pub values: Vec<f64>,
@@ -138,7 +138,7 @@ pub struct Optimiser {
     pub name: String,
     /// Its settings.
     pub attrs: OptimiserAttributes,
-    /// What it moves.
+    /// The parameters that it moves.
     pub params: Vec<OptimisedParam>,
 }
 
@@ -156,7 +156,7 @@ pub struct OptimiserAttributes {
 /// A parameter and what happens to it.
 #[derive(Debug, Deserialize)]
 pub struct OptimisedParam {
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -171,7 +171,7 @@ pub struct OptimisedParam {
 /// A tensor drawn by [`Rule::Signed`].
 #[derive(Debug, Deserialize)]
 pub struct Drawn {
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// The bound it is drawn with.
     pub bound: f64,
@@ -186,7 +186,7 @@ pub struct Model {
     pub parameters: usize,
     /// The losses before each of ten steps.
     pub steps: std::collections::BTreeMap<String, Values>,
-    /// What the first forward gives.
+    /// The results of the first forward.
     pub outputs: std::collections::BTreeMap<String, Sampled>,
     /// The parameters in `state_dict` order.
     pub params: Vec<ModelParam>,

@@ -94,7 +94,7 @@ fn recurrent<T: Float>(case: &Case, tape: &mut Tape<T>, arguments: &Arguments) -
     Ok(if attrs.state == "all" { vec![x, last] } else { vec![x] })
 }
 
-/// What comparing a case found.
+/// The result of comparing a case.
 struct Comparison {
     /// The largest error, and where it is.
     worst: (f64, String),

@@ -6,7 +6,7 @@ use crate::{Float, multiversion};
 /// Elements of a task.
 const PIECE: usize = 16_384;
 
-/// What one step of Adam needs beside its buffers.
+/// The numbers that one step of Adam needs beside its buffers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
     /// The step size α.

@@ -1,4 +1,4 @@
-//! What the arithmetic units can do at most, as the measure for everything else.
+//! The peak rate of the arithmetic units: the measure for everything else.
 
 use std::hint::black_box;
 use std::time::Instant;

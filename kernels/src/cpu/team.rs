@@ -167,7 +167,7 @@ impl Team {
         true
     }
 
-    /// What a helper does until it is dismissed.
+    /// A helper's life until it is dismissed.
     fn help(&self) {
         let mut patience = Patience::default();
         while !self.dismissed.load(Ordering::Acquire) {
