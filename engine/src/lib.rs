@@ -27,6 +27,7 @@ mod tape;
 
 pub use error::{Error, Result};
 pub use inkgrad_kernels::Float;
+pub use inkgrad_kernels::cpu::rng;
 pub use inkgrad_kernels::cpu::{Pool, Team};
 pub use inkgrad_kernels::launch::Error as DeviceError;
 pub use layout::Compile;

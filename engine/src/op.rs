@@ -101,6 +101,18 @@ pub trait Op<T: Float>: Debug + Send + Sync {
 }
 
 /// Where a run stands: what random operations draw from.
+///
+/// An operation of your own draws by [`rng`](crate::rng), from the run's key and its own stream: the same numbers on every
+/// computer, at any number of threads and after a resumption. In a forward:
+///
+/// ```
+/// use inkgrad_engine::{prelude::*, rng};
+///
+/// fn forward<T: Float>(run: Forward<'_, T>) {
+///     rng::fill_normal(run.team, run.clock.key(), run.node, 0, run.y); // N(0, 1)
+///     run.y.iter_mut().zip(run.x[0]).for_each(|(y, &x)| *y += x);
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
     /// The run's seed.

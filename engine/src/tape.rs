@@ -154,7 +154,7 @@ impl<T: Float> Tape<T> {
         if let Some((i, shape)) = shapes.iter().enumerate().find(|(_, shape)| shape.is_empty()) {
             return Err(Error::shape(op.name(), format!("input {i} is {shape}, expected no axis of 0")));
         }
-        let shape = op.shape(&shapes)?;
+        let shape = op.shape(&shapes).map_err(|error| self.locate(error, inputs))?;
         if shape.is_empty() {
             return Err(Error::shape(op.name(), format!("the output is {shape}, expected no axis of 0")));
         }
@@ -198,6 +198,51 @@ impl<T: Float> Tape<T> {
             "{x:?} is of another tape: use it with the tape that returned it, or the plan compiled from that"
         );
         x.index()
+    }
+
+    /// Whether `x` was recorded here.
+    pub fn owns(&self, x: Tensor) -> bool {
+        x.tape == self.id
+    }
+
+    /// The inputs that have to be filled before a run, each with its name.
+    pub fn inputs(&self) -> impl Iterator<Item = (Tensor, &str)> {
+        self.nodes.iter().enumerate().filter_map(|(i, node)| match &node.kind {
+            Kind::Input(name) => Some((self.tensor(i), name.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Whether `x` is computed from any parameter, so that there is something to train.
+    ///
+    /// # Panics
+    /// If `x` is of another tape.
+    #[track_caller]
+    pub fn has_parameters(&self, x: Tensor) -> bool {
+        let (mut open, mut seen) = (vec![self.own(x)], vec![false; self.nodes.len()]);
+        while let Some(i) = open.pop() {
+            if matches!(self.nodes[i].kind, Kind::Param(_)) {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[i], true) {
+                open.extend(self.nodes[i].inputs.iter().map(|x| x.index()));
+            }
+        }
+        false
+    }
+
+    /// A refused shape, with the parameter by whose name people find the place in their network.
+    fn locate(&self, error: Error, inputs: &[Tensor]) -> Error {
+        let named = inputs.iter().find_map(|x| match &self.nodes[x.index()].kind {
+            Kind::Param(param) => Some(&param.name),
+            _ => None,
+        });
+        match (error, named) {
+            (Error::Shape { op, problem }, Some(name)) => {
+                Error::Shape { op: format!("{op} with `{name}`, x {}", self.shape(inputs[0])), problem }
+            }
+            (error, _) => error,
+        }
     }
 
     fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {

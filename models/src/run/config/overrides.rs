@@ -79,6 +79,13 @@ pub(super) fn line_in(path: &Path, key: &str) -> String {
 }
 
 impl Config {
+    /// Whether `name` is a setting that every run has, whatever its model.
+    pub fn has_setting(name: &str) -> bool {
+        let table = toml::Table::from_iter([(name.to_owned(), toml::Value::Integer(0))]);
+        // A setting of a model's own ends among the options; one of another type is refused.
+        !table.try_into::<Overrides>().is_ok_and(|read| read.options.contains_key(name))
+    }
+
     /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
     pub fn apply(&mut self, overrides: &Overrides) {
         let Overrides {
