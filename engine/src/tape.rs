@@ -200,7 +200,7 @@ impl<T: Float> Tape<T> {
         x.index()
     }
 
-    fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
+    pub(crate) fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
         match inputs.iter().position(|x| x.tape != self.id) {
             None => Ok(()),
             Some(i) => {

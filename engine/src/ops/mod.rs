@@ -19,6 +19,7 @@ mod mse;
 mod mul;
 mod pool2d;
 mod recurrent;
+mod reduction;
 mod reparameterize;
 mod repeat;
 mod scale;
@@ -36,6 +37,7 @@ pub use conv2d::Conv;
 pub use copy::Copy;
 pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 pub use inkgrad_kernels::cpu::pool::Window;
+pub use reduction::Reduction;
 
 /// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
 pub const OPS: &[Spec] = &[
