@@ -3,11 +3,13 @@
 
 mod add;
 mod bce_with_logits;
+mod broadcast;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod correct;
+mod div;
 pub mod elementwise;
 mod embedding;
 mod frozen_conv2d;
@@ -25,6 +27,7 @@ mod repeat;
 mod scale;
 mod select;
 mod softmax_cross_entropy;
+mod sub;
 mod sum;
 mod transpose;
 mod unary;
@@ -42,9 +45,12 @@ pub use reduction::Reduction;
 /// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
 pub const OPS: &[Spec] = &[
     add::SPEC,
+    sub::SPEC,
     mul::SPEC,
+    div::SPEC,
     scale::SPEC,
     copy::SPEC,
+    broadcast::SPEC,
     sum::SPEC,
     transpose::SPEC,
     concat::SPEC,
