@@ -15,11 +15,13 @@ mod embedding;
 mod frozen_conv2d;
 mod gaussian_kl;
 mod gru;
+mod leaky_relu;
 mod linear;
 mod lstm;
 mod mse;
 mod mul;
 mod pool2d;
+mod pow;
 mod recurrent;
 mod reduction;
 mod reparameterize;
@@ -49,6 +51,8 @@ pub const OPS: &[Spec] = &[
     mul::SPEC,
     div::SPEC,
     scale::SPEC,
+    scale::NEG,
+    pow::SPEC,
     copy::SPEC,
     broadcast::SPEC,
     sum::SPEC,
@@ -62,6 +66,12 @@ pub const OPS: &[Spec] = &[
     unary::TANH,
     unary::SOFTPLUS,
     unary::EXP,
+    unary::LN,
+    unary::SQRT,
+    unary::ABS,
+    unary::GELU,
+    unary::GELU_TANH,
+    leaky_relu::SPEC,
     linear::SPEC,
     conv2d::SPEC,
     conv_transpose2d::SPEC,
