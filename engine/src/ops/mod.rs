@@ -18,6 +18,7 @@ mod gru;
 mod leaky_relu;
 mod linear;
 mod lstm;
+mod matmul;
 mod mse;
 mod mul;
 mod pool2d;
@@ -42,6 +43,7 @@ pub use conv2d::Conv;
 pub use copy::Copy;
 pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 pub use inkgrad_kernels::cpu::pool::Window;
+pub use matmul::Transposed;
 pub use reduction::Reduction;
 
 /// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
@@ -72,6 +74,7 @@ pub const OPS: &[Spec] = &[
     unary::GELU,
     unary::GELU_TANH,
     leaky_relu::SPEC,
+    matmul::SPEC,
     linear::SPEC,
     conv2d::SPEC,
     conv_transpose2d::SPEC,
