@@ -2,6 +2,7 @@
 //! valid cases ([`Spec`]) that every property test draws from.
 
 mod add;
+mod axis;
 mod bce_with_logits;
 mod broadcast;
 mod concat;
@@ -19,6 +20,7 @@ mod leaky_relu;
 mod linear;
 mod lstm;
 mod matmul;
+mod max_axis;
 mod mse;
 mod mul;
 mod pool2d;
@@ -29,6 +31,7 @@ mod reparameterize;
 mod repeat;
 mod scale;
 mod select;
+mod softmax;
 mod softmax_cross_entropy;
 mod sub;
 mod sum;
@@ -58,6 +61,9 @@ pub const OPS: &[Spec] = &[
     copy::SPEC,
     broadcast::SPEC,
     sum::SPEC,
+    axis::SUM,
+    axis::MEAN,
+    max_axis::SPEC,
     transpose::SPEC,
     concat::SPEC,
     repeat::SPEC,
@@ -74,6 +80,9 @@ pub const OPS: &[Spec] = &[
     unary::GELU,
     unary::GELU_TANH,
     leaky_relu::SPEC,
+    softmax::SOFTMAX,
+    softmax::LOG_SOFTMAX,
+    softmax::LOGSUMEXP,
     matmul::SPEC,
     linear::SPEC,
     conv2d::SPEC,

@@ -28,12 +28,13 @@ pub const AGAIN: [u8; 3] = [0, 0xff, 0b1010_1010];
 
 /// Operations that run on the processor alone: those of networks that are never trained, and those that no kernel computes, as
 /// each one's file says.
-const PROCESSOR_ALONE: [&str; 9] = [
+const PROCESSOR_ALONE: [&str; 10] = [
     "frozen_conv2d",
     "avg_pool2d",
     "max_pool2d",
     "div",
     "pow",
+    "max_axis",
     "ln",
     "sqrt",
     "gelu",
