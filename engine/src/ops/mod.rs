@@ -23,6 +23,7 @@ mod matmul;
 mod max_axis;
 mod mse;
 mod mul;
+mod permute;
 mod pool2d;
 mod pow;
 mod recurrent;
@@ -31,6 +32,7 @@ mod reparameterize;
 mod repeat;
 mod scale;
 mod select;
+mod slice;
 mod softmax;
 mod softmax_cross_entropy;
 mod sub;
@@ -65,6 +67,8 @@ pub const OPS: &[Spec] = &[
     axis::MEAN,
     max_axis::SPEC,
     transpose::SPEC,
+    permute::SPEC,
+    slice::SPEC,
     concat::SPEC,
     repeat::SPEC,
     select::SPEC,
