@@ -41,6 +41,8 @@ pub enum Init {
     Uniform(f64),
     /// N(0, 1).
     Normal,
+    /// This number.
+    Constant(f64),
 }
 
 /// A declared parameter: what a layer holds on to.
@@ -129,6 +131,7 @@ impl<T: Float> Params<T> {
             let stream = INIT_STREAMS + param.id.0 as u64;
             match param.init {
                 Init::Normal => rng::fill_normal(&team, seed, stream, 0, values),
+                Init::Constant(value) => values.fill(T::from_f64(value)),
                 Init::Uniform(bound) => {
                     rng::fill_uniform(&team, seed, stream, 0, values);
                     values.iter_mut().for_each(|v| *v = T::from_f64((2.0 * v.to_f64() - 1.0) * bound));

@@ -3,6 +3,7 @@
 
 mod add;
 mod axis;
+mod batch_norm;
 mod bce_with_logits;
 mod broadcast;
 mod concat;
@@ -11,11 +12,13 @@ mod conv_transpose2d;
 mod copy;
 mod correct;
 mod div;
+mod dropout;
 pub mod elementwise;
 mod embedding;
 mod frozen_conv2d;
 mod gaussian_kl;
 mod gru;
+mod layer_norm;
 mod leaky_relu;
 mod linear;
 mod lstm;
@@ -87,6 +90,10 @@ pub const OPS: &[Spec] = &[
     softmax::SOFTMAX,
     softmax::LOG_SOFTMAX,
     softmax::LOGSUMEXP,
+    layer_norm::SPEC,
+    batch_norm::STATISTICS,
+    batch_norm::SPEC,
+    dropout::SPEC,
     matmul::SPEC,
     linear::SPEC,
     conv2d::SPEC,

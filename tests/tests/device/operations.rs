@@ -28,7 +28,7 @@ pub const AGAIN: [u8; 3] = [0, 0xff, 0b1010_1010];
 
 /// Operations that run on the processor alone: those of networks that are never trained, and those that no kernel computes, as
 /// each one's file says.
-const PROCESSOR_ALONE: [&str; 10] = [
+const PROCESSOR_ALONE: [&str; 14] = [
     "frozen_conv2d",
     "avg_pool2d",
     "max_pool2d",
@@ -39,6 +39,10 @@ const PROCESSOR_ALONE: [&str; 10] = [
     "sqrt",
     "gelu",
     "gelu_tanh",
+    "layer_norm",
+    "batch_norm_statistics",
+    "batch_norm",
+    "dropout",
 ];
 
 /// A case whose differentiable inputs are parameters. Its loss is Σ y² + 3y, so that the output's gradient differs from
