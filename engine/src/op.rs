@@ -173,6 +173,10 @@ pub struct Backward<'a, T> {
     pub scratch: &'a mut [T],
     /// The threads.
     pub team: &'a Team,
+    /// Seed and step of the forward that this is the backward of.
+    pub clock: Clock,
+    /// The operation's index on the tape: a random operation's own stream.
+    pub node: u64,
 }
 
 /// The gradients that a backward has to compute.

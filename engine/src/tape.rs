@@ -245,7 +245,7 @@ impl<T: Float> Tape<T> {
         }
     }
 
-    fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
+    pub(crate) fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
         match inputs.iter().position(|x| x.tape != self.id) {
             None => Ok(()),
             Some(i) => {

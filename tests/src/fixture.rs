@@ -81,6 +81,18 @@ pub struct Attributes {
     pub output_padding: usize,
     pub layers: usize,
     pub bidirectional: bool,
+    pub p: f64,
+    pub slope: f64,
+    pub eps: f64,
+    pub axis: usize,
+    pub axes: Vec<usize>,
+    pub shape: Vec<usize>,
+    pub start: usize,
+    pub end: usize,
+    pub transposed_a: bool,
+    pub transposed_b: bool,
+    /// Of a loss: `sum` or `mean`.
+    pub reduction: String,
     /// Of a recurrent layer: `none`, `initial` (h0 and c0 given) or `all` (and the last states looked at).
     pub state: String,
 }
@@ -108,6 +120,7 @@ pub struct Input {
 pub enum Rule {
     Signed { bound: f64 },
     Cube,
+    Range { low: f64, high: f64 },
     Label { classes: usize },
 }
 
@@ -151,6 +164,16 @@ pub struct OptimiserAttributes {
     #[serde(default)]
     pub momentum: f64,
     pub max_norm: Option<f64>,
+    #[serde(default)]
+    pub beta1: f64,
+    #[serde(default)]
+    pub beta2: f64,
+    #[serde(default)]
+    pub eps: f64,
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Of a moving average.
+    pub decay: Option<f64>,
 }
 
 /// A parameter and what happens to it.
@@ -166,6 +189,9 @@ pub struct OptimisedParam {
     pub grads: Vec<Drawn>,
     /// Its values after each step.
     pub values: Vec<Vec<f64>>,
+    /// Their moving averages.
+    #[serde(default)]
+    pub averages: Vec<Vec<f64>>,
 }
 
 /// A tensor drawn by [`Rule::Signed`].
@@ -241,6 +267,7 @@ pub fn draw<T: Float>(name: &str, len: usize, rule: Rule) -> Vec<T> {
     let value = |i| match rule {
         Rule::Signed { bound } => (2.0 * uniform(i) - 1.0) * bound,
         Rule::Cube => uniform(i) * uniform(i) * uniform(i),
+        Rule::Range { low, high } => low + uniform(i) * (high - low),
         Rule::Label { classes } => (uniform(i) * classes as f64).floor(),
     };
     (0..len).map(|i| T::from_f64(f64::from(value(i) as f32))).collect()

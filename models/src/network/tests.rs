@@ -73,7 +73,8 @@ fn parameters_are_pytorchs_in_its_order() {
                 shape: param.shape.dims().to_vec(),
                 bound: match param.init {
                     Init::Uniform(bound) => bound,
-                    Init::Normal | Init::Constant(_) => 1.0,
+                    Init::Normal => 1.0,
+                    Init::Constant(value) => value,
                 },
             })
             .collect();
