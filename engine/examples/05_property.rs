@@ -72,5 +72,5 @@ fn main() {
     let mistaken = |x| inkgrad_engine::case!("", x, |tape, x| tape.record(Swish { mistaken: true }, x));
     let problem = check("mistaken", CASES, alike(1), mistaken).unwrap_err();
     println!("\n{problem}");
-    assert!(problem.contains("shape: (), values: [1.0"));
+    assert!(problem.contains("shape: (), values: [1.00000"), "{problem}");
 }

@@ -13,7 +13,7 @@ use crate::prelude::*;
 enum Faulty {
     /// y = x²; the backward panics.
     Panics,
-    /// y = x²; the backward divides 0 by 0 in one element.
+    /// y = x²; the backward takes a negative number's root in one element.
     Nan,
     /// y = x²; the backward overflows.
     Overflows,
@@ -69,8 +69,8 @@ impl<T: Float> Op<T> for Faulty {
             let Some(x) = x.map(|x| x.to_f64()) else { return };
             let slope = match self {
                 Faulty::Panics => panic!("no backward today"),
-                Faulty::Nan if i == 2 => (x - x) / (x - x),
-                Faulty::Overflows => 1.0 / (x - x),
+                Faulty::Nan if i == 2 => (x.abs() - 3.0).sqrt(),
+                Faulty::Overflows => x / 1e-320,
                 Faulty::Abs => 1.0,
                 Faulty::Power => 1.5 * x.abs().sqrt(),
                 Faulty::Wrong => 3.0 * x * x,

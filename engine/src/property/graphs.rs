@@ -109,7 +109,6 @@ impl Growing {
         }
         let given: Vec<(Shape, &[f64])> = shapes.iter().copied().zip(x).collect();
         let Ok(y) = evaluate(rule, &given, &attributes) else { return };
-        // Not `>`: NaN is not within.
         if y.len() > ELEMENTS || !y.iter().all(|y| y.abs() <= LARGEST) {
             return;
         }

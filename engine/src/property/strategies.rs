@@ -30,9 +30,15 @@ pub fn shapes(rank: RangeInclusive<usize>, elements: usize) -> impl Strategy<Val
     })
 }
 
-/// Numbers within (−2, 2), none within 0.01 of zero, where |x| and max(x, 0) have no derivative. They shrink towards 0.01.
+/// Numbers within (−2, 2), none within 0.01 of zero, where |x| and max(x, 0) have no derivative. They shrink towards 0.01, to
+/// the smallest that fails.
 pub fn values() -> impl Strategy<Value = f64> + Clone {
-    (0.01..2.0f64, any::<bool>()).prop_map(|(x, negative)| if negative { -x } else { x })
+    // Of whole numbers, since proptest halves their distance, but makes the smallest of a floating-point number or nothing.
+    const GRID: u32 = 1 << 20;
+    (0..GRID, any::<bool>()).prop_map(|(n, negative)| {
+        let x = 0.01 + 1.99 * f64::from(n) / f64::from(GRID);
+        if negative { -x } else { x }
+    })
 }
 
 /// Differentiable tensors of these shapes, their values drawn by [`values`].
