@@ -20,8 +20,8 @@ mod params;
 mod plan;
 pub mod prelude;
 mod profile;
-#[cfg(test)]
-mod property;
+#[cfg(any(test, feature = "proptest"))]
+pub mod property;
 mod shape;
 mod tape;
 

@@ -1,4 +1,5 @@
-//! Faults on purpose: a case of an operation whose backward is broken in a chosen way, to show that a check notices.
+//! Faults on purpose: a case of an operation whose backward is broken in a chosen way, to show that a check notices. And
+//! [graphs as data](graph), for comparisons with others.
 //!
 //! ```
 //! use inkgrad_engine::Team;
@@ -12,6 +13,9 @@
 //! assert!(!check_case(&broken, &Team::solo(), 1)?.passes());
 //! # Ok::<(), inkgrad_engine::Error>(())
 //! ```
+
+pub mod graph;
+mod rules;
 
 use inkgrad_kernels::Float;
 

@@ -45,14 +45,32 @@ pub struct CaseInput {
     pub differentiable: bool,
 }
 
-/// Makes a [`Case`] from a label, inputs, and what to record, written once for both element types.
+/// Makes a [`Case`](crate::ops::Case) from a label, inputs, and what to record: one closure for both element types, which may
+/// capture what is [`Copy`].
+///
+/// ```
+/// use inkgrad_engine::case;
+/// use inkgrad_engine::gradcheck::check_case;
+/// use inkgrad_engine::ops::Draw;
+/// use inkgrad_engine::prelude::*;
+///
+/// let mut draw = Draw::small(1);
+/// let inputs = vec![draw.values([2, 3]), draw.values([2, 3])];
+/// let product = case!("a · a · b", inputs, |tape, x| {
+///     let square = tape.mul(x[0], x[0])?;
+///     tape.mul(square, x[1])
+/// });
+/// assert!(check_case(&product, &Team::solo(), 1)?.passes());
+/// # Ok::<(), Error>(())
+/// ```
+#[macro_export]
 macro_rules! case {
     ($label:expr, $inputs:expr, |$tape:ident, $x:ident| $record:expr) => {
         $crate::ops::Case {
-            label: $label,
+            label: ::std::convert::Into::into($label),
             inputs: $inputs,
-            f32: Box::new(move |$tape, $x| $record),
-            f64: Box::new(move |$tape, $x| $record),
+            f32: ::std::boxed::Box::new(move |$tape, $x| $record),
+            f64: ::std::boxed::Box::new(move |$tape, $x| $record),
         }
     };
 }
