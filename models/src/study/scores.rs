@@ -153,6 +153,11 @@ impl Sides<'_> {
         let of = |name: &str, of: fn(&FeatureScores) -> f64| {
             score(name, Some(of(&found.features)), found.passport.floor.as_ref().map(of))
         };
+        // Named as `score` names them.
+        let of = |name: &str, of_features: fn(&FeatureScores) -> f64| Score {
+            note: found.notes.get(name).cloned(),
+            ..of(name, of_features)
+        };
         let note = (!found.warnings.is_empty()).then(|| found.warnings.join("; "));
         let mut scores = vec![
             Score { note, ..of(fid, |s| s.fid) },
