@@ -7,10 +7,10 @@ use inkgrad_models::data::{self, Images};
 use inkgrad_models::infer::Inference;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::config::Config;
-use inkgrad_models::trainer::load_network;
+use inkgrad_models::trainer::Opened;
 use inkgrad_models::{Error, Models, Result};
 
-use crate::args::Compute;
+use crate::args::{Compute, WeightsArgs};
 use crate::output;
 use crate::output::one_of;
 
@@ -20,6 +20,8 @@ pub struct RunArgs {
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     pub run: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     #[command(flatten)]
     compute: Compute,
 }
@@ -80,7 +82,7 @@ impl RunArgs {
 
     fn open(&self, models: &Models) -> Result<Session> {
         let threads = self.compute.threads()?;
-        let (_, config, network) = load_network(models, &self.run)?;
+        let Opened { config, network, .. } = self.weights.open(models, &self.run)?;
         Ok(Session { config, inference: Inference::new(network, threads) })
     }
 

@@ -15,11 +15,11 @@ use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
-use inkgrad_models::trainer::{load_data, load_network, load_run_data};
+use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::progress;
+use crate::{args, progress};
 
 /// One run under study.
 pub struct Subjected {
@@ -31,20 +31,24 @@ pub struct Subjected {
     pub records: Vec<Record>,
     /// Its network.
     pub inference: Inference,
+    /// Which of its weights these are.
+    pub weights: String,
     folder: RunFolder,
 }
 
 impl Subjected {
-    /// Opens a run.
+    /// Opens a run with the weights asked for.
     ///
     /// # Errors
-    /// If the folder holds none.
-    pub fn open(models: &Models, path: &Path, threads: usize) -> Result<Self> {
-        let (folder, config, network) = load_network(models, path)?;
+    /// Those of [`Opened::open`].
+    pub fn open(models: &Models, path: &Path, weights: Option<Which>, threads: usize) -> Result<Self> {
+        let opened = args::open_run(models, path, weights)?;
+        let weights = opened.describe();
+        let Opened { folder, config, network, .. } = opened;
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
         let inference = Inference::new(network, threads);
-        Ok(Subjected { path: path.to_owned(), config, records, inference, folder })
+        Ok(Subjected { path: path.to_owned(), config, records, inference, weights, folder })
     }
 
     /// What to call it: its model, and the variant where there are several.
@@ -173,7 +177,7 @@ pub fn judge(
     let Some(path) = given.or(among) else {
         return Judge::train(dataset, EPOCHS, seed, threads);
     };
-    let (_, config, network) = load_network(models, path)?;
+    let Opened { config, network, .. } = args::open_run(models, path, None)?;
     if !network.is_classifier() {
         return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
     }

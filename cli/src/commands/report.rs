@@ -9,7 +9,7 @@ use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
-use crate::args::{Compute, within};
+use crate::args::{Compute, WeightsArgs, within};
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Material};
 use crate::study::{InceptionArgs, Subjected, judge, shared_data};
@@ -36,6 +36,8 @@ pub struct ReportArgs {
     force: bool,
     #[command(flatten)]
     inception: InceptionArgs,
+    #[command(flatten)]
+    weights: WeightsArgs,
     #[command(flatten)]
     compute: Compute,
 }
@@ -64,7 +66,7 @@ impl ReportArgs {
         let runs = self
             .runs
             .iter()
-            .map(|path| Subjected::open(models, path, threads))
+            .map(|path| Subjected::open(models, path, self.weights.asked(), threads))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
         let dataset = shared_data(&runs, None, self.data_changed)?;
         let inception = self.inception.load(threads)?;

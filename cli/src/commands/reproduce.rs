@@ -81,7 +81,7 @@ impl Reproduce {
             }
         }
         let runs =
-            configs.iter().map(|(path, _)| Subjected::open(models, path, threads)).collect::<Result<Vec<_>>>()?;
+            configs.iter().map(|(path, _)| Subjected::open(models, path, None, threads)).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, &dataset, SEED, threads)?;
         judge.inception = inception;
         let options = self.options(threads);

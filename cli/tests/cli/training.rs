@@ -250,6 +250,31 @@ fn a_run_has_one_owner_and_force_moves_it_whole() {
 }
 
 #[test]
+fn commands_use_the_best_weights_and_say_so() {
+    let place = Place::with_run();
+    place.ok(&train("held", &["--steps", "40", "--log-every", "1", "--lr", "0.02", "--val-fraction", "0.25"]));
+    let encode = |options: &[&str]| {
+        let ended = place.run(&[&["encode", "--images", "d/test_images.npy", "--out", "z.npy"], options].concat());
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        (place.read("z.npy"), ended.stderr)
+    };
+    let (best, said) = encode(&["--run", "held"]);
+    assert!(said.contains("held: weights: the best by validation, of step"), "{said}");
+    let (last, said) = encode(&["--run", "held", "--weights", "last"]);
+    assert!(best != last && said.contains("held: weights: the last"), "{said}");
+    // As weights alone, which are a run's like others.
+    place.ok(&["export", "--run", "held", "--weights", "best", "--out", "w.safetensors"]);
+    place.ok(&["import", "--model", "cnn-vae", "--weights", "w.safetensors", "--out", "imported"]);
+    let (imported, said) = encode(&["--run", "imported"]);
+    assert!(imported == best && !said.contains("weights:"), "{said}");
+    place.ok(&train("without", &["--steps", "1", "--val-fraction", "0"]));
+    for (run, why) in [("imported", "were imported"), ("without", "held nothing back for validation")] {
+        let asked = ["sample", "--run", run, "--n", "1", "--out", "s.npy", "--weights", "best"];
+        place.refused(&asked, &["--weights: best, but", "keeps none", why, "expected last"]);
+    }
+}
+
+#[test]
 fn a_run_knows_its_data_wherever_it_is_called_from() {
     let place = Place::new();
     place.ok(&["data", "synth", "--n", "60", "--out", "d"]);

@@ -6,6 +6,7 @@ mod figures;
 mod fit;
 mod import;
 mod on_device;
+mod opened;
 mod state;
 mod step;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
+pub use self::opened::{Opened, Which};
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
@@ -90,7 +92,10 @@ pub struct Trainer {
     sums: Sums,
     /// Seconds of training before this process.
     earlier: f64,
+    /// The smallest validation loss.
     best: Option<f64>,
+    /// The step that it was found after, where that is known.
+    best_step: Option<u64>,
     /// Validations since the best.
     since_best: u64,
 }
@@ -201,6 +206,7 @@ impl Trainer {
             sums: Sums::default(),
             earlier: 0.0,
             best: None,
+            best_step: None,
             since_best: 0,
         })
     }
@@ -339,8 +345,8 @@ impl Trainer {
                 records.push(make(Split::Val, losses));
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
-                    (self.best, self.since_best) = (Some(losses.loss), 0);
-                    self.save_model(&self.folder.file("best.safetensors"))?;
+                    // The weights are written with the checkpoint.
+                    (self.best, self.best_step, self.since_best) = (Some(losses.loss), Some(self.step), 0);
                 }
                 converged = self.config.patience.is_some_and(|patience| self.since_best >= patience);
             }

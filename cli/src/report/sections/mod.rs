@@ -75,12 +75,12 @@ fn data(material: &Material) -> Section {
 }
 
 fn models(runs: &[Examined]) -> Section {
-    let mut table = Table::new(&["model", "parameters", "latent", "what it is"]);
+    let mut table = Table::new(&["model", "parameters", "latent", "weights", "what it is"]);
     for Examined { run, .. } in runs {
         let network = run.inference.network();
         let latent = network.latent().map_or("–".to_owned(), |width| width.to_string());
         let what = (network.spec().describe)(&run.config);
-        table.row([run.label(), thousands(network.params.count() as u64), latent, what]);
+        table.row([run.label(), thousands(network.params.count() as u64), latent, run.weights.clone(), what]);
     }
     Section { id: "models", title: "Models", blocks: vec![Block::Table(table)] }
 }
