@@ -49,7 +49,7 @@ impl Score {
         let options = Options { extractor, fid_infinity: self.fid_infinity };
         let (real, generated) = (real.table()?, generated.table()?);
         let measure = || metrics::score(real, generated, logits, &options);
-        let scores = metrics::on_threads(args::threads(self.threads), measure)??;
+        let scores = metrics::on_threads(args::threads(self.threads), measure)?;
         scores.warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
         for (score, note) in &scores.notes {
             output::note(format_args!("warning: {score}: {note}"));

@@ -21,6 +21,7 @@ pub mod rng;
 pub mod simd;
 pub mod student;
 pub mod team;
+pub mod threads;
 mod tiles;
 
 pub use team::{Pool, Team};

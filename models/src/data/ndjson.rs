@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use inkgrad_kernels::cpu::threads;
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -31,14 +32,16 @@ pub(super) fn load(path: &Path) -> Result<Images> {
     let text = read(path)?;
     let lines: Vec<(usize, &[u8])> = lines(&text).collect();
     let mut pixels = vec![0; lines.len() * PIXELS];
-    let bad = lines
-        .par_iter()
-        .zip(pixels.par_chunks_exact_mut(PIXELS))
-        .map_init(Rasterizer::new, |rasterizer, (&(number, line), image)| {
-            let painted = parse(line).map(|drawing| paint(&drawing, rasterizer, image));
-            painted.err().map(|problem| Error::input(format_args!("{}:{number}", path.display()), problem))
-        })
-        .find_map_first(|error| error);
+    let bad = threads::shared(|| {
+        lines
+            .par_iter()
+            .zip(pixels.par_chunks_exact_mut(PIXELS))
+            .map_init(Rasterizer::new, |rasterizer, (&(number, line), image)| {
+                let painted = parse(line).map(|drawing| paint(&drawing, rasterizer, image));
+                painted.err().map(|problem| Error::input(format_args!("{}:{number}", path.display()), problem))
+            })
+            .find_map_first(|error| error)
+    });
     bad.map_or_else(|| Ok(Images::from_u8(pixels)), Err)
 }
 

@@ -161,7 +161,7 @@ pub fn evaluate(
         None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
     if inference.network().has_prior() {
-        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);
+        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
         evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         if let Some(labels) = generated.labels {
             let samples = Split { images: generated.images, labels };

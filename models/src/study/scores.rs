@@ -133,7 +133,7 @@ impl Sides<'_> {
         let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
         let options = metrics::Options { extractor, fid_infinity };
         let measure = || metrics::score(self.real, self.generated, Some(self.logits), &options);
-        let found = metrics::on_threads(threads, measure)??;
+        let found = metrics::on_threads(threads, measure)?;
         let passport = Passport {
             n_real: found.passport.real,
             n_generated: found.passport.generated,
