@@ -5,6 +5,7 @@ mod compute;
 mod figures;
 mod fit;
 mod import;
+mod init;
 mod on_device;
 mod opened;
 mod state;
@@ -23,6 +24,7 @@ use self::batches::Batches;
 use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
+pub use self::init::{find as find_weights, start_from};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::opened::{Opened, Which};
 pub use self::state::{load_network, save_weights};
@@ -98,6 +100,8 @@ pub struct Trainer {
     best_step: Option<u64>,
     /// Validations since the best.
     since_best: u64,
+    /// What to know of the weights that it began with.
+    notes: Vec<String>,
 }
 
 /// Loads the data that a configuration names.
@@ -105,11 +109,24 @@ pub struct Trainer {
 /// # Errors
 /// Those of [`data::load`].
 pub fn load_data(config: &Config) -> Result<Dataset> {
-    let mut options = LoadOptions { test_fraction: config.test_fraction, seed: config.seed, ..LoadOptions::default() };
+    let mut options = LoadOptions {
+        test_fraction: config.test_fraction,
+        seed: config.seed,
+        recognized_only: config.recognized_only,
+        ..LoadOptions::default()
+    };
     if config.quick {
         options.builtin_drawings = QUICK_DRAWINGS;
     }
     data::load(&config.data, &options)
+}
+
+/// Writes down what a configuration's data is, so that it is found and known again.
+pub fn note_data(config: &mut Config, dataset: &Dataset) {
+    config.data_sha256 = Some(dataset.fingerprint());
+    if config.data != "builtin" {
+        config.data_path = Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
+    }
 }
 
 /// Loads the data that a run was trained on, wherever it is called from. With `changed` other contents are meant.
@@ -168,19 +185,16 @@ impl Trainer {
         let dataset = load_data(&config)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
-        config.data_sha256 = Some(dataset.fingerprint());
-        if config.data != "builtin" {
-            config.data_path =
-                Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
-        }
+        note_data(&mut config, &dataset);
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
         network.initialise(config.seed);
+        let notes = init::apply(models, &config, &mut network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
         let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
-        Ok((trainer, created.moved))
+        Ok((Trainer { notes, ..trainer }, created.moved))
     }
 
     fn assemble(
@@ -208,12 +222,18 @@ impl Trainer {
             best: None,
             best_step: None,
             since_best: 0,
+            notes: Vec::new(),
         })
     }
 
     /// The configuration, resolved.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What a person should know of the weights that it began with, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The data.

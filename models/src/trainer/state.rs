@@ -40,7 +40,12 @@ fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
         (false, false) => Ok(None),
         // Imported weights, which starting again would replace.
         (false, true) => {
-            Err(Error::input(folder.path().display(), "holds weights but no state.safetensors to go on from"))
+            let run = folder.path().display();
+            let problem = format!(
+                "holds weights but no state.safetensors to go on from; a new run starts from them: \
+                 inkgrad train --init {run} --data D --out RUN"
+            );
+            Err(Error::input(run, problem))
         }
         (true, _) => {
             let state = checkpoint::load_tensors(folder.state())?;
@@ -107,6 +112,9 @@ impl Trainer {
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
         network.initialise(config.seed);
+        if state.is_none() {
+            super::init::apply(models, &config, &mut network)?;
+        }
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         if let Some(state) = state {
             trainer.restore(state)?;
