@@ -22,7 +22,7 @@ pub use builtin::builtin;
 pub use course::write_course;
 pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
-pub use npy::{load_images, load_labels, load_matrix, save_npy};
+pub use npy::{Floats, load_images, load_labels, load_matrix, load_precise_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
 use sha2::{Digest, Sha256};

@@ -45,19 +45,58 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
 /// # Errors
 /// When the file cannot be read, is no such array, or holds a value that is not finite.
 pub fn load_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Vec<f32>)> {
-    let array = Array::open(path.as_ref())?;
-    let (rows, columns) = match *array.shape() {
-        [rows, columns] if columns > 0 => (rows, columns),
-        _ => return Err(array.unexpected_shape("(N, d)")),
-    };
+    let (array, rows, columns) = open_matrix(path.as_ref())?;
     let path = array.path.clone();
     let values = array.floats("floats")?;
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(Error::input(
-            path.display(),
-            format_args!("row {} holds {}, expected finite numbers", at / columns, values[at]),
-        )),
-        None => Ok((rows, columns, values)),
+    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    Ok((rows, columns, values))
+}
+
+/// The same without rounding: values of a file of f64 stay as they are.
+///
+/// # Errors
+/// As [`load_matrix`].
+pub fn load_precise_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Floats)> {
+    let (array, rows, columns) = open_matrix(path.as_ref())?;
+    if array.header.element != Element::F64 {
+        drop(array);
+        return load_matrix(path).map(|(rows, columns, values)| (rows, columns, Floats::F32(values)));
+    }
+    let path = array.path.clone();
+    let values = array.values(f64::from_le_bytes)?;
+    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    Ok((rows, columns, Floats::F64(values)))
+}
+
+/// Floats in the precision in which they were kept; half precision counts as single.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum Floats {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// An array of shape (rows, columns).
+fn open_matrix(path: &Path) -> Result<(Array, usize, usize)> {
+    let array = Array::open(path)?;
+    match *array.shape() {
+        [rows, columns] if columns > 0 => Ok((array, rows, columns)),
+        _ => Err(array.unexpected_shape("(N, d)")),
+    }
+}
+
+fn check_finite<T: Copy + std::fmt::Display>(
+    path: &Path,
+    values: &[T],
+    columns: usize,
+    is_finite: impl Fn(T) -> bool,
+) -> Result<()> {
+    match values.iter().position(|&v| !is_finite(v)) {
+        Some(at) => {
+            let problem = format_args!("row {} holds {}, expected finite numbers", at / columns, values[at]);
+            Err(Error::input(path.display(), problem))
+        }
+        None => Ok(()),
     }
 }
 
