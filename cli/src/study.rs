@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use inkgrad_models::data::Dataset;
-use inkgrad_models::features::{Cache, Extractor};
+use inkgrad_models::features::{Cache, Extractor, caches};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
@@ -15,7 +15,7 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record};
-use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
+use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
 use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl Subjected {
             return Ok(kept.evaluation);
         }
         let subject = Subject { config: &self.config, inference: &mut self.inference };
-        let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::drawings())?;
+        let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::parts())?;
         let kept = Kept { key, evaluation };
         let written = atomic::write(&path, |file| {
             serde_json::to_writer_pretty(&mut *file, &kept)?;
@@ -265,7 +265,20 @@ pub fn judge(
     classifiers.sort_by_key(|run| run.config.slug() != "classifier-cnn");
     let among = classifiers.first().map(|run| run.path.as_path());
     let Some(path) = given.or(among) else {
-        return Judge::train(dataset, EPOCHS, seed, threads);
+        let kept = caches().map(|caches| caches.join("judges"));
+        let asked = "no classifier is given to judge samples";
+        output::note(format_args!("{asked}: one is trained on the spot in {EPOCHS} epochs, or was kept"));
+        let (judge, source) = Judge::train(dataset, EPOCHS, seed, threads, kept.as_deref(), &mut progress::parts())?;
+        match source {
+            Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
+            Source::Trained(Some(file)) => {
+                output::note(format_args!("judge: trained, and kept for the next time in {}", file.display()));
+            }
+            Source::Trained(None) => {
+                output::note("judge: trained, and not kept: there is no folder for caches to write")
+            }
+        }
+        return Ok(judge);
     };
     let Opened { config, network, .. } = args::open_run(models, path, None)?;
     if !network.is_classifier() {

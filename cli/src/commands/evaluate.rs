@@ -71,15 +71,12 @@ impl Evaluate {
         let runs = &mut [Subjected::open(models, &self.run, self.weights.asked(), threads)?];
         let dataset = shared_data(runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
-        if self.classifier.is_none() {
-            output::note("no --classifier given: training one on the spot");
-        }
         let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?;
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;
         let subject = Subject { config: &run.config, inference: &mut run.inference };
-        let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::drawings())?;
+        let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::parts())?;
         atomic::write(&self.out, |file| {
             serde_json::to_writer_pretty(&mut *file, &evaluation)?;
             writeln!(file)

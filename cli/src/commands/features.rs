@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::args::Compute;
 use crate::output::{self, Report, thousands};
-use crate::progress::Drawings;
+use crate::progress::Parts;
 use crate::session;
 
 #[derive(Debug, Args)]
@@ -116,7 +116,7 @@ impl Features {
             None if self.no_cache => Cache::none(),
             None => Cache::default_place(),
         };
-        let mut progress = Drawings::new(images.len());
+        let mut progress = Parts::new("drawings", images.len());
         let started = Instant::now();
         let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
         progress.finish();

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use self::cache::Cache;
+pub use self::cache::{Cache, caches};
 use crate::data::Images;
 use crate::inception::{Inception, Resize};
 use crate::infer::Inference;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watch;
 use super::evaluate::Options;
 use super::judge::Judge;
 use crate::data::{Images, Split};
@@ -80,7 +81,7 @@ pub(super) fn of_features(
     judged: &Features,
     judge: &mut Judge,
     options: Options,
-    watch: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch,
 ) -> Result<Vec<Score>> {
     let classes = judge.classes();
     let real = judge.features(test)?;
@@ -95,6 +96,7 @@ pub(super) fn of_features(
         scores.extend(without_inception(test.len(), generated.len(), options.seed));
         return Ok(scores);
     };
+    let watch = &mut |done, of| watch("drawings through InceptionV3", done, of);
     let (real, made) = (inception.features(test, watch)?, inception.features(generated, watch)?);
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,

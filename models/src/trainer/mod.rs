@@ -27,6 +27,7 @@ pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::opened::{Opened, Which};
+pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};

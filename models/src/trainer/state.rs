@@ -26,7 +26,7 @@ pub fn load_network(models: &Models, path: &Path) -> Result<(RunFolder, Config, 
 }
 
 /// Gives every parameter its values.
-pub(super) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
+pub(crate) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
     let values = tensors.take_all(&network.layout())?;
     for (param, values) in network.list().iter().zip(values) {
         network.params.value_mut(param).copy_from_slice(&values);
