@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::raster::{BOX, Point, Rasterizer, SCALE};
 use super::{Images, PIXELS, SIDE};
 use crate::error::{Error, Result};
-use crate::text;
+use crate::{memory, text};
 
 /// Of a message that repeats the input, as much as fits a line.
 const MOST_SHOWN: usize = 160;
@@ -47,6 +47,7 @@ pub(super) fn load(path: &Path, recognized_only: bool) -> Result<Images> {
     let text = read(path)?;
     let kept = |(_, line): &(usize, &[u8])| !(recognized_only && is_unrecognized(line));
     let lines: Vec<(usize, &[u8])> = lines(&text).filter(kept).collect();
+    memory::check((lines.len() * PIXELS) as u64, path.display())?;
     let mut pixels = vec![0; lines.len() * PIXELS];
     let bad = threads::shared(|| {
         lines

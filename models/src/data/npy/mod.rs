@@ -120,6 +120,9 @@ where
     })
 }
 
+/// Values of a packed array that room is made for at first; it grows with what comes.
+const FIRST_ROOM: usize = 1 << 22;
+
 /// An open file whose header has been read and fits its length.
 pub(super) struct Array {
     path: PathBuf,
@@ -128,6 +131,8 @@ pub(super) struct Array {
     header: Header,
     /// Number of values.
     count: usize,
+    /// Whether the source is packed, so that only reading tells whether the values are there.
+    packed: bool,
 }
 
 impl Array {
@@ -151,11 +156,11 @@ impl Array {
         if start == npz::MAGIC {
             return npz::open(path, None);
         }
-        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length)
+        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, false)
     }
 
-    /// Reads the header of an array of `length` bytes from `source`.
-    fn read(path: &Path, mut file: Box<dyn Read>, length: u64) -> Result<Self> {
+    /// Reads the header of an array of `length` bytes from `file`, which are a promise where they are packed.
+    fn read(path: &Path, mut file: Box<dyn Read>, length: u64, packed: bool) -> Result<Self> {
         let bad = |problem: String| Error::input(path.display(), problem);
         let mut start = Vec::new();
         Read::by_ref(&mut file).take(text::LFS_LENGTH).read_to_end(&mut start).map_err(Error::io(path))?;
@@ -188,7 +193,7 @@ impl Array {
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
         memory::check(bytes as u64, path.display())?;
-        Ok(Self { path: path.to_owned(), source: file, header, count })
+        Ok(Self { path: path.to_owned(), source: file, header, count, packed })
     }
 
     pub(super) fn shape(&self) -> &[usize] {
@@ -273,7 +278,7 @@ impl Array {
     /// The values of a one-byte type, read at one go when they are in C order.
     fn bytes(mut self) -> Result<Vec<u8>> {
         // One byte more, so that the end of the file is seen without growing the buffer.
-        let mut bytes = Vec::with_capacity(self.count + 1);
+        let mut bytes = Vec::with_capacity(self.room(self.count + 1));
         let most = self.count as u64 + 1;
         self.source.by_ref().take(most).read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
         if bytes.len() != self.count {
@@ -313,7 +318,7 @@ impl Array {
         const VALUES_A_BLOCK: usize = 8192;
         let mut block = vec![0; VALUES_A_BLOCK * W];
         memory::check((self.count * size_of::<T>()) as u64, self.path.display())?;
-        let mut values = Vec::with_capacity(self.count);
+        let mut values = Vec::with_capacity(self.room(self.count));
         while values.len() < self.count {
             let size = VALUES_A_BLOCK.min(self.count - values.len()) * W;
             self.source.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
@@ -328,6 +333,11 @@ impl Array {
             }
         }
         Ok(self.in_c_order(values))
+    }
+
+    /// Of `count` values, as many as room is made for before the first of them has come.
+    fn room(&self, count: usize) -> usize {
+        if self.packed { count.min(FIRST_ROOM) } else { count }
     }
 
     fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
