@@ -12,8 +12,6 @@ use inkgrad_models::run::config;
 use inkgrad_models::trainer::{Opened, Which};
 use inkgrad_models::{Error, Models, Result};
 
-use crate::output;
-
 /// What computes, and on how many threads.
 #[derive(Debug, Args)]
 pub struct Compute {
@@ -64,23 +62,13 @@ impl WeightsArgs {
         self.weights
     }
 
-    /// Opens a run with them, and says which they are where there is a choice.
+    /// Opens a run with them.
     ///
     /// # Errors
     /// Those of [`Opened::open`].
     pub fn open(self, models: &Models, run: &Path) -> Result<Opened> {
-        open_run(models, run, self.weights)
+        Opened::open(models, run, self.weights)
     }
-}
-
-/// Opens a run with the weights asked for, and says which they are where there is a choice.
-///
-/// # Errors
-/// Those of [`Opened::open`].
-pub fn open_run(models: &Models, run: &Path, weights: Option<Which>) -> Result<Opened> {
-    let opened = Opened::open(models, run, weights)?;
-    opened.note().iter().for_each(output::note);
-    Ok(opened)
 }
 
 /// Settings that some models have.

@@ -1,5 +1,6 @@
 //! A trained run in use: its network, and the drawings and labels that go in.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +13,7 @@ use inkgrad_models::{Error, Models, Result};
 
 use crate::args::{Compute, WeightsArgs};
 use crate::output;
-use crate::output::one_of;
+use crate::output::{Report, one_of};
 
 /// The options of every command that uses a run.
 #[derive(Debug, Args)]
@@ -32,6 +33,8 @@ pub struct Session {
     pub config: Config,
     /// Its network, ready for use.
     pub inference: Inference,
+    /// Which weights these are, where there was a choice.
+    note: Option<String>,
 }
 
 impl RunArgs {
@@ -82,8 +85,10 @@ impl RunArgs {
 
     fn open(&self, models: &Models) -> Result<Session> {
         let threads = self.compute.threads()?;
-        let Opened { config, network, .. } = self.weights.open(models, &self.run)?;
-        Ok(Session { config, inference: Inference::new(network, threads) })
+        let opened = self.weights.open(models, &self.run)?;
+        let note = opened.note();
+        let Opened { config, network, .. } = opened;
+        Ok(Session { config, inference: Inference::new(network, threads), note })
     }
 
     fn unexpected(&self, session: &Session, expected: &str) -> Error {
@@ -92,6 +97,15 @@ impl RunArgs {
 }
 
 impl Session {
+    /// Says which weights were used, where there was a choice, and prints the result.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn report(&self, report: &impl Report, json: bool) -> io::Result<()> {
+        self.note.iter().for_each(output::note);
+        output::report(report, json)
+    }
+
     /// Loads pictures of the extents that the network is for, at least one.
     ///
     /// # Errors

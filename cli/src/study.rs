@@ -20,7 +20,7 @@ use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{args, output, progress};
+use crate::{output, progress};
 
 /// One run under study.
 pub struct Subjected {
@@ -35,6 +35,8 @@ pub struct Subjected {
     name: String,
     /// Which of its weights these are.
     pub weights: String,
+    /// The same as a line, where there was a choice.
+    note: Option<String>,
     folder: RunFolder,
 }
 
@@ -44,13 +46,18 @@ impl Subjected {
     /// # Errors
     /// Those of [`Opened::open`].
     pub fn open(models: &Models, path: &Path, weights: Option<Which>, threads: usize) -> Result<Self> {
-        let opened = args::open_run(models, path, weights)?;
-        let weights = opened.describe();
+        let opened = Opened::open(models, path, weights)?;
+        let (weights, note) = (opened.describe(), opened.note());
         let Opened { folder, config, network, .. } = opened;
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
         let (inference, name) = (Inference::new(network, threads), config.label());
-        Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, folder })
+        Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
+    }
+
+    /// Says which of its weights are examined, where there was a choice.
+    pub fn say_weights(&self) {
+        self.note.iter().for_each(output::note);
     }
 
     /// What to call it: its model, and in brackets the variant and what tells it from others of its kind.
@@ -266,9 +273,14 @@ pub fn judge(
     let among = classifiers.first().map(|run| run.path.as_path());
     let Some(path) = given.or(among) else {
         let kept = caches().map(|caches| caches.join("judges"));
-        let asked = "no classifier is given to judge samples";
-        output::note(format_args!("{asked}: one is trained on the spot in {EPOCHS} epochs, or was kept"));
-        let (judge, source) = Judge::train(dataset, EPOCHS, seed, threads, kept.as_deref(), &mut progress::parts())?;
+        let (mut shown, mut begun) = (progress::parts(), false);
+        let mut watch = |name, done, total| {
+            if !std::mem::replace(&mut begun, true) {
+                output::note(format_args!("no classifier is given: one is trained on the spot, in {EPOCHS} epochs"));
+            }
+            shown(name, done, total);
+        };
+        let (judge, source) = Judge::train(dataset, EPOCHS, seed, threads, kept.as_deref(), &mut watch)?;
         match source {
             Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
             Source::Trained(Some(file)) => {
@@ -280,7 +292,9 @@ pub fn judge(
         }
         return Ok(judge);
     };
-    let Opened { config, network, .. } = args::open_run(models, path, None)?;
+    let opened = Opened::open(models, path, None)?;
+    let note = opened.note();
+    let Opened { config, network, .. } = opened;
     if !network.is_classifier() {
         return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
     }
@@ -288,6 +302,7 @@ pub fn judge(
         let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));
         return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
     }
+    note.iter().for_each(output::note);
     Judge::new(network, &config, threads)
 }
 

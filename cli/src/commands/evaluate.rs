@@ -75,6 +75,7 @@ impl Evaluate {
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;
+        run.say_weights();
         let subject = Subject { config: &run.config, inference: &mut run.inference };
         let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::parts())?;
         atomic::write(&self.out, |file| {

@@ -35,9 +35,12 @@ struct Exported {
 impl Export {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let Opened { config, network, .. } = self.weights.open(models, &self.run)?;
+        let opened = self.weights.open(models, &self.run)?;
+        let note = opened.note();
+        let Opened { config, network, .. } = opened;
         save_weights(&self.out, &config, &network)?;
         let (tensors, parameters) = (network.layout().len(), network.params.count());
+        note.iter().for_each(output::note);
         output::report(&Exported { model: config.model, tensors, parameters, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -103,11 +103,12 @@ impl Features {
             return Err(inkgrad_models::Error::input("--run-weights", problem).into());
         }
         let images = session::load_images(&self.images)?;
+        let mut said = None;
         let mut extractor = match self.network {
             Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
             Network::Classifier => {
                 let (extractor, note) = Extractor::classifier(models, &self.weights, self.run_weights, threads)?;
-                note.iter().for_each(output::note);
+                said = note;
                 extractor
             }
         };
@@ -134,6 +135,7 @@ impl Features {
             out: self.out,
             logits: self.logits,
         };
+        said.iter().for_each(output::note);
         output::report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -81,6 +81,7 @@ impl ReportArgs {
         let mut examined = Vec::with_capacity(count);
         for (i, mut run) in runs.into_iter().enumerate() {
             output::note(format_args!("[{}/{count}] scores and drawings of {}", i + 1, run.label()));
+            run.say_weights();
             let evaluation = run.evaluate(&dataset, &mut judge, options)?;
             examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
         }

@@ -88,6 +88,7 @@ impl Reproduce {
         let mut examined = Vec::with_capacity(runs.len());
         for (i, mut run) in runs.into_iter().enumerate() {
             output::note(format_args!("[{}/{parts}] scores of {}", RUNS.len() + i + 1, run.label()));
+            run.say_weights();
             let evaluation = run.evaluate(&dataset, &mut judge, options)?;
             if interrupt::requested() {
                 return Ok(self.stopped());

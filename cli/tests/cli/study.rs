@@ -133,6 +133,36 @@ fn imported_weights_are_examined_on_data_that_is_named() {
 }
 
 #[test]
+fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
+    let place = Place::with_run();
+    let evaluate = |out: &str, data: &str| {
+        let args = ["evaluate", "--run", "vae", "--data", data, "--samples", "20", "--out", out];
+        let ended = place.run(&args);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let first = evaluate("a.json", "d");
+    for line in ["no classifier is given: one is trained on the spot", "judge: trained, and kept for the next time in"]
+    {
+        assert!(first.contains(line), "{first}");
+    }
+    let second = evaluate("b.json", "d");
+    assert!(second.contains("judge: the one kept in") && !second.contains("trained"), "{second}");
+    assert!(place.read("a.json") == place.read("b.json"));
+    // A damaged file is made anew.
+    let kept = place.files("caches/inkgrad/judges");
+    assert_eq!(kept.len(), 1);
+    let file = format!("caches/inkgrad/judges/{}", kept[0]);
+    place.write(&file, &place.read(&file)[..1000]);
+    assert!(evaluate("c.json", "d").contains("judge: trained"));
+    assert!(place.read("a.json") == place.read("c.json"));
+    // Other drawings of the same classes have a judge of their own.
+    place.ok(&["data", "synth", "--n", "60", "--seed", "7", "--out", "other"]);
+    assert!(evaluate("d.json", "other").contains("judge: trained"));
+    assert_eq!(place.files("caches/inkgrad/judges").len(), 2);
+}
+
+#[test]
 fn a_report_needs_nothing_beside_it() {
     let place = with_runs();
     let out = place.json(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);

@@ -87,7 +87,7 @@ pub(super) fn apply(models: &Models, config: &Config, network: &mut Network<f32>
     let unknown = tensors.iter().filter(|(name, _)| !known.contains(name));
     left_out.extend(unknown.map(|(name, _)| format!("{name} has no place in {}", config.model)));
     if !left_out.is_empty() {
-        notes.push(format!("left out {} tensors that do not fit: {}", left_out.len(), left_out.join(", ")));
+        notes.push(format!("left out what does not fit: {}", left_out.join(", ")));
     }
     Ok(notes)
 }

@@ -49,9 +49,9 @@ impl Opened {
         let (file, kept) = match asked {
             Some(Which::Last) => (folder.model(), Which::Last),
             Some(Which::Best) if !best.exists() => {
-                let why = match (validated, folder.state().exists()) {
-                    (false, _) => "it held nothing back for validation",
-                    (true, false) => "its weights were imported or it has just begun",
+                let why = match (folder.state().exists(), validated) {
+                    (false, _) => "its weights were imported or it has just begun",
+                    (true, false) => "it held nothing back for validation",
                     (true, true) => "it has not validated yet",
                 };
                 let problem = format!("best, but {} keeps none: {why}; expected last", path.display());
