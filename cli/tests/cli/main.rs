@@ -6,6 +6,7 @@ mod examine;
 mod features;
 mod scores;
 mod study;
+mod threads;
 mod training;
 mod tsne;
 

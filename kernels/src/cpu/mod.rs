@@ -26,6 +26,7 @@ pub mod simd;
 pub mod softmax;
 pub mod student;
 pub mod team;
+pub mod threads;
 mod tiles;
 
 pub use team::{Pool, Team};
