@@ -233,13 +233,15 @@ impl<T: Float> Tape<T> {
 
     /// A refused shape, with the parameter by whose name people find the place in their network.
     fn locate(&self, error: Error, inputs: &[Tensor]) -> Error {
-        let named = inputs.iter().find_map(|x| match &self.nodes[x.index()].kind {
-            Kind::Param(param) => Some(&param.name),
-            _ => None,
-        });
+        let named = inputs.iter().position(|x| matches!(self.nodes[x.index()].kind, Kind::Param(_)));
         match (error, named) {
-            (Error::Shape { op, problem }, Some(name)) => {
-                Error::Shape { op: format!("{op} with `{name}`, x {}", self.shape(inputs[0])), problem }
+            (Error::Shape { op, problem }, Some(i)) => {
+                let name = self.name(inputs[i].index());
+                let op = match i {
+                    0 => format!("{op} of `{name}`"),
+                    _ => format!("{op} with `{name}`, x {}", self.shape(inputs[0])),
+                };
+                Error::Shape { op, problem }
             }
             (error, _) => error,
         }

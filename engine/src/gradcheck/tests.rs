@@ -188,7 +188,7 @@ fn a_case_that_cannot_be_checked_is_refused() {
     assert_eq!(refused(&case!("many", many, |tape, x| tape.sum(x[0]))), "case: 65 inputs, expected at most 64");
     let six = vec![Draw::small(1).values([1; MAX_RANK])];
     let problem = refused(&case!("six axes", six, |tape, x| tape.transpose(x[0])));
-    assert_eq!(problem, "transpose: x is (1, 1, 1, 1, 1, 1), expected three axes");
+    assert_eq!(problem, "transpose of `input 0`: x is (1, 1, 1, 1, 1, 1), expected three axes");
 }
 
 #[test]
