@@ -1,6 +1,5 @@
 //! `inkgrad reproduce`: the whole study on one command.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +7,7 @@ use clap::Args;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Value;
 use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::run::disk;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::study::Options;
 use inkgrad_models::trainer::{Outcome, Trainer, load_data};
@@ -70,7 +70,7 @@ impl Reproduce {
             check(models, path, config)?;
         }
         let inception = self.inception.load(threads)?;
-        fs::create_dir_all(&self.out).map_err(Error::io(&self.out))?;
+        disk::create_dir_all(&self.out).map_err(Error::io(&self.out))?;
         interrupt::listen()?;
 
         let parts = 2 * RUNS.len() + 1;

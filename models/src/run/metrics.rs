@@ -1,13 +1,14 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::disk::File;
 use crate::error::{Error, Result};
 
 /// Which part of the data a record was measured on.
@@ -127,7 +128,7 @@ impl MetricsLog {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let open = || {
-            let file = File::options().append(true).create(true).open(path)?;
+            let file = File::open(path, fs::File::options().append(true).create(true))?;
             let text = fs::read(path)?;
             let whole = whole_lines(&text).len();
             if whole < text.len() {
@@ -143,8 +144,8 @@ impl MetricsLog {
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let append = |file: &mut File| file.write_all(&to_line(record)?);
-        append(&mut self.file).map_err(Error::io(&self.path))
+        let append = |mut file: &File| file.write_all(&to_line(record)?);
+        append(&self.file).map_err(Error::io(&self.path))
     }
 }
 
@@ -201,7 +202,7 @@ pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<()> {
     let ends: Vec<usize> = records.filter(|&(_, record)| record).map(|(end, _)| end).collect();
     let end = if kept == 0 { 0 } else { ends[kept - 1] };
     if end < text.len() {
-        let cut = || File::options().write(true).open(path)?.set_len(end as u64);
+        let cut = || File::open(path, fs::File::options().write(true))?.set_len(end as u64);
         cut().map_err(Error::io(path))?;
     }
     Ok(())
