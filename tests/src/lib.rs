@@ -1,5 +1,6 @@
 //! What the checks that cross the crates share.
 
+pub mod faults;
 pub mod fixture;
 
 use inkgrad_models::Models;

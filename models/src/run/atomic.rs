@@ -42,11 +42,11 @@ pub(super) fn sweep(folder: &Path) {
     }
 }
 
-/// Whether the process that made a temporary file still runs. Where that cannot be told, it does not: only the owner of a
-/// folder sweeps it.
+/// Whether another process that made a temporary file still runs. Where that cannot be told, it does not: only the owner of a
+/// folder sweeps it. A file with the number of this very process is of an earlier one: in a container all have the same.
 fn is_of_the_living(name: &OsStr) -> bool {
     let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
-    number.is_some_and(|number| Path::new("/proc").join(number.to_string()).exists())
+    number.is_some_and(|number| number != std::process::id() && Path::new("/proc").join(number.to_string()).exists())
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {

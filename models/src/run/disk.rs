@@ -23,7 +23,7 @@ pub enum Operation {
     Sync,
     /// To rename a file or a folder.
     Rename,
-    /// To remove a file.
+    /// To remove a file, or a folder with all that is in it.
     Remove,
 }
 
@@ -235,6 +235,15 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 pub fn remove_file(path: &Path) -> io::Result<()> {
     ask(Operation::Remove, path)?;
     fs::remove_file(path)
+}
+
+/// Removes a folder with all that is in it.
+///
+/// # Errors
+/// The system's.
+pub fn remove_dir_all(path: &Path) -> io::Result<()> {
+    ask(Operation::Remove, path)?;
+    fs::remove_dir_all(path)
 }
 
 /// Makes durable what was made, renamed or removed in a folder. A file system that cannot is no reason to fail.

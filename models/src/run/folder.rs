@@ -57,7 +57,8 @@ impl RunFolder {
                 return Err(Error::input(path.display(), problem));
             }
         };
-        disk::create_dir_all(&place).map_err(Error::io(path))?;
+        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        disk::create_dir_all(&place).and_then(|()| disk::sync_folder(parent)).map_err(Error::io(path))?;
         let owner = Some(Arc::new(Owner::take(&place)?));
         Ok(Created { folder: Self { path: place, owner }, moved })
     }

@@ -6,6 +6,7 @@ mod figures;
 mod fit;
 mod import;
 mod on_device;
+mod rescue;
 mod state;
 mod step;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
+use self::rescue::BEST;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
@@ -93,6 +95,11 @@ pub struct Trainer {
     best: Option<f64>,
     /// Validations since the best.
     since_best: u64,
+    /// The step of the checkpoint in the folder.
+    saved: Option<u64>,
+    /// Records since then, and whether the weights are the best since then.
+    pending: Vec<Record>,
+    pending_best: bool,
 }
 
 /// Loads the data that a configuration names.
@@ -202,6 +209,9 @@ impl Trainer {
             earlier: 0.0,
             best: None,
             since_best: 0,
+            saved: None,
+            pending: Vec::new(),
+            pending_best: false,
         })
     }
 
@@ -260,10 +270,11 @@ impl Trainer {
 
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         self.events = Some(EventFile::create(self.folder.path())?);
+        let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
-        let outcome = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer))?;
-        self.figures()?;
-        Ok(outcome)
+        let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
+        let finished = trained.and_then(|outcome| self.figures().map(|()| outcome));
+        finished.map_err(|error| self.rescued(error, earlier + started.elapsed().as_secs_f64()))
     }
 
     fn train(&mut self, mut compute: Compute, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -340,7 +351,7 @@ impl Trainer {
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
                     (self.best, self.since_best) = (Some(losses.loss), 0);
-                    self.save_model(&self.folder.file("best.safetensors"))?;
+                    self.pending_best = true;
                 }
                 converged = self.config.patience.is_some_and(|patience| self.since_best >= patience);
             }
@@ -350,10 +361,15 @@ impl Trainer {
                 records.push(make(Split::Test, losses));
             }
         }
+        self.pending.clone_from(&records);
+        if self.pending_best {
+            self.save_model(&self.folder.file(BEST))?;
+        }
         for record in &records {
             self.log.append(record)?;
             observer.record(record);
         }
+        self.log.sync()?;
         self.write_events(&records)?;
         Ok(converged)
     }

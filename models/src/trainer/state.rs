@@ -134,6 +134,7 @@ impl Trainer {
             return Err(Error::input(&self.config.data, problem));
         }
         self.step = state.parse("step")?;
+        self.saved = Some(self.step);
         self.optimizer.step = self.step;
         self.optimizer.missed = missed(&state, self.network.list().len())?;
         self.earlier = state.parse("seconds")?;
@@ -171,7 +172,16 @@ impl Trainer {
     ///
     /// # Errors
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
-    pub(super) fn save(&self, seconds: f64) -> Result<()> {
+    pub(super) fn save(&mut self, seconds: f64) -> Result<()> {
+        self.save_in(&self.folder, seconds)?;
+        self.saved = Some(self.step);
+        self.pending.clear();
+        self.pending_best = false;
+        Ok(())
+    }
+
+    /// The same in another folder.
+    pub(super) fn save_in(&self, folder: &RunFolder, seconds: f64) -> Result<()> {
         self.check_finite()?;
         let mut metadata = BTreeMap::from(
             [
@@ -209,8 +219,8 @@ impl Trainer {
             })
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
-        checkpoint::save_tensors(self.folder.state(), &tensors, &metadata)?;
-        self.save_model(&self.folder.model())
+        checkpoint::save_tensors(folder.state(), &tensors, &metadata)?;
+        self.save_model(&folder.model())
     }
 
     pub(super) fn save_model(&self, path: &Path) -> Result<()> {
