@@ -2,6 +2,7 @@
 
 pub mod faults;
 pub mod fixture;
+pub mod small;
 
 use inkgrad_models::Models;
 use inkgrad_models::model::{Element, Network};

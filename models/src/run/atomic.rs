@@ -33,8 +33,9 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 
-/// Removes the temporary files of processes that have died. What cannot be removed stays.
-pub(super) fn sweep(folder: &Path) {
+/// Removes the temporary files of processes that have died from a folder in which this process alone writes. What cannot be
+/// removed stays.
+pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name()) && !is_of_the_living(&entry.file_name()) {
             let _ = disk::remove_file(&entry.path());
