@@ -1,7 +1,7 @@
 //! Runs that are examined together: opened, judged, and evaluated once.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -19,7 +19,7 @@ use inkgrad_models::trainer::{load_data, load_network, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::progress;
+use crate::{output, progress};
 
 /// One run under study.
 pub struct Subjected {
@@ -77,13 +77,23 @@ impl Subjected {
         let subject = Subject { config: &self.config, inference: &mut self.inference };
         let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::drawings())?;
         let kept = Kept { key, evaluation };
-        atomic::write(&path, |file| {
+        let written = atomic::write(&path, |file| {
             serde_json::to_writer_pretty(&mut *file, &kept)?;
             writeln!(file)
-        })?;
+        });
+        match written {
+            // A run that is somebody else's, or an archive, can be looked at all the same.
+            Err(Error::Io { source, .. }) if READ_ONLY.contains(&source.kind()) => {
+                output::note(format_args!("{}: {source}: the scores are not kept there", path.display()));
+            }
+            written => written?,
+        }
         Ok(kept.evaluation)
     }
 }
+
+/// Errors that say that a folder may be read alone.
+const READ_ONLY: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
 
 /// What scores depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

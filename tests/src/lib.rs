@@ -2,6 +2,7 @@
 
 pub mod faults;
 pub mod fixture;
+pub mod fuzz;
 pub mod small;
 
 use inkgrad_models::Models;

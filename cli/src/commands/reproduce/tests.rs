@@ -155,6 +155,25 @@ fn a_study_whose_disk_fails_at_any_operation_after_its_training_goes_on() {
     }
 }
 
+/// Runs on a medium that can be read alone are scored; only their scores are not kept.
+#[test]
+fn runs_that_can_only_be_read_are_reported_on() {
+    let small = Tiny::new();
+    small.run("whole").unwrap();
+    fs::remove_file(small.out("whole/runs/small/evaluation.json")).unwrap();
+    let runs = small.out("whole/runs");
+    let read_only = move |operation, path: &Path| match operation {
+        disk::Operation::Write(bytes) => Ok(bytes),
+        _ if path.starts_with(&runs) => Err(std::io::ErrorKind::ReadOnlyFilesystem.into()),
+        _ => Ok(0),
+    };
+    let expected = fs::read(small.out("whole/report.html")).unwrap();
+    fs::remove_file(small.out("whole/report.html")).unwrap();
+    disk::with_faults(read_only, || small.with("whole", |study| study.examine(None))).unwrap();
+    assert!(fs::read(small.out("whole/report.html")).unwrap() == expected);
+    assert!(!small.out("whole/runs/small/evaluation.json").exists());
+}
+
 /// In a process that is to be killed: the folder of drawings, and of studies.
 const CHILD: &str = "INKGRAD_TEST_STUDY";
 
