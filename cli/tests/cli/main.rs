@@ -4,6 +4,7 @@ mod bad_input;
 mod coding;
 mod examine;
 mod features;
+mod limits;
 mod scores;
 mod study;
 mod threads;
