@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use inkgrad_models::run::metrics::Record;
+use inkgrad_models::run::records::Record;
 use inkgrad_models::trainer::{Observer, Progress};
 
 use crate::{interrupt, output};

@@ -14,7 +14,7 @@ use inkgrad_models::metrics as scores;
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
-use inkgrad_models::run::metrics::{self, Record};
+use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
 use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
@@ -50,7 +50,7 @@ impl Subjected {
         let (weights, note) = (opened.describe(), opened.note());
         let Opened { folder, config, network, .. } = opened;
         // Imported weights have no losses.
-        let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
+        let records = if folder.metrics().exists() { records::read(folder.metrics())? } else { Vec::new() };
         let (inference, name) = (Inference::new(network, threads), config.label());
         Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
     }
@@ -76,7 +76,7 @@ impl Subjected {
             inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
             weights_sha256: fingerprint(self.inference.network()),
             judge_sha256: judge.sha256.clone(),
-            inception: judge.inception.as_ref().map(Inception::extractor),
+            inception: judge.inception.as_ref().map(Inception::source),
             data_sha256: dataset.fingerprint(),
             samples: options.samples,
             mapped: options.mapped,
@@ -114,7 +114,7 @@ struct Key {
     inkgrad: String,
     weights_sha256: String,
     judge_sha256: String,
-    inception: Option<scores::Extractor>,
+    inception: Option<scores::FeatureSource>,
     data_sha256: String,
     samples: usize,
     mapped: usize,

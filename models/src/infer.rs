@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
 
+use crate::activations::{Activations, Features};
 use crate::data::Images;
-use crate::features;
 use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result, memory};
 
@@ -34,17 +34,6 @@ pub struct Latents {
     pub mu: Vec<f32>,
     /// `(N, width)`: the log-variances, for a variational encoder.
     pub logvar: Option<Vec<f32>>,
-}
-
-/// What a classifier makes of drawings.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Features {
-    /// Elements of its last hidden layer.
-    pub width: usize,
-    /// `(N, width)`: that layer.
-    pub values: Vec<f32>,
-    /// `(N, classes)`.
-    pub logits: Vec<f32>,
 }
 
 impl Inference {
@@ -138,8 +127,8 @@ impl Inference {
     ///
     /// # Errors
     /// If the network is no classifier.
-    pub fn features(&mut self, images: &Images) -> Result<Features> {
-        let mut features = Features { width: self.network.features()?, values: Vec::new(), logits: Vec::new() };
+    pub fn features(&mut self, images: &Images) -> Result<Activations> {
+        let mut features = Activations { width: self.network.features()?, values: Vec::new(), logits: Vec::new() };
         self.check_extents(images)?;
         for batch in batches(images.len()) {
             let (graph, plan) = compiled(&mut self.classifiers, batch.len(), |tape| {
@@ -158,8 +147,8 @@ impl Inference {
     ///
     /// # Errors
     /// If the network is no classifier.
-    pub fn unbiased_features(&mut self, images: &Images) -> Result<features::Features> {
-        let Features { width, values, logits: mut unbiased } = self.features(images)?;
+    pub fn unbiased_features(&mut self, images: &Images) -> Result<Features> {
+        let Activations { width, values, logits: mut unbiased } = self.features(images)?;
         // A classifier's last parameter, if it has one number a class.
         let (params, classes) = (&self.network.params, self.network.classes());
         let bias = params.iter().last().filter(|bias| bias.shape.dims() == [classes]);
@@ -167,7 +156,7 @@ impl Inference {
         for row in unbiased.chunks_exact_mut(bias.len()) {
             row.iter_mut().zip(&bias).for_each(|(logit, bias)| *logit -= bias);
         }
-        Ok(features::Features { width, values, unbiased, bias })
+        Ok(Features { width, values, unbiased, bias })
     }
 
     /// The probability of each class for drawings: `(N, classes)`, rows that add up to 1.

@@ -1,5 +1,6 @@
 //! The models of inkgrad and what surrounds them: networks, data, training, run folders.
 
+pub mod activations;
 pub mod check;
 pub mod data;
 pub mod distance;

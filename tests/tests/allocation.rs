@@ -12,7 +12,7 @@ use inkgrad_kernels::cpu::gemm::packing;
 use inkgrad_models::Models;
 use inkgrad_models::data::{Dataset, builtin};
 use inkgrad_models::run::config::Config;
-use inkgrad_models::run::metrics::Record;
+use inkgrad_models::run::records::Record;
 use inkgrad_models::trainer::{Observer, Progress, Stepper, Trainer};
 use inkgrad_tests::{build, defaults, networks};
 

@@ -12,7 +12,7 @@ use inkgrad_engine::{Clock, Team};
 use inkgrad_models::data::{Split, builtin, write_course};
 use inkgrad_models::run::checkpoint::save_tensors;
 use inkgrad_models::run::config::{Config, Overrides};
-use inkgrad_models::run::metrics::Record;
+use inkgrad_models::run::records::Record;
 use inkgrad_models::trainer::{Observer, Outcome, Progress, Stepper, Trainer, load_network};
 use inkgrad_models::{Models, Network, Result};
 use inkgrad_tests::{build, defaults, networks};

@@ -74,7 +74,7 @@ fn features_and_logits_agree_with_torchvision() {
         write_weights(&path, variant);
         for &rule in Resize::ALL {
             let mut extractor = Extractor::inception(&path, rule, 2).unwrap();
-            assert_eq!(extractor.passport().extractor, format!("inception-{variant}"));
+            assert_eq!(extractor.provenance().extractor, format!("inception-{variant}"));
             let cache = Cache::at(folder.path().join("cache"));
             let mut seen = 0;
             let found = extractor.features(&images, &cache, &mut |done| seen = done).unwrap();

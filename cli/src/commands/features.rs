@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Args;
 use inkgrad_models::Models;
 use inkgrad_models::data::save_npy;
-use inkgrad_models::features::{Cache, Extractor, Passport};
+use inkgrad_models::features::{Cache, Extractor, Provenance};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::trainer::Which;
 use serde::Serialize;
@@ -78,7 +78,7 @@ struct Made {
     images: usize,
     width: usize,
     #[serde(flatten)]
-    passport: Passport,
+    passport: Provenance,
     /// What making the features took, or finding them in the cache.
     seconds: f64,
     out: PathBuf,
@@ -130,7 +130,7 @@ impl Features {
         let report = Made {
             images: features.len(),
             width: features.width,
-            passport: extractor.passport().clone(),
+            passport: extractor.provenance().clone(),
             seconds,
             out: self.out,
             logits: self.logits,
@@ -144,7 +144,7 @@ impl Features {
 impl Report for Made {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let images = thousands(self.images as u64);
-        let Passport { extractor, weights_sha256, resize } = &self.passport;
+        let Provenance { extractor, weights_sha256, resize } = &self.passport;
         writeln!(out, "{}: {} features of {images} drawings", self.out.display(), self.width)?;
         if let Some(path) = &self.logits {
             writeln!(out, "{}: their logits", path.display())?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::load_matrix;
-use inkgrad_models::metrics::{self, Extractor, FeatureScores, Options, Scores, Table};
+use inkgrad_models::metrics::{self, FeatureScores, FeatureSource, Options, Scores, Table};
 use inkgrad_models::run::config::MOST_THREADS;
 
 use crate::args::{self, within};
@@ -42,10 +42,11 @@ pub struct Score {
 
 impl Score {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let (real, generated) = (Features::load(self.real)?, Features::load(self.generated)?);
-        let logits = self.logits.map(Features::load).transpose()?;
-        let logits = logits.as_ref().map(Features::table).transpose()?;
-        let extractor = Extractor { name: self.extractor, weights_sha256: self.weights_sha256, resize: self.resize };
+        let (real, generated) = (FeatureFiles::load(self.real)?, FeatureFiles::load(self.generated)?);
+        let logits = self.logits.map(FeatureFiles::load).transpose()?;
+        let logits = logits.as_ref().map(FeatureFiles::table).transpose()?;
+        let extractor =
+            FeatureSource { name: self.extractor, weights_sha256: self.weights_sha256, resize: self.resize };
         let options = Options { extractor, fid_infinity: self.fid_infinity };
         let (real, generated) = (real.table()?, generated.table()?);
         let measure = || metrics::score(real, generated, logits, &options);
@@ -60,16 +61,16 @@ impl Score {
 }
 
 /// A file of features or logits.
-struct Features {
+struct FeatureFiles {
     name: String,
     width: usize,
     values: Vec<f32>,
 }
 
-impl Features {
+impl FeatureFiles {
     fn load(path: PathBuf) -> inkgrad_models::Result<Self> {
         let (_, width, values) = load_matrix(&path)?;
-        Ok(Features { name: path.display().to_string(), width, values })
+        Ok(FeatureFiles { name: path.display().to_string(), width, values })
     }
 
     fn table(&self) -> inkgrad_models::Result<Table<'_>> {

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use inkgrad_models::data::Origin;
 use inkgrad_models::run::config::{Config, Device, Optimizer, Overrides, Precision, Schedule};
 use inkgrad_models::run::folder::RunFolder;
-use inkgrad_models::run::metrics::{self, Record, Split};
+use inkgrad_models::run::records::{self, Record, Split};
 use inkgrad_models::trainer::{Outcome, Trainer, Which, find_weights, start_from};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
@@ -292,7 +292,7 @@ struct Summary {
 impl Summary {
     fn new(trainer: &Trainer, outcome: Outcome, images_per_s: f64, moved: Option<PathBuf>) -> Result<Self> {
         let (folder, data) = (trainer.folder(), trainer.dataset());
-        let records = metrics::read(folder.metrics())?;
+        let records = records::read(folder.metrics())?;
         let last = |split| records.iter().rfind(|record| record.split == split).cloned();
         Ok(Summary {
             outcome: match outcome {

@@ -4,54 +4,17 @@ mod chart;
 mod document;
 mod html;
 mod markdown;
+mod material;
 mod sections;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use inkgrad_models::data::Dataset;
+use inkgrad_models::Result;
 use inkgrad_models::run::atomic;
-use inkgrad_models::study::{Evaluation, Gallery, Judge, Options};
-use inkgrad_models::{Models, Result};
 
-use crate::study::Subjected;
-
-/// What a report is made of.
-pub struct Material<'a> {
-    /// The models that the program knows.
-    pub models: &'a Models,
-    /// The data that all runs were trained on.
-    pub dataset: &'a Dataset,
-    /// The runs, in the order of the report.
-    pub runs: Vec<Examined>,
-    /// What judged the samples.
-    pub judge: &'a Judge,
-    /// How much was measured.
-    pub options: Options,
-    /// The command that made the report.
-    pub command: String,
-}
-
-/// A run with everything that the report shows of it.
-pub struct Examined {
-    /// The run.
-    pub run: Subjected,
-    /// Its scores.
-    pub evaluation: Evaluation,
-    /// Its drawings.
-    pub gallery: Gallery,
-}
-
-impl Examined {
-    /// Gathers the drawings of an evaluated run.
-    ///
-    /// # Errors
-    /// If the run does not fit data or judge.
-    pub fn gather(mut run: Subjected, evaluation: Evaluation, dataset: &Dataset, judge: &mut Judge) -> Result<Self> {
-        let gallery = Gallery::gather(&run.config, &mut run.inference, dataset, judge)?;
-        Ok(Examined { run, evaluation, gallery })
-    }
-}
+use self::material::MADE_BY;
+pub use self::material::{Examined, Material};
 
 /// Writes the page to `out` and its Markdown beside it, whose path it gives.
 ///
@@ -67,9 +30,6 @@ pub fn write(material: &Material, out: &Path) -> Result<PathBuf> {
     atomic::write(&beside, |file| file.write_all(text.as_bytes()))?;
     Ok(beside)
 }
-
-/// A report's words about itself, by which an earlier one is known.
-pub(super) const MADE_BY: &str = "made by inkgrad";
 
 /// Whether nothing of somebody else's is at `path`: no file, or an earlier report.
 pub fn may_replace(path: &Path) -> bool {

@@ -1,8 +1,6 @@
 //! Images in memory, in the type that they have on disk.
 
-use std::path::Path;
-
-use super::{Extents, PIXELS, npy};
+use super::{Extents, PIXELS};
 use crate::error::Result;
 
 /// Pictures of one size, each row after row with the channels of a pixel side by side; of drawings 0 is paper and 255 (or
@@ -155,15 +153,6 @@ impl Images {
         match self.pixels {
             Pixels::U8(_) => "uint8",
             Pixels::F32(_) => "float32",
-        }
-    }
-
-    /// Writes the images as they are stored, (N, height, width) or (N, height, width, channels).
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let shape = self.extents.array(self.len());
-        match &self.pixels {
-            Pixels::U8(pixels) => npy::save_npy(path, &shape, pixels),
-            Pixels::F32(pixels) => npy::save_npy(path, &shape, pixels),
         }
     }
 }

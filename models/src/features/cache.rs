@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Features, Passport, hexadecimal};
+use super::{Features, Provenance, hexadecimal};
 use crate::data::{Images, Pixels};
 use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
 use crate::run::disk;
@@ -46,10 +46,10 @@ impl Cache {
     }
 
     /// What the features of `images` are found by.
-    pub(super) fn key(&self, passport: &Passport, images: &Images) -> String {
+    pub(super) fn key(&self, provenance: &Provenance, images: &Images) -> String {
         let mut digest = Sha256::new();
-        let rule = passport.resize.map_or("", |rule| rule.name());
-        for part in [VERSION, passport.extractor.as_bytes(), passport.weights_sha256.as_bytes(), rule.as_bytes()] {
+        let rule = provenance.resize.map_or("", |rule| rule.name());
+        for part in [VERSION, provenance.extractor.as_bytes(), provenance.weights_sha256.as_bytes(), rule.as_bytes()] {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         }

@@ -1,4 +1,4 @@
-//! What the scores compare: a network's features of drawings, made once and kept on disk.
+//! The material of scores: a network's features of drawings, made once and kept on disk.
 
 mod cache;
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::cache::{Cache, caches};
+pub use crate::activations::Features;
 use crate::data::Images;
 use crate::inception::{Inception, Resize};
 use crate::infer::Inference;
@@ -18,45 +19,9 @@ use crate::model::Models;
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
-/// Features and logits of drawings.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Features {
-    /// Elements of one drawing's features.
-    pub width: usize,
-    /// `(N, width)`.
-    pub values: Vec<f32>,
-    /// The last layer's products without its bias, `(N, classes)`: what torch-fidelity's Inception Score takes.
-    pub unbiased: Vec<f32>,
-    /// The last layer's bias, `(classes)`.
-    pub bias: Vec<f32>,
-}
-
-impl Features {
-    /// How many drawings.
-    pub fn len(&self) -> usize {
-        self.values.len() / self.width.max(1)
-    }
-
-    /// Whether there is no drawing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Elements of one drawing's logits.
-    pub fn classes(&self) -> usize {
-        self.bias.len()
-    }
-
-    /// The logits as the network gives them, `(N, classes)`.
-    pub fn logits(&self) -> Vec<f32> {
-        let rows = self.unbiased.chunks_exact(self.classes().max(1));
-        rows.flat_map(|row| row.iter().zip(&self.bias).map(|(product, bias)| product + bias)).collect()
-    }
-}
-
-/// What made some features: the part of a score's passport that is about them.
+/// Where features come from: the part of a score's passport that is about them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Passport {
+pub struct Provenance {
     /// `inception-fid`, `inception-torchvision`, `classifier-mlp` or `classifier-cnn`.
     pub extractor: String,
     /// SHA-256 of the file of weights, in hexadecimal.
@@ -69,7 +34,7 @@ pub struct Passport {
 #[derive(Debug)]
 pub struct Extractor {
     network: Network,
-    passport: Passport,
+    provenance: Provenance,
 }
 
 #[derive(Debug)]
@@ -86,8 +51,8 @@ impl Extractor {
     pub fn inception(weights: &Path, rule: Resize, threads: usize) -> Result<Self> {
         let network = Inception::load(weights, rule, threads)?;
         let extractor = format!("inception-{}", network.variant());
-        let passport = Passport { extractor, weights_sha256: sha256(weights)?, resize: Some(rule) };
-        Ok(Extractor { network: Network::Inception(Box::new(network)), passport })
+        let provenance = Provenance { extractor, weights_sha256: sha256(weights)?, resize: Some(rule) };
+        Ok(Extractor { network: Network::Inception(Box::new(network)), provenance })
     }
 
     /// The classifier of a run with the weights asked for, see [`Opened::open`]; of this program's own, 256 features of the
@@ -107,14 +72,14 @@ impl Extractor {
         if !network.is_classifier() {
             return Err(Error::input(run.display(), format!("holds {}, expected a classifier", config.model)));
         }
-        let passport = Passport { extractor: config.slug(), weights_sha256: sha256(&file)?, resize: None };
+        let provenance = Provenance { extractor: config.slug(), weights_sha256: sha256(&file)?, resize: None };
         let network = Network::Classifier(Box::new(Inference::new(network, threads)));
-        Ok((Extractor { network, passport }, note))
+        Ok((Extractor { network, provenance }, note))
     }
 
-    /// What makes the features.
-    pub fn passport(&self) -> &Passport {
-        &self.passport
+    /// Where the features come from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// The features of drawings, from the cache where it has them. `watch` is told now and then how many drawings are done.
@@ -122,7 +87,7 @@ impl Extractor {
     /// # Errors
     /// If the cache's folder cannot be made. Features that it then has no room for are given without being kept.
     pub fn features(&mut self, images: &Images, cache: &Cache, watch: &mut dyn FnMut(usize)) -> Result<Features> {
-        let key = cache.key(&self.passport, images);
+        let key = cache.key(&self.provenance, images);
         if let Some(found) = cache.load(&key) {
             watch(images.len());
             return Ok(found);

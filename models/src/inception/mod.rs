@@ -22,9 +22,9 @@ use self::network::{Graph, Recording};
 pub use self::resize::{INPUT, Resize};
 use self::weights::Weights;
 use crate::Result;
+use crate::activations::Features;
 use crate::data::{Extents, Images, PIXELS};
 use crate::error::Error;
-use crate::features::Features;
 
 /// Features of a drawing: the mean over the last 8×8 pixels.
 pub const FEATURES: usize = 2048;

@@ -1,7 +1,7 @@
 //! How good generated drawings are: scores of features, logits, latents and likelihoods, all in `f64`.
 //!
 //! Each score is one file with its formula and source. [`score()`] computes all scores of two sets of features, with
-//! their [`Passport`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads,
+//! their [`Protocol`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads,
 //! which are rayon's, or those of [`on_threads`].
 
 pub mod classifier;
@@ -20,7 +20,7 @@ mod table;
 mod tests;
 
 pub use inkgrad_kernels::cpu::threads::on_threads;
-pub use scores::{Extractor, FeatureScores, Options, Passport, Scores, score};
+pub use scores::{FeatureScores, FeatureSource, Options, Protocol, Scores, score};
 pub use table::Table;
 
 /// The seed of subsets and orders, torch-fidelity's.

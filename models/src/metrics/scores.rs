@@ -12,7 +12,7 @@ use crate::model::argmax;
 
 /// Where features come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Extractor {
+pub struct FeatureSource {
     /// The network.
     pub name: String,
     /// SHA-256 of its weights, where known.
@@ -23,7 +23,7 @@ pub struct Extractor {
 
 /// What a score needs beside it to be compared with another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Passport {
+pub struct Protocol {
     /// Real rows.
     pub real: usize,
     /// Generated rows.
@@ -32,7 +32,7 @@ pub struct Passport {
     pub width: usize,
     /// Where the features come from.
     #[serde(flatten)]
-    pub extractor: Extractor,
+    pub extractor: FeatureSource,
     /// Of subsets and orders.
     pub seed: u32,
     /// Rows of KID's subsets.
@@ -69,7 +69,7 @@ pub struct Scores {
     /// FID extrapolated to endless samples, where it was asked for.
     pub fid_infinity: Option<f64>,
     /// What to know about them.
-    pub passport: Passport,
+    pub passport: Protocol,
     /// Why some of them may not mean what they seem to.
     pub warnings: Vec<String>,
     /// The same of single scores, by their names above.
@@ -81,7 +81,7 @@ pub struct Scores {
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// For the passport.
-    pub extractor: Extractor,
+    pub extractor: FeatureSource,
     /// Whether to compute FID∞, which takes as long as fifteen FIDs.
     pub fid_infinity: bool,
 }
@@ -119,7 +119,7 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
         is_mean: inception.map(|score| score.mean),
         is_std: inception.map(|score| score.std),
         fid_infinity: fid_at_infinity,
-        passport: Passport {
+        passport: Protocol {
             real: real.rows(),
             generated: generated.rows(),
             width: real.width(),

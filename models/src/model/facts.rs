@@ -3,9 +3,9 @@
 
 use inkgrad_engine::{Float, Shape, Tape, Tensor};
 
+use super::graph::RECORD_KEYS;
 use super::{Classification, Decoding, Encoding, Graphs, MAX_TERMS, Training};
 use crate::data::Extents;
-use crate::run::metrics;
 use crate::{Error, Result};
 
 /// Pictures of the recorded graphs: two, so that an axis that is not the batch's shows.
@@ -142,7 +142,7 @@ impl<'a, T: Float> Recorded<'a, T> {
                 return self
                     .problem(format_args!("a term `{name}`, expected lower-case letters, digits and underscores"));
             }
-            if metrics::KEYS.contains(name) {
+            if RECORD_KEYS.contains(name) {
                 return self
                     .problem(format_args!("a term `{name}`, which every record has already, expected another name"));
             }

@@ -5,6 +5,9 @@ use inkgrad_engine::Tensor;
 /// The most terms that a training step reports beside its loss.
 pub const MAX_TERMS: usize = 7;
 
+/// The keys that every record of a run may have, see [`Record`](crate::run::records::Record); no term is called so.
+pub(crate) const RECORD_KEYS: [&str; 6] = ["step", "epoch", "split", "loss", "lr", "seconds"];
+
 /// A number that a training step reports under a name: a part of the loss, or something else worth watching.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Term {

@@ -4,9 +4,13 @@
 //! Whoever brings a model of their own implements [`Model`] and adds it to the table, [`Models::with`]; the six of this crate
 //! are users of the same trait (`network/`). `models/examples/07_own_vae.rs` is one in full.
 
+mod choice;
+pub mod config;
 mod facts;
 mod graph;
 mod options;
+mod overrides;
+mod resolve;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -16,12 +20,12 @@ use std::sync::Arc;
 
 use inkgrad_engine::{Float, Param, Params, Tape};
 
+use self::config::Config;
 use self::facts::Facts;
 pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
 pub use self::spec::{Element, Models, Spec, TermFigure};
 use crate::data::Extents;
-use crate::run::config::Config;
 use crate::{Error, Result};
 
 /// A model that can be trained: its parameters, and the graphs that it records. One implementation serves `f32`, in which networks

@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use inkgrad_engine::{Float, Params};
 
+use super::config::Config;
 use super::facts::is_key;
 use super::{Graphs, Model, ModelOption, Network};
-use crate::network::autoencoder::{CnnAe, LstmAe};
-use crate::network::classifier::Classifier;
-use crate::network::vae::{CnnVae, Cvae, RnnVae};
-use crate::run::config::Config;
 use crate::{Error, Result};
 
 /// Declares a model's parameters and gives its graphs.
@@ -116,23 +113,10 @@ pub(super) mod sealed {
 #[derive(Debug, Clone)]
 pub struct Models(Vec<Spec>);
 
-impl Default for Models {
-    fn default() -> Self {
-        Self::builtin()
-    }
-}
-
 impl Models {
-    /// The six models of the study.
-    pub fn builtin() -> Self {
-        Models(vec![
-            Spec::of::<LstmAe>(),
-            Spec::of::<CnnAe>(),
-            Spec::of::<RnnVae>(),
-            Spec::of::<CnnVae>(),
-            Spec::of::<Cvae>(),
-            Spec::of::<Classifier>(),
-        ])
+    /// These models.
+    pub(crate) fn of(specs: Vec<Spec>) -> Self {
+        Models(specs)
     }
 
     /// These and `M`.

@@ -8,8 +8,8 @@ use inkgrad_engine::{Float, Params, Tape, Tensor};
 use super::{images_input, quarter};
 use crate::Result;
 use crate::data::Extents;
+use crate::model::config::Config;
 use crate::model::{Decoding, Encoding, Model, Training};
-use crate::run::config::Config;
 
 /// `lstm-ae`: 270,208 parameters.
 pub type LstmAe = Autoencoder<Rows>;

@@ -7,8 +7,8 @@ use super::convolutions::Convolutions;
 use super::{images_input, require_classes};
 use crate::Result;
 use crate::data::Extents;
+use crate::model::config::Config;
 use crate::model::{Classification, Kind, Model, ModelOption, TermFigure, Training};
-use crate::run::config::Config;
 
 /// Units of the `mlp`'s hidden layers.
 const MLP: usize = 256;

@@ -11,9 +11,33 @@ pub mod vae;
 
 use inkgrad_engine::{Float, Tape, Tensor};
 
+use self::autoencoder::{CnnAe, LstmAe};
+use self::classifier::Classifier;
+use self::vae::{CnnVae, Cvae, RnnVae};
 use crate::data::Extents;
-use crate::run::config::Config;
+use crate::model::config::Config;
+use crate::model::{Models, Spec};
 use crate::{Error, Result};
+
+impl Models {
+    /// The six models of the study.
+    pub fn builtin() -> Self {
+        Models::of(vec![
+            Spec::of::<LstmAe>(),
+            Spec::of::<CnnAe>(),
+            Spec::of::<RnnVae>(),
+            Spec::of::<CnnVae>(),
+            Spec::of::<Cvae>(),
+            Spec::of::<Classifier>(),
+        ])
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
 
 /// An input of pictures.
 fn images_input<T: Float>(tape: &mut Tape<T>, image: Extents, batch: usize) -> Tensor {

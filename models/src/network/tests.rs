@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::check::{check_model, variants};
 use crate::data::{Images, PIXELS};
 use crate::infer::Inference;
+use crate::model::config::Config;
 use crate::model::{Models, Network, Spec};
-use crate::run::config::Config;
 
 /// What PyTorch says of a model (`tests/fixtures`).
 #[derive(Deserialize)]

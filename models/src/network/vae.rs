@@ -9,8 +9,8 @@ use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 use super::convolutions::Convolutions;
 use super::{images_input, quarter, require_classes};
 use crate::data::Extents;
+use crate::model::config::Config;
 use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, TermFigure, Training};
-use crate::run::config::Config;
 
 /// Elements of a latent.
 pub const LATENT: usize = 32;

@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use super::config::Config;
-use super::metrics::{self, Record, Split};
+use super::records::{Record, Split};
 use crate::error::{Error, Result};
 use crate::image::{Channels, Picture, text};
 use crate::model::Spec;
@@ -92,7 +92,7 @@ pub fn figures(spec: &Spec, config: &Config, records: &[Record]) -> Vec<(String,
         figures.push((format!("{}.png", own.file), figure(own.title, panels)));
     }
     let shown: Vec<&str> = spec.figures.iter().flat_map(|own| own.panels).map(|&(name, _)| name).collect();
-    let others = metrics::terms(records).into_iter().filter(|name| !shown.contains(name));
+    let others = super::records::terms(records).into_iter().filter(|name| !shown.contains(name));
     let panels = others.map(|name| term(name, name)).collect();
     figures.push(("terms.png".to_owned(), figure("terms", panels)));
     figures.retain(|(_, figure)| figure.panels.iter().any(|panel| !panel.curves.is_empty()));
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
     use crate::network::classifier::Classifier;
     use crate::network::vae::CnnVae;
-    use crate::run::metrics::Terms;
+    use crate::run::records::Terms;
 
     /// Ten epochs of what a VAE's records look like.
     fn records() -> Vec<Record> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::disk::File;
-use super::metrics::Record;
+use super::records::Record;
 use crate::error::{Error, Result};
 use crate::image::{Channels, Picture};
 

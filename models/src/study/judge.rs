@@ -1,4 +1,4 @@
-//! What scores drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
+//! The networks that score drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use inkgrad_kernels::cpu::simd;
 use sha2::{Digest, Sha256};
 
 use super::Watch;
+use crate::activations::Activations;
 use crate::data::{Dataset, Images};
 use crate::features::{self, Cache, hexadecimal};
-use crate::infer::{Features, Inference};
-use crate::metrics::Extractor;
+use crate::infer::Inference;
+use crate::metrics::FeatureSource;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::run::checkpoint::load_tensors;
@@ -42,11 +43,11 @@ impl Inception {
         Inception { extractor, cache }
     }
 
-    /// What makes the features, for a passport.
-    pub fn extractor(&self) -> Extractor {
-        let features::Passport { extractor, weights_sha256, resize } = self.extractor.passport().clone();
+    /// Where the features come from.
+    pub fn source(&self) -> FeatureSource {
+        let features::Provenance { extractor, weights_sha256, resize } = self.extractor.provenance().clone();
         let resize = resize.map(|rule| rule.to_string());
-        Extractor { name: extractor, weights_sha256: Some(weights_sha256), resize }
+        FeatureSource { name: extractor, weights_sha256: Some(weights_sha256), resize }
     }
 
     /// Features and logits of drawings; `watch` is told now and then how many are done, and of how many.
@@ -116,7 +117,7 @@ impl Judge {
     ///
     /// # Errors
     /// Those of [`Inference::features`].
-    pub fn features(&mut self, images: &Images) -> Result<Features> {
+    pub fn features(&mut self, images: &Images) -> Result<Activations> {
         self.inference.features(images)
     }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Watch;
 use super::evaluate::Options;
 use super::judge::Judge;
+use crate::activations::Activations;
 use crate::data::{Images, Split};
-use crate::infer::Features;
-use crate::metrics::{self, Extractor, FeatureScores, Table, frechet};
+use crate::metrics::{self, FeatureScores, FeatureSource, Table, frechet};
 use crate::{Result, distance};
 
 /// One score.
@@ -78,7 +78,7 @@ pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec
 pub(super) fn of_features(
     test: &Images,
     generated: &Images,
-    judged: &Features,
+    judged: &Activations,
     judge: &mut Judge,
     options: Options,
     watch: &mut Watch,
@@ -90,7 +90,8 @@ pub(super) fn of_features(
         generated: Table::new("generated drawings", &judged.values, judged.width)?,
         logits: Table::new("logits", &judged.logits, classes)?,
     };
-    let extractor = Extractor { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
+    let extractor =
+        FeatureSource { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
     let mut scores = sides.scores("fd", "_classifier", extractor, options)?;
     let Some(inception) = &mut judge.inception else {
         scores.extend(without_inception(test.len(), generated.len(), options.seed));
@@ -103,7 +104,7 @@ pub(super) fn of_features(
         generated: Table::new("generated drawings", &made.values, made.width)?,
         logits: Table::new("logits", &made.unbiased, made.classes())?,
     };
-    let measured = sides.scores("fid", "", inception.extractor(), options)?;
+    let measured = sides.scores("fid", "", inception.source(), options)?;
     let left_out = measured.first().map(|fid| Score {
         name: "fid_infinity".to_owned(),
         value: None,
@@ -130,7 +131,7 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     /// Every score; `fid` is the name of the Fréchet distance, and all names end in `suffix`.
-    fn scores(&self, fid: &str, suffix: &str, extractor: Extractor, options: Options) -> Result<Vec<Score>> {
+    fn scores(&self, fid: &str, suffix: &str, extractor: FeatureSource, options: Options) -> Result<Vec<Score>> {
         let Options { seed, threads, .. } = options;
         let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
         let options = metrics::Options { extractor, fid_infinity };

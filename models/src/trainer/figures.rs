@@ -4,7 +4,7 @@ use super::Trainer;
 use crate::data::{Images, Pixels};
 use crate::image::{self, GridOptions, Picture};
 use crate::infer::Inference;
-use crate::run::{metrics, plot};
+use crate::run::{plot, records};
 use crate::{Error, Result, sample};
 
 /// Drawings of a figure.
@@ -17,7 +17,7 @@ const ROWS: usize = 40;
 impl Trainer {
     /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
-        let records = metrics::read(self.folder.metrics())?;
+        let records = records::read(self.folder.metrics())?;
         plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;
         self.pictures()?.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))

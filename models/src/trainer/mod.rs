@@ -35,7 +35,7 @@ use crate::data::{self, Dataset, LoadOptions};
 use crate::model::{Models, Network};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::metrics::{MetricsLog, Record, Split, Terms};
+use crate::run::records::{MetricsLog, Record, Split, Terms};
 use crate::run::tensorboard::EventFile;
 use crate::{Error, Result};
 

@@ -13,7 +13,7 @@ use crate::model::{MAX_TERMS, Models, Network};
 use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
 use crate::run::folder::RunFolder;
-use crate::run::metrics;
+use crate::run::records;
 use crate::{Error, Result};
 
 /// Loads the last weights of a finished or interrupted run.
@@ -132,8 +132,8 @@ impl Trainer {
             ));
         }
         trainer.save_best(&trainer.folder)?;
-        metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
-        trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
+        records::truncate_after(trainer.folder.metrics(), trainer.step)?;
+        trainer.log = records::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.record_changes(&before, trainer.step);
         trainer.config.save(&trainer.folder.config())?;
         Ok(trainer)

@@ -47,7 +47,7 @@ fn every_model_trains_and_leaves_what_belongs_to_it() {
         let (mut trainer, _) = Trainer::start(&models, config, &path, false).unwrap();
         assert_eq!(trainer.run(&mut Patient).unwrap(), Outcome::Finished);
 
-        let records = crate::run::metrics::read(trainer.folder().metrics()).unwrap();
+        let records = crate::run::records::read(trainer.folder().metrics()).unwrap();
         let losses: Vec<f64> = records.iter().filter(|r| r.split == Split::Train).map(|r| r.loss).collect();
         assert!(losses.len() == 2 && losses[1] < losses[0], "{variant}: {losses:?}");
         assert!(records.iter().any(|record| record.split == Split::Test), "{variant}");
@@ -105,7 +105,7 @@ fn the_best_weights_are_those_that_validated_best_also_after_an_interruption() {
     let open = |path: &Path, asked| Opened::open(&models, path, asked).unwrap();
     let whole = folder.path().join("whole");
     validated(&models, &data, &whole, 40);
-    let records = crate::run::metrics::read(whole.join("metrics.jsonl")).unwrap();
+    let records = crate::run::records::read(whole.join("metrics.jsonl")).unwrap();
     let validations: Vec<&Record> = records.iter().filter(|record| record.split == Split::Val).collect();
     let best = validations.iter().min_by(|a, b| a.loss.total_cmp(&b.loss)).unwrap().step;
     assert!(validations.len() == 8 && best < 40, "{best}: {validations:?}");

@@ -13,7 +13,7 @@ use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::{self, Error, Launch};
 use inkgrad_models::data::{Dataset, builtin, write_course};
 use inkgrad_models::run::config::{self, Config, Overrides};
-use inkgrad_models::run::metrics::{self, Record};
+use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::trainer::{DeviceStepper, Observer, Outcome, Part, Progress, Stepper, Sums, Trainer, Upcoming};
 use inkgrad_models::{Models, Network};
 use inkgrad_tests::{build, defaults, networks};
@@ -252,7 +252,7 @@ fn start(config: Config, folder: &Path, stop: Option<u64>) -> Outcome {
 
 /// The records of a run, without the seconds.
 fn records(folder: &Path) -> Vec<Record> {
-    let records = metrics::read(folder.join("metrics.jsonl")).unwrap();
+    let records = records::read(folder.join("metrics.jsonl")).unwrap();
     records.into_iter().map(|record| Record { seconds: None, ..record }).collect()
 }
 

@@ -5,7 +5,7 @@ use inkgrad_models::image::{GridOptions, Picture, grid};
 use inkgrad_models::study::Gallery;
 
 use super::super::document::{Block, Drawings, Section, Table};
-use super::super::{Examined, Material};
+use super::super::material::{Examined, Material};
 use super::{SCALE, sees_classes};
 
 fn picture(image: Extents, drawings: &[f32], columns: usize) -> Picture {

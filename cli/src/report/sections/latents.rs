@@ -2,7 +2,7 @@
 
 use super::super::chart::{Chart, Plot};
 use super::super::document::{Block, Section, Table};
-use super::super::{Examined, Material};
+use super::super::material::{Examined, Material};
 use crate::output::thousands;
 use crate::progress::number;
 

@@ -14,7 +14,7 @@ use self::latents::{likelihoods, maps, usage};
 use self::scores::{recognition, scores, transfer};
 use self::training::training;
 use super::document::{Block, Document, Section, Table};
-use super::{Examined, MADE_BY, Material};
+use super::material::{Examined, MADE_BY, Material};
 use crate::output::{quoted, thousands};
 
 /// Pixels along each side of a drawing's pixel.

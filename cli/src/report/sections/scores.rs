@@ -5,7 +5,7 @@ use inkgrad_models::metrics::classifier::{Interval, Verdict};
 use inkgrad_models::study::{ClassScore, Judge, Passport, Recognition, Score};
 
 use super::super::document::{Block, GradedDrawing, Section, Table};
-use super::super::{Examined, Material};
+use super::super::material::{Examined, Material};
 use super::{SCALE, sees_classes};
 use crate::output::thousands;
 use crate::progress::number;

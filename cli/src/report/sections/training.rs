@@ -2,11 +2,11 @@
 
 use inkgrad_models::model::Spec;
 use inkgrad_models::run::config::Config;
-use inkgrad_models::run::metrics::{self, Record, Split};
+use inkgrad_models::run::records::{self, Record, Split};
 
-use super::super::Examined;
 use super::super::chart::{Chart, Plot};
 use super::super::document::{Block, Section, Table};
+use super::super::material::Examined;
 use crate::output::{duration, thousands};
 use crate::progress::number;
 
@@ -73,7 +73,7 @@ fn curves(spec: &Spec, config: &Config, records: &[Record]) -> Vec<Chart> {
         (!series.is_empty()).then(|| Chart { title: title.to_owned(), plot: Plot::Lines { x, series } })
     };
     let mut charts = vec![chart(spec.loss, &|record| Some(record.loss))];
-    for name in metrics::terms(records) {
+    for name in records::terms(records) {
         let own = spec.figures.iter().flat_map(|figure| figure.panels).find(|(term, _)| *term == name);
         charts.push(chart(own.map_or(name, |(_, label)| label), &|record| record.term(name)));
     }

@@ -409,3 +409,14 @@ fn f32_from_f16(half: u16) -> f32 {
     };
     sign * magnitude
 }
+
+impl Images {
+    /// Writes the images as they are stored, (N, height, width) or (N, height, width, channels).
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let shape = self.extents().array(self.len());
+        match self.pixels() {
+            Pixels::U8(pixels) => save_npy(path, &shape, pixels),
+            Pixels::F32(pixels) => save_npy(path, &shape, pixels),
+        }
+    }
+}

@@ -1,4 +1,9 @@
-use super::*;
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::Result;
+use crate::model::config::*;
+use crate::model::{Models, Value};
 
 fn models() -> Models {
     Models::builtin()

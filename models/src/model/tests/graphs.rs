@@ -1,8 +1,8 @@
 use inkgrad_engine::nn::Linear;
 use inkgrad_engine::{Float, Params, Tape};
 
-use super::*;
-use crate::run::metrics;
+use super::super::*;
+use crate::run::records;
 
 /// An autoencoder with one mistake, by its number; none for 0.
 #[derive(Debug)]
@@ -153,14 +153,14 @@ fn an_option_that_cannot_be_one_is_refused_when_the_model_is_added() {
 
 #[test]
 fn a_record_has_the_keys_that_no_term_may_have() {
-    let record = metrics::Record {
+    let record = records::Record {
         lr: Some(0.1),
         seconds: Some(1.0),
-        ..metrics::Record::new(1, 1.0, metrics::Split::Train, 2.0)
+        ..records::Record::new(1, 1.0, records::Split::Train, 2.0)
     };
     let value = serde_json::to_value(&record).unwrap();
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    let mut expected = metrics::KEYS;
+    let mut expected = graph::RECORD_KEYS;
     expected.sort_unstable();
     assert_eq!(keys, expected);
 }

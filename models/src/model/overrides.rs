@@ -3,10 +3,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Change, Config, Device, Optimizer, Precision, Schedule, read_toml};
+use super::Value;
+use super::config::{Change, Config, Device, Optimizer, Precision, Schedule};
+use super::resolve::read_toml;
 use crate::data::Extents;
 use crate::error::Result;
-use crate::model::Value;
 
 /// Settings to change: a `--config` file's or the command line's; `None` leaves a setting as it is.
 /// The fields are those of [`Config`]. A run's own `config.toml` can be read as one.
