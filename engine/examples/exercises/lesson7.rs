@@ -69,20 +69,20 @@ fn transport(a: &Gaussian, b: &Gaussian) -> f64 {
 
 /// It is the cost of optimal transport.
 fn property(distance: fn(&Gaussian, &Gaussian) -> f64) -> Verdict {
-    let pairs: [(&[f64], &[f64], &[f64], &[f64]); 4] = [
-        (&[0.5], &[2.0], &[0.5], &[2.0]),
-        (&[1.0, -2.0], &[1.0, 3.0], &[0.0, -1.5], &[1.0, 3.0]),
-        (&[0.0, 0.0], &[1.0, 4.0], &[0.0, 0.0], &[4.0, 1.0]),
-        (&[0.3, -0.1, 2.0], &[0.5, 1.5, 2.5], &[-0.4, 0.2, 1.0], &[2.0, 0.1, 2.5]),
+    let gaussian = |mean, variance| Gaussian { mean, variance };
+    let pairs = [
+        [gaussian(&[0.5], &[2.0]), gaussian(&[0.5], &[2.0])],
+        [gaussian(&[1.0, -2.0], &[1.0, 3.0]), gaussian(&[0.0, -1.5], &[1.0, 3.0])],
+        [gaussian(&[0.0, 0.0], &[1.0, 4.0]), gaussian(&[0.0, 0.0], &[4.0, 1.0])],
+        [gaussian(&[0.3, -0.1, 2.0], &[0.5, 1.5, 2.5]), gaussian(&[-0.4, 0.2, 1.0], &[2.0, 0.1, 2.5])],
     ];
-    for (mean1, variance1, mean2, variance2) in pairs {
-        let a = Gaussian { mean: mean1, variance: variance1 };
-        let b = Gaussian { mean: mean2, variance: variance2 };
-        let (found, expected) = (distance(&a, &b), transport(&a, &b));
+    for [a, b] in &pairs {
+        let (found, expected) = (distance(a, b), transport(a, b));
         if !close(found, expected, 1e-9) {
             return Err(format!(
-                "of means {mean1:?} and {mean2:?}, variances {variance1:?} and {variance2:?}: {found:.6}, transport costs \
-                 {expected:.6}. Equal means leave the spreads: σ₁z has to go to σ₂z"
+                "of means {:?} and {:?}, variances {:?} and {:?}: {found:.6}, transport costs {expected:.6}. Equal means \
+                 leave the spreads: σ₁z has to go to σ₂z",
+                a.mean, b.mean, a.variance, b.variance
             ));
         }
     }
