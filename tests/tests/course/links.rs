@@ -61,7 +61,7 @@ fn fault(text: &str, target: &str) -> Option<String> {
         return Some(format!("no such file: {target}"));
     }
     // A link's text in backticks names a file or folder, or a definition in it: `name` or `Type::name`.
-    let Some(name) = text.strip_prefix('`').and_then(|text| text.strip_suffix('`')) else { return None };
+    let name = text.strip_prefix('`')?.strip_suffix('`')?;
     if target.trim_end_matches('/').ends_with(name.trim_end_matches('/')) {
         return None;
     }
