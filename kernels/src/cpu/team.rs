@@ -187,6 +187,33 @@ impl Team {
             f(i, std::array::from_fn(|n| unsafe { cuts[n].get(i) }))
         });
     }
+
+    /// As [`Team::pieces`], where a call also has memory to work in: a piece of `memory` that no other call has at the time.
+    /// What it finds there depends on chance. At most as many calls run at the same time as there are whole pieces of `memory`.
+    pub fn pieces_in<T: Send, const N: usize>(
+        &self,
+        slices: [(&mut [T], usize); N],
+        memory: (&mut [T], usize),
+        f: impl Fn(usize, [&mut [T]; N], &mut [T]) + Sync,
+    ) {
+        let tasks = slices.iter().map(|(slice, len)| slice.len().div_ceil((*len).max(1))).max().unwrap_or(0);
+        let cuts = slices.map(|(slice, len)| Cut { start: slice.as_mut_ptr(), len: slice.len(), piece: len.max(1) });
+        let (memory, len) = memory;
+        let workers = memory.len() / len.max(1);
+        assert!(workers > 0 || tasks == 0, "{} elements of memory, expected at least {len}", memory.len());
+        let next = AtomicUsize::new(0);
+        self.pieces([(&mut memory[..workers.min(tasks) * len], len)], |_, [memory]| {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= tasks {
+                    break;
+                }
+                // SAFETY: the slices are borrowed mutably until `pieces` returns, pieces with different numbers do not
+                // overlap, and `next` gives out each number once.
+                f(i, std::array::from_fn(|n| unsafe { cuts[n].get(i) }), memory);
+            }
+        });
+    }
 }
 
 /// A mutable slice that threads share by taking different pieces.

@@ -2,6 +2,7 @@
 
 use super::pack::{self, Lanes};
 use super::tile::{Steps, Taps, patch};
+use super::winograd::{self, Plan};
 use super::{Geometry, LANES, SLICE, Store, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
@@ -25,6 +26,24 @@ pub fn down<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
+    match Plan::of_down(geometry) {
+        Some(plan) => winograd::down(team, &plan, big, w, bias, store, small, scratch),
+        None => down_direct(team, geometry, big, w, bias, store, small, scratch),
+    }
+}
+
+/// [`down`] product by product.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn down_direct<T: Float>(
+    team: &Team,
+    geometry: &Geometry,
+    big: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+    store: Store,
+    small: &mut [T],
+    scratch: &mut [T],
+) {
     let (panels, bias) = pack::weights(team, geometry, Lanes::Small, w, bias, scratch);
     team.pieces([(small, SLICE * geometry.small.len())], |slice, [small]| {
         let images = small.len() / geometry.small.len();

@@ -20,6 +20,9 @@
 //! read where it lies: no patch matrix is built. Weights come in PyTorch's layout, which is `(small, big, kh, kw)` for
 //! both kinds, and are packed once a call into panels of [`LANES`] channels.
 //!
+//! Kernels of 4×4 with stride 2 go both ways through fewer products, by Winograd's algorithm (`winograd`), where a cost model
+//! says that its transforms pay; `up` and `down` pick by shape, and so does the length of their scratch.
+//!
 //! A register tile covers several images at *the same pixel*: they need the same taps, so taps that fall outside
 //! the picture are left out altogether instead of being multiplied by zero (18 % of the work of a padded 3×3 kernel on
 //! 7×7 pixels).
@@ -30,11 +33,13 @@ mod pack;
 mod tile;
 mod up;
 mod weight;
+mod winograd;
 
 pub use super::lanes::LANES;
 pub use down::down;
 pub use up::up;
 pub use weight::{weight_gradient, weight_gradient_scratch};
+use winograd::Plan;
 
 /// Images that a thread works on at a time, whatever the number of threads.
 pub(crate) const SLICE: usize = 16;
@@ -100,14 +105,20 @@ impl Geometry {
         self.small.channels * self.big.channels * self.taps()
     }
 
-    /// Elements of scratch that [`down`] packs its weights and bias into.
+    /// Elements of scratch that [`down`] needs for its weights and bias, and for transformed slices.
     pub fn down_scratch(&self) -> usize {
-        self.small.padded_channels() * (self.taps() * self.big.channels + 1)
+        match Plan::of_down(self) {
+            Some(plan) => plan.down_scratch(),
+            None => self.small.padded_channels() * (self.taps() * self.big.channels + 1),
+        }
     }
 
-    /// Elements of scratch that [`up`] packs its weights and bias into.
+    /// Elements of scratch that [`up`] needs for its weights and bias, and for transformed slices.
     pub fn up_scratch(&self) -> usize {
-        self.big.padded_channels() * (self.taps() * self.small.channels + 1)
+        match Plan::of_up(self) {
+            Some(plan) => plan.up_scratch(),
+            None => self.big.padded_channels() * (self.taps() * self.small.channels + 1),
+        }
     }
 
     /// Multiplications and additions of any of the three kernels.

@@ -26,7 +26,7 @@ fn geometries() -> impl Strategy<Value = Geometry> {
 }
 
 /// Numbers in [−1, 1) from a counter.
-fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
+pub(super) fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -37,7 +37,7 @@ fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
     (0..n).map(|_| next()).collect()
 }
 
-fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
+pub(super) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         let error = (f.to_f64() - e.to_f64()).abs();

@@ -27,7 +27,7 @@ pub(super) struct Steps {
 impl Taps {
     /// The pairs (place in an image, place in the weights) at which runs start.
     #[inline(always)]
-    fn runs(self) -> impl Iterator<Item = (usize, usize)> {
+    pub(super) fn runs(self) -> impl Iterator<Item = (usize, usize)> {
         let Taps { x, w, vertical, horizontal, .. } = self;
         (0..vertical.count).flat_map(move |i| {
             let x = x.wrapping_add_signed(i as isize * vertical.x);

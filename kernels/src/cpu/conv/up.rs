@@ -2,6 +2,7 @@
 
 use super::pack::{self, Lanes};
 use super::tile::{Steps, Taps, dot, patch};
+use super::winograd::{self, Plan};
 use super::{Axis, Geometry, LANES, SLICE, Store};
 use crate::Float;
 use crate::cpu::Team;
@@ -28,6 +29,24 @@ pub fn up<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
+    match Plan::of_up(geometry) {
+        Some(plan) => winograd::up(team, &plan, small, w, bias, store, big, scratch),
+        None => up_direct(team, geometry, small, w, bias, store, big, scratch),
+    }
+}
+
+/// [`up`] product by product.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn up_direct<T: Float>(
+    team: &Team,
+    geometry: &Geometry,
+    small: &[T],
+    w: &[T],
+    bias: Option<&[T]>,
+    store: Store,
+    big: &mut [T],
+    scratch: &mut [T],
+) {
     let one_channel = geometry.big.channels == 1;
     let (panels, bias): (&[T], &[T]) = if one_channel {
         // (small channels, taps) → (taps, small channels)

@@ -1,0 +1,170 @@
+//! Shapes of the algorithm: where the points of a geometry lie, how many there are, and whether they pay.
+
+use super::super::{Geometry, LANES};
+use super::axis::{Axis, CLASSES, Kind, RESIDUES};
+use super::weights::KINDS;
+
+/// Vector multiplications that take as long as the transform of a point's vector, with its share of loads and stores.
+const TRANSFORM_COST: usize = 6;
+
+/// The same for a vector of transformed weights, which are gathered from rows of taps.
+const WEIGHT_COST: usize = 24;
+
+/// Rows that share their weights and are used by the same residues: neighbours in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    /// The first point and how many.
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// First and number of the residues that use them, vertically and horizontally.
+    pub(super) y: (usize, usize),
+    pub(super) x: (usize, usize),
+}
+
+impl Block {
+    /// Whether a residue uses it.
+    pub(super) fn of(&self, (y, x): (usize, usize)) -> bool {
+        (self.y.0..self.y.0 + self.y.1).contains(&y) && (self.x.0..self.x.0 + self.x.1).contains(&x)
+    }
+}
+
+/// A geometry with kernel 4×4 and stride 2×2, cut into points.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Plan {
+    pub(super) batch: usize,
+    pub(super) y: Axis,
+    pub(super) x: Axis,
+    pub(super) small_channels: usize,
+    pub(super) big_channels: usize,
+    /// The first point of each class, and at the end how many there are.
+    first: [usize; CLASSES * CLASSES + 1],
+}
+
+impl Plan {
+    /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach.
+    pub(in super::super) fn new(g: &Geometry) -> Option<Plan> {
+        let axis = |small, big, padding| Axis { small, big, padding };
+        let y = axis(g.small.height, g.big.height, g.padding.0);
+        let x = axis(g.small.width, g.big.width, g.padding.1);
+        let covered =
+            |axis: Axis| axis.small > 0 && axis.big > 0 && axis.big + axis.padding <= RESIDUES * (axis.small + 1);
+        if g.kernel != (4, 4) || g.stride != (RESIDUES, RESIDUES) || !covered(y) || !covered(x) {
+            return None;
+        }
+        let (small_channels, big_channels) = (g.small.channels, g.big.channels);
+        if g.batch * small_channels * big_channels == 0 {
+            return None;
+        }
+        let mut first = [0; CLASSES * CLASSES + 1];
+        for class in 0..CLASSES * CLASSES {
+            let points = |axis: Axis, class| axis.inner_points(class) + usize::from(axis.has_edge(class));
+            first[class + 1] = first[class] + points(y, class / CLASSES) * points(x, class % CLASSES);
+        }
+        Some(Plan { batch: g.batch, y, x, small_channels, big_channels, first })
+    }
+
+    /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
+    pub(in super::super) fn of_up(g: &Geometry) -> Option<Plan> {
+        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded()))
+    }
+
+    /// The plan of a geometry for which [`super::down`] costs less than the products one by one.
+    pub(in super::super) fn of_down(g: &Geometry) -> Option<Plan> {
+        Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded()))
+    }
+
+    /// The cost model, in multiplications and additions of whole vectors: products, one by one, against products of points,
+    /// the transforms of both sides' pixels, and the weights' transform, which is once a call.
+    fn pays(&self, g: &Geometry, inputs: usize, outputs: usize) -> bool {
+        let direct = g.flops() / (2 * self.small_channels * self.big_channels) as u64 * (inputs * outputs) as u64;
+        let points = (self.batch * self.products() * inputs * outputs) as u64;
+        let sides = self.small_padded() + RESIDUES * RESIDUES * self.big_padded();
+        let transforms = (TRANSFORM_COST * self.batch * self.points() * sides) as u64;
+        let weights = (WEIGHT_COST * KINDS * inputs * outputs) as u64;
+        self.small_channels.min(self.big_channels) >= LANES && points + transforms + weights < direct
+    }
+
+    /// Points of an image.
+    pub(super) fn points(&self) -> usize {
+        self.first[CLASSES * CLASSES]
+    }
+
+    /// A point, by class and number in each direction.
+    #[inline(always)]
+    pub(super) fn row(&self, (cy, y): (usize, usize), (cx, x): (usize, usize)) -> usize {
+        let (inner_y, inner_x) = (self.y.inner_points(cy), self.x.inner_points(cx));
+        self.first[cy * CLASSES + cx]
+            + match (y < inner_y, x < inner_x) {
+                (true, true) => y * inner_x + x,
+                (true, false) => inner_y * inner_x + y,
+                (false, true) => inner_y * inner_x + self.edges(cx) * inner_y + x,
+                (false, false) => inner_y * inner_x + self.edges(cx) * inner_y + inner_x,
+            }
+    }
+
+    /// Edges that a class has horizontally.
+    #[inline(always)]
+    fn edges(&self, cx: usize) -> usize {
+        usize::from(self.x.has_edge(cx))
+    }
+
+    /// The blocks of a class, in the order of [`Plan::row`]; some may be empty.
+    pub(super) fn blocks(&self, class: usize) -> [Block; 4] {
+        let (cy, cx) = (class / CLASSES, class % CLASSES);
+        let (inner_y, inner_x) = (self.y.inner_points(cy), self.x.inner_points(cx));
+        let (edge_y, edge_x) = (self.y.edge_residues(cy), self.x.edge_residues(cx));
+        let (n_y, n_x) = (usize::from(edge_y.1 > 0), usize::from(edge_x.1 > 0));
+        let all = (0, RESIDUES);
+        let mut first = self.first[class];
+        [
+            (inner_y * inner_x, all, all),
+            (inner_y * n_x, all, edge_x),
+            (n_y * inner_x, edge_y, all),
+            (n_y * n_x, edge_y, edge_x),
+        ]
+        .map(|(count, y, x)| {
+            first += count;
+            Block { first: first - count, count, y, x }
+        })
+    }
+
+    /// The big pixels of a residue that two segments compute.
+    #[inline(always)]
+    pub(super) fn big_pixels(
+        &self,
+        (y, ky): (usize, Kind),
+        (x, kx): (usize, Kind),
+        residue: (usize, usize),
+    ) -> [[Option<usize>; 3]; 3] {
+        let mut pixels = [[None; 3]; 3];
+        for (i, row) in pixels.iter_mut().enumerate().take(ky.outputs()) {
+            let Some(y) = self.y.big_pixel(y + i, residue.0) else { continue };
+            for (j, pixel) in row.iter_mut().enumerate().take(kx.outputs()) {
+                *pixel = self.x.big_pixel(x + j, residue.1).map(|x| y * self.x.big + x);
+            }
+        }
+        pixels
+    }
+
+    pub(super) fn small_len(&self) -> usize {
+        self.y.small * self.x.small * self.small_channels
+    }
+
+    pub(super) fn big_len(&self) -> usize {
+        self.y.big * self.x.big * self.big_channels
+    }
+
+    pub(super) fn small_padded(&self) -> usize {
+        self.small_channels.next_multiple_of(LANES)
+    }
+
+    pub(super) fn big_padded(&self) -> usize {
+        self.big_channels.next_multiple_of(LANES)
+    }
+
+    /// Products of an image and a pair of channels, over all residues.
+    pub(super) fn products(&self) -> usize {
+        let all = |axis: Axis| (0..RESIDUES).map(|residue| axis.products(residue)).sum::<usize>();
+        all(self.y) * all(self.x)
+    }
+}

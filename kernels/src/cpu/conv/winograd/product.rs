@@ -1,0 +1,131 @@
+//! The products of points and weights, class by class.
+
+use super::super::LANES;
+use super::super::tile::Taps;
+use crate::Float;
+use crate::cpu::lanes::Lanes;
+use crate::cpu::simd::Arithmetic;
+use crate::cpu::tiles::{Tiles, with_rows};
+
+/// Panels that a register tile is wide: 12 × 32 sums fill 24 of 32 registers, and 24 multiplications need 14 loads.
+#[inline(always)]
+fn columns<T, A: Arithmetic>() -> usize {
+    if A::WIDE && size_of::<T>() == 4 { 2 } else { 1 }
+}
+
+/// `y[r][j] = Σ x[r][i] · w[i][j]` over the taps' runs, for `ROWS` rows and `COLUMNS` panels.
+///
+/// # Safety
+/// For every run and every row, `x + row · x_row + run` and, in each of the panels `w + panel · w_panel`, `run · LANES` are
+/// readable for its length; `y + row · y_row` is writable for `COLUMNS · LANES` elements.
+#[inline(always)]
+unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>(
+    x: *const T,
+    x_row: usize,
+    taps: Taps,
+    w: *const T,
+    w_panel: usize,
+    y: *mut T,
+    y_row: usize,
+) {
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [[A::Lanes::<T>::splat(T::ZERO); COLUMNS]; ROWS];
+        for (at, row) in taps.runs() {
+            let x = x.add(at);
+            let w = w.add(row * LANES);
+            for i in 0..taps.len {
+                let mut weights = [A::Lanes::<T>::splat(T::ZERO); COLUMNS];
+                for (c, weights) in weights.iter_mut().enumerate() {
+                    *weights = A::Lanes::<T>::load(w.add(c * w_panel + i * LANES));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let factor = A::Lanes::<T>::splat(*x.add(r * x_row + i));
+                    for (sum, &weights) in sums.iter_mut().zip(&weights) {
+                        *sum = factor.mul_add(weights, *sum);
+                    }
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                sum.store(y.add(r * y_row + c * LANES));
+            }
+        }
+    }
+}
+
+/// [`tile`] with one panel.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn single<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_row: usize,
+    taps: Taps,
+    w: *const T,
+    w_panel: usize,
+    y: *mut T,
+    y_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<T, A, ROWS, 1>(x, x_row, taps, w, w_panel, y, y_row) }
+}
+
+/// [`tile`] with two panels.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+unsafe fn pair<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_row: usize,
+    taps: Taps,
+    w: *const T,
+    w_panel: usize,
+    y: *mut T,
+    y_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<T, A, ROWS, 2>(x, x_row, taps, w, w_panel, y, y_row) }
+}
+
+/// `y[r] = Σ x[r] · w` over the taps' runs for `rows` rows and all panels of `w`, `w_panel` elements apart: `x` and `y` begin
+/// with the first row, and have `x_row` and `y_row` elements in each.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) fn rows<T: Float, A: Arithmetic>(
+    x: &[T],
+    x_row: usize,
+    taps: Taps,
+    w: &[T],
+    w_panel: usize,
+    y: &mut [T],
+    y_row: usize,
+    rows: usize,
+) {
+    let panels = y_row / LANES;
+    let last_x = taps.runs().map(|(x, _)| x).max().unwrap_or(0) + taps.len;
+    let last_w = taps.runs().map(|(_, w)| w).max().unwrap_or(0) + taps.len;
+    assert!(rows > 0 && x.len() >= (rows - 1) * x_row + last_x && y.len() >= rows * y_row);
+    assert!(w.len() >= (panels - 1) * w_panel + last_w * LANES);
+    let mut p = 0;
+    while p < panels {
+        let columns = columns::<T, A>().min(panels - p);
+        for (first, rows) in Tiles::new::<A>(rows) {
+            // SAFETY: the lengths were checked above; rows first..first + rows and panels p..p + columns exist.
+            unsafe {
+                let x = x.as_ptr().add(first * x_row);
+                let w = w.as_ptr().add(p * w_panel);
+                let y = y.as_mut_ptr().add(first * y_row + p * LANES);
+                if columns == 2 {
+                    with_rows!(rows, A, pair::<T>(x, x_row, taps, w, w_panel, y, y_row));
+                } else {
+                    with_rows!(rows, A, single::<T>(x, x_row, taps, w, w_panel, y, y_row));
+                }
+            }
+        }
+        p += columns;
+    }
+}

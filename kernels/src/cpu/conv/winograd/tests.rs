@@ -1,0 +1,126 @@
+use proptest::prelude::*;
+
+use super::super::tests::{assert_close, numbers};
+use super::super::{Geometry, Grid, naive};
+use super::*;
+use crate::cpu::Pool;
+
+/// Kernels of 4×4 with stride 2, any padding, with pictures from one pixel on, channels that fill lanes or do not.
+fn geometries() -> impl Strategy<Value = Geometry> {
+    let axis = (0usize..=4, 1usize..=9, 0usize..=1);
+    (1usize..=9, axis.clone(), axis, 1usize..=40, 1usize..=40).prop_filter_map(
+        "some output within reach",
+        |(batch, vertical, horizontal, small_channels, big_channels)| {
+            let extent = |(padding, small, extra): (usize, usize, usize)| {
+                (2 * small + 2 + extra).checked_sub(2 * padding).filter(|&big| big > 0)
+            };
+            let g = Geometry {
+                batch,
+                small: Grid { height: vertical.1, width: horizontal.1, channels: small_channels },
+                big: Grid { height: extent(vertical)?, width: extent(horizontal)?, channels: big_channels },
+                kernel: (4, 4),
+                stride: (2, 2),
+                padding: (vertical.0, horizontal.0),
+            };
+            Plan::new(&g).map(|_| g)
+        },
+    )
+}
+
+/// What the kernels compute at `threads`, the scratch full of NaN.
+fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 2] {
+    let plan = Plan::new(g).expect("a plan");
+    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
+    let w = numbers::<T>(g.weights(), 3);
+    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
+    let scratch = |len| vec![T::from_f64(f64::NAN); len];
+    Pool::new(threads).enter(|team| {
+        let bias = numbers::<T>(g.small.channels, 7);
+        down(team, &plan, &big, &w, Some(&bias), how, &mut down_out, &mut scratch(plan.down_scratch()));
+        let bias = numbers::<T>(g.big.channels, 8);
+        up(team, &plan, &small, &w, Some(&bias), how, &mut up_out, &mut scratch(plan.up_scratch()));
+    });
+    [down_out, up_out]
+}
+
+fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
+    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
+    let w = numbers::<T>(g.weights(), 3);
+    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
+    naive::down(g, &big, &w, Some(&numbers(g.small.channels, 7)), how, &mut down_out);
+    naive::up(g, &small, &w, Some(&numbers(g.big.channels, 8)), how, &mut up_out);
+    let found = run::<T>(g, how, 1);
+    for (found, expected) in found.iter().zip([&down_out, &up_out]) {
+        assert_close(found, expected, tolerance);
+    }
+    assert_eq!(found, run::<T>(g, how, 3), "one thread and three");
+}
+
+proptest! {
+    #![proptest_config(crate::property::cases(150))]
+    #[test]
+    fn fast_kernels_agree_with_their_formulas(
+        g in geometries(),
+        how in prop::sample::select(vec![Store::Write, Store::WriteRelu, Store::Add]),
+    ) {
+        check::<f32>(&g, how, 2e-4);
+        check::<f64>(&g, how, 1e-11);
+    }
+}
+
+/// A square layer as cnn-vae has them.
+fn layer(batch: usize, small: (usize, usize), big: (usize, usize)) -> Geometry {
+    let grid = |(side, channels)| Grid { height: side, width: side, channels };
+    Geometry { batch, small: grid(small), big: grid(big), kernel: (4, 4), stride: (2, 2), padding: (1, 1) }
+}
+
+#[test]
+fn a_residue_of_seven_pixels_needs_nine_products_and_of_fourteen_nineteen() {
+    // Direct: 26² products; two segments of three and an edge for each residue: 2 · (4 + 4 + 1).
+    assert_eq!(Plan::new(&layer(1, (7, 128), (14, 64))).expect("a plan").products(), 18 * 18);
+    // Direct: 54²; four segments of three, one of one, an edge: 2 · (4 · 4 + 2 + 1).
+    assert_eq!(Plan::new(&layer(1, (14, 64), (28, 32))).expect("a plan").products(), 38 * 38);
+}
+
+#[test]
+fn the_cost_model_transforms_batches_and_multiplies_single_pictures_and_few_channels_directly() {
+    for (batch, small, big, pays) in [
+        (128, (7, 128), (14, 64), true),
+        (128, (14, 64), (28, 32), true),
+        (1, (7, 128), (14, 64), false),
+        (128, (14, 64), (28, 1), false),
+    ] {
+        let g = layer(batch, small, big);
+        assert_eq!((Plan::of_up(&g).is_some(), Plan::of_down(&g).is_some()), (pays, pays), "{g:?}");
+    }
+}
+
+/// Largest error against f64 in units of the sum of the products' magnitudes.
+fn error(found: &[f32], exact: &[f64], magnitudes: &[f64]) -> f64 {
+    let errors = found.iter().zip(exact).zip(magnitudes).map(|((&f, e), m)| (f64::from(f) - e).abs() / m);
+    errors.fold(0.0, f64::max)
+}
+
+#[test]
+fn errors_against_f64_stay_under_a_millionth_of_the_magnitudes() {
+    let g = layer(1, (7, 64), (14, 32));
+    let plan = Plan::new(&g).expect("a plan");
+    let (small, big, w) = (numbers::<f64>(g.small.len(), 1), numbers::<f64>(g.big.len(), 2), numbers(g.weights(), 3));
+    let to_f32 = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+    let sizes = |x: &[f64]| x.iter().map(|x| x.abs()).collect::<Vec<f64>>();
+    let (mut exact, mut magnitudes) = (big.clone(), big.clone());
+    naive::up(&g, &small, &w, None, Store::Write, &mut exact);
+    naive::up(&g, &sizes(&small), &sizes(&w), None, Store::Write, &mut magnitudes);
+    let mut found = to_f32(&big);
+    let scratch = &mut vec![0.0; plan.up_scratch()];
+    up(&Team::solo(), &plan, &to_f32(&small), &to_f32(&w), None, Store::Write, &mut found, scratch);
+    assert!(error(&found, &exact, &magnitudes) < 1e-6);
+
+    let (mut exact, mut magnitudes) = (small.clone(), small.clone());
+    naive::down(&g, &big, &w, None, Store::Write, &mut exact);
+    naive::down(&g, &sizes(&big), &sizes(&w), None, Store::Write, &mut magnitudes);
+    let mut found = to_f32(&small);
+    let scratch = &mut vec![0.0; plan.down_scratch()];
+    down(&Team::solo(), &plan, &to_f32(&big), &to_f32(&w), None, Store::Write, &mut found, scratch);
+    assert!(error(&found, &exact, &magnitudes) < 1e-6);
+}
