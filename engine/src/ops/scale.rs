@@ -6,6 +6,7 @@ use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -15,6 +16,10 @@ struct Scale(f64);
 impl<T: Float> Op<T> for Scale {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("c", Attribute::Number(self.0))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {
