@@ -14,6 +14,7 @@
 
 mod args;
 mod commands;
+mod explain;
 mod interrupt;
 mod output;
 mod progress;
