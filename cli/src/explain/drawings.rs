@@ -9,9 +9,8 @@ use serde::Serialize;
 
 use super::half;
 
-/// The most drawings on a page, and the most values that they may have together.
-const MOST: usize = 240;
-const MOST_VALUES: usize = 240 * 784;
+/// Drawings on a page: no more than make a map, no fewer than make one worth looking at.
+const COUNT: std::ops::RangeInclusive<usize> = 60..=240;
 
 /// Drawings with their labels, as many of each class as there are, taking turns.
 #[derive(Debug, Serialize)]
@@ -28,13 +27,15 @@ pub struct Drawings {
 }
 
 impl Drawings {
-    /// Chooses from the test drawings of `dataset`, or from those for training where it has no others.
-    pub fn choose(dataset: &Dataset) -> Self {
+    /// Chooses from the test drawings of `dataset`, or from those for training where it has no others: as many as `room`
+    /// characters hold.
+    pub fn choose(dataset: &Dataset, room: usize) -> Self {
         let (split, name) = match dataset.test.is_empty() {
             false => (&dataset.test, "test"),
             true => (&dataset.train, "training"),
         };
-        let count = MOST.min(MOST_VALUES / split.images.extents().len());
+        let each = (split.images.extents().len() * 4).div_ceil(3);
+        let count = (room / each).clamp(*COUNT.start(), *COUNT.end());
         let Split { images, labels } = split.take(&in_turns(&split.labels, dataset.classes.len(), count));
         let pixels = half::bytes_base64(images.values().into_iter().map(|v| (v * 255.0).round() as u8));
         Drawings { split: name, labels, pixels, images }

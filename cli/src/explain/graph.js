@@ -37,7 +37,7 @@ function showNode(box, tape, i, run, gradients, go) {
     const picture = tensorPicture(values, node.shape.slice(1), `gate ${name} over time`);
     box.append(captioned(picture, `${name}: a row a step, a column a unit${rangeOf(values)}`));
   }
-  box.append(gradientFigure(gradients[i], i));
+  box.append(gradientFigure(gradientOf(tape, i, gradients), i));
 }
 
 const rangeOf = values => `, from ${figure(Math.min(...values.slice(0, 1e5)))} to ${figure(Math.max(...values.slice(0, 1e5)))}`;
@@ -111,7 +111,7 @@ function takenApart(tape, i, run, channel, row, column) {
   const shape = [kh, kw, inputs];
   const small = (values, label) => {
     const picture = tensorPicture(values, [1, ...shape], label);
-    picture.style.width = `${Math.min(220, Math.max(picture.width * 6, 48))}px`;
+    picture.style.width = `${Math.min(220, Math.max(picture.width * 8, 72))}px`;
     return captioned(picture, label);
   };
   const after = relu ? `, after the ReLU ${figure(Math.max(sum, 0))}` : "";
@@ -121,8 +121,16 @@ function takenApart(tape, i, run, channel, row, column) {
   ];
 }
 
+/** A view shares its input's gradient, under its own shape. */
+function gradientOf(tape, i, gradients) {
+  const node = tape.nodes[i];
+  if (node.op !== "view") return gradients[i];
+  const shared = gradientOf(tape, node.inputs[0], gradients);
+  return shared && {...shared, shape: node.shape};
+}
+
 function gradientFigure(gradient, i) {
-  if (!gradient) return element("p", {class: "soft"}, "No gradient: nothing that is trained lies before it.");
+  if (!gradient) return element("p", {class: "soft"}, "No gradient: nothing that is trained lies before it, or the loss does not lead to it.");
   const {norm, largest, shape, data} = gradient;
   const values = readBytes(data, largest);
   const says = `of the loss in the recorded training step: norm ${figure(norm)}, largest ${figure(largest)}`;

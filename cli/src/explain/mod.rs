@@ -27,6 +27,10 @@ pub use self::weights::Numbers;
 /// Drawings on which the rounding of weights is measured.
 const MEASURED: usize = 20;
 
+/// A page is to stay below 3 MB; beside weights and drawings it has gradients, scripts and the graph.
+const MOST: usize = 2_960_000;
+const OTHERS: usize = 380_000;
+
 /// Everything that a page knows.
 #[derive(Debug, Serialize)]
 pub struct Explained {
@@ -128,8 +132,8 @@ impl Subject<'_> {
     /// If a weight does not fit its place on the page, or the network does not fit the drawings.
     pub fn explain(self) -> Result<Explained> {
         let Subject { models, config, mut network, origin, dataset, numbers, threads } = self;
-        let drawings = Drawings::choose(dataset);
         let (weights, rounded) = Weights::round(models, config, &network, numbers)?;
+        let drawings = Drawings::choose(dataset, MOST.saturating_sub(weights.len() + OTHERS));
         let tapes = Tapes {
             training: step::take(&mut network, &drawings, config.seed)?,
             encoding: network.is_autoencoder().then(|| encoding(&network)).transpose()?,

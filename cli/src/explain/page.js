@@ -163,7 +163,7 @@ function setUpCodes() {
   if (!codes) return {};
   byId("sliders-side").hidden = byId("between").hidden = !decoding;
   byId("latents-title").textContent = decoding ? "Latents" : "Features";
-  byId("latents-text").textContent = !decoding
+  byId("latents-text").textContent = classification
     ? `Before it decides, the network turns a drawing into ${codes.width} numbers. On the map lie those of ${drawings.labels.length} ${page.drawings.split} drawings, along the two directions in which they differ most (PCA); the cross is yours.`
     : `A drawing is ${codes.width} numbers to this network. Move one and see what it stands for. ${codes.prior
       ? "The first tell most (by their KL divergence from the prior); the mark under a slider is μ of your drawing, the band μ ± σ."
@@ -180,6 +180,7 @@ function setUpCodes() {
   });
   if (decoding) between(() => state.z, (canvas, z) => paintPicture(canvas, decode(z), page.image), toLatent);
   const map = codes.axes && codeMap(byId("map"), codes, drawings.labels, i => {
+    byId("hovered").hidden = false;
     paintPicture(byId("hovered"), asValues(drawingBytes(i)), page.image);
     byId("map-says").replaceChildren(`drawing ${i}: `, element("bdi", {}, page.classes[drawings.labels[i]]));
   }, load);

@@ -7,9 +7,13 @@
 const LINES_A_ROW = 15;
 const PEN_CORNERS = 12;
 
+/** Widths of lines, in units of 304 a picture. */
+const PEN = 16;
+const ERASER = 40;
+
 /** The ink, 0 to 255, of a line through `points`, in pixels, on a picture of height × width. */
-function inkOf(points, height, width) {
-  const radius = 8 / 304 * Math.min(height, width);
+function inkOf(points, height, width, line = PEN) {
+  const radius = line / 2 / 304 * Math.min(height, width);
   const covered = Array.from({length: height * LINES_A_ROW}, () => []);
   const turn = i => 2 * Math.PI * i / PEN_CORNERS;
   for (const [x, y] of points) {
@@ -69,7 +73,7 @@ function join(intervals, left, right) {
 
 /** Lays a stroke over the bytes of `image`, all channels alike, or rubs them out along it. */
 function lay(image, {points, erase}, [height, width, channels]) {
-  inkOf(points, height, width).forEach((ink, pixel) => {
+  inkOf(points, height, width, erase ? ERASER : PEN).forEach((ink, pixel) => {
     for (let at = pixel * channels; at < (pixel + 1) * channels; at++) {
       image[at] = Math.round((1 - ink / 255) * image[at] + (erase ? 0 : ink));
     }

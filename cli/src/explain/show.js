@@ -18,7 +18,10 @@ const byId = id => document.getElementById(id);
 function figure(x) {
   const size = Math.abs(x);
   if (x === 0) return "0";
-  if (size >= 1e4 || size < 1e-3) return x.toExponential(1).replace("e", "·10^");
+  if (size >= 1e4 || size < 1e-3) {
+    const [digits, power] = x.toExponential(1).split("e");
+    return `${digits}·10${[...power.replace("+", "")].map(digit => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]).join("")}`;
+  }
   return x.toPrecision(3);
 }
 
@@ -98,7 +101,8 @@ function tensorPicture(values, shape, label) {
     across * (width + 1) - 1, down * (height + 1) - 1, (x, y) => {
       const [column, row] = [x % (width + 1), y % (height + 1)];
       const map = Math.floor(y / (height + 1)) * across + Math.floor(x / (width + 1));
-      if (column === width || row === height || map >= maps) return [215, 218, 224];
+      if (map >= maps || (map === maps - 1 && column === width)) return null;
+      if (column === width || row === height) return [215, 218, 224];
       return colour(values[index(map, row, column)] / largest);
     });
   const scale = Math.max(1, Math.min(10, Math.floor(520 / canvas.width)));

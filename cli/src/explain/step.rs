@@ -13,8 +13,10 @@ use super::tape::{self, Node};
 
 /// Which drawing of the page is trained on.
 const DRAWING: usize = 0;
-/// Gradients with more numbers are shown as a picture of the largest of each cell of a grid of this side.
-const MOST: usize = 26_000;
+/// Gradients of more numbers than this are shown as a picture of the largest of each cell of a grid of at most that side:
+/// parameters sooner than what lies between them, which is a picture already.
+const MOST_OF_PARAM: usize = 4_096;
+const MOST_OF_VALUE: usize = 26_000;
 const SIDE: usize = 64;
 
 /// The tape of a training step.
@@ -45,7 +47,7 @@ struct Step {
     values: Vec<f32>,
     /// For each node that draws noise: its index, and base64 of halves.
     noise: Vec<(usize, String)>,
-    /// One for each node; none where nobody needs it.
+    /// One for each node; none where nobody needs it, and for a view, which shares that of its input.
     gradients: Vec<Option<Gradient>>,
 }
 
@@ -91,11 +93,14 @@ pub fn take(network: &mut Network<f32>, drawings: &Drawings, seed: u64) -> Resul
         .zip(&params)
         .zip(&nodes)
         .map(|((&tensor, param), node)| {
-            let gradient = match param {
-                Some(param) => network.params.is_live(param).then(|| network.params.grad(param)),
-                None => plan.gradient(tensor),
+            let (gradient, most) = match param {
+                Some(param) => {
+                    (network.params.is_live(param).then(|| network.params.grad(param)), MOST_OF_PARAM)
+                }
+                None if node.op == "view" => (None, 0),
+                None => (plan.gradient(tensor), MOST_OF_VALUE),
             };
-            gradient.map(|gradient| Gradient::of(gradient, &node.shape))
+            gradient.map(|gradient| Gradient::of(gradient, &node.shape, most))
         })
         .collect();
     network.params.discard_gradients();
@@ -118,11 +123,11 @@ pub fn take(network: &mut Network<f32>, drawings: &Drawings, seed: u64) -> Resul
 }
 
 impl Gradient {
-    fn of(gradient: &[f32], shape: &[usize]) -> Self {
+    fn of(gradient: &[f32], shape: &[usize], most: usize) -> Self {
         let norm = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-        let (shape, shown) = match gradient.len() {
-            0..=MOST => (shape.to_vec(), gradient.to_vec()),
-            _ => coarse(gradient, shape[0]),
+        let (shape, shown) = match gradient.len() <= most {
+            true => (shape.to_vec(), gradient.to_vec()),
+            false => coarse(gradient, shape[0]),
         };
         let scale = half::byte_scale(&shown);
         let data = half::bytes_base64(shown.iter().map(|&g| half::byte(g, scale) as u8));

@@ -56,6 +56,11 @@ impl Numbers {
 }
 
 impl Weights {
+    /// Characters of all values.
+    pub fn len(&self) -> usize {
+        self.data.len() + self.scales.len()
+    }
+
     /// The weights of a network in fewer bytes, and a network that has the values which those stand for.
     ///
     /// # Errors

@@ -137,8 +137,8 @@ fn names_are_text_whatever_they_hold() {
         "</script><script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
         "{{data}} 'quoted' & \\u003c",
-        "\u{202e}חתול\u{202c} <!--",
-        "يوغا\u{2028}next",
+        "חתול <!--",
+        "يوغا </title>",
     ];
     place.write("d/classes.txt", names.join("\n").as_bytes());
     train(&place, &["cvae"]);
