@@ -45,6 +45,8 @@ async function check(path) {
     }
     await use();
     if (shots) await shoot(`${name}-used`);
+    await meetsAnotherOperation();
+    await withoutPointers();
     await withoutScripts();
   } catch (error) {
     problems.push(`${name}: ${error.stack}`);
@@ -53,6 +55,7 @@ async function check(path) {
     if (method === "Network.requestWillBeSent" && !/^(file|data):/.test(params.request.url)) {
       problems.push(`${name}: asks for ${params.request.url}`);
     }
+    if (method === "Page.javascriptDialogOpening") problems.push(`${name}: a name ran as a script: ${params.message}`);
     if (method === "Runtime.exceptionThrown") problems.push(`${name}: ${params.exceptionDetails.exception?.description}`);
     if (method === "Runtime.consoleAPICalled" && params.type === "error") problems.push(`${name}: console: ${params.args[0]?.value}`);
     if (method === "Log.entryAdded" && params.entry.level === "error") problems.push(`${name}: log: ${params.entry.text}`);
@@ -175,6 +178,24 @@ async function check(path) {
     for (let i = 0; i < nodes; i++) await evaluate(`walk(${i})`);
     await evaluate(`walk(training.nodes.findIndex(node => ["conv2d", "lstm", "gru", "linear"].includes(node.op)))`);
     expect(/^Node/.test(await evaluate(`byId("node").textContent`)), "no node is shown");
+  }
+
+  /** A tape with an operation that the page does not know is said so, and can be walked all the same. */
+  async function meetsAnotherOperation() {
+    await evaluate(`training.nodes.filter(node => node.op === "linear").forEach(node => { node.op = "mystery"; }); replayTraining()`);
+    expect(/mystery/.test(await evaluate(`byId("unknown").hidden ? "" : byId("unknown").textContent`)), "an unknown operation is not named");
+    const nodes = await evaluate(`training.nodes.length`);
+    for (let i = 0; i < nodes; i++) await evaluate(`walk(${i})`);
+  }
+
+  /** Where there are no pointer events, that is said, and examples and keys remain. */
+  async function withoutPointers() {
+    const {identifier} = await send("Page.addScriptToEvaluateOnNewDocument", {source: "delete window.PointerEvent"});
+    await browser.go(url);
+    await sleep(500);
+    expect(await evaluate(`!byId("trouble").hidden`), "without pointer events nothing is said");
+    expect(await evaluate(`state.pixels.some(v => v > 0)`), "without pointer events there is no example");
+    await send("Page.removeScriptToEvaluateOnNewDocument", {identifier});
   }
 
   /** Where scripts do not run there is still something to read. */

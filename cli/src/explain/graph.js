@@ -34,13 +34,13 @@ function showNode(box, tape, i, run, gradients, go) {
   if (value === null) box.append(element("p", {class: "note"}, "This value needs an operation that the page does not know."));
   else box.append(valueFigure(tape, i, run));
   for (const [name, values] of Object.entries(run.kept[i].gates ?? {})) {
-    const picture = tensorPicture(values, node.shape.slice(1), `gate ${name} over time`);
-    box.append(captioned(picture, `${name}: a row a step, a column a unit${rangeOf(values)}`));
+    const picture = tensorPicture(values, node.shape.slice(1), `${name} over time`, rangeOf(values)[0]);
+    box.append(captioned(picture, `${name}: a row a step, a column a unit${range(values)}`));
   }
   box.append(gradientFigure(gradientOf(tape, i, gradients), i));
 }
 
-const rangeOf = values => `, from ${figure(Math.min(...values.slice(0, 1e5)))} to ${figure(Math.max(...values.slice(0, 1e5)))}`;
+const range = values => `, from ${rangeOf(values).map(figure).join(" to ")}`;
 
 function valueFigure(tape, i, run) {
   const node = tape.nodes[i], value = run.values[i];
@@ -48,7 +48,7 @@ function valueFigure(tape, i, run) {
   const picture = tensorPicture(value, node.shape, `the value of node ${i}`);
   const {maps = 0, of = maps} = picture.layout ?? {};
   const shown = maps > 1 ? ` ${of > maps ? `The first ${maps} of ${of}` : `${maps}`} maps.` : "";
-  const shape = captioned(picture, `Value${rangeOf(value)}.${shown}`);
+  const shape = captioned(picture, `Value${range(value)}.${shown}`);
   if (!["conv2d", "conv_transpose2d"].includes(node.op)) return shape;
   // Of a convolution any number can be taken apart.
   const parts = element("div", {class: "sum"});
@@ -148,12 +148,16 @@ function showLoss(tape, run, engine) {
   });
   byId("terms").replaceChildren(...terms);
   const parts = tape.nodes.flatMap((node, i) => {
-    const {elements, shape} = run.kept[i];
+    const {elements, shape, probabilities} = run.kept[i];
+    if (probabilities) {
+      const likely = barPicture(probabilities, "the probability of each class");
+      return [captioned(likely, `${node.op}, node ${i}: the probability of each class, in order; the loss is −ln of the right one's`)];
+    }
     if (!elements || elements.length < 2) return [];
     const pixels = shape.length === 4;
     const what = pixels ? "of each pixel" : "of each dimension, in order";
     return [captioned(tensorPicture(elements, shape, `${node.op} ${what}`),
-      `${node.op}, node ${i}, ${what}${rangeOf(elements)}`)];
+      `${node.op}, node ${i}, ${what}${range(elements)}`)];
   });
   byId("elements").replaceChildren(...parts);
 }

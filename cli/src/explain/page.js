@@ -162,7 +162,7 @@ function setUpCodes() {
   byId("latents").hidden = byId("to-latents").hidden = !codes;
   if (!codes) return {};
   byId("sliders-side").hidden = byId("between").hidden = !decoding;
-  byId("latents-title").textContent = decoding ? "Latents" : "Features";
+  byId("latents-title").textContent = byId("to-latents").textContent = classification ? "Features" : "Latents";
   byId("latents-text").textContent = classification
     ? `Before it decides, the network turns a drawing into ${codes.width} numbers. On the map lie those of ${drawings.labels.length} ${page.drawings.split} drawings, along the two directions in which they differ most (PCA); the cross is yours.`
     : `A drawing is ${codes.width} numbers to this network. Move one and see what it stands for. ${codes.prior

@@ -63,13 +63,19 @@ fn head(explained: &Explained) -> Markup {
     let numbers = weights.numbers.words();
     html! {
         h1 { bdi { (model) } " from inside" }
-        p { (description) ". " (origin) " Drawings: the " (drawings.split) " drawings of " bdi { (data) } "." }
+        p { (capitalised(description)) ". " (origin) " Drawings: the " (drawings.split) " drawings of " bdi { (data) } "." }
         p.soft {
             (thousands(*parameters as u64)) " weights, here as " (numbers) ": on " (error.drawings)
             " drawings that moves a code by at most " (figure(error.code)) " and an output by at most "
             (figure(error.output)) "."
         }
     }
+}
+
+/// With a capital at the beginning.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Two significant digits.

@@ -88,14 +88,49 @@ function layoutOf(shape) {
   return null;
 }
 
-/** A canvas of a tensor's values: grey from 0 for values of one sign, else blue and orange around 0. */
-function tensorPicture(values, shape, label) {
+/** The smallest and the largest of many numbers. */
+function rangeOf(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
+/** The most pixels of a picture's side; of a longer matrix each pixel shows the number of largest magnitude of a few. */
+const LONGEST = 2048;
+
+/** A matrix of at most LONGEST rows and columns. */
+function coarsened(values, height, width) {
+  const rows = Math.min(height, LONGEST), columns = Math.min(width, LONGEST);
+  const coarse = new Float32Array(rows * columns);
+  for (let i = 0; i < height; i++) {
+    for (let j = 0; j < width; j++) {
+      const at = Math.floor(i * rows / height) * columns + Math.floor(j * columns / width);
+      if (Math.abs(values[i * width + j]) > Math.abs(coarse[at])) coarse[at] = values[i * width + j];
+    }
+  }
+  return {values: coarse, shape: [rows, columns]};
+}
+
+/**
+ * A canvas of a tensor's values: from white to black, from 0 or from `lowest` up, for values of one sign, else blue and orange
+ * around 0.
+ */
+function tensorPicture(values, shape, label, lowest = 0) {
   const layout = layoutOf(shape);
   if (!layout) return barPicture(values, label);
   const {maps, height, width, index} = layout;
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  const signed = values.some(value => value < 0);
-  const colour = signed ? signedColour : inkColour;
+  if (Math.max(height, width) > LONGEST && maps === 1) {
+    const coarse = coarsened(values, height, width);
+    return tensorPicture(coarse.values, coarse.shape, label, lowest);
+  }
+  const [low, high] = rangeOf(values);
+  const largest = Math.max(-low, high) || 1;
+  const colour = low < 0
+    ? value => signedColour(value / largest)
+    : value => inkColour((value - lowest) / (largest - lowest || 1));
   const across = mapsToARow(maps, height, width), down = Math.ceil(maps / across);
   const canvas = paintGrid(element("canvas", {role: "img", "aria-label": label, class: "picture"}),
     across * (width + 1) - 1, down * (height + 1) - 1, (x, y) => {
@@ -103,7 +138,7 @@ function tensorPicture(values, shape, label) {
       const map = Math.floor(y / (height + 1)) * across + Math.floor(x / (width + 1));
       if (map >= maps || (map === maps - 1 && column === width)) return null;
       if (column === width || row === height) return [215, 218, 224];
-      return colour(values[index(map, row, column)] / largest);
+      return colour(values[index(map, row, column)]);
     });
   const scale = Math.max(1, Math.min(10, Math.floor(520 / canvas.width)));
   canvas.style.width = `${Math.max(canvas.width * scale, 120)}px`;
