@@ -204,6 +204,8 @@ async function check(path) {
     await browser.go(url);
     await sleep(300);
     if (shots) await shoot(`${name}-without-scripts`);
+    const {cssContentSize, cssLayoutViewport} = await send("Page.getLayoutMetrics");
+    expect(cssContentSize.width <= cssLayoutViewport.clientWidth, "without scripts the page is wider than the screen");
     const {root} = await send("DOM.getDocument", {depth: -1});
     const {nodeIds} = await send("DOM.querySelectorAll", {nodeId: root.nodeId, selector: "#tape li"});
     expect(nodeIds.length > 5, "without scripts there is no graph to read");
