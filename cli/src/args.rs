@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::thread;
 
 use clap::Args;
 use inkgrad_engine::device;
 use inkgrad_models::model::Value;
 use inkgrad_models::run::config;
-use inkgrad_models::{Error, Result};
+use inkgrad_models::trainer::{Opened, Which};
+use inkgrad_models::{Error, Models, Result};
 
 /// What computes, and on how many threads.
 #[derive(Debug, Args)]
@@ -43,6 +45,29 @@ impl Compute {
     pub fn device(&self) -> Result<(config::Device, usize)> {
         require_device(self.device)?;
         Ok((self.device, threads(self.threads)))
+    }
+}
+
+/// Which of a run's weights a command uses.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WeightsArgs {
+    /// The run's weights: last or best [default: best where a share was kept for validation]
+    #[arg(long, value_name = "WHICH")]
+    weights: Option<Which>,
+}
+
+impl WeightsArgs {
+    /// The weights asked for; `None` for the default.
+    pub fn asked(self) -> Option<Which> {
+        self.weights
+    }
+
+    /// Opens a run with them.
+    ///
+    /// # Errors
+    /// Those of [`Opened::open`].
+    pub fn open(self, models: &Models, run: &Path) -> Result<Opened> {
+        Opened::open(models, run, self.weights)
     }
 }
 

@@ -17,6 +17,10 @@ pub fn listen() -> anyhow::Result<()> {
             process::exit(STATUS.into());
         }
         output::note("finishing this step and saving; once more ends at once");
+    })
+    .map_err(|error| match error {
+        ctrlc::Error::System(error) => anyhow::anyhow!("no thread to listen for Ctrl-C with: {error}"),
+        error => error.into(),
     })?;
     Ok(())
 }

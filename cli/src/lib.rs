@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use inkgrad_kernels::cpu::simd;
-use inkgrad_models::Models;
+use inkgrad_models::{Models, text};
 
 use crate::commands::Command;
 
@@ -108,6 +108,12 @@ fn usage(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
         return fail(line.strip_prefix("error: ").unwrap_or(line));
+    }
+    let text = error.to_string();
+    if error.use_stderr() && text::message(&text) != text {
+        // Somebody's control characters, or more than anybody reads.
+        output::note(&text);
+        return ExitCode::from(2);
     }
     // Where standard output or error is closed, there is nowhere to say so.
     let _ = error.print();

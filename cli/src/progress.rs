@@ -27,34 +27,36 @@ pub fn line(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() { output::note(line) } else { bar.println(line) }
 }
 
-/// Watches drawings go through a network: a bar with the time left on a terminal, else a line every few seconds.
-pub struct Drawings {
+/// Watches work of many equal parts: a bar with the time left on a terminal, else a line every few seconds.
+pub struct Parts {
     bar: ProgressBar,
+    /// What the parts are.
+    name: &'static str,
     started: Instant,
     shown: Instant,
     total: usize,
 }
 
-impl Drawings {
-    /// For `total` drawings.
-    pub fn new(total: usize) -> Self {
-        let bar = bar("{bar:32} {pos}/{len} drawings, {msg}");
+impl Parts {
+    /// For `total` parts called `name`.
+    pub fn new(name: &'static str, total: usize) -> Self {
+        let bar = bar(&format!("{{bar:32}} {{pos}}/{{len}} {name}, {{msg}}"));
         bar.set_length(total as u64);
         let now = Instant::now();
-        Drawings { bar, started: now, shown: now, total }
+        Parts { bar, name, started: now, shown: now, total }
     }
 
-    /// Says that `done` drawings are done.
+    /// Says that `done` parts are done.
     pub fn advance(&mut self, done: usize) {
         let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
         let left = output::duration(seconds * (self.total - done) as f64 / done.max(1) as f64);
-        let state = format!("{:.0} images/s, {left} left", done as f64 / seconds);
+        let state = format!("{:.0} a second, {left} left", done as f64 / seconds);
         if !self.bar.is_hidden() {
             self.bar.set_position(done as u64);
             self.bar.set_message(state);
         } else if self.shown.elapsed() >= INTERVAL {
             self.shown = Instant::now();
-            output::note(format_args!("drawing {done}/{}, {state}", self.total));
+            output::note(format_args!("{done}/{} {}, {state}", self.total, self.name));
         }
     }
 
@@ -64,15 +66,21 @@ impl Drawings {
     }
 }
 
-/// Watches one set of drawings after the other: is told how many are done, and of how many.
-pub fn drawings() -> impl FnMut(usize, usize) {
-    let mut shown: Option<Drawings> = None;
-    move |done, total| {
-        shown.get_or_insert_with(|| Drawings::new(total)).advance(done);
-        if done >= total
-            && let Some(drawings) = shown.take()
+/// Watches one piece of work after the other: is told what it is, how many parts are done, and of how many.
+pub fn parts() -> impl FnMut(&'static str, usize, usize) {
+    let mut shown: Option<Parts> = None;
+    move |name, done, total| {
+        if shown.as_ref().is_some_and(|parts| (parts.name, parts.total) != (name, total))
+            && let Some(parts) = shown.take()
         {
-            drawings.finish();
+            // It ended before its last part.
+            parts.finish();
+        }
+        shown.get_or_insert_with(|| Parts::new(name, total)).advance(done);
+        if done >= total
+            && let Some(parts) = shown.take()
+        {
+            parts.finish();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A trained run in use: its network, and the drawings and labels that go in.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,12 +8,12 @@ use inkgrad_models::data::{self, Images};
 use inkgrad_models::infer::Inference;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::config::Config;
-use inkgrad_models::trainer::load_network;
+use inkgrad_models::trainer::Opened;
 use inkgrad_models::{Error, Models, Result};
 
-use crate::args::Compute;
+use crate::args::{Compute, WeightsArgs};
 use crate::output;
-use crate::output::one_of;
+use crate::output::{Report, one_of};
 
 /// The options of every command that uses a run.
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ pub struct RunArgs {
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     pub run: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     #[command(flatten)]
     compute: Compute,
 }
@@ -30,6 +33,8 @@ pub struct Session {
     pub config: Config,
     /// Its network, ready for use.
     pub inference: Inference,
+    /// Which weights these are, where there was a choice.
+    note: Option<String>,
 }
 
 impl RunArgs {
@@ -80,8 +85,10 @@ impl RunArgs {
 
     fn open(&self, models: &Models) -> Result<Session> {
         let threads = self.compute.threads()?;
-        let (_, config, network) = load_network(models, &self.run)?;
-        Ok(Session { config, inference: Inference::new(network, threads) })
+        let opened = self.weights.open(models, &self.run)?;
+        let note = opened.note();
+        let Opened { config, network, .. } = opened;
+        Ok(Session { config, inference: Inference::new(network, threads), note })
     }
 
     fn unexpected(&self, session: &Session, expected: &str) -> Error {
@@ -90,6 +97,15 @@ impl RunArgs {
 }
 
 impl Session {
+    /// Says which weights were used, where there was a choice, and prints the result.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn report(&self, report: &impl Report, json: bool) -> io::Result<()> {
+        self.note.iter().for_each(output::note);
+        output::report(report, json)
+    }
+
     /// Loads pictures of the extents that the network is for, at least one.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Runs that are examined together: opened, judged, and evaluated once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use inkgrad_models::data::Dataset;
-use inkgrad_models::features::{Cache, Extractor};
+use inkgrad_models::features::{Cache, Extractor, caches};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
@@ -14,12 +15,12 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record};
-use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
-use inkgrad_models::trainer::{load_data, load_network, load_run_data};
+use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
+use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::progress;
+use crate::{output, progress};
 
 /// One run under study.
 pub struct Subjected {
@@ -31,25 +32,37 @@ pub struct Subjected {
     pub records: Vec<Record>,
     /// Its network.
     pub inference: Inference,
+    name: String,
+    /// Which of its weights these are.
+    pub weights: String,
+    /// The same as a line, where there was a choice.
+    note: Option<String>,
     folder: RunFolder,
 }
 
 impl Subjected {
-    /// Opens a run.
+    /// Opens a run with the weights asked for.
     ///
     /// # Errors
-    /// If the folder holds none.
-    pub fn open(models: &Models, path: &Path, threads: usize) -> Result<Self> {
-        let (folder, config, network) = load_network(models, path)?;
+    /// Those of [`Opened::open`].
+    pub fn open(models: &Models, path: &Path, weights: Option<Which>, threads: usize) -> Result<Self> {
+        let opened = Opened::open(models, path, weights)?;
+        let (weights, note) = (opened.describe(), opened.note());
+        let Opened { folder, config, network, .. } = opened;
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { metrics::read(folder.metrics())? } else { Vec::new() };
-        let inference = Inference::new(network, threads);
-        Ok(Subjected { path: path.to_owned(), config, records, inference, folder })
+        let (inference, name) = (Inference::new(network, threads), config.label());
+        Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
     }
 
-    /// What to call it: its model, and the variant where there are several.
+    /// Says which of its weights are examined, where there was a choice.
+    pub fn say_weights(&self) {
+        self.note.iter().for_each(output::note);
+    }
+
+    /// What to call it: its model, and in brackets the variant and what tells it from others of its kind.
     pub fn label(&self) -> String {
-        self.config.label()
+        self.name.clone()
     }
 
     /// Its scores: those that the folder keeps where they are of these weights, judge, data and options; else measured
@@ -75,12 +88,16 @@ impl Subjected {
             return Ok(kept.evaluation);
         }
         let subject = Subject { config: &self.config, inference: &mut self.inference };
-        let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::drawings())?;
+        let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::parts())?;
         let kept = Kept { key, evaluation };
-        atomic::write(&path, |file| {
+        let written = atomic::write(&path, |file| {
             serde_json::to_writer_pretty(&mut *file, &kept)?;
             writeln!(file)
-        })?;
+        });
+        if let Err(error) = written {
+            // A run on a disk that only reads is examined like others.
+            output::note(format_args!("the scores are not kept for the next time: {error}"));
+        }
         Ok(kept.evaluation)
     }
 }
@@ -106,16 +123,100 @@ struct Kept {
     evaluation: Evaluation,
 }
 
+/// Settings that tell two runs apart no better than their folders do, or that change no result.
+const NO_NAMES: [&str; 18] = [
+    "format",
+    "inkgrad",
+    "model",
+    "data_path",
+    "data_sha256",
+    "init_sha256",
+    "init_partial",
+    "classes",
+    "image",
+    "threads",
+    "log_every",
+    "checkpoint_minutes",
+    "quick",
+    "changes",
+    "test_fraction",
+    "momentum",
+    "warmup_steps",
+    "recognized_only",
+];
+
+/// Settings that a name has room for.
+const MOST_IN_NAME: usize = 3;
+
+/// Names runs of one model by the settings that they differ in, or, where these are many or none, by their folders.
+///
+/// # Errors
+/// If a run is given twice.
+pub fn tell_apart(runs: &mut [Subjected]) -> Result<()> {
+    let places: Vec<PathBuf> = runs.iter().map(|r| r.path.canonicalize().unwrap_or_else(|_| r.path.clone())).collect();
+    if let Some(twice) = (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
+        return Err(Error::input(runs[twice].path.display(), "given twice, expected each run once"));
+    }
+    let configs: Vec<Config> = runs.iter().map(|run| run.config.clone()).collect();
+    let paths: Vec<PathBuf> = runs.iter().map(|run| run.path.clone()).collect();
+    for (run, name) in runs.iter_mut().zip(names(&configs, &paths)) {
+        run.name = name;
+    }
+    Ok(())
+}
+
+/// A name for each run, no two the same where no two paths are.
+fn names(configs: &[Config], paths: &[PathBuf]) -> Vec<String> {
+    let settings: Vec<BTreeMap<String, String>> = configs.iter().map(Config::settings).collect();
+    let labels: Vec<String> = configs.iter().map(Config::label).collect();
+    let name = |i: usize| -> String {
+        let alike: Vec<usize> = (0..configs.len()).filter(|&j| labels[j] == labels[i]).collect();
+        let keys: BTreeSet<&String> = alike.iter().flat_map(|&j| settings[j].keys()).collect();
+        // The model's own settings come first.
+        let own = |key: &&String| configs[i].options.contains_key(*key);
+        let (own, others): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(own);
+        let counts = |key: &&String| !NO_NAMES.contains(&key.as_str());
+        let differs = |key: &&String| alike.iter().any(|&j| settings[j].get(*key) != settings[i].get(*key));
+        let differing: Vec<&String> = own.into_iter().chain(others).filter(counts).filter(differs).collect();
+        if differing.len() > MOST_IN_NAME {
+            return labels[i].clone();
+        }
+        let word = |key: &String| match (settings[i].get(key), key.replace('_', " ")) {
+            (Some(value), key) => format!("{key} {value}"),
+            (None, key) => format!("no {key}"),
+        };
+        configs[i].label_with(&differing.into_iter().map(word).collect::<Vec<_>>())
+    };
+    let mut found: Vec<String> = (0..configs.len()).map(name).collect();
+    // Then by the last part of the path, then by all of it.
+    let last =
+        |path: &PathBuf| path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
+    for folder in [&last as &dyn Fn(&PathBuf) -> String, &|path| path.display().to_string()] {
+        let bases = found.clone();
+        let is_shared = |i: &usize| bases.iter().filter(|name| **name == bases[*i]).count() > 1;
+        for i in (0..found.len()).filter(is_shared) {
+            found[i] = configs[i].label_with(&[folder(&paths[i])]);
+        }
+    }
+    found
+}
+
 /// The data that runs were trained on; they have to tell the same classes apart.
 ///
 /// # Errors
 /// If it cannot be loaded, or a run knows other classes.
 pub fn shared_data(runs: &[Subjected], data: Option<&str>, changed: bool) -> Result<Dataset> {
-    let Some(first) = runs.first() else {
+    // Imported weights don't know their data.
+    let trained = |run: &&Subjected| run.config.data_sha256.is_some() || run.folder.state().exists();
+    let Some(first) = runs.iter().find(trained).or(runs.first()) else {
         return Err(Error::input("RUN", "none given, expected at least one run"));
     };
     let dataset = match data {
         Some(data) => load_data(&Config { data: data.to_owned(), ..first.config.clone() })?,
+        None if !trained(&first) => {
+            let problem = "holds imported weights, whose drawings are not known, expected --data";
+            return Err(Error::input(first.path.display(), problem));
+        }
         None => load_run_data(&first.config, changed)?,
     };
     for run in runs {
@@ -171,9 +272,29 @@ pub fn judge(
     classifiers.sort_by_key(|run| run.config.slug() != "classifier-cnn");
     let among = classifiers.first().map(|run| run.path.as_path());
     let Some(path) = given.or(among) else {
-        return Judge::train(dataset, EPOCHS, seed, threads);
+        let kept = caches().map(|caches| caches.join("judges"));
+        let (mut shown, mut begun) = (progress::parts(), false);
+        let mut watch = |name, done, total| {
+            if !std::mem::replace(&mut begun, true) {
+                output::note(format_args!("no classifier is given: one is trained on the spot, in {EPOCHS} epochs"));
+            }
+            shown(name, done, total);
+        };
+        let (judge, source) = Judge::train(dataset, EPOCHS, seed, threads, kept.as_deref(), &mut watch)?;
+        match source {
+            Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
+            Source::Trained(Some(file)) => {
+                output::note(format_args!("judge: trained, and kept for the next time in {}", file.display()));
+            }
+            Source::Trained(None) => {
+                output::note("judge: trained, and not kept: there is no folder for caches to write")
+            }
+        }
+        return Ok(judge);
     };
-    let (_, config, network) = load_network(models, path)?;
+    let opened = Opened::open(models, path, None)?;
+    let note = opened.note();
+    let Opened { config, network, .. } = opened;
     if !network.is_classifier() {
         return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
     }
@@ -181,5 +302,37 @@ pub fn judge(
         let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));
         return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
     }
+    note.iter().for_each(output::note);
     Judge::new(network, &config, threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_model_are_named_by_what_differs_or_by_their_folders() {
+        let models = Models::builtin();
+        let vae =
+            |beta: f64, seed: u64| Config { seed, ..models.defaults("cnn-vae").unwrap().with_number("beta", beta) };
+        let ae = models.defaults("cnn-ae").unwrap();
+        let named = |configs: &[Config], paths: &[&str]| {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            names(configs, &paths)
+        };
+        assert_eq!(named(&[vae(1.0, 1), ae.clone()], &["a", "b"]), ["cnn-vae", "cnn-ae"]);
+        assert_eq!(named(&[vae(1.0, 1), vae(4.0, 1)], &["a", "b"]), ["cnn-vae (beta 1.0)", "cnn-vae (beta 4.0)"]);
+        assert_eq!(
+            named(&[vae(1.0, 1), vae(1.0, 2), vae(4.0, 1), ae.clone()], &["a", "b", "c", "d"]),
+            ["cnn-vae (beta 1.0, seed 1)", "cnn-vae (beta 1.0, seed 2)", "cnn-vae (beta 4.0, seed 1)", "cnn-ae"]
+        );
+        // Alike, or unlike in too many ways.
+        assert_eq!(named(&[ae.clone(), ae.clone()], &["x/a", "x/b"]), ["cnn-ae (a)", "cnn-ae (b)"]);
+        assert_eq!(named(&[ae.clone(), ae.clone()], &["x/a", "y/a"]), ["cnn-ae (x/a)", "cnn-ae (y/a)"]);
+        let other = Config { batch_size: 7, lr: 0.5, clip_norm: Some(1.0), ..vae(2.0, 9) };
+        assert_eq!(named(&[vae(1.0, 1), other.clone()], &["a", "b"]), ["cnn-vae (a)", "cnn-vae (b)"]);
+        // A setting that one of them has not.
+        let clipped = Config { clip_norm: Some(1.0), ..ae.clone() };
+        assert_eq!(named(&[ae, clipped], &["a", "b"]), ["cnn-ae (no clip norm)", "cnn-ae (clip norm 1.0)"]);
+    }
 }

@@ -48,12 +48,7 @@ impl<T: Float> Op<T> for Swish {
 /// Cases for the check: shapes and values at random, the same for the same seed.
 fn draw(draw: &mut Draw) -> Case {
     let shape = [draw.batch(), draw.extent()];
-    Case {
-        label: format!("{shape:?}"),
-        inputs: vec![draw.values(shape)],
-        f32: Box::new(|tape, x| tape.record(Swish, x)),
-        f64: Box::new(|tape, x| tape.record(Swish, x)),
-    }
+    inkgrad_engine::case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.record(Swish, x))
 }
 
 fn main() {

@@ -4,7 +4,7 @@
 //!     cargo run --release -p inkgrad-engine --example 06_own_layer
 
 use inkgrad_engine::gradcheck::check_op;
-use inkgrad_engine::ops::{Case, Spec};
+use inkgrad_engine::ops::Spec;
 use inkgrad_engine::prelude::*;
 
 /// y = (x − mean)/√(variance + ε) over the last axis.
@@ -62,12 +62,7 @@ const CHECK: Spec = Spec {
     formula: "y = (x − mean)/√(variance + ε)",
     draw: |draw| {
         let shape = [draw.batch(), draw.whole(3, 9)];
-        let inputs = vec![draw.values(shape)];
-        let (f32, f64) = (
-            Box::new(|t: &mut Tape<f32>, x: &[Tensor]| t.record(Normalise, x)) as _,
-            Box::new(|t: &mut Tape<f64>, x: &[Tensor]| t.record(Normalise, x)) as _,
-        );
-        Case { label: format!("{shape:?}"), inputs, f32, f64 }
+        inkgrad_engine::case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.record(Normalise, x))
     },
 };
 

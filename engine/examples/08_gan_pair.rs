@@ -7,39 +7,30 @@ use inkgrad_engine::prelude::*;
 
 const BATCH: usize = 128;
 
-struct Pair {
-    generator: [nn::Linear; 2],
-    critic: [nn::Linear; 2],
+/// Two layers, 1 → 16 → out, with a tanh between them.
+type Layers = [nn::Linear; 2];
+
+fn layers(params: &mut Params<f32>, name: &str, out: usize) -> Layers {
+    [("0", 1, 16), ("1", 16, out)].map(|(i, inputs, out)| nn::Linear::new(params, &format!("{name}.{i}"), inputs, out))
 }
 
-impl Pair {
-    fn two(params: &mut Params<f32>, name: &str, out: usize) -> [nn::Linear; 2] {
-        [("0", 1, 16), ("1", 16, out)]
-            .map(|(i, inputs, out)| nn::Linear::new(params, &format!("{name}.{i}"), inputs, out))
-    }
-
-    fn new(params: &mut Params<f32>) -> Self {
-        Pair { generator: Self::two(params, "generator", 1), critic: Self::two(params, "critic", 2) }
-    }
-
-    fn run([first, second]: &[nn::Linear; 2], tape: &mut Tape<f32>, x: Tensor) -> Result<Tensor> {
-        let h = first.forward(tape, x)?;
-        let h = tape.tanh(h)?;
-        second.forward(tape, h)
-    }
+fn run([first, second]: &Layers, tape: &mut Tape<f32>, x: Tensor) -> Result<Tensor> {
+    let h = first.forward(tape, x)?;
+    let h = tape.tanh(h)?;
+    second.forward(tape, h)
 }
 
 fn main() -> Result<()> {
     let mut params = Params::new();
-    let pair = Pair::new(&mut params);
+    let (generator_layers, critic_layers) = (layers(&mut params, "generator", 1), layers(&mut params, "critic", 2));
     params.initialise(5);
 
     // The critic's step: real numbers are class 1, made ones class 0. No gradient goes to the generator.
     let mut tape = Tape::new();
     let (real, made) = (tape.input("real", [BATCH, 1]), tape.input("made", [BATCH, 1]));
     let (ones, zeros) = (tape.input("ones", [BATCH]), tape.input("zeros", [BATCH]));
-    let of_real = Pair::run(&pair.critic, &mut tape, real)?;
-    let of_made = Pair::run(&pair.critic, &mut tape, made)?;
+    let of_real = run(&critic_layers, &mut tape, real)?;
+    let of_made = run(&critic_layers, &mut tape, made)?;
     let losses = (tape.softmax_cross_entropy(of_real, ones)?, tape.softmax_cross_entropy(of_made, zeros)?);
     let critic_loss = tape.add(losses.0, losses.1)?;
     let mut critic = tape.compile(Compile { loss: Some(critic_loss), ..Compile::default() });
@@ -49,8 +40,8 @@ fn main() -> Result<()> {
     // The generator's: through a critic that is frozen in this plan, it wants its numbers to pass as real.
     let mut tape = Tape::new();
     let (noise, wanted) = (tape.input("noise", [BATCH, 1]), tape.input("wanted", [BATCH]));
-    let numbers = Pair::run(&pair.generator, &mut tape, noise)?;
-    let judged = Pair::run(&pair.critic, &mut tape, numbers)?;
+    let numbers = run(&generator_layers, &mut tape, noise)?;
+    let judged = run(&critic_layers, &mut tape, numbers)?;
     let generator_loss = tape.softmax_cross_entropy(judged, wanted)?;
     let options = Compile { loss: Some(generator_loss), keep: &[numbers], frozen: &["critic."], ..Compile::default() };
     let mut generator = tape.compile(options);

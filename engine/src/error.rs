@@ -1,4 +1,4 @@
-//! What can go wrong while recording or running a graph.
+//! Errors of recording or running a graph.
 //!
 //! Whatever sizes and data can bring about is an [`enum@Error`]: shapes that do not fit, a value that is not finite, a
 //! device that fails. Mistakes that only the program's own text can contain, such as reading a value before it is computed,
@@ -18,7 +18,7 @@ pub enum Error {
     /// No parameter is called so.
     #[error("parameter `{name}`: {problem}")]
     Param {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
         /// Found and expected.
         problem: String,

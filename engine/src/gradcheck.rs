@@ -6,12 +6,23 @@
 //!
 //! A case of an operation is checked in several [`Uses`], so that gradients are also added, and inputs constant. All memory that
 //! the operation is to write holds NaN at first.
+//!
+//! A check never panics on account of what it checks: an operation that panics, that leaves a gradient unwritten or computes
+//! one that is not finite, a case that does not fit, and a point without a derivative are failures, and the [`Outcome`] says
+//! which operation, input and element it was.
+
+use std::fmt;
+use std::ops::Range;
 
 use inkgrad_kernels::cpu::{Team, rng};
 
+use self::guard::{guard, told};
 use crate::{Clock, Param, Params, Plan, Tensor};
 
 mod cases;
+mod guard;
+#[cfg(test)]
+mod tests;
 
 pub use cases::{Uses, check_case, check_op, check_uses};
 
@@ -58,13 +69,30 @@ pub struct Outcome {
     pub label: String,
     /// How many derivatives were compared.
     pub compared: usize,
-    /// The largest relative error.
+    /// The largest relative error; NaN where there is no derivative to compare, by a fault of the operation or the case.
     pub error: f64,
-    /// Where it was found.
+    /// Where it was found and, of one that is too large, what was found.
     pub place: String,
 }
 
+impl fmt::Display for Outcome {
+    /// One line: `LABEL: error 3.2e-9 at PLACE`, or what is wrong instead.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Outcome { label, error, place, compared } = self;
+        match error.is_nan() {
+            true => write!(f, "{label}: {place}"),
+            false if *error == 0.0 => write!(f, "{label}: {compared} derivatives without an error"),
+            false => write!(f, "{label}: error {error:.1e} at {place}"),
+        }
+    }
+}
+
 impl Outcome {
+    /// An outcome that fails.
+    fn failed(label: impl Into<String>, place: impl Into<String>) -> Outcome {
+        Outcome { label: label.into(), compared: 0, error: f64::NAN, place: place.into() }
+    }
+
     /// Whether the error is within [`TOLERANCE`]; NaN is not.
     pub fn passes(&self) -> bool {
         self.error <= TOLERANCE
@@ -85,31 +113,78 @@ pub struct Problem<'a> {
     pub team: &'a Team,
 }
 
+/// A derivative, and what differences say.
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    /// Relative to the larger of the two and the gradient's size.
+    error: f64,
+    analytic: f64,
+    /// The estimate that comes nearest.
+    numeric: f64,
+}
+
 impl Problem<'_> {
     fn loss(&mut self) -> f64 {
         self.plan.forward(&self.params, self.team, Clock::default());
         self.plan.value(self.loss)[0]
     }
 
-    /// The error of `analytic` against the derivative of loss(θ + h·v) at h = 0, for a `v` that is zero outside `range`,
-    /// relative to the larger of the two and `scale`.
-    fn error(&mut self, range: std::ops::Range<usize>, v: &[f64], analytic: f64, scale: f64) -> f64 {
+    /// Hands `f` the function h ↦ loss(θ + h·v), for a `v` that is zero outside `range`.
+    fn along<R>(&mut self, range: Range<usize>, v: &[f64], f: impl FnOnce(&mut dyn FnMut(f64) -> f64) -> R) -> R {
         let start: Vec<f64> = self.params.values[range.clone()].to_vec();
-        let mut least = f64::INFINITY;
-        for estimate in ESTIMATES {
-            let numeric = estimate.of(|h| {
-                let values = &mut self.params.values[range.clone()];
-                values.iter_mut().zip(&start).zip(v).for_each(|((value, start), v)| *value = start + h * v);
-                self.loss()
-            });
-            let error = relative((analytic - numeric).abs(), scale.max(analytic.abs()).max(numeric.abs()));
-            least = if error.is_nan() { error } else { least.min(error) };
-            if least <= TOLERANCE || least.is_nan() {
-                break;
-            }
-        }
+        let result = f(&mut |h| {
+            let values = &mut self.params.values[range.clone()];
+            values.iter_mut().zip(&start).zip(v).for_each(|((value, start), v)| *value = start + h * v);
+            self.loss()
+        });
         self.params.values[range].copy_from_slice(&start);
-        least
+        result
+    }
+
+    /// `analytic` against the derivative of loss(θ + h·v) at h = 0, the error relative to the larger of the two and `scale`.
+    fn compare(&mut self, range: Range<usize>, v: &[f64], analytic: f64, scale: f64) -> Compared {
+        self.along(range, v, |loss| {
+            let mut nearest = Compared { error: f64::INFINITY, analytic, numeric: f64::NAN };
+            for estimate in ESTIMATES {
+                let numeric = estimate.of(&mut *loss);
+                let error = relative((analytic - numeric).abs(), scale.max(analytic.abs()).max(numeric.abs()));
+                if exceeds(nearest.error, error) || error.is_nan() {
+                    nearest = Compared { error, numeric, ..nearest };
+                }
+                if nearest.error <= TOLERANCE || nearest.error.is_nan() {
+                    break;
+                }
+            }
+            nearest
+        })
+    }
+
+    /// The two derivatives where they disagree, and a remark where there is none: where the slopes before and behind the
+    /// point differ, or the loss is not defined around it.
+    fn explain(&mut self, range: Range<usize>, v: &[f64], Compared { analytic, numeric, .. }: Compared) -> String {
+        /// So small that a smooth function's slopes agree, so large that rounding does not part them.
+        const STEP: f64 = 1e-6;
+        const APART: f64 = 1e-3;
+        self.along(range, v, |loss| {
+            let [before, at, behind] = [-STEP, 0.0, STEP].map(loss);
+            let (left, right) = ((at - before) / STEP, (behind - at) / STEP);
+            if !(before.is_finite() && behind.is_finite()) {
+                return format!(
+                    "the gradient is {analytic:.6e}, but a step of {STEP:e} away the loss is {}: the case lies at the border \
+                     of where the function is defined; draw its values farther inside",
+                    if before.is_finite() { behind } else { before }
+                );
+            }
+            let found = format!("the gradient is {analytic:.6e}, by differences {numeric:.6e}");
+            let rounding = 8.0 * f64::EPSILON * at.abs() / STEP;
+            if (left - right).abs() > APART * left.abs().max(right.abs()) + rounding {
+                return format!(
+                    "{found}; the slopes on the two sides are {left:.4e} and {right:.4e}, so there is no derivative here: \
+                     draw values away from this point, or look for a jump in the forward"
+                );
+            }
+            found
+        })
     }
 
     /// Checks every parameter.
@@ -127,23 +202,25 @@ impl Problem<'_> {
         self.check_by(false, seed)
     }
 
-    fn check_by(mut self, full: bool, seed: u64) -> Outcome {
-        let mut outcome = Outcome { label: self.label.clone(), compared: 0, error: 0.0, place: String::new() };
+    fn check_by(self, full: bool, seed: u64) -> Outcome {
+        let label = self.label.clone();
+        told(|| self.compare_all(full, seed)).unwrap_or_else(|place| Outcome::failed(label, place))
+    }
+
+    fn compare_all(mut self, full: bool, seed: u64) -> Outcome {
         let list: Vec<Param> = self.params.iter().cloned().collect();
+        guard(&mut self.plan.tape);
         if let Err(place) = self.differentiate(&list) {
-            return Outcome { error: f64::NAN, place, ..outcome };
+            return Outcome::failed(self.label, place);
         }
         let analytic = self.params.grads.clone();
+        let mut outcome = Outcome { label: self.label.clone(), compared: 0, error: 0.0, place: String::new() };
         for (i, param) in list.iter().enumerate() {
             let gradient = &analytic[param.range()];
-            let (error, compared) = if full {
-                self.by_element(param, gradient)
+            if full {
+                self.by_element(param, gradient, &mut outcome);
             } else {
-                self.by_direction(param, gradient, seed, i as u64)
-            };
-            outcome.compared += compared;
-            if exceeds(error, outcome.error) {
-                (outcome.error, outcome.place) = (error, param.name.clone());
+                self.by_direction(param, gradient, seed, i as u64, &mut outcome);
             }
         }
         outcome
@@ -176,35 +253,51 @@ impl Problem<'_> {
         Ok(())
     }
 
-    fn by_element(&mut self, param: &Param, gradient: &[f64]) -> (f64, usize) {
+    fn by_element(&mut self, param: &Param, gradient: &[f64], outcome: &mut Outcome) {
         let largest = gradient.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        let errors = param.range().zip(gradient).map(|(i, &g)| self.error(i..i + 1, &[1.0], g, largest));
-        (errors.fold(0.0, worse), gradient.len())
+        for (i, &analytic) in gradient.iter().enumerate() {
+            let at = param.range().start + i;
+            let compared = self.compare(at..at + 1, &[1.0], analytic, largest);
+            self.keep(outcome, compared, (at..at + 1, &[1.0]), || format!("{}, element {i}", param.name));
+        }
     }
 
-    fn by_direction(&mut self, param: &Param, gradient: &[f64], seed: u64, stream: u64) -> (f64, usize) {
+    fn by_direction(&mut self, param: &Param, gradient: &[f64], seed: u64, stream: u64, outcome: &mut Outcome) {
         const DIRECTIONS: u64 = 2;
         let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let mut error = 0.0;
         for direction in 0..DIRECTIONS {
             let mut v = vec![0.0; gradient.len()];
             rng::fill_normal(self.team, seed, stream * DIRECTIONS + direction, 0, &mut v);
             let analytic: f64 = gradient.iter().zip(&v).map(|(g, v)| g * v).sum();
             let typical = norm(gradient) * norm(&v) / (v.len() as f64).sqrt();
-            error = worse(error, self.error(param.range(), &v, analytic, typical));
+            let compared = self.compare(param.range(), &v, analytic, typical);
+            self.keep(outcome, compared, (param.range(), &v), || format!("{} along a random direction", param.name));
         }
-        (error, DIRECTIONS as usize)
+    }
+
+    /// Counts a comparison, and keeps it if no worse one has been.
+    fn keep(
+        &mut self,
+        outcome: &mut Outcome,
+        compared: Compared,
+        (range, v): (Range<usize>, &[f64]),
+        place: impl FnOnce() -> String,
+    ) {
+        outcome.compared += 1;
+        if outcome.error.is_nan() || !exceeds(compared.error, outcome.error) {
+            return;
+        }
+        (outcome.error, outcome.place) = (compared.error, place());
+        if !outcome.passes() {
+            let explained = self.explain(range, v, compared);
+            outcome.place += &format!(": {explained}");
+        }
     }
 }
 
 /// Whether `a` is a larger error than `b`, NaN being the largest.
 fn exceeds(a: f64, b: f64) -> bool {
     a.is_nan() || a > b
-}
-
-/// The larger error, NaN being the largest.
-fn worse(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 fn relative(difference: f64, scale: f64) -> f64 {

@@ -21,13 +21,14 @@ mod params;
 mod plan;
 pub mod prelude;
 mod profile;
-#[cfg(test)]
-mod property;
+#[cfg(any(test, feature = "proptest"))]
+pub mod property;
 mod shape;
 mod tape;
 
 pub use error::{Error, Result};
 pub use inkgrad_kernels::Float;
+pub use inkgrad_kernels::cpu::rng;
 pub use inkgrad_kernels::cpu::{Pool, Team};
 pub use inkgrad_kernels::launch::Error as DeviceError;
 pub use layout::Compile;

@@ -15,6 +15,10 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod norm;
+
+pub use norm::{BatchNorm, Dropout, LayerNorm, Statistics};
+
 use crate::ops::{Conv, ConvTranspose};
 use crate::{Float, Init, Param, Params, Result, Shape, Tape, Tensor};
 
@@ -36,30 +40,49 @@ fn weight_and_bias<T: Float>(
     (weight, bias)
 }
 
-/// y = x·Wᵀ + b.
+/// y = x·Wᵀ + b, or without b.
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Param,
-    bias: Param,
+    bias: Option<Param>,
 }
 
 impl Linear {
     /// `(out, inputs)` weights and `(out)` biases.
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, inputs: usize, out: usize) -> Self {
         let (weight, bias) = weight_and_bias(params, name, [out, inputs], out, inputs);
-        Linear { weight, bias }
+        Linear { weight, bias: Some(bias) }
+    }
+
+    /// `(out, inputs)` weights alone.
+    pub fn without_bias<T: Float>(params: &mut Params<T>, name: &str, inputs: usize, out: usize) -> Self {
+        Linear { weight: params.declare(format!("{name}.weight"), [out, inputs], uniform(inputs)), bias: None }
     }
 
     /// `x: (B, inputs)` to `(B, out)`.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
-        tape.linear(x, weight, bias)
+        let weight = tape.param(&self.weight);
+        match &self.bias {
+            Some(bias) => {
+                let bias = tape.param(bias);
+                tape.linear(x, weight, bias)
+            }
+            None => tape.linear_without_bias(x, weight),
+        }
     }
 
     /// The same, followed by a ReLU.
     pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
-        tape.linear_relu(x, weight, bias)
+        match &self.bias {
+            Some(bias) => {
+                let (weight, bias) = (tape.param(&self.weight), tape.param(bias));
+                tape.linear_relu(x, weight, bias)
+            }
+            None => {
+                let y = self.forward(tape, x)?;
+                tape.relu(y)
+            }
+        }
     }
 }
 

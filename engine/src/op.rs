@@ -1,4 +1,4 @@
-//! What an operation is: its shape rule, its memory, its forward and, right under it, its backward.
+//! An operation: its shape rule, its memory, its forward and, right under it, its backward.
 //!
 //! An operation of your own, y = x³:
 //!
@@ -107,6 +107,18 @@ pub trait Op<T: Float>: Debug + Send + Sync {
 }
 
 /// Where a run stands: what random operations draw from.
+///
+/// An operation of your own draws by [`rng`](crate::rng), from the run's key and its own stream: the same numbers on every
+/// computer, at any number of threads and after a resumption. In a forward:
+///
+/// ```
+/// use inkgrad_engine::{prelude::*, rng};
+///
+/// fn forward<T: Float>(run: Forward<'_, T>) {
+///     rng::fill_normal(run.team, run.clock.key(), run.node, 0, run.y); // N(0, 1)
+///     run.y.iter_mut().zip(run.x[0]).for_each(|(y, &x)| *y += x);
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
     /// The run's seed.
@@ -125,7 +137,7 @@ impl Clock {
     }
 }
 
-/// What a forward works with.
+/// The inputs and outputs of a forward.
 pub struct Forward<'a, T> {
     /// The inputs' values.
     pub x: &'a [&'a [T]],
@@ -147,7 +159,7 @@ pub struct Forward<'a, T> {
     pub node: u64,
 }
 
-/// What a backward works with.
+/// The inputs and outputs of a backward.
 pub struct Backward<'a, T> {
     /// The inputs' values; empty where [`Op::reads`] does not name them.
     pub x: &'a [&'a [T]],
@@ -161,12 +173,16 @@ pub struct Backward<'a, T> {
     pub y_shape: Shape,
     /// The inputs' gradients, to be written or added to.
     pub dx: Gradients<'a, T>,
-    /// What the forward kept.
+    /// Kept by the forward.
     pub saved: &'a [T],
     /// Free for use, with arbitrary content.
     pub scratch: &'a mut [T],
     /// The threads.
     pub team: &'a Team,
+    /// Seed and step of the forward that this is the backward of.
+    pub clock: Clock,
+    /// The operation's index on the tape: a random operation's own stream.
+    pub node: u64,
 }
 
 /// The gradients that a backward has to compute.

@@ -29,17 +29,51 @@ use inkgrad_kernels::cpu::{Team, reduce};
 
 use crate::Params;
 
-/// PyTorch's defaults; the device's kernel has them too.
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
+/// The numbers of Adam (Kingma and Ba 2015), and the weight decay of AdamW (Loshchilov and Hutter 2019).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    /// β₁: how much of the mean gradient is kept each step.
+    pub beta1: f64,
+    /// β₂: how much of the mean squared gradient is kept each step.
+    pub beta2: f64,
+    /// Added to the denominator.
+    pub eps: f64,
+    /// λ: before each step, parameters are multiplied by 1 − lr·λ. Decoupled from the gradient, so that the moments do not see
+    /// it; of all parameters that are moved, biases too.
+    pub weight_decay: f64,
+}
+
+impl Adam {
+    /// PyTorch's defaults, without weight decay: β₁ 0.9, β₂ 0.999, eps 1e-8. The device's kernel has them too.
+    pub const DEFAULT: Adam = Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Adam::DEFAULT
+    }
+}
 
 /// Which formula moves the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Adam with PyTorch's defaults: β₁ 0.9, β₂ 0.999, eps 1e-8.
     Adam,
+    /// Adam with numbers of one's own, among them a decoupled weight decay. On the processor alone.
+    AdamW(Adam),
     /// Gradient descent with this momentum (0 for none).
     Sgd(f64),
+}
+
+impl Rule {
+    /// Adam's numbers, if that is the rule.
+    fn adam(self) -> Option<Adam> {
+        match self {
+            Rule::Adam => Some(Adam::DEFAULT),
+            Rule::AdamW(adam) => Some(adam),
+            Rule::Sgd(_) => None,
+        }
+    }
 }
 
 /// An optimiser and its state.
@@ -64,8 +98,24 @@ pub struct Optimizer<T> {
 
 impl<T: Float> Optimizer<T> {
     /// An optimiser of `count` numbers ([`Params::count`]) that has made no update.
+    ///
+    /// # Panics
+    /// If a β is not from 0 up to below 1, or eps or the weight decay are negative or not finite.
+    #[track_caller]
     pub fn new(rule: Rule, clip_norm: Option<f64>, count: usize) -> Self {
-        let second = if rule == Rule::Adam { count } else { 0 };
+        if let Some(Adam { beta1, beta2, eps, weight_decay }) = rule.adam() {
+            let share = 0.0..1.0;
+            assert!(
+                share.contains(&beta1) && share.contains(&beta2),
+                "β₁ {beta1} and β₂ {beta2}, expected numbers from 0 up to below 1"
+            );
+            let size = 0.0..f64::INFINITY;
+            assert!(
+                size.contains(&eps) && size.contains(&weight_decay),
+                "eps {eps} and weight decay {weight_decay}, expected finite numbers from 0 on"
+            );
+        }
+        let second = if rule.adam().is_some() { count } else { 0 };
         let (first, second) = (vec![T::ZERO; count], vec![T::ZERO; second]);
         Optimizer { rule, clip_norm, step: 0, missed: Vec::new(), first, second }
     }
@@ -73,6 +123,19 @@ impl<T: Float> Optimizer<T> {
     /// Adam for these parameters.
     pub fn adam(params: &Params<T>) -> Self {
         Self::new(Rule::Adam, None, params.count())
+    }
+
+    /// Adam with these numbers for these parameters: AdamW, where they have a weight decay.
+    ///
+    /// ```
+    /// use inkgrad_engine::optim::Adam;
+    /// use inkgrad_engine::prelude::*;
+    ///
+    /// let params = Params::<f32>::new();
+    /// let optimizer = Optimizer::adamw(&params, Adam { weight_decay: 0.01, ..Adam::default() });
+    /// ```
+    pub fn adamw(params: &Params<T>, adam: Adam) -> Self {
+        Self::new(Rule::AdamW(adam), None, params.count())
     }
 
     /// Gradient descent with this momentum (0 for none) for these parameters.
@@ -114,8 +177,12 @@ impl<T: Float> Optimizer<T> {
         for (range, step) in stretches() {
             let (values, grads) = (&mut values[range.clone()], &grads[range.clone()]);
             match rule {
-                Rule::Adam => {
-                    let step = AdamStep { lr, beta1: BETA1, beta2: BETA2, eps: 1e-8, weight_decay: 0.0, step };
+                Rule::Adam | Rule::AdamW(_) => {
+                    let Adam { beta1, beta2, eps, weight_decay } = rule.adam().expect("a rule of Adam's");
+                    if weight_decay != 0.0 {
+                        optimizer::decay(team, T::from_f64(1.0 - lr * weight_decay), values);
+                    }
+                    let step = AdamStep { lr, beta1, beta2, eps, weight_decay: 0.0, step };
                     let (first, second) = (&mut first[range.clone()], &mut second[range]);
                     optimizer::adam(team, step, scale, values, grads, first, second);
                 }
@@ -141,7 +208,71 @@ impl<T: Float> Optimizer<T> {
 /// The factors that a GPU's Adam is told for its `step`-th step: lr / (1 − β₁ᵗ) and √(1 − β₂ᵗ).
 pub(crate) fn adam_factors(lr: f64, step: u64) -> (f32, f32) {
     let correction = |beta: f64| 1.0 - beta.powf(step.max(1) as f64);
-    ((lr / correction(BETA1)) as f32, correction(BETA2).sqrt() as f32)
+    let Adam { beta1, beta2, .. } = Adam::DEFAULT;
+    ((lr / correction(beta1)) as f32, correction(beta2).sqrt() as f32)
+}
+
+/// An exponential moving average of the weights: after each update, mean ← decay·mean + (1 − decay)·weights. It is often a better
+/// model than the last weights are. Frozen parameters are averaged like others.
+///
+/// ```
+/// use inkgrad_engine::optim::Average;
+/// use inkgrad_engine::prelude::*;
+///
+/// let mut params = Params::<f64>::new();
+/// let w = params.declare("w", [1], Init::Constant(1.0));
+/// params.initialise(0);
+/// let mut average = Average::new(&params, 0.75); // starts at the weights
+/// params.value_mut(&w)[0] = 3.0; // an update
+/// average.update(&params, &Team::solo());
+/// average.swap(&mut params); // to evaluate with the average
+/// assert_eq!(params.value(&w), [1.5]);
+/// average.swap(&mut params); // and back to train
+/// assert_eq!(params.value(&w), [3.0]);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Average<T> {
+    decay: f64,
+    /// The mean, laid out as [`Params::values`] is; while swapped, the weights.
+    pub values: Vec<T>,
+}
+
+impl<T: Float> Average<T> {
+    /// An average that starts at the weights.
+    ///
+    /// # Panics
+    /// If `decay` is not from 0 to 1.
+    #[track_caller]
+    pub fn new(params: &Params<T>, decay: f64) -> Self {
+        assert!((0.0..=1.0).contains(&decay), "an average with a decay of {decay}, expected a number from 0 to 1");
+        Average { decay, values: params.values.clone() }
+    }
+
+    /// Takes the weights in, after an update.
+    ///
+    /// # Panics
+    /// If the parameters are not as many as they were.
+    #[track_caller]
+    pub fn update(&mut self, params: &Params<T>, team: &Team) {
+        self.check(params);
+        optimizer::average(team, self.decay, &params.values, &mut self.values);
+    }
+
+    /// Exchanges the weights and the average.
+    ///
+    /// # Panics
+    /// If the parameters are not as many as they were.
+    #[track_caller]
+    pub fn swap(&mut self, params: &mut Params<T>) {
+        self.check(params);
+        self.values.swap_with_slice(&mut params.values);
+    }
+
+    #[track_caller]
+    fn check(&self, params: &Params<T>) {
+        let (made_for, count) = (self.values.len(), params.count());
+        assert!(made_for == count, "an average of {made_for} numbers, but the parameters have {count}");
+    }
 }
 
 /// How the learning rate changes over a run.
@@ -182,6 +313,12 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "β₁ 0.9 and β₂ 1, expected numbers from 0 up to below 1")]
+    fn betas_that_divide_by_zero_are_refused() {
+        Optimizer::<f32>::new(Rule::AdamW(Adam { beta2: 1.0, ..Adam::default() }), None, 1);
+    }
 
     #[test]
     fn cosine_rises_peaks_and_ends_at_zero() {

@@ -41,6 +41,8 @@ pub enum Init {
     Uniform(f64),
     /// N(0, 1).
     Normal,
+    /// The same number everywhere: 0 for a bias, 1 for a gain.
+    Constant(f64),
 }
 
 /// A declared parameter: what a layer holds on to.
@@ -110,9 +112,14 @@ impl<T: Float> Params<T> {
     }
 
     /// Adds a parameter, its values zero until [`Params::initialise`].
+    ///
+    /// # Panics
+    /// If there is one of this name: files of weights know parameters by their names.
+    #[track_caller]
     pub fn declare(&mut self, name: impl Into<String>, shape: impl Into<Shape>, init: Init) -> Param {
-        let (id, offset) = (ParamId(self.list.len()), self.values.len());
-        let param = Param { id, owner: self.id, name: name.into(), shape: shape.into(), init, offset };
+        let (id, offset, name) = (ParamId(self.list.len()), self.values.len(), name.into());
+        assert!(self.list.iter().all(|param| param.name != name), "parameter `{name}` is declared twice");
+        let param = Param { id, owner: self.id, name, shape: shape.into(), init, offset };
         self.values.resize(param.range().end, T::ZERO);
         self.grads.resize(param.range().end, T::ZERO);
         self.marks.push(Marks::default());
@@ -128,6 +135,7 @@ impl<T: Float> Params<T> {
             let values = &mut self.values[param.range()];
             let stream = INIT_STREAMS + param.id.0 as u64;
             match param.init {
+                Init::Constant(value) => values.fill(T::from_f64(value)),
                 Init::Normal => rng::fill_normal(&team, seed, stream, 0, values),
                 Init::Uniform(bound) => {
                     rng::fill_uniform(&team, seed, stream, 0, values);
@@ -273,7 +281,7 @@ impl<T: Float> Params<T> {
         param.range()
     }
 
-    /// What an update works with: which parameters it follows, the values, and the gradients.
+    /// All that an update works on: which parameters it follows, the values, and the gradients.
     pub(crate) fn parts(&mut self) -> (Live<'_>, &mut [T], &[T]) {
         (Live { list: &self.list, marks: &self.marks }, &mut self.values, &self.grads)
     }

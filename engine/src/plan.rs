@@ -50,6 +50,8 @@ pub struct Plan<T> {
     /// Per node: whether an input has been handed out to be filled since the memory came.
     filled: Vec<bool>,
     stage: Stage,
+    /// Of the last forward.
+    clock: Clock,
     pub(crate) stopwatch: Stopwatch,
     /// Whether memory that an operation is given to write holds NaN at first.
     poison: bool,
@@ -87,6 +89,7 @@ impl<T: Float> Tape<T> {
             arena: Arena::empty(),
             filled,
             stage: Stage::Empty,
+            clock: Clock::default(),
             stopwatch: Stopwatch::default(),
             poison: false,
         }
@@ -209,7 +212,7 @@ impl<T: Float> Plan<T> {
     /// If an input has never been filled, or `params` lack a parameter of the tape.
     #[track_caller]
     pub fn forward(&mut self, params: &Params<T>, team: &Team, clock: Clock) {
-        self.begin_forward(params);
+        self.begin_forward(params, clock);
         for i in 0..self.tape.nodes.len() {
             self.forward_node(i, params, team, clock);
         }
@@ -225,7 +228,7 @@ impl<T: Float> Plan<T> {
     /// As [`Plan::forward`].
     #[track_caller]
     pub fn forward_checked(&mut self, params: &Params<T>, team: &Team, clock: Clock) -> Result<()> {
-        self.begin_forward(params);
+        self.begin_forward(params, clock);
         self.stage = Stage::Stale;
         for i in 0..self.tape.nodes.len() {
             self.forward_node(i, params, team, clock);
@@ -247,7 +250,8 @@ impl<T: Float> Plan<T> {
 
     /// Has memory ready and checks what a forward starts from.
     #[track_caller]
-    fn begin_forward(&mut self, params: &Params<T>) {
+    fn begin_forward(&mut self, params: &Params<T>, clock: Clock) {
+        self.clock = clock;
         self.ensure_memory();
         self.check_params(params);
         for (i, node) in self.tape.nodes.iter().enumerate() {
@@ -395,6 +399,8 @@ impl<T: Float> Plan<T> {
             saved,
             scratch,
             team,
+            clock: self.clock,
+            node: i as u64,
         });
         params.grads = grads;
         self.stopwatch.stop(started, i, |times| &mut times.backward);

@@ -154,7 +154,7 @@ impl<T: Float> Tape<T> {
         if let Some((i, shape)) = shapes.iter().enumerate().find(|(_, shape)| shape.is_empty()) {
             return Err(Error::shape(op.name(), format!("input {i} is {shape}, expected no axis of 0")));
         }
-        let shape = op.shape(&shapes)?;
+        let shape = op.shape(&shapes).map_err(|error| self.locate(error, inputs))?;
         if shape.is_empty() {
             return Err(Error::shape(op.name(), format!("the output is {shape}, expected no axis of 0")));
         }
@@ -200,7 +200,54 @@ impl<T: Float> Tape<T> {
         x.index()
     }
 
-    fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
+    /// Whether `x` was recorded here.
+    pub fn owns(&self, x: Tensor) -> bool {
+        x.tape == self.id
+    }
+
+    /// The inputs that have to be filled before a run, each with its name.
+    pub fn inputs(&self) -> impl Iterator<Item = (Tensor, &str)> {
+        self.nodes.iter().enumerate().filter_map(|(i, node)| match &node.kind {
+            Kind::Input(name) => Some((self.tensor(i), name.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Whether `x` is computed from any parameter, so that there is something to train.
+    ///
+    /// # Panics
+    /// If `x` is of another tape.
+    #[track_caller]
+    pub fn has_parameters(&self, x: Tensor) -> bool {
+        let (mut open, mut seen) = (vec![self.own(x)], vec![false; self.nodes.len()]);
+        while let Some(i) = open.pop() {
+            if matches!(self.nodes[i].kind, Kind::Param(_)) {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[i], true) {
+                open.extend(self.nodes[i].inputs.iter().map(|x| x.index()));
+            }
+        }
+        false
+    }
+
+    /// A refused shape, with the parameter by whose name people find the place in their network.
+    fn locate(&self, error: Error, inputs: &[Tensor]) -> Error {
+        let named = inputs.iter().position(|x| matches!(self.nodes[x.index()].kind, Kind::Param(_)));
+        match (error, named) {
+            (Error::Shape { op, problem }, Some(i)) => {
+                let name = self.name(inputs[i].index());
+                let op = match i {
+                    0 => format!("{op} of `{name}`"),
+                    _ => format!("{op} with `{name}`, x {}", self.shape(inputs[0])),
+                };
+                Error::Shape { op, problem }
+            }
+            (error, _) => error,
+        }
+    }
+
+    pub(crate) fn require_own(&self, op: &str, inputs: &[Tensor]) -> Result<()> {
         match inputs.iter().position(|x| x.tape != self.id) {
             None => Ok(()),
             Some(i) => {
@@ -241,7 +288,7 @@ impl<T: Float> Tape<T> {
         node.inputs.iter().map(|&x| self.shape(x)).collect()
     }
 
-    /// What node `i` is called: its operation, or where its value comes from.
+    /// The name of node `i`: its operation, or where its value comes from.
     pub(crate) fn label(&self, i: usize) -> &str {
         match &self.nodes[i].kind {
             Kind::Input(_) => "input",

@@ -1,4 +1,5 @@
-//! Faults on purpose: a case of an operation whose backward is broken in a chosen way, to show that a check notices.
+//! Faults on purpose: a case of an operation whose backward is broken in a chosen way, to show that a check notices. And
+//! [graphs as data](graph), for comparisons with others.
 //!
 //! ```
 //! use inkgrad_engine::Team;
@@ -12,6 +13,9 @@
 //! assert!(!check_case(&broken, &Team::solo(), 1)?.passes());
 //! # Ok::<(), inkgrad_engine::Error>(())
 //! ```
+
+pub mod graph;
+mod rules;
 
 use inkgrad_kernels::Float;
 
@@ -121,7 +125,7 @@ impl<T: Float> Op<T> for Broken<T> {
 
     /// The operation's own gradients go to memory of their own; from there they are delivered with the fault.
     fn backward(&self, run: Backward<'_, T>) {
-        let Backward { x, shapes, y, dy, y_shape, mut dx, saved, scratch, team } = run;
+        let Backward { x, shapes, y, dy, y_shape, mut dx, saved, scratch, team, clock, node } = run;
         let missing = dx.slots[self.fault.input].is_none();
         assert!(!missing || self.fault.flaw != Flaw::Demanded, "{} has no input {}", self.op.name(), self.fault.input);
         let mut own: Vec<Option<Vec<T>>> =
@@ -130,7 +134,7 @@ impl<T: Float> Op<T> for Broken<T> {
         for (slot, own) in gradients.slots.iter_mut().zip(&mut own) {
             *slot = own.as_mut().map(|values| Gradient { values, add: false });
         }
-        self.op.backward(Backward { x, shapes, y, dy, y_shape, dx: gradients, saved, scratch, team });
+        self.op.backward(Backward { x, shapes, y, dy, y_shape, dx: gradients, saved, scratch, team, clock, node });
         let next = (self.fault.input..MAX_INPUTS).chain(0..MAX_INPUTS).find(|&i| dx.slots[i].is_some());
         for (i, own) in own.iter().enumerate() {
             let (Some(dx), Some(own)) = (dx.take(i), own) else { continue };

@@ -8,7 +8,7 @@ use crate::text;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input (a file, a folder, an option) is not what it has to be.
-    #[error("{}: {}", text::escape(place, false), text::message(problem))]
+    #[error("{}: {}", text::place(place), text::message(problem))]
     Input {
         /// The file, folder or option.
         place: String,
@@ -16,7 +16,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", text::escape(&path.display().to_string(), false))]
+    #[error("{}: {source}", text::place(&path.display().to_string()))]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -7,7 +7,7 @@ use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
 use crate::data::Images;
 use crate::features;
 use crate::model::{Classification, Decoding, Encoding, Network};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// Drawings that go through a network at a time.
 const BATCH: usize = 128;
@@ -106,7 +106,9 @@ impl Inference {
             return Err(Error::input("latents", format!("{} numbers, expected rows of {width}", latents.len())));
         }
         self.check_labels(labels, n, "latents", self.network.sees_classes())?;
-        let mut images = Vec::with_capacity(n * self.network.image().len());
+        let values = n * self.network.image().len();
+        memory::check((values * size_of::<f32>()) as u64, format_args!("{n} drawings"))?;
+        let mut images = Vec::with_capacity(values);
         for batch in batches(n) {
             let (graph, plan) = compiled(&mut self.decoders, batch.len(), |tape| {
                 let graph = self.network.decoding(tape, batch.len())?;

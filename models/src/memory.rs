@@ -5,11 +5,17 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// Less than this is never refused, nor asked about: that takes some files of the system.
+const SMALL: u64 = 1 << 22;
+
 /// Checks that `bytes` more can be had; `what` needs them.
 ///
 /// # Errors
 /// One line with the need and what is free.
 pub fn check(bytes: u64, what: impl std::fmt::Display) -> Result<()> {
+    if bytes < SMALL {
+        return Ok(());
+    }
     match available() {
         Some(free) if bytes > free => {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);

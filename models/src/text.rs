@@ -2,6 +2,8 @@
 
 /// The most characters of one message that are shown.
 const MOST: usize = 1500;
+/// The most characters of a place: longer than paths usually are.
+const MOST_OF_PLACE: usize = 600;
 /// Of a longer message, as many from its end: what was expected stands there.
 const TAIL: usize = 300;
 
@@ -28,13 +30,22 @@ pub fn is_unsafe(c: char) -> bool {
 
 /// A message, escaped, of bounded length: the middle of a longer one is left out.
 pub fn message(text: &str) -> String {
+    shortened(text, MOST, true)
+}
+
+/// The place of an error, alike: a file, a folder, an option, on one line.
+pub fn place(text: &str) -> String {
+    shortened(text, MOST_OF_PLACE, false)
+}
+
+fn shortened(text: &str, most: usize, lines: bool) -> String {
     let count = text.chars().count();
-    if count <= MOST {
-        return escape(text, true);
+    if count <= most {
+        return escape(text, lines);
     }
-    let head: String = text.chars().take(MOST - TAIL).collect();
+    let head: String = text.chars().take(most - TAIL).collect();
     let tail: String = text.chars().skip(count - TAIL).collect();
-    format!("{} … {}", escape(&head, true), escape(&tail, true))
+    format!("{} … {}", escape(&head, lines), escape(&tail, lines))
 }
 
 /// What stands in place of a file that Git LFS keeps elsewhere, and was not fetched.
@@ -70,5 +81,6 @@ mod tests {
         assert!(shown.starts_with("start ") && shown.ends_with(" expected this"), "{shown}");
         assert!(shown.chars().count() <= MOST + 3);
         assert_eq!(message("short"), "short");
+        assert!(place(&"a\n".repeat(10_000)).chars().count() <= 2 * MOST_OF_PLACE + 3);
     }
 }

@@ -81,6 +81,18 @@ pub struct Attributes {
     pub output_padding: usize,
     pub layers: usize,
     pub bidirectional: bool,
+    pub p: f64,
+    pub slope: f64,
+    pub eps: f64,
+    pub axis: usize,
+    pub axes: Vec<usize>,
+    pub shape: Vec<usize>,
+    pub start: usize,
+    pub end: usize,
+    pub transposed_a: bool,
+    pub transposed_b: bool,
+    /// Of a loss: `sum` or `mean`.
+    pub reduction: String,
     /// Of a recurrent layer: `none`, `initial` (h0 and c0 given) or `all` (and the last states looked at).
     pub state: String,
 }
@@ -90,7 +102,7 @@ pub struct Attributes {
 pub struct Input {
     /// The argument's name.
     pub arg: String,
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
@@ -108,6 +120,7 @@ pub struct Input {
 pub enum Rule {
     Signed { bound: f64 },
     Cube,
+    Range { low: f64, high: f64 },
     Label { classes: usize },
 }
 
@@ -125,7 +138,7 @@ pub struct Output {
     pub name: String,
     /// PyTorch's shape.
     pub shape: Vec<usize>,
-    /// What the weights of the loss are drawn by; 1 where there is none.
+    /// The name that the weights of the loss are drawn by; 1 where there is none.
     pub weight: Option<String>,
     /// Row-major.
     pub values: Vec<f64>,
@@ -138,7 +151,7 @@ pub struct Optimiser {
     pub name: String,
     /// Its settings.
     pub attrs: OptimiserAttributes,
-    /// What it moves.
+    /// The parameters that it moves.
     pub params: Vec<OptimisedParam>,
 }
 
@@ -151,12 +164,22 @@ pub struct OptimiserAttributes {
     #[serde(default)]
     pub momentum: f64,
     pub max_norm: Option<f64>,
+    #[serde(default)]
+    pub beta1: f64,
+    #[serde(default)]
+    pub beta2: f64,
+    #[serde(default)]
+    pub eps: f64,
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Of a moving average.
+    pub decay: Option<f64>,
 }
 
 /// A parameter and what happens to it.
 #[derive(Debug, Deserialize)]
 pub struct OptimisedParam {
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -166,12 +189,15 @@ pub struct OptimisedParam {
     pub grads: Vec<Drawn>,
     /// Its values after each step.
     pub values: Vec<Vec<f64>>,
+    /// Their moving averages.
+    #[serde(default)]
+    pub averages: Vec<Vec<f64>>,
 }
 
 /// A tensor drawn by [`Rule::Signed`].
 #[derive(Debug, Deserialize)]
 pub struct Drawn {
-    /// What it is drawn by.
+    /// The name that it is drawn by.
     pub name: String,
     /// The bound it is drawn with.
     pub bound: f64,
@@ -186,7 +212,7 @@ pub struct Model {
     pub parameters: usize,
     /// The losses before each of ten steps.
     pub steps: std::collections::BTreeMap<String, Values>,
-    /// What the first forward gives.
+    /// The results of the first forward.
     pub outputs: std::collections::BTreeMap<String, Sampled>,
     /// The parameters in `state_dict` order.
     pub params: Vec<ModelParam>,
@@ -241,6 +267,7 @@ pub fn draw<T: Float>(name: &str, len: usize, rule: Rule) -> Vec<T> {
     let value = |i| match rule {
         Rule::Signed { bound } => (2.0 * uniform(i) - 1.0) * bound,
         Rule::Cube => uniform(i) * uniform(i) * uniform(i),
+        Rule::Range { low, high } => low + uniform(i) * (high - low),
         Rule::Label { classes } => (uniform(i) * classes as f64).floor(),
     };
     (0..len).map(|i| T::from_f64(f64::from(value(i) as f32))).collect()

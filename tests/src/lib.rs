@@ -1,4 +1,4 @@
-//! What the checks that cross the crates share.
+//! Shared by the checks that cross the crates.
 
 pub mod fixture;
 

@@ -1,4 +1,4 @@
-//! What goes wrong in a run: full disks, losses that are not finite, checkpoints that do not fit. Each is one line, and
+//! Faults in a run: full disks, losses that are not finite, checkpoints that do not fit. Each is one line, and
 //! the last good checkpoint stays as it was.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use inkgrad_engine::gradcheck::{check_case, check_op};
 use inkgrad_engine::ops::{Case, Draw, OPS};
-use inkgrad_engine::{Clock, Compile, Float, Params, Pool, Tape, Team};
+use inkgrad_engine::{Clock, Compile, Float, Init, Params, Pool, Tape, Team};
 use inkgrad_tests::cases;
 use proptest::prelude::*;
 
@@ -49,8 +49,39 @@ proptest! {
         for spec in OPS {
             let case = (spec.draw)(&mut Draw::large(seed));
             prop_assert_eq!(forward(&case, &case.f32, 1), forward(&case, &case.f32, 3), "{} {}", spec.name, &case.label);
+            prop_assert_eq!(gradients(&case, 1), gradients(&case, 3), "gradients of {} {}", spec.name, &case.label);
         }
     }
+}
+
+/// The gradients of Σ y² for all inputs that have one.
+fn gradients(case: &Case, threads: usize) -> Vec<u32> {
+    let (mut tape, mut params, mut filled) = (Tape::<f32>::new(), Params::new(), Vec::new());
+    let mut inputs = Vec::new();
+    for (i, input) in case.inputs.iter().enumerate() {
+        let values: Vec<f32> = input.values.iter().map(|&x| x as f32).collect();
+        inputs.push(if input.differentiable {
+            let param = params.declare(format!("{i}"), input.shape, Init::Normal);
+            params.value_mut(&param).copy_from_slice(&values);
+            tape.param(&param)
+        } else {
+            let x = tape.input("x", input.shape);
+            filled.push((x, values));
+            x
+        });
+    }
+    let y = (case.f32)(&mut tape, &inputs).unwrap();
+    let squares = tape.mul(y, y).unwrap();
+    let loss = tape.sum(squares).unwrap();
+    let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+    for (x, values) in filled {
+        plan.fill(x, &values).unwrap();
+    }
+    Pool::new(threads).enter(|team| {
+        plan.forward(&params, team, Clock::default());
+        plan.backward(&mut params, team);
+    });
+    params.grads().iter().map(|x| x.to_bits()).collect()
 }
 
 fn forward<T: Float>(case: &Case, record: &inkgrad_engine::ops::Record<T>, threads: usize) -> Vec<T> {

@@ -16,7 +16,7 @@ use inkgrad_models::run::config::Config;
 use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
 use inkgrad_tests::{build, networks};
 
-/// What a run gives.
+/// A run's results.
 struct Run<T> {
     /// By the fixture's names.
     outputs: BTreeMap<&'static str, Vec<T>>,

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use inkgrad_engine::ops::{Conv, ConvTranspose};
-use inkgrad_engine::optim::{Optimizer, Rule as Update};
+use inkgrad_engine::ops::{Conv, ConvTranspose, Reduction, Transposed};
+use inkgrad_engine::optim::{Adam, Average, Optimizer, Rule as Update};
 use inkgrad_engine::{Clock, Compile, Float, Init, Params, Result, Shape, Tape, Team, Tensor};
 use inkgrad_tests::fixture::{self, Attributes, Case, Ops, Rule, draw, error};
 
@@ -14,9 +14,14 @@ type Arguments = HashMap<String, Tensor>;
 /// state of an LSTM, which no model looks at).
 fn record<T: Float>(case: &Case, tape: &mut Tape<T>, x: &Arguments) -> Result<Vec<Tensor>> {
     let get = |arg: &str| x[arg];
-    let &Attributes { stride, padding, output_padding, .. } = &case.attrs;
+    let attrs = &case.attrs;
+    let &Attributes { stride, padding, output_padding, axis, .. } = attrs;
+    let reduction = if attrs.reduction == "mean" { Reduction::Mean } else { Reduction::Sum };
     let y = match case.op.as_str() {
-        "linear" => tape.linear(get("x"), get("weight"), get("bias"))?,
+        "linear" => match x.get("bias") {
+            Some(&bias) => tape.linear(get("x"), get("weight"), bias)?,
+            None => tape.linear_without_bias(get("x"), get("weight"))?,
+        },
         "conv2d" => {
             let attributes = Conv { stride: (stride, stride), padding: (padding, padding), relu: false };
             let x = tape.channels_last(get("x"))?;
@@ -39,10 +44,43 @@ fn record<T: Float>(case: &Case, tape: &mut Tape<T>, x: &Arguments) -> Result<Ve
         "tanh" => tape.tanh(get("x"))?,
         "softplus" => tape.softplus(get("x"))?,
         "exp" => tape.exp(get("x"))?,
-        "bce_with_logits" | "bce_of_sigmoid" => tape.bce_with_logits(get("x"), get("target"))?,
-        "mse" => tape.mse(get("x"), get("target"))?,
-        "gaussian_kl" => tape.gaussian_kl(get("mu"), get("logvar"))?,
-        "cross_entropy" => tape.softmax_cross_entropy(get("logits"), get("labels"))?,
+        "add" => tape.add(get("a"), get("b"))?,
+        "sub" => tape.sub(get("a"), get("b"))?,
+        "mul" => tape.mul(get("a"), get("b"))?,
+        "div" => tape.div(get("a"), get("b"))?,
+        "neg" => tape.neg(get("x"))?,
+        "abs" => tape.abs(get("x"))?,
+        "ln" => tape.log(get("x"))?,
+        "sqrt" => tape.sqrt(get("x"))?,
+        "pow" => tape.pow(get("x"), attrs.p)?,
+        "leaky_relu" => tape.leaky_relu(get("x"), attrs.slope)?,
+        "gelu" => tape.gelu(get("x"))?,
+        "gelu_tanh" => tape.gelu_tanh(get("x"))?,
+        "matmul" => {
+            let transposed = Transposed { a: attrs.transposed_a, b: attrs.transposed_b };
+            tape.matmul_with(get("a"), get("b"), transposed)?
+        }
+        "sum_axis" => tape.sum_axis(get("x"), axis)?,
+        "mean_axis" => tape.mean_axis(get("x"), axis)?,
+        "max_axis" => tape.max_axis(get("x"), axis)?,
+        "softmax" => tape.softmax(get("x"))?,
+        "log_softmax" => tape.log_softmax(get("x"))?,
+        "logsumexp" => tape.logsumexp(get("x"))?,
+        "broadcast" => tape.broadcast(get("x"), Shape::try_from(&attrs.shape[..])?)?,
+        "slice" => tape.slice(get("x"), axis, attrs.start..attrs.end)?,
+        "permute" => tape.permute(get("x"), &attrs.axes)?,
+        "layer_norm" => tape.layer_norm(get("x"), get("weight"), get("bias"), attrs.eps)?,
+        "batch_norm" => {
+            let statistics = match x.get("statistics") {
+                Some(&given) => given,
+                None => tape.batch_norm_statistics(get("x"))?,
+            };
+            tape.batch_norm(get("x"), statistics, get("weight"), get("bias"), attrs.eps)?
+        }
+        "bce_with_logits" | "bce_of_sigmoid" => tape.bce_with_logits_reduced(get("x"), get("target"), reduction)?,
+        "mse" => tape.mse_reduced(get("x"), get("target"), reduction)?,
+        "gaussian_kl" => tape.gaussian_kl_reduced(get("mu"), get("logvar"), reduction)?,
+        "cross_entropy" => tape.softmax_cross_entropy_reduced(get("logits"), get("labels"), reduction)?,
         "embedding" => tape.embedding(get("weight"), get("labels"))?,
         "reparameterise" => tape.reparameterize_with(get("mu"), get("logvar"), get("eps"))?,
         "lstm" | "gru" => return recurrent(case, tape, x),
@@ -94,7 +132,7 @@ fn recurrent<T: Float>(case: &Case, tape: &mut Tape<T>, arguments: &Arguments) -
     Ok(if attrs.state == "all" { vec![x, last] } else { vec![x] })
 }
 
-/// What comparing a case found.
+/// The result of comparing a case.
 struct Comparison {
     /// The largest error, and where it is.
     worst: (f64, String),
@@ -211,10 +249,17 @@ fn optimise<T: Float>(tolerance: f64) {
             })
             .collect();
         let update = match case.attrs.kind.as_str() {
-            "adam" => Update::Adam,
+            "adam" => {
+                let &fixture::OptimiserAttributes { beta1, beta2, eps, weight_decay, .. } = &case.attrs;
+                match (Adam { beta1, beta2, eps, weight_decay }) {
+                    Adam::DEFAULT => Update::Adam,
+                    adam => Update::AdamW(adam),
+                }
+            }
             "sgd" => Update::Sgd(case.attrs.momentum),
             kind => panic!("{kind}: unknown to this test"),
         };
+        let mut average = case.attrs.decay.map(|decay| Average::new(&params, decay));
         let mut optimizer = Optimizer::new(update, case.attrs.max_norm, params.count());
         for step in 0..case.params[0].grads.len() {
             for (param, p) in list.iter().zip(&case.params) {
@@ -223,6 +268,15 @@ fn optimise<T: Float>(tolerance: f64) {
                 params.grads_mut()[param.range()].copy_from_slice(&values);
             }
             optimizer.update(&mut params, &Team::solo(), case.attrs.lr);
+            if let Some(average) = &mut average {
+                average.update(&params, &Team::solo());
+                average.swap(&mut params);
+                for (param, p) in list.iter().zip(&case.params) {
+                    let error = error(params.value(param), &p.averages[step]);
+                    assert!(error <= tolerance, "{} average {step}: error {error:.1e} in {}", p.name, T::NAME);
+                }
+                average.swap(&mut params);
+            }
             for (param, p) in list.iter().zip(&case.params) {
                 let error = error(params.value(param), &p.values[step]);
                 assert!(error <= tolerance, "{} step {step}: error {error:.1e} in {}", p.name, T::NAME);

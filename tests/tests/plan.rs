@@ -8,7 +8,7 @@ use proptest::prelude::*;
 /// Elements of every value.
 const LEN: usize = 12;
 
-/// What a node of a random graph does to earlier values; numbers choose them, modulo how many there are.
+/// The operation of a node of a random graph; numbers choose the earlier values, modulo how many there are.
 #[derive(Debug, Clone, Copy)]
 enum Node {
     /// Half the sum, so that values stay in range; of a value with itself where both numbers are equal.
@@ -121,7 +121,7 @@ fn record(graph: &Graph) -> Result<Recorded> {
     Ok(Recorded { tape, params, input, kept, loss })
 }
 
-/// What the input is filled with.
+/// The input's values.
 fn filling() -> Vec<f64> {
     (0..LEN).map(|i| (i as f64 * 0.7).sin()).collect()
 }

@@ -70,7 +70,7 @@ fn two_backwards_before_an_update_add_up() {
         params.discard_gradients();
         (grads, params.iter().map(|param| param.range()).collect::<Vec<_>>())
     });
-    // What a plan does not reach is no gradient, whatever lies there.
+    // A parameter that a plan does not reach has no gradient, whatever lies there.
     let (encoder, a, b) = (0..2, 2..4, 4..6);
     let ranges = alone[0].1.clone();
     for i in [encoder.clone(), a, b].into_iter().flatten() {
@@ -123,7 +123,7 @@ fn frozen_parameters_and_their_moments_stay_to_the_last_byte() {
 #[test]
 fn the_norm_counts_live_gradients_alone() {
     let Heads { mut params, mut plans } = heads(&[]);
-    // What lies in the gradient of `unused` must not count.
+    // The content of the gradient of `unused` must not count.
     params.grads_mut().fill(1e9);
     params.discard_gradients();
     let mut optimizer = Optimizer::new(Rule::Sgd(0.0), Some(1e6), params.count());

@@ -66,7 +66,7 @@ impl Classify {
             accuracy: labels.map(|labels| right(labels) as f64 / images.len() as f64),
             out: self.out,
         };
-        output::report(&report, json)?;
+        session.report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

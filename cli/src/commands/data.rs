@@ -41,6 +41,9 @@ struct Info {
     /// Where the randomness of that split and of built-in drawings starts
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
+    /// Leave out drawings that Google's game did not recognise (.ndjson)
+    #[arg(long)]
+    recognized_only: bool,
 }
 
 #[derive(Debug, Args)]
@@ -81,8 +84,12 @@ impl Data {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Info(info) => {
-                let options =
-                    LoadOptions { test_fraction: info.test_fraction, seed: info.seed, ..LoadOptions::default() };
+                let options = LoadOptions {
+                    test_fraction: info.test_fraction,
+                    seed: info.seed,
+                    recognized_only: info.recognized_only,
+                    ..LoadOptions::default()
+                };
                 output::report(&data::describe(&data::load(&info.data, &options)?), json)?;
             }
             Command::Download(download) => output::report(&download.run()?, json)?,

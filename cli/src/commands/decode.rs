@@ -49,7 +49,7 @@ impl Decode {
         let labels = session.labels(needed, self.labels.as_deref(), n, &self.latents)?;
         let images = session.inference.decode(&latents, labels.as_deref())?;
         save_npy(&self.out, &session.inference.network().image().array(n), &images)?;
-        output::report(&Decoded { model, images: n, out: self.out }, json)?;
+        session.report(&Decoded { model, images: n, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

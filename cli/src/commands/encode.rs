@@ -63,7 +63,7 @@ impl Encode {
         }
         let [images, latent] = shape;
         let variational = session.inference.network().has_prior();
-        output::report(&Encoded { model, variational, images, latent, out: self.out, logvar: self.logvar }, json)?;
+        session.report(&Encoded { model, variational, images, latent, out: self.out, logvar: self.logvar }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

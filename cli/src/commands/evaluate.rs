@@ -11,7 +11,7 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::study::{self, Evaluation, Options, Subject};
 use serde::Serialize;
 
-use crate::args::{Compute, within};
+use crate::args::{Compute, WeightsArgs, within};
 use crate::output::{self, Report, thousands};
 use crate::progress::{self, number};
 use crate::study::{InceptionArgs, Subjected, judge, shared_data};
@@ -42,6 +42,8 @@ pub struct Evaluate {
     #[command(flatten)]
     inception: InceptionArgs,
     #[command(flatten)]
+    weights: WeightsArgs,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -66,18 +68,16 @@ impl Evaluate {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
         let threads = self.compute.threads()?;
-        let runs = &mut [Subjected::open(models, &self.run, threads)?];
+        let runs = &mut [Subjected::open(models, &self.run, self.weights.asked(), threads)?];
         let dataset = shared_data(runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
-        if self.classifier.is_none() {
-            output::note("no --classifier given: training one on the spot");
-        }
         let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?;
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;
+        run.say_weights();
         let subject = Subject { config: &run.config, inference: &mut run.inference };
-        let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::drawings())?;
+        let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::parts())?;
         atomic::write(&self.out, |file| {
             serde_json::to_writer_pretty(&mut *file, &evaluation)?;
             writeln!(file)

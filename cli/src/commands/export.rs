@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::Models;
-use inkgrad_models::trainer::{load_network, save_weights};
+use inkgrad_models::trainer::{Opened, save_weights};
 use serde::Serialize;
 
+use crate::args::WeightsArgs;
 use crate::output::{self, Report, thousands};
 
 #[derive(Debug, Args)]
@@ -16,6 +17,8 @@ pub struct Export {
     /// The run's folder
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
+    #[command(flatten)]
+    weights: WeightsArgs,
     /// Where the weights go, for `load_state_dict(safetensors.torch.load_file(F))`
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
@@ -32,9 +35,12 @@ struct Exported {
 impl Export {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let (_, config, network) = load_network(models, &self.run)?;
+        let opened = self.weights.open(models, &self.run)?;
+        let note = opened.note();
+        let Opened { config, network, .. } = opened;
         save_weights(&self.out, &config, &network)?;
         let (tensors, parameters) = (network.layout().len(), network.params.count());
+        note.iter().for_each(output::note);
         output::report(&Exported { model: config.model, tensors, parameters, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
     }

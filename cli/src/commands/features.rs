@@ -11,11 +11,12 @@ use inkgrad_models::Models;
 use inkgrad_models::data::save_npy;
 use inkgrad_models::features::{Cache, Extractor, Passport};
 use inkgrad_models::inception::Resize;
+use inkgrad_models::trainer::Which;
 use serde::Serialize;
 
 use crate::args::Compute;
 use crate::output::{self, Report, thousands};
-use crate::progress::Drawings;
+use crate::progress::Parts;
 use crate::session;
 
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub struct Features {
     /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
     #[arg(long, value_name = "F.pth|F.safetensors|RUN")]
     weights: PathBuf,
+    /// A run's weights: last or best [default: best where a share was kept for validation]
+    #[arg(long, value_name = "WHICH")]
+    run_weights: Option<Which>,
     /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
@@ -94,17 +98,26 @@ impl Features {
             let problem = format!("{rule} for a classifier, expected none: drawings keep their size");
             return Err(inkgrad_models::Error::input("--resize", problem).into());
         }
+        if let (Network::Inception, Some(which)) = (self.network, self.run_weights) {
+            let problem = format!("{which} for InceptionV3, expected a classifier's run");
+            return Err(inkgrad_models::Error::input("--run-weights", problem).into());
+        }
         let images = session::load_images(&self.images)?;
+        let mut said = None;
         let mut extractor = match self.network {
             Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
-            Network::Classifier => Extractor::classifier(models, &self.weights, threads)?,
+            Network::Classifier => {
+                let (extractor, note) = Extractor::classifier(models, &self.weights, self.run_weights, threads)?;
+                said = note;
+                extractor
+            }
         };
         let cache = match self.cache {
             Some(folder) => Cache::at(folder),
             None if self.no_cache => Cache::none(),
             None => Cache::default_place(),
         };
-        let mut progress = Drawings::new(images.len());
+        let mut progress = Parts::new("drawings", images.len());
         let started = Instant::now();
         let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
         progress.finish();
@@ -122,6 +135,7 @@ impl Features {
             out: self.out,
             logits: self.logits,
         };
+        said.iter().for_each(output::note);
         output::report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -26,9 +26,12 @@ pub struct Import {
     /// The run's folder, to be made
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// The names of the classes, in the order of labels
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = "0,1,2,3,4")]
+    /// The names of the classes, in the order of labels [default: those of --data, else 0,1,2,3,4]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     classes: Vec<String>,
+    /// `builtin` or a folder of drawings, which the run is then examined on [default: not known]
+    #[arg(long, value_name = "D", conflicts_with = "classes")]
+    data: Option<String>,
     #[command(flatten)]
     options: ModelOptions,
     /// Move a run that is in the way aside
@@ -48,7 +51,17 @@ struct Imported {
 impl Import {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let options = Overrides { options: self.options.given(), ..Overrides::default() };
-        let config = Config { classes: self.classes, ..Config::resolve(models, Some(&self.model), None, &options)? };
+        let mut config = Config::resolve(models, Some(&self.model), None, &options)?;
+        if let Some(data) = self.data {
+            config.data = data;
+            let dataset = trainer::load_data(&config)?;
+            trainer::note_data(&mut config, &dataset);
+            (config.classes, config.image) = (dataset.classes, dataset.train.images.extents());
+        } else if self.classes.is_empty() {
+            config.classes = (0..5).map(|class| class.to_string()).collect();
+        } else {
+            config.classes = self.classes;
+        }
         let key = self.key.as_deref();
         let trainer::Imported { folder, network, moved, notes } =
             trainer::import(models, config, &self.weights, key, &self.out, self.force)?;

@@ -78,7 +78,7 @@ impl Interpolate {
         }
         grid(&cells, self.steps + 2, &GridOptions { image, ..GridOptions::default() }).save_png(&self.png)?;
         let model = session.config.model.clone();
-        output::report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
+        session.report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -9,16 +9,19 @@ use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
-use crate::args::{Compute, within};
+use crate::args::{Compute, WeightsArgs, within};
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Material};
-use crate::study::{InceptionArgs, Subjected, judge, shared_data};
+use crate::study::{InceptionArgs, Subjected, judge, shared_data, tell_apart};
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
     /// The runs' folders, in the order of the report
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
+    /// `builtin` or a folder of drawings [default: what the first run was trained on]
+    #[arg(long, value_name = "D")]
+    data: Option<String>,
     /// The page; its tables go beside it as Markdown (.md)
     #[arg(long, value_name = "R.html")]
     out: PathBuf,
@@ -36,6 +39,8 @@ pub struct ReportArgs {
     force: bool,
     #[command(flatten)]
     inception: InceptionArgs,
+    #[command(flatten)]
+    weights: WeightsArgs,
     #[command(flatten)]
     compute: Compute,
 }
@@ -61,12 +66,13 @@ impl ReportArgs {
             }
         }
         let threads = self.compute.threads()?;
-        let runs = self
+        let mut runs = self
             .runs
             .iter()
-            .map(|path| Subjected::open(models, path, threads))
+            .map(|path| Subjected::open(models, path, self.weights.asked(), threads))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
-        let dataset = shared_data(&runs, None, self.data_changed)?;
+        tell_apart(&mut runs)?;
+        let dataset = shared_data(&runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
         let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
         judge.inception = inception;
@@ -75,6 +81,7 @@ impl ReportArgs {
         let mut examined = Vec::with_capacity(count);
         for (i, mut run) in runs.into_iter().enumerate() {
             output::note(format_args!("[{}/{count}] scores and drawings of {}", i + 1, run.label()));
+            run.say_weights();
             let evaluation = run.evaluate(&dataset, &mut judge, options)?;
             examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
         }

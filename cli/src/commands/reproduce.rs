@@ -81,13 +81,14 @@ impl Reproduce {
             }
         }
         let runs =
-            configs.iter().map(|(path, _)| Subjected::open(models, path, threads)).collect::<Result<Vec<_>>>()?;
+            configs.iter().map(|(path, _)| Subjected::open(models, path, None, threads)).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, &dataset, SEED, threads)?;
         judge.inception = inception;
         let options = self.options(threads);
         let mut examined = Vec::with_capacity(runs.len());
         for (i, mut run) in runs.into_iter().enumerate() {
             output::note(format_args!("[{}/{parts}] scores of {}", RUNS.len() + i + 1, run.label()));
+            run.say_weights();
             let evaluation = run.evaluate(&dataset, &mut judge, options)?;
             if interrupt::requested() {
                 return Ok(self.stopped());

@@ -115,7 +115,7 @@ impl Sample {
             png_images: self.png.as_ref().map(|_| shown),
             png: self.png,
         };
-        output::report(&report, json)?;
+        session.report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }
 

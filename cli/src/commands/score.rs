@@ -48,11 +48,12 @@ impl Score {
         let extractor = Extractor { name: self.extractor, weights_sha256: self.weights_sha256, resize: self.resize };
         let options = Options { extractor, fid_infinity: self.fid_infinity };
         let (real, generated) = (real.table()?, generated.table()?);
-        real.check_differs()?;
-        generated.check_differs()?;
         let measure = || metrics::score(real, generated, logits, &options);
-        let scores = metrics::on_threads(args::threads(self.threads), measure)??;
+        let scores = metrics::on_threads(args::threads(self.threads), measure)?;
         scores.warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
+        for (score, note) in &scores.notes {
+            output::note(format_args!("warning: {score}: {note}"));
+        }
         output::report(&scores, json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use inkgrad_models::data::Origin;
 use inkgrad_models::run::config::{Config, Device, Optimizer, Overrides, Precision, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::metrics::{self, Record, Split};
-use inkgrad_models::trainer::{Outcome, Trainer};
+use inkgrad_models::trainer::{Outcome, Trainer, Which, find_weights, start_from};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::progress::{self, Reporter};
 #[derive(Debug, Args)]
 pub struct Train {
     /// The model
-    #[arg(required_unless_present_any = ["resume", "config"])]
+    #[arg(required_unless_present_any = ["resume", "config", "init"])]
     model: Option<String>,
     /// The run's folder, to be made
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
@@ -93,6 +93,18 @@ pub struct Train {
     /// Settings from a file like a run's config.toml; options on the command line come first
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
+    /// Leave out drawings that Google's game did not recognise (.ndjson)
+    #[arg(long)]
+    recognized_only: bool,
+    /// Start from the weights of this run or file, with a fresh optimizer
+    #[arg(long, value_name = "RUN|FILE")]
+    init: Option<PathBuf>,
+    /// Which of that run's weights: last or best [default: best where a share was kept for validation]
+    #[arg(long, value_name = "WHICH", requires = "init")]
+    weights: Option<Which>,
+    /// Whether all of those weights have to fit: yes, or no to leave out what does not [default: yes]
+    #[arg(long, value_name = "YES|NO", requires = "init")]
+    strict: Option<Strict>,
     /// Other drawings in the run's data folder than it began with are meant
     #[arg(long, requires = "resume")]
     data_changed: bool,
@@ -104,8 +116,15 @@ pub struct Train {
     force: bool,
 }
 
+/// Whether weights have to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Strict {
+    Yes,
+    No,
+}
+
 /// What a run keeps from its start to its end.
-const FIXED: [&str; 15] = [
+const FIXED: [&str; 19] = [
     "model",
     "out",
     "batch_size",
@@ -121,6 +140,10 @@ const FIXED: [&str; 15] = [
     "config",
     "quick",
     "force",
+    "recognized_only",
+    "init",
+    "weights",
+    "strict",
 ];
 
 impl Train {
@@ -129,7 +152,7 @@ impl Train {
         let (mut trainer, moved) = match (&self.resume, &self.out) {
             (Some(run), _) => (resume(models, run, &options)?, None),
             (None, Some(out)) => {
-                let config = Config::resolve(models, self.model.as_deref(), self.config.as_deref(), &options)?;
+                let config = self.new_run(models, options)?;
                 args::require_device(config.device)?;
                 Trainer::start(models, config, out, self.force)?
             }
@@ -139,6 +162,7 @@ impl Train {
         if let Some(moved) = &moved {
             output::note(format_args!("the run that was there is now {}", moved.display()));
         }
+        trainer.notes().iter().for_each(|note| output::note(format_args!("--init: {note}")));
         output::note(introduction(&trainer));
 
         let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
@@ -152,6 +176,29 @@ impl Train {
         let (step, run) = (trainer.steps_done(), trainer.folder().path().display());
         output::note(format_args!("stopped after step {step}; resume with: inkgrad train --resume {run}"));
         Ok(interrupt::STATUS.into())
+    }
+
+    /// The configuration of a new run. One that starts from a run's weights is that model, with its settings, where no
+    /// other is asked for.
+    fn new_run(&self, models: &Models, mut options: Overrides) -> Result<Config> {
+        let mut model = self.model.clone();
+        let found = self.init.as_deref().map(|place| find_weights(models, place, self.weights)).transpose()?;
+        if let Some((_, Some(earlier))) = &found {
+            let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
+            let named = model.as_ref().or(file.model.as_ref());
+            if named.is_none_or(|name| *name == earlier.model) {
+                model = Some(earlier.model.clone());
+                let settings = earlier.options.iter().filter(|(name, _)| !file.options.contains_key(*name));
+                for (name, value) in settings {
+                    options.options.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        let mut config = Config::resolve(models, model.as_deref(), self.config.as_deref(), &options)?;
+        if let Some((file, _)) = found {
+            start_from(&mut config, &file, self.strict == Some(Strict::No))?;
+        }
+        Ok(config)
     }
 
     fn overrides(&self) -> Overrides {
@@ -178,6 +225,7 @@ impl Train {
             checkpoint_minutes: self.checkpoint_minutes,
             data_changed: self.data_changed,
             quick: self.quick.then_some(true),
+            recognized_only: self.recognized_only.then_some(true),
             ..Overrides::default()
         }
     }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use inkgrad_engine::Pool;
-use inkgrad_models::data::{load_labels, load_matrix, save_npy};
-use inkgrad_models::tsne::{self, Points, Start, TsneConfig};
+use inkgrad_models::data::{Floats, load_labels, load_precise_matrix, save_npy};
+use inkgrad_models::tsne::{self, Points, Real, Start, TsneConfig};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
@@ -83,8 +83,18 @@ impl Tsne {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
         let threads = self.compute.threads()?;
-        let (rows, width, values) = load_matrix(&self.input)?;
-        let points = Points::new(self.input.display(), &values, rows, width)?;
+        let (rows, width, values) = load_precise_matrix(&self.input)?;
+        let name = self.input.display().to_string();
+        let report = match values {
+            Floats::F32(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
+            Floats::F64(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
+        };
+        output::report(&report, json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn embed<T: Real>(self, points: Points<T>, width: usize, threads: usize) -> Result<Embedded> {
+        let rows = points.len();
         let labels = self.load_labels(rows)?;
         let config = TsneConfig {
             perplexity: self.perplexity,
@@ -126,7 +136,7 @@ impl Tsne {
                 labels.as_ref().map_or((None, &[][..]), |l| (Some(&l.indices[..]), &l.classes[..]));
             tsne::scatter_png(path, &embedding.points, indices, classes)?;
         }
-        let report = Embedded {
+        Ok(Embedded {
             rows,
             width,
             perplexity: self.perplexity,
@@ -140,9 +150,7 @@ impl Tsne {
             seconds,
             out: self.out,
             png: self.png,
-        };
-        output::report(&report, json)?;
-        Ok(ExitCode::SUCCESS)
+        })
     }
 
     /// The rows' classes.

@@ -220,3 +220,15 @@ fn usage_errors_keep_their_hints() {
     }
     assert!(place.files(".").is_empty());
 }
+
+#[test]
+fn messages_about_the_command_line_are_bounded_and_harmless() {
+    let place = Place::new();
+    let long = "x".repeat(100_000);
+    for args in [&["train", &long, "--out", "r"][..], &[&long], &["data", "info", &long], &["sample", "--\u{1b}[2J"]] {
+        let ended = place.run(args);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        assert!(ended.stderr.starts_with("error: ") && ended.stderr.len() < 3_000, "{}", ended.stderr.len());
+        assert!(!ended.stderr.contains('\u{1b}'));
+    }
+}

@@ -7,6 +7,7 @@ mod explain;
 mod features;
 mod scores;
 mod study;
+mod threads;
 mod training;
 mod tsne;
 

@@ -59,6 +59,26 @@ fn logits_of_one_class_are_scored_with_a_warning() {
     assert_eq!(place.json(&args)["is_mean"], 1.0);
 }
 
+/// Of a model that has collapsed.
+#[test]
+fn features_without_spread_are_scored_and_copies_are_told() {
+    let place = Place::new();
+    features(&place, "f.npy", 40, 5);
+    save_npy(place.path("same.npy"), &[40, 5], &[2.0f32; 200]).unwrap();
+    let ended = place.run(&["score", "--real", "f.npy", "--generated", "same.npy"]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("warning: same.npy: all rows are equal"), "{}", ended.stderr);
+    assert!(place.json(&["score", "--real", "f.npy", "--generated", "same.npy"])["fid"].as_f64().unwrap() > 1.0);
+
+    let args = ["score", "--real", "same.npy", "--generated", "f.npy"];
+    let ended = place.run(&args);
+    for score in ["density", "coverage"] {
+        let warning = format!("warning: {score}: same.npy: 40 of 40 rows have 3 copies or more");
+        assert!(ended.stderr.contains(&warning), "{}", ended.stderr);
+        assert!(place.json(&args)["notes"][score].as_str().unwrap().contains("40 of 40 rows"));
+    }
+}
+
 #[test]
 fn features_that_cannot_be_scored() {
     let place = Place::new();
@@ -66,11 +86,9 @@ fn features_that_cannot_be_scored() {
     features(&place, "wide.npy", 40, 6);
     features(&place, "few.npy", 3, 5);
     features(&place, "eight.npy", 8, 5);
-    save_npy(place.path("constant.npy"), &[20, 5], &[2.0f32; 100]).unwrap();
     save_npy(place.path("nan.npy"), &[2, 5], &[f32::NAN; 10]).unwrap();
     save_npy(place.path("none.npy"), &[0, 5], &[0f32; 0]).unwrap();
-    let cases: [(&str, &[&str]); 6] = [
-        ("constant.npy", &["constant.npy: all 20 rows are equal", "expected rows that differ"]),
+    let cases: [(&str, &[&str]); 5] = [
         ("wide.npy", &["wide.npy: rows of 6, expected 5, the width of f.npy"]),
         ("few.npy", &["few.npy: 3 rows, expected at least 4 for 3 neighbours"]),
         ("nan.npy", &["nan.npy: row 0 holds NaN"]),

@@ -63,6 +63,105 @@ fn evaluate_gives_every_score_its_passport() {
     assert!(place.read("e.json") == first);
 }
 
+/// The rows of the tables of a report's Markdown, each with its table's first cell.
+fn rows(place: &Place, file: &str) -> Vec<(String, Vec<String>)> {
+    let (mut found, mut head) = (Vec::new(), None);
+    for line in String::from_utf8(place.read(file)).unwrap().lines() {
+        let Some(row) = line.strip_prefix('|') else {
+            head = None;
+            continue;
+        };
+        let cells: Vec<String> = row.trim_end_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        match &head {
+            None => head = Some(cells[0].clone()),
+            Some(head) if !cells[0].starts_with('-') => found.push((head.clone(), cells)),
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn runs_of_one_model_have_names_of_their_own() {
+    let place = with_runs();
+    for (out, beta) in [("first", "1"), ("second", "4")] {
+        place.ok(&[
+            "train",
+            "cnn-vae",
+            "--data",
+            "d",
+            "--steps",
+            "2",
+            "--batch-size",
+            "8",
+            "--beta",
+            beta,
+            "--out",
+            out,
+        ]);
+    }
+    place.ok(&["report", "first", "second", "judge", "--samples", "20", "--out", "r.html"]);
+    let found = rows(&place, "r.md");
+    let of_models: Vec<&str> =
+        found.iter().filter(|(head, _)| head == "model").map(|(_, row)| row[0].as_str()).collect();
+    for name in ["cnn-vae (beta 1.0)", "cnn-vae (beta 4.0)"] {
+        assert!(of_models.iter().filter(|found| **found == name).count() >= 5, "{of_models:?}");
+    }
+    assert!(!of_models.contains(&"cnn-vae"), "{of_models:?}");
+    let page = String::from_utf8(place.read("r.html")).unwrap();
+    for caption in
+        ["cnn-vae (beta 4.0): test drawings", "Samples of cnn-vae (beta 1.0), for which", "cnn-vae (beta 1.0): KL"]
+    {
+        assert!(page.contains(caption), "{caption}");
+    }
+    place.refused(&["report", "first", "./first", "--out", "r.html", "--force"], &["first: given twice"]);
+}
+
+#[test]
+fn imported_weights_are_examined_on_data_that_is_named() {
+    let place = with_runs();
+    place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);
+    let import = ["import", "--model", "cnn-vae", "--weights", "w.safetensors", "--out"];
+    let classes = String::from_utf8(place.read("d/classes.txt")).unwrap().trim().replace('\n', ",");
+    place.ok(&[&import[..], &["bare", "--classes", &classes]].concat());
+    place.ok(&[&import[..], &["known", "--data", "d"]].concat());
+    let report = ["report", "bare", "--classifier", "judge", "--samples", "10", "--out", "r.html"];
+    place.refused(&report, &["bare: holds imported weights, whose drawings are not known, expected --data"]);
+    place.ok(&[&report[..], &["--data", "d"]].concat());
+    assert!(String::from_utf8(place.read("r.md")).unwrap().contains("bare: weights that were imported"));
+    place.ok(&["report", "known", "bare", "--classifier", "judge", "--samples", "10", "--out", "both.html"]);
+}
+
+#[test]
+fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
+    let place = Place::with_run();
+    let evaluate = |out: &str, data: &str| {
+        let args = ["evaluate", "--run", "vae", "--data", data, "--samples", "20", "--out", out];
+        let ended = place.run(&args);
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let first = evaluate("a.json", "d");
+    for line in ["no classifier is given: one is trained on the spot", "judge: trained, and kept for the next time in"]
+    {
+        assert!(first.contains(line), "{first}");
+    }
+    let second = evaluate("b.json", "d");
+    assert!(second.contains("judge: the one kept in") && !second.contains("trained"), "{second}");
+    assert!(place.read("a.json") == place.read("b.json"));
+    // A damaged file is made anew.
+    let kept = place.files("caches/inkgrad/judges");
+    assert_eq!(kept.len(), 1);
+    let file = format!("caches/inkgrad/judges/{}", kept[0]);
+    place.write(&file, &place.read(&file)[..1000]);
+    assert!(evaluate("c.json", "d").contains("judge: trained"));
+    assert!(place.read("a.json") == place.read("c.json"));
+    // Other drawings of the same classes have a judge of their own.
+    place.ok(&["data", "synth", "--n", "60", "--seed", "7", "--out", "other"]);
+    assert!(evaluate("d.json", "other").contains("judge: trained"));
+    assert_eq!(place.files("caches/inkgrad/judges").len(), 2);
+}
+
 #[test]
 fn a_report_needs_nothing_beside_it() {
     let place = with_runs();

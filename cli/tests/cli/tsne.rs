@@ -41,6 +41,22 @@ fn classes_stay_together_at_any_number_of_threads() {
 }
 
 #[test]
+fn doubles_keep_their_digits_and_errors_name_file_and_row() {
+    let place = with_points(90);
+    let (rows, width, values) = load_matrix(place.path("z.npy")).unwrap();
+    let far: Vec<f64> = values.iter().map(|&x| f64::from(x) * 1e-3 + 1e9).collect();
+    save_npy(place.path("z.npy"), &[rows, width], &far).unwrap();
+    assert_eq!(place.json(&[&ARGS[..], &["--labels", "l.npy"]].concat())["knn_accuracy"], 1.0);
+    let mut far = far;
+    far[9] = 1e200;
+    save_npy(place.path("z.npy"), &[rows, width], &far).unwrap();
+    place.refused(&ARGS, &["z.npy: row 2 holds 1e200"]);
+    far[9] = f64::INFINITY;
+    save_npy(place.path("z.npy"), &[rows, width], &far).unwrap();
+    place.refused(&ARGS, &["z.npy: row 2 holds inf"]);
+}
+
+#[test]
 fn labels_of_one_class_are_all_found() {
     let place = with_points(30);
     save_npy(place.path("one.npy"), &[30], &[7i64; 30]).unwrap();

@@ -31,7 +31,7 @@ pub struct Cuda {
 // SAFETY: the driver's handles may be used from any thread; each call makes its context current first.
 unsafe impl Send for Cuda {}
 
-/// What the driver says of a failure, in one line.
+/// The driver's message about a failure, in one line.
 fn failed(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
     move |error| {
         let name = error.error_name().ok().and_then(|name| name.to_str().ok()).unwrap_or("unknown error");
@@ -43,7 +43,7 @@ fn failed(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
 /// Whether a driver is there that is new enough, and what its first GPU is called.
 ///
 /// # Errors
-/// What is missing.
+/// If not: one line with what is missing.
 pub fn probe() -> Result<String> {
     // SAFETY: looks for a library by its name and opens it.
     if !unsafe { sys::is_culib_present() } {
@@ -71,7 +71,7 @@ impl Cuda {
     /// Opens the first GPU.
     ///
     /// # Errors
-    /// What is missing.
+    /// If there is none: one line with what is missing.
     pub fn open() -> Result<Cuda> {
         probe()?;
         let device = result::device::get(0).map_err(failed("the first GPU"))?;

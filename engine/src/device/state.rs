@@ -35,8 +35,13 @@ impl State {
     /// Copies parameters and moments to the device.
     ///
     /// # Errors
-    /// If the device has too little memory.
+    /// If the device has too little memory, or no kernel for the optimiser's rule.
     pub fn new(device: &mut dyn Device, params: &Params<f32>, optimizer: &Optimizer<f32>) -> Result<Self, DeviceError> {
+        let (rule, _) = optimizer.settings();
+        if let Rule::AdamW(_) = rule {
+            let problem = format!("{rule:?} runs on the processor alone, expected Rule::Adam or Rule::Sgd");
+            return Err(DeviceError::Launch { entry: "adam".to_owned(), problem });
+        }
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
         let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n)];
@@ -136,6 +141,9 @@ impl State {
     }
 
     /// The launches of an update.
+    ///
+    /// # Panics
+    /// If there is no kernel for the rule, which [`State::new`] refuses.
     pub fn update(&self, rule: Rule, clip_norm: Option<f64>) -> Vec<Launch> {
         let mut launches = Launches::default();
         let clip = clip_norm.map(|max| {
@@ -145,6 +153,7 @@ impl State {
         let &State { values, grads, first, second, window: Window { record, .. }, .. } = self;
         match rule {
             Rule::Adam => optimizer::adam(&mut launches, clip, record, values, grads, first, second),
+            Rule::AdamW(_) => panic!("{rule:?} runs on the processor alone"),
             Rule::Sgd(momentum) => {
                 optimizer::sgd(&mut launches, momentum as f32, clip, record, values, grads, first);
             }

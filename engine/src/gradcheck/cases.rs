@@ -1,21 +1,24 @@
 //! The check of an operation: on random cases, each in several [`Uses`].
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use inkgrad_kernels::cpu::{Team, rng};
 
+use super::guard::told;
 use super::{Outcome, Problem, exceeds};
 use crate::ops::{Case, Draw, Spec};
-use crate::{Compile, Init, Params, Result, Tape};
+use crate::{Compile, Error, Init, Params, Result, Tape};
+
+/// The most inputs that a case has: [`Uses`] has a bit for each.
+const MAX_CASE_INPUTS: usize = 64;
 
 /// How a check uses the inputs of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uses {
     /// Differentiable inputs that nobody needs a gradient of, one bit each.
-    pub constant: u8,
+    pub constant: u64,
     /// Inputs that a later operation reads as well, one bit each: its backward runs first, and the case's adds.
-    pub again: u8,
+    pub again: u64,
     /// Whether the case is recorded twice, on the same inputs: the second writes, the first adds.
     pub twice: bool,
 }
@@ -28,7 +31,7 @@ impl Uses {
     /// and read again.
     fn of(case: &Case, draw: &mut Draw) -> Vec<Uses> {
         let list: Vec<usize> = (0..case.inputs.len()).filter(|&i| case.inputs[i].differentiable).collect();
-        let mut uses = vec![Uses::ONCE, Uses { again: u8::MAX, ..Uses::ONCE }, Uses { twice: true, ..Uses::ONCE }];
+        let mut uses = vec![Uses::ONCE, Uses { again: u64::MAX, ..Uses::ONCE }, Uses { twice: true, ..Uses::ONCE }];
         if list.len() > 1 {
             // In random order: the first is constant, the second is not, a coin decides the others.
             let mut order = list.clone();
@@ -37,9 +40,9 @@ impl Uses {
             }
             let mut bits = 1 << order[0];
             for &input in &order[2..] {
-                bits |= u8::from(draw.coin()) << input;
+                bits |= u64::from(draw.coin()) << input;
             }
-            uses.push(Uses { constant: bits, again: draw.whole(0, 255) as u8, twice: draw.coin() });
+            uses.push(Uses { constant: bits, again: draw.whole(0, usize::MAX) as u64, twice: draw.coin() });
         }
         uses
     }
@@ -49,30 +52,36 @@ impl fmt::Display for Uses {
     /// `, input 1 constant, inputs 0, 2 read again, twice`; nothing for [`Uses::ONCE`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list =
-            |bits: u8| (0..8).filter(|i| bits >> i & 1 == 1).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+            |bits: u64| (0..64).filter(|i| bits >> i & 1 == 1).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
         if self.constant != 0 {
             write!(f, ", constant: {}", list(self.constant))?;
         }
         match self.again {
             0 => {}
-            u8::MAX => f.write_str(", read again: all")?,
+            u64::MAX => f.write_str(", read again: all")?,
             bits => write!(f, ", read again: {}", list(bits))?,
         }
         f.write_str(if self.twice { ", recorded twice" } else { "" })
     }
 }
 
-/// Checks one case of an operation in several [`Uses`], which `seed` draws; returns the worst outcome.
+/// Checks one case of an operation in several [`Uses`], which `seed` draws; returns the worst outcome, or the first that
+/// fails: the case alone, of which single elements can be named, comes first.
 ///
 /// # Errors
-/// If the case does not fit its operation.
+/// If the case does not fit its operation, an input has more or fewer values than its shape, or none is differentiable.
 pub fn check_case(case: &Case, team: &Team, seed: u64) -> Result<Outcome> {
+    fits(case)?;
     let mut worst: Option<Outcome> = None;
     let mut compared = 0;
     for uses in Uses::of(case, &mut Draw::small(seed)) {
         let outcome = check_uses(case, uses, team, seed)?;
         compared += outcome.compared;
+        let failed = !outcome.passes();
         keep_worse(&mut worst, outcome);
+        if failed {
+            break;
+        }
     }
     Ok(Outcome { compared, ..worst.expect("at least one use") })
 }
@@ -81,8 +90,40 @@ pub fn check_case(case: &Case, team: &Team, seed: u64) -> Result<Outcome> {
 /// is not constant; Σ r·x is added for random r and every x that is read again.
 ///
 /// # Errors
-/// If the case does not fit its operation.
+/// As [`check_case`].
 pub fn check_uses(case: &Case, uses: Uses, team: &Team, seed: u64) -> Result<Outcome> {
+    fits(case)?;
+    let label = format!("{}{uses}", case.label);
+    let problem = match told(|| problem(case, uses, team, seed)) {
+        Ok(problem) => Problem { label, ..problem? },
+        Err(panic) => return Ok(Outcome::failed(label, format!("panics while it is recorded: {panic}"))),
+    };
+    Ok(if uses == Uses::ONCE { problem.check(seed) } else { problem.check_directions(seed) })
+}
+
+/// Refuses a case that cannot be checked.
+fn fits(case: &Case) -> Result<()> {
+    let refused = |problem| Err(Error::shape("case", problem));
+    if case.inputs.len() > MAX_CASE_INPUTS {
+        return refused(format!("{} inputs, expected at most {MAX_CASE_INPUTS}", case.inputs.len()));
+    }
+    for (i, input) in case.inputs.iter().enumerate() {
+        let (found, expected) = (input.values.len(), input.shape.len());
+        if found != expected {
+            return refused(format!("input {i} has {found} values, expected {expected} for {}", input.shape));
+        }
+        if let Some(j) = input.values.iter().position(|x| !x.is_finite()) {
+            return refused(format!("element {j} of input {i} is {}, expected finite values", input.values[j]));
+        }
+    }
+    match case.inputs.iter().any(|input| input.differentiable) {
+        true => Ok(()),
+        false => refused(format!("none of {} inputs is differentiable, expected at least one", case.inputs.len())),
+    }
+}
+
+/// The sum that [`check_uses`] differentiates.
+fn problem<'a>(case: &Case, uses: Uses, team: &'a Team, seed: u64) -> Result<Problem<'a>> {
     let mut tape = Tape::<f64>::new();
     let mut params = Params::new();
     let mut inputs = Vec::new();
@@ -123,35 +164,21 @@ pub fn check_uses(case: &Case, uses: Uses, team: &Team, seed: u64) -> Result<Out
     for (tensor, values) in filled {
         plan.input(tensor).copy_from_slice(&values);
     }
-    let problem = Problem { label: format!("{}{uses}", case.label), plan, loss, params, team };
-    Ok(if uses == Uses::ONCE { problem.check(seed) } else { problem.check_directions(seed) })
+    Ok(Problem { label: String::new(), plan, loss, params, team })
 }
 
 /// Checks an operation on `small` random small cases and one large one; returns the worst outcome. Its label says how the
-/// case is drawn again. A case in which the operation panics, or that its own shape rule refuses, fails.
+/// case is drawn again. A case that cannot be drawn, in which the operation panics, or that its own shape rule refuses, fails.
 pub fn check_op(spec: &Spec, team: &Team, small: u64) -> Outcome {
     let mut worst: Option<Outcome> = None;
     let mut compared = 0;
     for seed in 0..=small {
-        let size = if seed < small { "small" } else { "large" };
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut draw = if seed < small { Draw::small(seed) } else { Draw::large(seed) };
-            let case = (spec.draw)(&mut draw);
-            let checked = catch_unwind(AssertUnwindSafe(|| check_case(&case, team, seed)));
-            let failed = |place| Outcome { label: case.label.clone(), compared: 0, error: f64::NAN, place };
-            match checked {
-                Ok(Ok(outcome)) => outcome,
-                Ok(Err(error)) => failed(error.to_string()),
-                Err(panic) => failed(format!("{} panics: {}", spec.name, message(&*panic))),
-            }
-        }));
-        let mut outcome = outcome.unwrap_or_else(|panic| Outcome {
-            label: String::new(),
-            compared: 0,
-            error: f64::NAN,
-            place: format!("drawing a case panics: {}", message(&*panic)),
-        });
-        outcome.label = format!("{}, drawn from Draw::{size}({seed})", outcome.label);
+        let (size, mut draw) = if seed < small { ("small", Draw::small(seed)) } else { ("large", Draw::large(seed)) };
+        let mut outcome = match told(|| (spec.draw)(&mut draw)) {
+            Err(panic) => Outcome::failed("", format!("drawing a case panics: {panic}")),
+            Ok(case) => check_case(&case, team, seed).unwrap_or_else(|e| Outcome::failed(&case.label, e.to_string())),
+        };
+        outcome.label = format!("{} {}, drawn from Draw::{size}({seed})", spec.name, outcome.label);
         compared += outcome.compared;
         keep_worse(&mut worst, outcome);
     }
@@ -162,10 +189,4 @@ fn keep_worse(worst: &mut Option<Outcome>, outcome: Outcome) {
     if worst.as_ref().is_none_or(|worst| exceeds(outcome.error, worst.error) && !worst.error.is_nan()) {
         *worst = Some(outcome);
     }
-}
-
-/// What a panic says.
-fn message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }

@@ -3,6 +3,7 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, elementwise};
 
+use super::broadcast::{two_draws, two_operands};
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -62,12 +63,13 @@ impl DeviceOp for Add {
 }
 
 impl<T: Float> Tape<T> {
-    /// a + b, element by element.
+    /// a + b, element by element, after [`Tape::broadcast`] of the smaller one to the larger one's shape.
     ///
     /// # Errors
-    /// If the shapes differ.
+    /// If no shape holds both.
     pub fn add(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
-        self.record(Add, &[a, b])
+        let inputs = two_operands(self, SPEC.name, a, b)?;
+        self.record(Add, &inputs)
     }
 }
 
@@ -75,7 +77,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "add",
     formula: "y = a + b",
     draw: |draw| {
-        let shape = [draw.batch(), draw.extent(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| tape.add(x[0], x[1]))
+        let (label, [a, b]) = two_draws(draw);
+        case!(label, vec![draw.values(a), draw.values(b)], |tape, x| tape.add(x[0], x[1]))
     },
 };

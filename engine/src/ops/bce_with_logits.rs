@@ -9,7 +9,7 @@ use inkgrad_kernels::cpu::loss;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
+use super::{Reduction, equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -91,6 +91,16 @@ impl<T: Float> Tape<T> {
     pub fn bce_with_logits(&mut self, logits: Tensor, targets: Tensor) -> Result<Tensor> {
         self.record(BceWithLogits, &[logits, targets])
     }
+
+    /// The same with its terms' sum or mean over all elements.
+    ///
+    /// # Errors
+    /// As [`Tape::bce_with_logits`].
+    pub fn bce_with_logits_reduced(&mut self, logits: Tensor, targets: Tensor, reduction: Reduction) -> Result<Tensor> {
+        let loss = self.bce_with_logits(logits, targets)?;
+        let terms = self.shape(logits).len();
+        self.reduce(loss, Reduction::Sum, reduction, terms)
+    }
 }
 
 pub(super) const SPEC: Spec = Spec {
@@ -98,8 +108,10 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = Σ max(x, 0) − x·t + ln(1 + e^−|x|)",
     draw: |draw| {
         let shape = [draw.batch(), draw.extent(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.spread(shape), draw.fractions(shape)], |tape, x| {
-            tape.bce_with_logits(x[0], x[1])
+        let reduction = draw.reduction();
+        let label = format!("{shape:?} {reduction:?}");
+        case!(label, vec![draw.spread(shape), draw.fractions(shape)], |tape, x| {
+            tape.bce_with_logits_reduced(x[0], x[1], reduction)
         })
     },
 };

@@ -5,7 +5,8 @@ use rand::{RngExt, SeedableRng};
 
 use inkgrad_kernels::cpu::Team;
 
-use crate::{Clock, Compile, Params, Result, Shape, Tape, Tensor};
+use crate::ops::Reduction;
+use crate::{Clock, Compile, MAX_RANK, Params, Result, Shape, Tape, Tensor};
 
 /// An operation's line in the table of operations.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +45,32 @@ pub struct CaseInput {
     pub differentiable: bool,
 }
 
-/// Makes a [`Case`] from a label, inputs, and what to record, written once for both element types.
+/// Makes a [`Case`](crate::ops::Case) from a label, inputs, and what to record: one closure for both element types, which may
+/// capture what is [`Copy`].
+///
+/// ```
+/// use inkgrad_engine::case;
+/// use inkgrad_engine::gradcheck::check_case;
+/// use inkgrad_engine::ops::Draw;
+/// use inkgrad_engine::prelude::*;
+///
+/// let mut draw = Draw::small(1);
+/// let inputs = vec![draw.values([2, 3]), draw.values([2, 3])];
+/// let product = case!("a · a · b", inputs, |tape, x| {
+///     let square = tape.mul(x[0], x[0])?;
+///     tape.mul(square, x[1])
+/// });
+/// assert!(check_case(&product, &Team::solo(), 1)?.passes());
+/// # Ok::<(), Error>(())
+/// ```
+#[macro_export]
 macro_rules! case {
     ($label:expr, $inputs:expr, |$tape:ident, $x:ident| $record:expr) => {
         $crate::ops::Case {
-            label: $label,
+            label: ::std::convert::Into::into($label),
             inputs: $inputs,
-            f32: Box::new(move |$tape, $x| $record),
-            f64: Box::new(move |$tape, $x| $record),
+            f32: ::std::boxed::Box::new(move |$tape, $x| $record),
+            f64: ::std::boxed::Box::new(move |$tape, $x| $record),
         }
     };
 }
@@ -96,6 +115,11 @@ impl Draw {
         self.rng.random()
     }
 
+    /// A sum or a mean.
+    pub fn reduction(&mut self) -> Reduction {
+        if self.coin() { Reduction::Sum } else { Reduction::Mean }
+    }
+
     /// A number in `low..high`.
     pub fn number(&mut self, low: f64, high: f64) -> f64 {
         self.rng.random_range(low..high)
@@ -136,6 +160,46 @@ impl Draw {
         for (i, value) in input.values.iter_mut().enumerate() {
             let factor = if i >= 8 && self.coin() { factor } else { 1.0 };
             *value = f64::from((*value * factor) as f32);
+        }
+        input
+    }
+
+    /// Differentiable values from 0.05 on, in some cases up to 8 or 40: where logarithms and roots are steep and where they are
+    /// flat.
+    pub fn positive(&mut self, shape: impl Into<Shape>) -> CaseInput {
+        let mut input = self.spread(shape);
+        input.values.iter_mut().for_each(|x| *x = x.abs().max(0.05));
+        input
+    }
+
+    /// Up to six extents, at least `least` of them: few elements in a small case, some thousands in a large one.
+    pub fn shape(&mut self, least: usize) -> Shape {
+        let rank = self.whole(least, MAX_RANK);
+        let most = match (self.scale, rank) {
+            (1, 0..=2) => 7,
+            (1, 3) => 5,
+            (1, _) => 3,
+            (_, 0..=2) => 60,
+            (_, 3) => 17,
+            (_, 4) => 9,
+            (_, _) => 5,
+        };
+        let dims: Vec<usize> = (0..rank).map(|_| self.whole(1, most)).collect();
+        Shape::try_from(&dims[..]).expect("at most six axes")
+    }
+
+    /// Differentiable values of which no two along `axis` are near each other, in random order.
+    pub fn apart(&mut self, shape: Shape, axis: usize) -> CaseInput {
+        let mut input = self.fractions(shape);
+        let inner: usize = shape.dims()[axis + 1..].iter().product();
+        let count = shape.dims()[axis];
+        for o in 0..shape.len() / (count * inner) {
+            for i in 0..inner {
+                let at = |s: usize| (o * count + s) * inner + i;
+                // A half and more between any two.
+                (0..count).for_each(|s| input.values[at(s)] = s as f64 + input.values[at(s)] / 2.0);
+                (1..count).for_each(|s| input.values.swap(at(s), at(self.whole(0, s))));
+            }
         }
         input
     }

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::loss;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::{equal_shapes, piece, pieces, sum_pieces};
+use super::{Reduction, equal_shapes, piece, pieces, sum_pieces};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -83,6 +83,16 @@ impl<T: Float> Tape<T> {
     pub fn gaussian_kl(&mut self, mu: Tensor, logvar: Tensor) -> Result<Tensor> {
         self.record(GaussianKl, &[mu, logvar])
     }
+
+    /// The same with its terms' sum or mean over all elements.
+    ///
+    /// # Errors
+    /// As [`Tape::gaussian_kl`].
+    pub fn gaussian_kl_reduced(&mut self, mu: Tensor, logvar: Tensor, reduction: Reduction) -> Result<Tensor> {
+        let loss = self.gaussian_kl(mu, logvar)?;
+        let terms = self.shape(mu).len();
+        self.reduce(loss, Reduction::Sum, reduction, terms)
+    }
 }
 
 pub(super) const SPEC: Spec = Spec {
@@ -93,6 +103,8 @@ pub(super) const SPEC: Spec = Spec {
         let (mu, mut logvar) = (draw.values(shape), draw.spread(shape));
         // A single e^40 in the sum would leave no digit of anything else.
         logvar.values.iter_mut().for_each(|v| *v = v.min(4.0));
-        case!(format!("{shape:?}"), vec![mu, logvar], |tape, x| tape.gaussian_kl(x[0], x[1]))
+        let reduction = draw.reduction();
+        let label = format!("{shape:?} {reduction:?}");
+        case!(label, vec![mu, logvar], |tape, x| tape.gaussian_kl_reduced(x[0], x[1], reduction))
     },
 };

@@ -1,4 +1,4 @@
-//! y = x·Wᵀ + b, optionally followed by a ReLU in the same pass.
+//! y = x·Wᵀ + b, optionally without b, optionally followed by a ReLU in the same pass.
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
@@ -37,6 +37,15 @@ impl<T: Float> Op<T> for Linear {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        if let [x, weight] = inputs {
+            return match (x.dims(), weight.dims()) {
+                (&[b, i], &[o, wi]) if i == wi => Ok([b, o].into()),
+                _ => {
+                    let problem = format!("x is {x}, weight {weight}, expected (batch, in), (out, in)");
+                    Err(Error::shape(SPEC.name, problem))
+                }
+            };
+        }
         let (&[b, i], &[o, wi], &[bias]) = (inputs[0].dims(), inputs[1].dims(), inputs[2].dims()) else {
             let problem = format!(
                 "x is {}, weight {}, bias {}, expected (batch, in), (out, in), (out)",
@@ -74,10 +83,15 @@ impl<T: Float> Op<T> for Linear {
 
     fn forward(&self, run: Forward<'_, T>) {
         let (b, i, o) = extents(run.shapes);
-        let (x, w, bias) = (run.x[0], run.x[1], run.x[2]);
-        run.y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(bias));
-        let (x, w) = (Matrix::new(x, b, i), Matrix::new(w, o, i));
-        gemm(run.team, T::ONE, x, w.transposed(), T::ONE, MatrixMut::new(run.y, b, o), run.scratch);
+        let (x, w) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i));
+        let beta = match run.x.get(2) {
+            Some(bias) => {
+                run.y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(bias));
+                T::ONE
+            }
+            None => T::ZERO,
+        };
+        gemm(run.team, T::ONE, x, w.transposed(), beta, MatrixMut::new(run.y, b, o), run.scratch);
         if self.relu {
             for_pieces(run.team, run.y, |_, y| activation::relu_in_place(y));
         }
@@ -120,7 +134,7 @@ impl DeviceOp for Linear {
         use gpu::gemm::{Matrix, MatrixMut, gemm};
         let (b, i, o) = extents(run.shapes);
         let (x, w, y) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Target::write(run.y));
-        let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
+        let epilogue = Epilogue { bias: run.x.get(2).copied(), relu: self.relu };
         gemm(launches, x, w.transposed(), MatrixMut::new(y, b, o), epilogue, run.scratch);
     }
 
@@ -153,6 +167,14 @@ impl<T: Float> Tape<T> {
         self.record(Linear { relu: false }, &[x, weight, bias])
     }
 
+    /// x·Wᵀ for `x: (B, I)`, `weight: (O, I)`: `(B, O)`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn linear_without_bias(&mut self, x: Tensor, weight: Tensor) -> Result<Tensor> {
+        self.record(Linear { relu: false }, &[x, weight])
+    }
+
     /// max(x·Wᵀ + b, 0).
     ///
     /// # Errors
@@ -164,10 +186,15 @@ impl<T: Float> Tape<T> {
 
 pub(super) const SPEC: Spec = Spec {
     name: "linear",
-    formula: "y = x·Wᵀ + b, ReLU on request",
+    formula: "y = x·Wᵀ + b, b and ReLU on request",
     draw: |draw| {
         let (b, i, o, relu) = (draw.batch(), draw.extent() * 2, draw.extent() * 2, draw.coin());
-        let mut inputs = vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)];
+        let mut inputs = vec![draw.values([b, i]), draw.weights([o, i], i)];
+        if !relu && draw.coin() {
+            let label = format!("x ({b}, {i}), weight ({o}, {i}), no bias");
+            return case!(label, inputs, |tape, x| tape.linear_without_bias(x[0], x[1]));
+        }
+        inputs.push(draw.biases(o));
         if relu {
             let record: Record<f64> = Box::new(|tape, x| tape.linear(x[0], x[1], x[2]));
             keep_off_corners(&mut inputs, 2, &record);

@@ -2,28 +2,43 @@
 //! valid cases ([`Spec`]) that every property test draws from.
 
 mod add;
+mod axis;
+mod batch_norm;
 mod bce_with_logits;
+mod broadcast;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
 mod copy;
 mod correct;
+mod div;
+mod dropout;
 pub mod elementwise;
 mod embedding;
 mod frozen_conv2d;
 mod gaussian_kl;
 mod gru;
+mod layer_norm;
+mod leaky_relu;
 mod linear;
 mod lstm;
+mod matmul;
+mod max_axis;
 mod mse;
 mod mul;
+mod permute;
 mod pool2d;
+mod pow;
 mod recurrent;
+mod reduction;
 mod reparameterize;
 mod repeat;
 mod scale;
 mod select;
+mod slice;
+mod softmax;
 mod softmax_cross_entropy;
+mod sub;
 mod sum;
 mod transpose;
 mod unary;
@@ -36,15 +51,27 @@ pub use conv_transpose2d::ConvTranspose;
 pub use conv2d::Conv;
 pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 pub use inkgrad_kernels::cpu::pool::Window;
+pub use matmul::Transposed;
+pub use reduction::Reduction;
 
 /// Every operation. Property tests walk this table: an operation that is not in it does not exist for them.
 pub const OPS: &[Spec] = &[
     add::SPEC,
+    sub::SPEC,
     mul::SPEC,
+    div::SPEC,
     scale::SPEC,
+    scale::NEG,
+    pow::SPEC,
     copy::SPEC,
+    broadcast::SPEC,
     sum::SPEC,
+    axis::SUM,
+    axis::MEAN,
+    max_axis::SPEC,
     transpose::SPEC,
+    permute::SPEC,
+    slice::SPEC,
     concat::SPEC,
     repeat::SPEC,
     select::SPEC,
@@ -54,6 +81,20 @@ pub const OPS: &[Spec] = &[
     unary::TANH,
     unary::SOFTPLUS,
     unary::EXP,
+    unary::LN,
+    unary::SQRT,
+    unary::ABS,
+    unary::GELU,
+    unary::GELU_TANH,
+    leaky_relu::SPEC,
+    softmax::SOFTMAX,
+    softmax::LOG_SOFTMAX,
+    softmax::LOGSUMEXP,
+    layer_norm::SPEC,
+    batch_norm::STATISTICS,
+    batch_norm::SPEC,
+    dropout::SPEC,
+    matmul::SPEC,
     linear::SPEC,
     conv2d::SPEC,
     conv_transpose2d::SPEC,

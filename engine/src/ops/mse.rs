@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::loss;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::{equal_shapes, for_pieces, piece, pieces, sum_pieces};
+use super::{Reduction, equal_shapes, for_pieces, piece, pieces, sum_pieces};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
@@ -82,6 +82,16 @@ impl<T: Float> Tape<T> {
     pub fn mse(&mut self, x: Tensor, targets: Tensor) -> Result<Tensor> {
         self.record(Mse, &[x, targets])
     }
+
+    /// The same with its terms' sum or mean over all elements.
+    ///
+    /// # Errors
+    /// As [`Tape::mse`].
+    pub fn mse_reduced(&mut self, x: Tensor, targets: Tensor, reduction: Reduction) -> Result<Tensor> {
+        let loss = self.mse(x, targets)?;
+        let terms = self.shape(x).len();
+        self.reduce(loss, Reduction::Mean, reduction, terms)
+    }
 }
 
 pub(super) const SPEC: Spec = Spec {
@@ -89,6 +99,10 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = mean (x − t)²",
     draw: |draw| {
         let shape = [draw.batch(), draw.extent(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.fractions(shape)], |tape, x| tape.mse(x[0], x[1]))
+        let reduction = draw.reduction();
+        let label = format!("{shape:?} {reduction:?}");
+        case!(label, vec![draw.values(shape), draw.fractions(shape)], |tape, x| {
+            tape.mse_reduced(x[0], x[1], reduction)
+        })
     },
 };

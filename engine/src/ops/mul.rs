@@ -3,6 +3,7 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
+use super::broadcast::{two_draws, two_operands};
 use super::case::{Spec, case};
 use super::{equal_shapes, for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -67,12 +68,13 @@ impl DeviceOp for Mul {
 }
 
 impl<T: Float> Tape<T> {
-    /// a · b, element by element.
+    /// a · b, element by element, after [`Tape::broadcast`] of the smaller one to the larger one's shape.
     ///
     /// # Errors
-    /// If the shapes differ.
+    /// If no shape holds both.
     pub fn mul(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
-        self.record(Mul, &[a, b])
+        let inputs = two_operands(self, SPEC.name, a, b)?;
+        self.record(Mul, &inputs)
     }
 }
 
@@ -80,7 +82,7 @@ pub(super) const SPEC: Spec = Spec {
     name: "mul",
     formula: "y = a · b",
     draw: |draw| {
-        let shape = [draw.batch(), draw.extent(), draw.extent()];
-        case!(format!("{shape:?}"), vec![draw.values(shape), draw.values(shape)], |tape, x| tape.mul(x[0], x[1]))
+        let (label, [a, b]) = two_draws(draw);
+        case!(label, vec![draw.values(a), draw.values(b)], |tape, x| tape.mul(x[0], x[1]))
     },
 };

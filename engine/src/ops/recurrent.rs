@@ -99,7 +99,9 @@ mod tests {
     /// Bytes of a training step of a layer with `gates` blocks of weights, its output kept or not.
     fn bytes(gates: usize, keep: bool) -> usize {
         let (mut params, mut tape) = (Params::<f32>::new(), Tape::<f32>::new());
-        let mut param = |shape: &[usize]| params.declare("p", crate::Shape::try_from(shape).unwrap(), Init::Normal);
+        let mut next = 0..;
+        let mut name = || format!("p{}", next.next().unwrap_or_default());
+        let mut param = |shape: &[usize]| params.declare(name(), crate::Shape::try_from(shape).unwrap(), Init::Normal);
         let x = param(&[4, 6, 5]);
         let weights = [&[gates * 16, 5][..], &[gates * 16, 16], &[gates * 16], &[gates * 16]].map(&mut param);
         let (x, weights) = (tape.param(&x), weights.map(|weight| tape.param(&weight)));

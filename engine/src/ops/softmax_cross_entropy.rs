@@ -4,6 +4,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
+use super::Reduction;
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -85,6 +86,21 @@ impl<T: Float> Tape<T> {
     pub fn softmax_cross_entropy(&mut self, logits: Tensor, labels: Tensor) -> Result<Tensor> {
         self.record(SoftmaxCrossEntropy, &[logits, labels])
     }
+
+    /// The same with its terms' sum or mean over the rows.
+    ///
+    /// # Errors
+    /// As [`Tape::softmax_cross_entropy`].
+    pub fn softmax_cross_entropy_reduced(
+        &mut self,
+        logits: Tensor,
+        labels: Tensor,
+        reduction: Reduction,
+    ) -> Result<Tensor> {
+        let loss = self.softmax_cross_entropy(logits, labels)?;
+        let terms = self.shape(logits).first();
+        self.reduce(loss, Reduction::Mean, reduction, terms)
+    }
 }
 
 pub(super) const SPEC: Spec = Spec {
@@ -92,9 +108,10 @@ pub(super) const SPEC: Spec = Spec {
     formula: "y = −mean ln softmax(x)[label]",
     draw: |draw| {
         let (b, classes) = (draw.batch(), draw.whole(1, 7));
-        let label = format!("logits ({b}, {classes})");
+        let reduction = draw.reduction();
+        let label = format!("logits ({b}, {classes}) {reduction:?}");
         case!(label, vec![draw.spread([b, classes]), draw.labels(b, classes)], |tape, x| {
-            tape.softmax_cross_entropy(x[0], x[1])
+            tape.softmax_cross_entropy_reduced(x[0], x[1], reduction)
         })
     },
 };

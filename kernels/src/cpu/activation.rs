@@ -138,6 +138,36 @@ backward! {
     exp_backward: |y, dy| dy * y
 }
 
+forward! {
+    /// y = ln x.
+    ln: |x| x.ln()
+}
+
+backward! {
+    /// dx = dy / x, from the input x.
+    ln_backward: |x, dy| dy / x
+}
+
+forward! {
+    /// y = √x.
+    sqrt: |x| x.sqrt()
+}
+
+backward! {
+    /// dx = dy / 2y.
+    sqrt_backward: |y, dy| dy / (y + y)
+}
+
+forward! {
+    /// y = |x|.
+    abs: |x| x.abs()
+}
+
+backward! {
+    /// dx = dy·sign(x), from the input x; 0 at 0, NaN kept.
+    abs_backward: |x, dy| if x > T::ZERO { dy } else if x < T::ZERO { -dy } else { x }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +219,8 @@ mod tests {
         assert_eq!(y, [0.0, 0.0, 100.0, 1e4]);
         relu(&[f32::NAN], &mut y[..1]);
         assert!(y[0].is_nan());
+        abs_backward(&[0.0, -0.0, f32::NAN], &[1.0; 3], &mut y[..3], false);
+        assert!(y[..2] == [0.0; 2] && y[2].is_nan());
     }
 
     #[test]
@@ -205,10 +237,16 @@ mod tests {
         assert_eq!(y, z);
     }
 
-    /// Central differences in f64 against the backward form, which writes and then adds to its own result.
-    fn check_backward(forward: Forward<f64>, backward: fn(&[f64], &[f64], &mut [f64], bool), takes_output: bool) {
+    type Backward = fn(&[f64], &[f64], &mut [f64], bool);
+
+    fn check_backward(forward: Forward<f64>, backward: Backward, takes_output: bool) {
         // Beyond where every function has become flat, or straight.
-        let x: Vec<f64> = (-120..120).map(|i| f64::from(i) * 0.1 + 0.05).collect();
+        check_backward_from(-12.0, forward, backward, takes_output);
+    }
+
+    /// Central differences in f64 against the backward form, which writes and then adds to its own result.
+    fn check_backward_from(start: f64, forward: Forward<f64>, backward: Backward, takes_output: bool) {
+        let x: Vec<f64> = (0..240).map(|i| start + f64::from(i) * 0.1 + 0.05).collect();
         let eval = |shift: f64| {
             let shifted: Vec<f64> = x.iter().map(|x| x + shift).collect();
             let mut y = vec![0.0; x.len()];
@@ -236,5 +274,8 @@ mod tests {
         check_backward(tanh, tanh_backward, true);
         check_backward(exp, exp_backward, true);
         check_backward(softplus, softplus_backward, false);
+        check_backward(abs, abs_backward, false);
+        check_backward_from(0.05, ln, ln_backward, false);
+        check_backward_from(0.05, sqrt, sqrt_backward, true);
     }
 }

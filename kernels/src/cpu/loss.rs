@@ -2,6 +2,8 @@
 //!
 //! A backward form multiplies by `scale`, the gradient of the sum, and writes `dx` or adds to it.
 
+pub mod naive;
+
 use super::activation::{positive_part, put};
 use super::reduce::sum_of_terms;
 use crate::{Float, multiversion};
@@ -201,113 +203,4 @@ pub fn correct<T: Float>(x: &[T], labels: &[T]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wavy(len: usize, amplitude: f64, phase: f64) -> Vec<f64> {
-        (0..len).map(|i| amplitude * (i as f64 * 0.73 + phase).sin()).collect()
-    }
-
-    fn narrow(x: &[f64]) -> Vec<f32> {
-        x.iter().map(|&x| x as f32).collect()
-    }
-
-    #[track_caller]
-    fn close(found: f64, expected: f64, tolerance: f64) {
-        assert!((found - expected).abs() <= tolerance * expected.abs().max(1e-3), "{found}, expected {expected}");
-    }
-
-    /// `backward(v, add)` writes, then doubles, the central differences of `loss` at x, times 1.5.
-    fn check_gradient(x: &[f64], loss: impl Fn(&[f64]) -> f64, backward: impl Fn(f64, &mut [f64], bool)) {
-        let mut dx = vec![f64::NAN; x.len()];
-        backward(1.5, &mut dx, false);
-        let once = dx.clone();
-        backward(1.5, &mut dx, true);
-        for i in 0..x.len() {
-            let at = |shift: f64| {
-                let mut x = x.to_vec();
-                x[i] += shift;
-                loss(&x)
-            };
-            close(once[i], 1.5 * (at(1e-5) - at(-1e-5)) / 2e-5, 1e-6);
-            assert_eq!(dx[i], once[i] + once[i]);
-        }
-    }
-
-    #[test]
-    fn bce_is_that_of_the_sigmoid() {
-        let (x, t) = (wavy(1500, 6.0, 0.0), wavy(1500, 0.5, 2.0).iter().map(|t| t + 0.5).collect::<Vec<_>>());
-        let sigma: Vec<f64> = x.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect();
-        let expected = -sigma.iter().zip(&t).map(|(p, t)| t * p.ln() + (1.0 - t) * (1.0 - p).ln()).sum::<f64>();
-        close(bce_with_logits(&x, &t), expected, 1e-13);
-
-        let (x32, t32) = (narrow(&x), narrow(&t));
-        close(bce_with_logits(&x32, &t32).into(), expected, 1e-6);
-        let (x, t) = (&x[..40], &t[..40]);
-        check_gradient(x, |x| bce_with_logits(x, t), |s, dx, add| bce_with_logits_backward(x, t, s, dx, add));
-    }
-
-    #[test]
-    fn bce_stays_finite_at_the_ends() {
-        assert_eq!(bce_with_logits(&[1e4f32, -1e4, 1e4], &[1.0, 0.0, 0.0]), 1e4);
-        let mut dx = [f32::NAN; 2];
-        bce_with_logits_backward(&[-1e4, 1e4], &[0.0, 0.0], 1.0, &mut dx, false);
-        assert!(dx[0] < 2e-38 && dx[1] == 1.0, "{dx:?}");
-        assert!(bce_with_logits(&[f32::NAN], &[0.5]).is_nan());
-    }
-
-    #[test]
-    fn mse_is_a_sum_of_squares() {
-        let (x, t) = (wavy(100_000, 1.0, 0.0), wavy(100_000, 1.0, 1.0));
-        let expected: f64 = x.iter().zip(&t).map(|(x, t)| (x - t) * (x - t)).sum();
-        close(mse(&x, &t), expected, 1e-12);
-        close(mse(&narrow(&x), &narrow(&t)).into(), expected, 1e-6);
-        let (x, t) = (&x[..20], &t[..20]);
-        check_gradient(x, |x| mse(x, t), |s, dx, add| mse_backward(x, t, s, dx, add));
-    }
-
-    #[test]
-    fn kl_is_zero_for_the_standard_normal_and_has_its_slopes() {
-        assert_eq!(gaussian_kl(&[0.0f32; 9], &[0.0; 9]), 0.0);
-        let (mu, logvar) = (wavy(40, 2.0, 0.0), wavy(40, 2.0, 1.0));
-        let terms = mu.iter().zip(&logvar).map(|(m, l)| -0.5 * (1.0 + l - m * m - l.exp()));
-        let expected: f64 = terms.sum();
-        close(gaussian_kl(&mu, &logvar), expected, 1e-13);
-        close(gaussian_kl(&narrow(&mu), &narrow(&logvar)).into(), expected, 1e-6);
-        check_gradient(&mu, |mu| gaussian_kl(mu, &logvar), |s, d, add| gaussian_kl_backward_mu(&mu, s, d, add));
-        let backward = |s: f64, d: &mut [f64], add| gaussian_kl_backward_logvar(&logvar, s, d, add);
-        check_gradient(&logvar, |logvar| gaussian_kl(&mu, logvar), backward);
-    }
-
-    #[test]
-    fn cross_entropy_is_that_of_the_softmax() {
-        let (x, labels) = (wavy(7 * 5, 4.0, 0.0), [0.0, 4.0, 2.0, 2.0, 1.0, 3.0, 0.0]);
-        let loss = |x: &[f64]| softmax_cross_entropy(x, &labels, &mut [0.0; 35]);
-        let mut expected = 0.0;
-        for (row, label) in x.chunks(5).zip(labels) {
-            expected -= (row[label as usize].exp() / row.iter().map(|x| x.exp()).sum::<f64>()).ln();
-        }
-        close(loss(&x), expected, 1e-13);
-        let mut p = vec![0.0f32; 35];
-        let found = softmax_cross_entropy(&narrow(&x), &labels.map(|l| l as f32), &mut p);
-        close(found.into(), expected, 1e-6);
-        assert!(p.chunks(5).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6));
-
-        let mut p = vec![0.0; 35];
-        softmax_cross_entropy(&x, &labels, &mut p);
-        check_gradient(&x, loss, |s, dx, add| softmax_cross_entropy_backward(&p, &labels, s, dx, add));
-    }
-
-    #[test]
-    fn cross_entropy_of_large_logits_is_finite_and_of_nan_is_nan() {
-        let mut p = [0.0f32; 3];
-        assert_eq!(softmax_cross_entropy(&[1e4, -1e4, 0.0], &[1.0], &mut p), 2e4);
-        assert!(softmax_cross_entropy(&[0.0, f32::NAN, 1.0], &[0.0], &mut p).is_nan());
-    }
-
-    #[test]
-    #[should_panic(expected = "label 3 is no whole number below 3")]
-    fn a_label_out_of_range_is_refused() {
-        softmax_cross_entropy(&[0.0f32; 3], &[3.0], &mut [0.0; 3]);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use crate::{Float, multiversion};
 /// Elements of a task.
 const PIECE: usize = 16_384;
 
-/// What one step of Adam needs beside its buffers.
+/// The numbers that one step of Adam needs beside its buffers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
     /// The step size α.
@@ -78,6 +78,24 @@ multiversion! {
             *p -= rate * *m / ((*v).sqrt() / correction + eps);
         }
     }
+}
+
+/// params ← keep · params: the weight decay of AdamW (Loshchilov and Hutter 2019, algorithm 2), which is decoupled from the
+/// gradient. Of a step at learning rate lr with decay λ, `keep` is 1 − lr·λ, and this comes before [`adam`], as in PyTorch.
+pub fn decay<T: Float>(team: &Team, keep: T, params: &mut [T]) {
+    team.pieces([(params, PIECE)], |_, [params]| params.iter_mut().for_each(|p| *p *= keep));
+}
+
+/// mean ← mean + (1 − decay)·(params − mean): an exponential moving average of the weights.
+///
+/// # Panics
+/// If the buffers differ in length.
+pub fn average<T: Float>(team: &Team, decay: f64, params: &[T], mean: &mut [T]) {
+    assert!(params.len() == mean.len(), "average: {} parameters, a mean of {}", params.len(), mean.len());
+    let new = T::from_f64(1.0 - decay);
+    team.pieces([(mean, PIECE)], |i, [mean]| {
+        mean.iter_mut().zip(&params[i * PIECE..]).for_each(|(mean, &p)| *mean += (p - *mean) * new);
+    });
 }
 
 /// One step of gradient descent with momentum μ by PyTorch's formula, with g = grad_scale · grad:
@@ -183,6 +201,18 @@ mod tests {
         assert!(results.iter().all(|p| p == &results[0]));
         // Every element has moved, the last piece's too.
         assert!(results[0].iter().skip(1).all(|&p| p != 1.0));
+    }
+
+    #[test]
+    fn decay_shrinks_and_an_average_follows() {
+        let len = PIECE + 3;
+        let (mut params, mut mean) = (vec![2.0f64; len], vec![0.0; len]);
+        Pool::new(3).enter(|team| {
+            decay(team, 0.75, &mut params);
+            average(team, 0.5, &params, &mut mean);
+            average(team, 0.5, &params, &mut mean);
+        });
+        assert!(params.iter().all(|&p| p == 1.5) && mean.iter().all(|&m| m == 1.125));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Window {
     pub padding: (usize, usize),
 }
 
-/// What a window becomes.
+/// The number that a window is reduced to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
     /// The mean. Pixels outside the picture count as zeros if `count_padding`, else not at all.
@@ -56,7 +56,7 @@ impl Window {
         )
     }
 
-    /// What the sum over output pixel `(py, px)` is multiplied with to be the mean. With padding that counts, that is what of
+    /// The factor that makes the sum over output pixel `(py, px)` the mean. With padding that counts, that is what of
     /// the window lies inside the padded picture, which a window may reach beyond by nothing: always the kernel.
     #[inline(always)]
     fn share<T: Float>(&self, rows: usize, columns: usize, count_padding: bool) -> T {

@@ -89,7 +89,13 @@ pub fn column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
 const ROWS: usize = 64;
 
 /// Sums of the columns from `first` on, as many as `out` has (at most `N`).
-fn block_column_sums<T: Float, const N: usize>(x: &[T], cols: usize, first: usize, out: &mut [T], add: bool) {
+pub(crate) fn block_column_sums<T: Float, const N: usize>(
+    x: &[T],
+    cols: usize,
+    first: usize,
+    out: &mut [T],
+    add: bool,
+) {
     let mut total = [0.0f64; N];
     for rows in x.chunks(cols * ROWS) {
         let mut sums = [T::ZERO; N];

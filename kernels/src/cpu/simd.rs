@@ -12,7 +12,7 @@ use crate::Float;
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// What every processor of the architecture has (SSE2 on x86-64, NEON on AArch64).
+    /// The instructions that every processor of the architecture has (SSE2 on x86-64, NEON on AArch64).
     Generic,
     /// x86-64 with AVX2 and FMA: 16 registers of 8 `f32`.
     Avx2,

@@ -20,7 +20,7 @@ pub struct Bodies<'a, T> {
 }
 
 multiversion! {
-    /// What all bodies do to each of `points`: (Σ m·q²·Δx, Σ m·q²·Δy, Σ m·q), with Δ from the body to the point.
+    /// The forces of all bodies on each of `points`: (Σ m·q²·Δx, Σ m·q²·Δy, Σ m·q), with Δ from the body to the point.
     ///
     /// # Panics
     /// If the slices' lengths do not fit together.

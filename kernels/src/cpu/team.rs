@@ -13,21 +13,14 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 /// Threads to form a [`Team`] from. Making one starts the threads; they sleep outside [`Pool::enter`].
 #[derive(Debug)]
 pub struct Pool {
-    /// The helpers beside the calling thread; none where one thread was asked for.
+    /// The helpers beside the calling thread; none where one thread was asked for or no other is to be had.
     helpers: Option<rayon::ThreadPool>,
 }
 
 impl Pool {
-    /// A pool of `threads` threads in all (at least one), the calling one included.
+    /// A pool of `threads` threads in all (at least one), the calling one included, or of as many as the system starts.
     pub fn new(threads: usize) -> Self {
-        let helpers = (threads > 1).then(|| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads - 1)
-                .thread_name(|i| format!("team-{}", i + 1))
-                .build()
-                .expect("the operating system starts threads")
-        });
-        Self { helpers }
+        Self { helpers: super::threads::start(threads.saturating_sub(1), "team") }
     }
 
     /// Threads in all.
@@ -167,7 +160,7 @@ impl Team {
         true
     }
 
-    /// What a helper does until it is dismissed.
+    /// A helper's life until it is dismissed.
     fn help(&self) {
         let mut patience = Patience::default();
         while !self.dismissed.load(Ordering::Acquire) {

@@ -10,9 +10,9 @@ use crate::launch::{Arg, Buffer, Device, Launch, Result, upload};
 pub struct Example {
     /// The entry point.
     pub entry: &'static str,
-    /// What it computes.
+    /// The formula.
     pub about: &'static str,
-    /// What the size means.
+    /// The meaning of the size.
     pub size: &'static str,
     /// The size unless told.
     pub n: usize,

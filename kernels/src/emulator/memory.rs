@@ -2,7 +2,7 @@
 
 use crate::launch::{Access, Check};
 
-/// What a check found, before the place in the kernel is known.
+/// A check's finding, before the place in the kernel is known.
 #[derive(Debug)]
 pub struct Problem {
     pub check: Check,
@@ -61,7 +61,7 @@ impl Agent<'_> {
     }
 }
 
-/// What a byte of the shadow says.
+/// The state of a byte, as the shadow keeps it.
 const UNWRITTEN: u8 = 0;
 const WRITTEN: u8 = 1;
 /// Between variables.
@@ -204,7 +204,7 @@ impl Memory {
         Ok(())
     }
 
-    /// What stands at an aligned offset for an atomic operation, which claims the place.
+    /// The value at an aligned offset for an atomic operation, which claims the place.
     pub fn exchange(&mut self, at: usize, bytes: usize, agent: &Agent, lane: u32) -> Result<u64, Problem> {
         if self.state[at..at + bytes] != [WRITTEN; 8][..bytes] {
             return Err(self.unreadable(at, bytes, lane));

@@ -1,4 +1,4 @@
-//! What a warp's lanes do together: shuffles, votes, products of matrix tiles.
+//! Instructions that a warp's lanes execute together: shuffles, votes, products of matrix tiles.
 
 use super::inst::{Atomic, Mma, Reg, Shuffle, Vote};
 use super::machine::Machine;

@@ -1,5 +1,6 @@
 //! Losses, their gradients, and right answers (`loss.ptx`; the sums are `sum_terms` in `reduce.ptx`).
 
+use super::elementwise::fill;
 use super::launches::{Launches, Span, Target, int, read_or_none};
 use super::reduce::{Term, sum, sum_scratch_len, sum_terms};
 use crate::launch::Arg;
@@ -94,4 +95,19 @@ pub fn correct(launches: &mut Launches, x: Span, labels: Span, y: Span, scratch:
     let args = [x.read(), labels.read(), each.write(), int(rows), int(x.len / rows)];
     launches.each("correct", rows, args);
     sum(launches, each, 1.0, y, scratch);
+}
+
+/// Numbers of scratch for [`softmax`]: one for each row.
+pub fn softmax_scratch_len(rows: usize) -> usize {
+    rows
+}
+
+/// p = softmax(x) for each row of `x: (rows, width)`, and −ln p of its first element, one number a row: the kernel of
+/// [`softmax_cross_entropy`] with labels 0. `scratch`: [`softmax_scratch_len`].
+pub fn softmax(launches: &mut Launches, x: Span, p: Span, minus_log_first: Span, scratch: Span) {
+    let rows = minus_log_first.len;
+    let labels = scratch.part(0, rows);
+    fill(launches, 0.0, Target::write(labels));
+    let args = [x.read(), labels.read(), p.write(), minus_log_first.write(), int(rows), int(x.len / rows)];
+    launches.each("softmax_cross_entropy", rows, args);
 }

@@ -21,12 +21,23 @@ use crate::error::{Error, Result};
 /// Of a class with n drawings, `round(n · test_fraction)` become test drawings; which ones, and the order within
 /// a split, is drawn by the seed.
 pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
-    let LoadOptions { test_fraction, seed, .. } = *options;
+    let LoadOptions { test_fraction, seed, recognized_only, .. } = *options;
     if !(0.0..1.0).contains(&test_fraction) {
         return Err(Error::input("test fraction", format_args!("{test_fraction}, expected at least 0 and below 1")));
     }
     let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
-    let layouts = sources.iter().map(Source::layout).collect::<Result<Vec<_>>>()?;
+    if recognized_only && !sources.iter().any(|source| matches!(source.kind, Kind::Ndjson)) {
+        let problem =
+            format_args!("{} holds no .ndjson, expected lines that say what was recognised", folder.display());
+        return Err(Error::input("--recognized-only", problem));
+    }
+    let mut unrecognized = recognized_only.then_some(0);
+    let mut layouts = Vec::with_capacity(sources.len());
+    for source in &sources {
+        let (layout, left_out) = source.layout(recognized_only)?;
+        unrecognized = unrecognized.map(|count| count + left_out);
+        layouts.push(layout);
+    }
     let extents = layouts[0].extents;
     if let Some(other) = layouts.iter().position(|layout| layout.extents != extents) {
         return Err(Error::input(
@@ -48,7 +59,7 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
     let mut images: Option<[Pixels; 2]> = None;
     for (class, source) in sources.iter().enumerate() {
         let bad = |problem| Error::input(source.path.display(), problem);
-        let drawings = source.load()?;
+        let drawings = source.load(recognized_only)?;
         if drawings.len() != counts[class] {
             return Err(bad("the file changed while it was read"));
         }
@@ -65,7 +76,7 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         classes,
         train: Split { images: train, labels: plan.train.iter().map(|drawing| drawing.class).collect() },
         test: Split { images: test, labels: plan.test.iter().map(|drawing| drawing.class).collect() },
-        origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed },
+        origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
     })
 }
 
@@ -85,21 +96,21 @@ enum Kind {
 }
 
 impl Source {
-    /// Number and extents of its drawings.
-    fn layout(&self) -> Result<Layout> {
+    /// Number and extents of its drawings, and how many are left out.
+    fn layout(&self, recognized_only: bool) -> Result<(Layout, usize)> {
         match self.kind {
-            Kind::Npy => Array::open(&self.path)?.layout(),
+            Kind::Npy => Ok((Array::open(&self.path)?.layout()?, 0)),
             Kind::Ndjson => {
-                let count = ndjson::count(&self.path)?;
-                Ok(Layout { count, extents: Extents::DRAWING, planes: false })
+                let (count, left_out) = ndjson::count(&self.path, recognized_only)?;
+                Ok((Layout { count, extents: Extents::DRAWING, planes: false }, left_out))
             }
         }
     }
 
-    fn load(&self) -> Result<Images> {
+    fn load(&self, recognized_only: bool) -> Result<Images> {
         match self.kind {
             Kind::Npy => super::load_images(&self.path),
-            Kind::Ndjson => ndjson::load(&self.path),
+            Kind::Ndjson => ndjson::load(&self.path, recognized_only),
         }
     }
 }

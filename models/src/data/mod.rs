@@ -22,7 +22,7 @@ pub use builtin::builtin;
 pub use course::write_course;
 pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
-pub use npy::{load_images, load_labels, load_matrix, save_npy};
+pub use npy::{Floats, load_images, load_labels, load_matrix, load_precise_matrix, save_npy};
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
 use sha2::{Digest, Sha256};
@@ -120,6 +120,8 @@ pub enum Origin {
         test_fraction: f64,
         /// Seed of the split.
         seed: u64,
+        /// Drawings that the game did not recognise and that were left out; `None` where all were asked for.
+        unrecognized: Option<usize>,
     },
     /// A folder of MNIST-style IDX files.
     Idx(PathBuf),
@@ -132,8 +134,12 @@ impl fmt::Display for Origin {
                 write!(f, "synthetic: strokes drawn by inkgrad itself, not by people (seed {seed})")
             }
             Self::Course(path) => write!(f, "course layout in {}", path.display()),
-            Self::ClassFiles { path, test_fraction, seed } => {
-                write!(f, "one file a class in {} (test fraction {test_fraction}, seed {seed})", path.display())
+            Self::ClassFiles { path, test_fraction, seed, unrecognized } => {
+                write!(f, "one file a class in {} (test fraction {test_fraction}, seed {seed})", path.display())?;
+                match unrecognized {
+                    Some(count) => write!(f, ", without {count} that the game did not recognise"),
+                    None => Ok(()),
+                }
             }
             Self::Idx(path) => write!(f, "IDX files in {}", path.display()),
         }
@@ -149,11 +155,13 @@ pub struct LoadOptions {
     pub seed: u64,
     /// Number of built-in drawings, training and test together.
     pub builtin_drawings: usize,
+    /// Whether drawings that Google's game did not recognise are left out: lines of strokes that say `"recognized":false`.
+    pub recognized_only: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { test_fraction: 0.2, seed: 42, builtin_drawings: builtin::DEFAULT_DRAWINGS }
+        Self { test_fraction: 0.2, seed: 42, builtin_drawings: builtin::DEFAULT_DRAWINGS, recognized_only: false }
     }
 }
 
@@ -163,7 +171,12 @@ impl Default for LoadOptions {
 /// # Errors
 /// One line that names the file, what was found and what was expected.
 pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
+    let unheeded =
+        || Error::input("--recognized-only", format_args!("{spec} is no folder of .ndjson files, expected one"));
     if spec == "builtin" {
+        if options.recognized_only {
+            return Err(unheeded());
+        }
         return builtin(options.builtin_drawings, options.seed);
     }
     let folder = Path::new(spec);
@@ -173,15 +186,16 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
     if !folder.is_dir() {
         return Err(Error::input(folder.display(), "found a file, expected `builtin` or a folder of drawings"));
     }
-    if course::is_course(folder) {
+    let dataset = if course::is_course(folder) {
         course::load(folder)
     } else if let Some((archive, names)) = course::find_npz(folder)? {
         course::load_npz(folder, &archive, &names)
     } else if let Some(place) = idx::find_folder(folder)? {
         idx::load(&place)
     } else {
-        class_files::load(folder, options)
-    }
+        return class_files::load(folder, options);
+    };
+    if options.recognized_only { Err(unheeded()) } else { dataset }
 }
 
 /// Joins the parts of a data set read from `folder` and checks what every source has to guarantee.

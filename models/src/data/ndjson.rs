@@ -7,38 +7,58 @@
 use std::fs;
 use std::path::Path;
 
+use inkgrad_kernels::cpu::threads;
 use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::raster::{BOX, Point, Rasterizer, SCALE};
 use super::{Images, PIXELS, SIDE};
 use crate::error::{Error, Result};
-use crate::text;
+use crate::{memory, text};
 
 /// Of a message that repeats the input, as much as fits a line.
 const MOST_SHOWN: usize = 160;
 
-/// Number of drawings: lines that are not blank.
-pub(super) fn count(path: &Path) -> Result<usize> {
-    Ok(lines(&read(path)?).count())
+/// Number of drawings, and of those that are left out: lines that are not blank, and with `recognized_only` those of them
+/// that say that the game did not recognise the drawing.
+pub(super) fn count(path: &Path, recognized_only: bool) -> Result<(usize, usize)> {
+    let text = read(path)?;
+    let (mut kept, mut left_out) = (0, 0);
+    for (_, line) in lines(&text) {
+        *if recognized_only && is_unrecognized(line) { &mut left_out } else { &mut kept } += 1;
+    }
+    Ok((kept, left_out))
+}
+
+/// Whether a line says that its drawing was not recognised. One that says nothing, or that is no JSON, does not.
+fn is_unrecognized(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Recognized {
+        recognized: Option<bool>,
+    }
+    serde_json::from_slice(line).is_ok_and(|Recognized { recognized }| recognized == Some(false))
 }
 
 /// Reads and paints the drawings of a file.
 ///
 /// # Errors
 /// `FILE:LINE`, and what is wrong there, for the first line that is no drawing.
-pub(super) fn load(path: &Path) -> Result<Images> {
+pub(super) fn load(path: &Path, recognized_only: bool) -> Result<Images> {
     let text = read(path)?;
-    let lines: Vec<(usize, &[u8])> = lines(&text).collect();
+    let kept = |(_, line): &(usize, &[u8])| !(recognized_only && is_unrecognized(line));
+    let lines: Vec<(usize, &[u8])> = lines(&text).filter(kept).collect();
+    memory::check((lines.len() * PIXELS) as u64, path.display())?;
     let mut pixels = vec![0; lines.len() * PIXELS];
-    let bad = lines
-        .par_iter()
-        .zip(pixels.par_chunks_exact_mut(PIXELS))
-        .map_init(Rasterizer::new, |rasterizer, (&(number, line), image)| {
-            let painted = parse(line).map(|drawing| paint(&drawing, rasterizer, image));
-            painted.err().map(|problem| Error::input(format_args!("{}:{number}", path.display()), problem))
-        })
-        .find_map_first(|error| error);
+    let bad = threads::shared(|| {
+        lines
+            .par_iter()
+            .zip(pixels.par_chunks_exact_mut(PIXELS))
+            .map_init(Rasterizer::new, |rasterizer, (&(number, line), image)| {
+                let painted = parse(line).map(|drawing| paint(&drawing, rasterizer, image));
+                painted.err().map(|problem| Error::input(format_args!("{}:{number}", path.display()), problem))
+            })
+            .find_map_first(|error| error)
+    });
     bad.map_or_else(|| Ok(Images::from_u8(pixels)), Err)
 }
 

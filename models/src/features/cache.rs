@@ -37,9 +37,7 @@ impl Cache {
 
     /// `inkgrad/features` in the user's folder for caches: `$XDG_CACHE_HOME`, or `~/.cache`; none where there is neither.
     pub fn default_place() -> Self {
-        let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-        let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-        Cache { folder: caches.map(|caches| caches.join("inkgrad").join("features")) }
+        Cache { folder: caches().map(|caches| caches.join("features")) }
     }
 
     /// The folder, if there is one.
@@ -102,4 +100,11 @@ impl Cache {
     fn file(&self, key: &str) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join(format!("{key}.safetensors")))
     }
+}
+
+/// `inkgrad` in the user's folder for caches: `$XDG_CACHE_HOME`, or `~/.cache`; none where there is neither.
+pub fn caches() -> Option<PathBuf> {
+    let absolute = |variable| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    caches.map(|caches| caches.join("inkgrad"))
 }

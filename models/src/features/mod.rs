@@ -10,12 +10,12 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use self::cache::Cache;
+pub use self::cache::{Cache, caches};
 use crate::data::Images;
 use crate::inception::{Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
-use crate::trainer::load_network;
+use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
 /// Features and logits of drawings.
@@ -90,17 +90,26 @@ impl Extractor {
         Ok(Extractor { network: Network::Inception(Box::new(network)), passport })
     }
 
-    /// The classifier of a run; of this program's own, 256 features of the `mlp`, 128 of the `cnn`.
+    /// The classifier of a run with the weights asked for, see [`Opened::open`]; of this program's own, 256 features of the
+    /// `mlp`, 128 of the `cnn`. Beside it the line that says which weights are used, where there is a choice.
     ///
     /// # Errors
     /// If the folder holds no run, or another model's.
-    pub fn classifier(models: &Models, run: &Path, threads: usize) -> Result<Self> {
-        let (folder, config, network) = load_network(models, run)?;
+    pub fn classifier(
+        models: &Models,
+        run: &Path,
+        weights: Option<Which>,
+        threads: usize,
+    ) -> Result<(Self, Option<String>)> {
+        let opened = Opened::open(models, run, weights)?;
+        let note = opened.note();
+        let Opened { config, network, file, .. } = opened;
         if !network.is_classifier() {
             return Err(Error::input(run.display(), format!("holds {}, expected a classifier", config.model)));
         }
-        let passport = Passport { extractor: config.slug(), weights_sha256: sha256(&folder.model())?, resize: None };
-        Ok(Extractor { network: Network::Classifier(Box::new(Inference::new(network, threads))), passport })
+        let passport = Passport { extractor: config.slug(), weights_sha256: sha256(&file)?, resize: None };
+        let network = Network::Classifier(Box::new(Inference::new(network, threads)));
+        Ok((Extractor { network, passport }, note))
     }
 
     /// What makes the features.

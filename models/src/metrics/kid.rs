@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::linalg::products;
-use super::neighbours::{self, Coverage};
+use super::neighbours::{self, Copies, Coverage};
 use super::numpy_random::RandomState;
 use super::pairs::Subsets;
 use super::{MeanStd, SEED, Table};
@@ -33,13 +33,18 @@ pub fn kid(real: Table, generated: Table, size: usize) -> Result<MeanStd> {
 ///
 /// # Errors
 /// As both.
-pub fn with_coverage(real: Table, generated: Table, size: usize, k: usize) -> Result<(MeanStd, Coverage)> {
+pub(super) fn with_coverage(
+    real: Table,
+    generated: Table,
+    size: usize,
+    k: usize,
+) -> Result<(MeanStd, Coverage, Copies)> {
     let (x, y): (Vec<_>, Vec<_>) = draw(real, generated, size)?.into_iter().unzip();
     let (x, y) = (Subsets::new(x, generated.rows()), Subsets::new(y, real.rows()));
-    let (coverage, sums) = neighbours::coverage_and_sums(real, generated, k, &y, &x)?;
+    let (coverage, copies, sums) = neighbours::coverage_and_sums(real, generated, k, &y, &x)?;
     let pairs = sums.generated.iter().zip(&sums.real).zip(&sums.between);
     let values: Vec<f64> = pairs.map(|((xx, yy), xy)| unbiased(xx + yy, *xy, size)).collect();
-    Ok((MeanStd::of(&values), coverage))
+    Ok((MeanStd::of(&values), coverage, copies))
 }
 
 /// The rows of each subset, of the generated side and of the real one.

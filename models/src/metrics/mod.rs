@@ -19,22 +19,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use inkgrad_kernels::cpu::threads::on_threads;
 pub use scores::{Extractor, FeatureScores, Options, Passport, Scores, score};
 pub use table::Table;
 
-use crate::{Error, Result};
-
 /// The seed of subsets and orders, torch-fidelity's.
 pub const SEED: u32 = 2020;
-
-/// Does `work` on this many threads of its own.
-///
-/// # Errors
-/// If the operating system starts no threads.
-pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    Ok(pool.map_err(|error| Error::input("--threads", error))?.install(work))
-}
 
 /// A mean and its standard deviation (ddof 0).
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -35,6 +35,10 @@ pub fn coverage(real: Table, generated: Table, k: usize) -> Result<Coverage> {
     Ok(coverage_and_sums(real, generated, k, &none(&real), &none(&generated))?.0)
 }
 
+/// Real rows whose ball is a point, since they have `k` copies or more: no row lies strictly within it, so that density and
+/// coverage do not see them.
+pub(super) struct Copies(pub(super) usize);
+
 /// Sums of KID's kernel for each subset.
 pub(super) struct Sums {
     /// Over pairs of different real rows.
@@ -52,7 +56,7 @@ pub(super) fn coverage_and_sums(
     k: usize,
     real_subsets: &Subsets,
     generated_subsets: &Subsets,
-) -> Result<(Coverage, Sums)> {
+) -> Result<(Coverage, Copies, Sums)> {
     real.check_width(&generated)?;
     if k == 0 {
         return Err(Error::input("k", "0 neighbours, expected at least 1"));
@@ -72,7 +76,8 @@ pub(super) fn coverage_and_sums(
         density: share(found.dense, k * generated.len()),
         coverage: share(found.covered, real.len()),
     };
-    Ok((coverage, Sums { real: of_real, generated: of_generated, between: found.kernels }))
+    let copies = Copies(real_radii.iter().filter(|&&radius| radius == 0.0).count());
+    Ok((coverage, copies, Sums { real: of_real, generated: of_generated, between: found.kernels }))
 }
 
 /// A row's nearest row of another set.

@@ -1,7 +1,10 @@
 //! All scores of two sets of features, with what has to be known to compare them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::neighbours::Copies;
 use super::numpy_random::RandomState;
 use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
 use crate::Result;
@@ -69,6 +72,9 @@ pub struct Scores {
     pub passport: Passport,
     /// Why some of them may not mean what they seem to.
     pub warnings: Vec<String>,
+    /// The same of single scores, by their names above.
+    #[serde(default)]
+    pub notes: BTreeMap<String, String>,
 }
 
 /// What to compute.
@@ -91,7 +97,7 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
         logits.check_pairs(&generated)?;
     }
     let inception = logits.map(inception_score::inception_score).transpose()?;
-    let features = feature_scores(real, generated)?;
+    let (features, copies) = feature_scores(real, generated)?;
     let fid_infinity =
         |real, generated| options.fid_infinity.then(|| frechet::fid_infinity(real, generated)).transpose();
     let fid_at_infinity = fid_infinity(real, generated)?;
@@ -104,7 +110,7 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
         let first = Table::new(real.name(), &first, real.width())?;
         let second = Table::new(real.name(), &second, real.width())?;
         let extrapolated = if second.rows() >= frechet::FEWEST { fid_infinity(first, second)? } else { None };
-        (Some(feature_scores(first, second)?), extrapolated)
+        (Some(feature_scores(first, second)?.0), extrapolated)
     } else {
         (None, None)
     };
@@ -125,19 +131,30 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
             floor_fid_infinity,
         },
         warnings: warnings(real, generated, logits),
+        notes: notes(real, &copies),
     })
 }
 
-fn feature_scores(real: Table, generated: Table) -> Result<FeatureScores> {
+fn feature_scores(real: Table, generated: Table) -> Result<(FeatureScores, Copies)> {
     let size = subset_size(real, generated);
-    let (MeanStd { mean: kid_mean, std: kid_std }, coverage) =
+    let (MeanStd { mean: kid_mean, std: kid_std }, coverage, copies) =
         kid::with_coverage(real, generated, size, neighbours::K)?;
     let fid = frechet::fid(real, generated)?;
-    Ok(FeatureScores { fid, kid_mean, kid_std, coverage })
+    Ok((FeatureScores { fid, kid_mean, kid_std, coverage }, copies))
 }
 
 fn subset_size(real: Table, generated: Table) -> usize {
     kid::SUBSET_SIZE.min(real.rows()).min(generated.rows())
+}
+
+/// Balls without an inside hold nothing, whatever was generated.
+fn notes(real: Table, Copies(copies): &Copies) -> BTreeMap<String, String> {
+    let (name, rows, k) = (real.name(), real.rows(), neighbours::K);
+    let note = format!(
+        "{name}: {copies} of {rows} rows have {k} copies or more, so that nothing can lie strictly within their balls"
+    );
+    let scores = if *copies > 0 { &["density", "coverage"][..] } else { &[] };
+    scores.iter().map(|&score| (score.to_owned(), note.clone())).collect()
 }
 
 fn warnings(real: Table, generated: Table, logits: Option<Table>) -> Vec<String> {

@@ -64,19 +64,6 @@ impl<'a> Table<'a> {
         indices.iter().flat_map(|&i| self.row(i)).map(|&x| x.into()).collect()
     }
 
-    /// Checks that rows differ: a covariance of zero makes no score.
-    ///
-    /// # Errors
-    /// If all rows are equal.
-    pub fn check_differs(&self) -> Result<()> {
-        if !self.is_constant() {
-            return Ok(());
-        }
-        let problem =
-            format!("all {} rows are equal, so their covariance is zero, expected rows that differ", self.rows());
-        Err(Error::input(self.name, problem))
-    }
-
     /// Checks that there is a row for each of `other`'s.
     pub(super) fn check_pairs(&self, other: &Table) -> Result<()> {
         if self.rows() == other.rows() {

@@ -87,7 +87,7 @@ fn one_pass_over_pairs_gives_kid_and_coverage() {
     for (m, n, size) in [(300, 200, 90), (70, 65, 65), (64, 129, 2)] {
         let (real, generated) = (numbers(m * 9, 21), numbers(n * 9, 22));
         let (real, generated) = (table(&real, 9), table(&generated, 9));
-        let (found, coverage) = kid::with_coverage(real, generated, size, 3).unwrap();
+        let (found, coverage, _) = kid::with_coverage(real, generated, size, 3).unwrap();
         let plain = kid::kid(real, generated, size).unwrap();
         close(found.mean, plain.mean, 1e-12);
         close(found.std, plain.std, 1e-12);
@@ -137,6 +137,45 @@ fn constant_features_have_a_distance() {
     assert_eq!(scores.features.fid, 8.0);
     assert_eq!(scores.features.coverage.precision, 0.0);
     assert_eq!(scores.warnings.iter().filter(|warning| warning.contains("all rows are equal")).count(), 2);
+}
+
+/// Whichever way the moments are found: more rows than columns, fewer, and on one side alone.
+#[test]
+fn a_side_without_spread_leaves_the_means_and_the_other_sides_variance() {
+    for (n, m, width) in [(300, 300, 16), (40, 9, 16), (9, 40, 16), (9, 9, 16), (300, 9, 16), (300, 300, 1)] {
+        let spread = numbers(n * width, 61);
+        let row = numbers(width, 62);
+        let same = row.repeat(m);
+        let expected: f64 = (0..width)
+            .map(|j| {
+                let column: Vec<f64> = spread.iter().skip(j).step_by(width).map(|&x| x.into()).collect();
+                let mean = column.iter().sum::<f64>() / n as f64;
+                let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+                (mean - f64::from(row[j])).powi(2) + variance
+            })
+            .sum();
+        close(frechet::fid(table(&spread, width), table(&same, width)).unwrap(), expected, 1e-12 * expected);
+        close(frechet::fid(table(&same, width), table(&spread, width)).unwrap(), expected, 1e-12 * expected);
+        // A row that is a little off leaves hardly any spread.
+        let mut nearly = same.clone();
+        nearly[0] += 1e-6;
+        let found = frechet::fid(table(&spread, width), table(&nearly, width)).unwrap();
+        close(found, plain_fid(&spread, &nearly, width), 1e-9);
+    }
+}
+
+#[test]
+fn rows_that_have_copies_are_told_where_they_count() {
+    let rows = numbers(60 * 16, 63);
+    let copied: Vec<f32> = rows.chunks(16).flat_map(|row| row.repeat(6)).collect();
+    let notes = |real: &[f32]| score(table(real, 16), table(&rows, 16), None, &Options::default()).unwrap().notes;
+    assert!(notes(&rows).is_empty());
+    let found = notes(&copied);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["coverage", "density"]);
+    assert!(found.values().all(|note| note.starts_with("table: 360 of 360 rows have 3 copies or more")), "{found:?}");
+    // Three rows of one kind have two copies each; four have three.
+    let some = [&rows[..], &rows[..32], &rows[..32], &rows[..16]].concat();
+    assert!(notes(&some)["density"].starts_with("table: 4 of 65 rows"));
 }
 
 #[test]

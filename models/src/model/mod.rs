@@ -4,15 +4,19 @@
 //! Whoever brings a model of their own implements [`Model`] and adds it to the table, [`Models::with`]; the six of this crate
 //! are users of the same trait (`network/`). `models/examples/07_own_vae.rs` is one in full.
 
+mod facts;
 mod graph;
 mod options;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
 
 use inkgrad_engine::{Float, Param, Params, Tape};
 
+use self::facts::Facts;
 pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
 pub use self::spec::{Element, Models, Spec, TermFigure};
@@ -130,51 +134,17 @@ pub struct Network<T> {
     graphs: Arc<dyn Graphs<T>>,
 }
 
-/// Facts about a model that its graphs tell. They are recorded once when it is built, for a batch of one.
-#[derive(Debug, Clone)]
-struct Facts {
-    terms: Vec<&'static str>,
-    latent: Option<usize>,
-    /// Whether latents have a prior, N(0, I), that new ones can be drawn from.
-    prior: bool,
-    encoder_sees_classes: bool,
-    decoder_sees_classes: bool,
-    features: Option<usize>,
-}
-
-impl Facts {
-    fn of<T: Float>(graphs: &dyn Graphs<T>) -> Result<Self> {
-        let terms = graphs.training(&mut Tape::new(), 1)?.terms.iter().map(|term| term.name).collect();
-        let mut tape = Tape::new();
-        let encoding = graphs.encoding(&mut tape, 1)?;
-        let latent = encoding.map(|graph| tape.shape(graph.mu).last());
-        let decoding = graphs.decoding(&mut Tape::new(), 1)?;
-        let mut tape = Tape::new();
-        let features = graphs.classification(&mut tape, 1)?.map(|graph| tape.shape(graph.features).last());
-        Ok(Facts {
-            terms,
-            latent,
-            prior: decoding.is_some() && encoding.is_some_and(|graph| graph.logvar.is_some()),
-            encoder_sees_classes: encoding.is_some_and(|graph| graph.labels.is_some()),
-            decoder_sees_classes: decoding.is_some_and(|graph| graph.labels.is_some()),
-            features,
-        })
-    }
-}
-
 impl<T: Element> Network<T> {
     /// Builds the model `spec` as a configuration describes it, its parameters zero.
     ///
     /// # Errors
-    /// The model's own, see [`Model::build`]; if its graphs cannot be recorded, or report more than [`MAX_TERMS`] terms.
+    /// The model's own, see [`Model::build`]; if a graph cannot be recorded, or is not what its type says: a loss that is no
+    /// single number or depends on no parameter, a shape that does not fit, an input that nobody fills, more than
+    /// [`MAX_TERMS`] terms, or a term whose name is taken.
     pub fn new(spec: Spec, config: &Config) -> Result<Self> {
         let mut params = Params::new();
         let graphs = T::build(&spec, config, &mut params)?;
-        let facts = Facts::of(&*graphs)?;
-        if facts.terms.len() > MAX_TERMS {
-            let problem = format!("{} terms beside the loss, expected at most {MAX_TERMS}", facts.terms.len());
-            return Err(Error::input(spec.name, problem));
-        }
+        let facts = Facts::of(&*graphs, spec.name, config.image, config.classes.len())?;
         Ok(Network { params, spec, image: config.image, classes: config.classes.len(), facts, graphs })
     }
 }

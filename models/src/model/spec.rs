@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use inkgrad_engine::{Float, Params};
 
+use super::facts::is_key;
 use super::{Graphs, Model, ModelOption, Network};
 use crate::network::autoencoder::{CnnAe, LstmAe};
 use crate::network::classifier::Classifier;
@@ -137,9 +138,26 @@ impl Models {
     /// These and `M`.
     ///
     /// # Panics
-    /// If one of them has its name already.
+    /// If one of them has its name already, or an option of `M` cannot be one: its name is taken, or is more than lower-case
+    /// letters, digits and underscores, or its default is not among its values.
+    #[track_caller]
     pub fn with<M: Model>(mut self) -> Self {
         assert!(self.0.iter().all(|spec| spec.name != M::NAME), "two models with the name `{}`", M::NAME);
+        for (i, option) in M::OPTIONS.iter().enumerate() {
+            let (model, name) = (M::NAME, option.name);
+            assert!(
+                is_key(name),
+                "{model} has an option `{name}`, expected lower-case letters, digits and underscores"
+            );
+            assert!(
+                !Config::has_setting(name),
+                "{model} has an option `{name}`, which every run has already: give it another name"
+            );
+            assert!(M::OPTIONS[..i].iter().all(|other| other.name != name), "{model} has two options `{name}`");
+            if let Err(problem) = option.kind.check(&option.kind.default()) {
+                panic!("{model}'s option `{name}` has the default {problem}");
+            }
+        }
         self.0.push(Spec::of::<M>());
         self
     }

@@ -74,6 +74,7 @@ fn parameters_are_pytorchs_in_its_order() {
                 bound: match param.init {
                     Init::Uniform(bound) => bound,
                     Init::Normal => 1.0,
+                    Init::Constant(value) => value,
                 },
             })
             .collect();

@@ -48,6 +48,18 @@ pub struct Config {
     /// What was in it, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_sha256: Option<String>,
+    /// The file of weights that the run began with, where it began with any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
+    /// The SHA-256 of that file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_sha256: Option<String>,
+    /// Whether those of its tensors that do not fit are left out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub init_partial: bool,
+    /// Whether drawings that Google's game did not recognise are left out, of lines of strokes that say so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub recognized_only: bool,
     /// The names of the classes, in the order of their labels; known once the data is read.
     pub classes: Vec<String>,
     /// The extents of a picture; known once the data is read.
@@ -101,6 +113,10 @@ pub struct Config {
     pub changes: Vec<Change>,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// What runs from before there was a choice computed with.
 fn fp32() -> Precision {
     Precision::Fp32
@@ -131,6 +147,10 @@ impl Config {
             data: "builtin".to_owned(),
             data_path: None,
             data_sha256: None,
+            init: None,
+            init_sha256: None,
+            init_partial: false,
+            recognized_only: false,
             classes: Vec::new(),
             image: Extents::default(),
             test_fraction: 0.2,
@@ -268,15 +288,18 @@ impl Config {
 
     /// What to call the model: its name, and in brackets the options that are names, as in `cvae (latent)`.
     pub fn label(&self) -> String {
-        match self.variant() {
-            names if names.is_empty() => self.model.clone(),
-            names => format!("{} ({})", self.model, names.join(", ")),
-        }
+        self.label_with(&[])
     }
 
     /// The same in one word, as in `cvae-latent`.
     pub fn slug(&self) -> String {
         [self.model.as_str()].into_iter().chain(self.variant()).collect::<Vec<_>>().join("-")
+    }
+
+    /// The same with more in the brackets.
+    pub fn label_with(&self, more: &[String]) -> String {
+        let all: Vec<&str> = self.variant().into_iter().chain(more.iter().map(String::as_str)).collect();
+        if all.is_empty() { self.model.clone() } else { format!("{} ({})", self.model, all.join(", ")) }
     }
 
     /// The options that are names.

@@ -114,6 +114,11 @@ impl RunFolder {
         self.file("model.safetensors")
     }
 
+    /// `best.safetensors`: the weights that validated best, where something is held back for validation.
+    pub fn best(&self) -> PathBuf {
+        self.file("best.safetensors")
+    }
+
     /// `state.safetensors`: what a resumed run goes on from.
     pub fn state(&self) -> PathBuf {
         self.file("state.safetensors")

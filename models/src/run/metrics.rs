@@ -33,6 +33,9 @@ impl Split {
     }
 }
 
+/// The keys that every record may have; no term is called so.
+pub(crate) const KEYS: [&str; 6] = ["step", "epoch", "split", "loss", "lr", "seconds"];
+
 /// One line: losses per image, averaged over the epoch or the logging interval that ends at `step`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {

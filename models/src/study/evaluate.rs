@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watch;
 use super::judge::{Judge, fingerprint};
 use super::map::Map;
 use super::recognition::{Recognition, Transfer};
@@ -92,8 +93,8 @@ pub struct Nearest {
 /// Drawings whose nearest training drawing is looked for.
 const NEAREST: usize = 200;
 
-/// Measures a model on the test drawings; `judge` tells classes apart. `watch` is told now and then how many drawings have
-/// gone through InceptionV3 or have a likelihood, and of how many.
+/// Measures a model on the test drawings; `judge` tells classes apart. `watch` is told how far what
+/// takes long is.
 ///
 /// # Errors
 /// If the model, the judge and the data do not fit together.
@@ -102,7 +103,7 @@ pub fn evaluate(
     dataset: &Dataset,
     judge: &mut Judge,
     options: Options,
-    watch: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch,
 ) -> Result<Evaluation> {
     let Subject { config, inference } = subject;
     let mut evaluation = Evaluation {
@@ -140,7 +141,7 @@ pub fn evaluate(
         let table = |values| Table::new("latents", values, latents.width);
         evaluation.latents = Some(latent::usage(table(&latents.mu)?, table(logvar)?)?);
     }
-    evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads)?;
+    evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads, watch)?;
     evaluation.scores = scores::distances(test, &reconstructions, options.seed);
 
     let generated = if inference.network().has_prior() {
@@ -161,12 +162,12 @@ pub fn evaluate(
         None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
     if inference.network().has_prior() {
-        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))??);
+        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
         evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         if let Some(labels) = generated.labels {
             let samples = Split { images: generated.images, labels };
-            let measured =
-                Transfer::measure(&samples, &dataset.train, test, &dataset.classes, options.seed, options.threads);
+            let Options { seed, threads, .. } = options;
+            let measured = Transfer::measure(&samples, &dataset.train, test, &dataset.classes, seed, threads, watch);
             evaluation.transfer = Some(measured?);
         }
     }
@@ -200,7 +201,7 @@ fn likelihood_of(
     inference: &mut Inference,
     test: &Split,
     options: Options,
-    watch: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch,
 ) -> Result<Option<Likelihood>> {
     let (drawings, samples) = options.likelihood;
     let drawings = drawings.min(test.len());
@@ -209,7 +210,10 @@ fn likelihood_of(
     }
     let images = test.images.take(&(0..drawings).collect::<Vec<_>>());
     let labels = inference.network().sees_classes().then_some(&test.labels[..drawings]);
-    likelihood::of_drawings(inference, &images, labels, samples, options.seed, watch).map(Some)
+    likelihood::of_drawings(inference, &images, labels, samples, options.seed, &mut |done, of| {
+        watch("drawings", done, of)
+    })
+    .map(Some)
 }
 
 fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest> {

@@ -171,7 +171,7 @@ impl Gallery {
         let some: Vec<f32> = (0..Self::COLUMNS.min(count))
             .flat_map(|i| self.graded[i * count / Self::COLUMNS.min(count)].drawing.clone())
             .collect();
-        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train, self.image))??;
+        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train, self.image))?;
         self.neighbours = some
             .chunks_exact(pixels)
             .zip(nearest)

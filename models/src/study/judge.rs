@@ -1,13 +1,19 @@
 //! What scores drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use inkgrad_kernels::cpu::simd;
 use sha2::{Digest, Sha256};
 
+use super::Watch;
 use crate::data::{Dataset, Images};
 use crate::features::{self, Cache, hexadecimal};
 use crate::infer::{Features, Inference};
 use crate::metrics::Extractor;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
+use crate::run::checkpoint::load_tensors;
 use crate::run::config::Config;
 use crate::{Result, trainer};
 
@@ -63,11 +69,20 @@ impl Judge {
         Ok(Judge { inference: Inference::new(network, threads), name, sha256, inception: None })
     }
 
-    /// Trains one on the spot, for want of a run: `cnn`, `epochs` passes over the training drawings.
+    /// Trains one on the spot, for want of a run: `cnn`, `epochs` passes over the training drawings; or takes the one that
+    /// was kept in the folder `kept` when the same drawings and settings were asked for. `watch` is told how many steps are
+    /// done, and of how many. Gives the file beside it, where it was found there or is kept now.
     ///
     /// # Errors
     /// If the data has fewer than two classes.
-    pub fn train(dataset: &Dataset, epochs: u64, seed: u64, threads: usize) -> Result<Self> {
+    pub fn train(
+        dataset: &Dataset,
+        epochs: u64,
+        seed: u64,
+        threads: usize,
+        kept: Option<&Path>,
+        watch: &mut Watch,
+    ) -> Result<(Self, Source)> {
         let spec = Spec::of::<Classifier>();
         let defaults = Config::defaults(&spec);
         let config = Config {
@@ -81,7 +96,20 @@ impl Judge {
             ..defaults
         }
         .with_text("arch", "cnn");
-        Self::new(trainer::fit(spec, &config, &dataset.train)?, &config, threads)
+        let file = kept.map(|folder| folder.join(format!("{}.safetensors", key(dataset, &config))));
+        if let Some(file) = &file
+            && let Some(network) = load(spec, &config, file)
+        {
+            return Ok((Self::new(network, &config, threads)?, Source::Kept(file.clone())));
+        }
+        let network =
+            trainer::fit(spec, &config, &dataset.train, &mut |done, of| watch("steps of the judge", done, of))?;
+        // A disk that is full or only reads costs time the next time, and no result.
+        let file = file.filter(|file| {
+            let made = file.parent().is_none_or(|folder| fs::create_dir_all(folder).is_ok());
+            made && trainer::save_weights(file, &config, &network).is_ok()
+        });
+        Ok((Self::new(network, &config, threads)?, Source::Trained(file)))
     }
 
     /// Features and logits of drawings.
@@ -104,6 +132,36 @@ impl Judge {
     pub fn classes(&self) -> usize {
         self.inference.network().classes()
     }
+}
+
+/// Where a judge that was asked for on the spot comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was kept in this file.
+    Kept(PathBuf),
+    /// It was trained, and is kept in this file where it could be.
+    Trained(Option<PathBuf>),
+}
+
+/// Settings that its weights do not depend on.
+const NOT_IN_KEY: [&str; 4] = ["threads", "data", "log_every", "checkpoint_minutes"];
+
+/// What a judge's weights depend on: the drawings, its settings with the program's version, and the instructions, which
+/// round differently. So nothing that is kept is ever out of date.
+fn key(dataset: &Dataset, config: &Config) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("inkgrad judge 1\n{}\n{}\n", dataset.fingerprint(), simd::isa().name()));
+    for (name, value) in config.settings().iter().filter(|(name, _)| !NOT_IN_KEY.contains(&name.as_str())) {
+        hash.update(format!("{name} = {value}\n"));
+    }
+    hexadecimal(hash)
+}
+
+/// The judge kept in a file, where that is whole.
+fn load(spec: Spec, config: &Config, file: &Path) -> Option<Network<f32>> {
+    let mut network = Network::new(spec, config).ok()?;
+    trainer::fill(&mut network, load_tensors(file).ok()?).ok()?;
+    Some(network)
 }
 
 /// What identifies weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.

@@ -3,6 +3,7 @@
 use inkgrad_engine::Pool;
 use serde::{Deserialize, Serialize};
 
+use super::Watch;
 use crate::Result;
 use crate::infer::Latents;
 use crate::tsne::{self, Points, TsneConfig};
@@ -36,7 +37,14 @@ impl Map {
     ///
     /// # Errors
     /// If a latent is not finite.
-    pub fn embed(latents: &Latents, labels: &[usize], most: usize, seed: u64, threads: usize) -> Result<Option<Self>> {
+    pub fn embed(
+        latents: &Latents,
+        labels: &[usize],
+        most: usize,
+        seed: u64,
+        threads: usize,
+        watch: &mut Watch,
+    ) -> Result<Option<Self>> {
         let n = labels.len().min(most);
         let values = &latents.mu[..n * latents.width];
         let same = values.chunks_exact(latents.width).all(|row| row == &values[..latents.width]);
@@ -47,7 +55,8 @@ impl Map {
         let config = TsneConfig { perplexity, seed, ..TsneConfig::default() };
         let points = Points::new("latents", values, n, latents.width)?;
         Pool::new(threads).enter(|team| {
-            let embedding = tsne::embed(&config, points, team, |_| {})?;
+            let embedding =
+                tsne::embed(&config, points, team, |p| watch("iterations of the map", p.iteration, p.iterations))?;
             let embedded = Points::new("map", &embedding.points, n, 2)?;
             Ok(Some(Map {
                 points: embedding.points.as_chunks().0.to_vec(),

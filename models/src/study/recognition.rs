@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watch;
 use crate::data::Split;
 use crate::infer::Inference;
 use crate::metrics::Table;
@@ -69,7 +70,7 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// Trains both and tests them. As many real drawings as samples are used, the first of each class.
+    /// Trains both and tests them, telling `watch` how far it is. As many real drawings as samples are used, the first of each class.
     ///
     /// # Errors
     /// If a classifier cannot be trained.
@@ -80,10 +81,11 @@ impl Transfer {
         names: &[String],
         seed: u64,
         threads: usize,
+        watch: &mut Watch,
     ) -> Result<Self> {
         const EPOCHS: u64 = 10;
         let n = samples.len().min(train.len());
-        let fitted = |data: &Split| -> Result<Inference> {
+        let mut fitted = |data: &Split| -> Result<Inference> {
             let spec = Spec::of::<Classifier>();
             let defaults = Config::defaults(&spec);
             let config = Config {
@@ -95,7 +97,10 @@ impl Transfer {
                 threads,
                 ..defaults
             };
-            Ok(Inference::new(trainer::fit(spec, &config, data)?, threads))
+            Ok(Inference::new(
+                trainer::fit(spec, &config, data, &mut |done, of| watch("steps of a classifier", done, of))?,
+                threads,
+            ))
         };
         let mut on_samples = fitted(&balanced(samples, n, names.len()))?;
         let mut on_real = fitted(&balanced(train, n, names.len()))?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Watch;
 use super::evaluate::Options;
 use super::judge::Judge;
 use crate::data::{Images, Split};
@@ -80,7 +81,7 @@ pub(super) fn of_features(
     judged: &Features,
     judge: &mut Judge,
     options: Options,
-    watch: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch,
 ) -> Result<Vec<Score>> {
     let classes = judge.classes();
     let real = judge.features(test)?;
@@ -95,6 +96,7 @@ pub(super) fn of_features(
         scores.extend(without_inception(test.len(), generated.len(), options.seed));
         return Ok(scores);
     };
+    let watch = &mut |done, of| watch("drawings through InceptionV3", done, of);
     let (real, made) = (inception.features(test, watch)?, inception.features(generated, watch)?);
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
@@ -133,7 +135,7 @@ impl Sides<'_> {
         let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
         let options = metrics::Options { extractor, fid_infinity };
         let measure = || metrics::score(self.real, self.generated, Some(self.logits), &options);
-        let found = metrics::on_threads(threads, measure)??;
+        let found = metrics::on_threads(threads, measure)?;
         let passport = Passport {
             n_real: found.passport.real,
             n_generated: found.passport.generated,
@@ -152,6 +154,11 @@ impl Sides<'_> {
         };
         let of = |name: &str, of: fn(&FeatureScores) -> f64| {
             score(name, Some(of(&found.features)), found.passport.floor.as_ref().map(of))
+        };
+        // Named as `score` names them.
+        let of = |name: &str, of_features: fn(&FeatureScores) -> f64| Score {
+            note: found.notes.get(name).cloned(),
+            ..of(name, of_features)
         };
         let note = (!found.warnings.is_empty()).then(|| found.warnings.join("; "));
         let mut scores = vec![

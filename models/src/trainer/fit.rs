@@ -10,10 +10,11 @@ use crate::run::config::Config;
 use crate::{Error, Result};
 
 /// Trains the model `spec` as `config` describes it on `data`, in memory. The same configuration and data give the same network.
+/// `watch` is told after each step how many are done, and of how many.
 ///
 /// # Errors
 /// If the configuration does not fit the data, or the loss is not finite.
-pub fn fit(spec: Spec, config: &Config, data: &Split) -> Result<Network<f32>> {
+pub fn fit(spec: Spec, config: &Config, data: &Split, watch: &mut dyn FnMut(usize, usize)) -> Result<Network<f32>> {
     let mut network = Network::new(spec, config)?;
     network.initialise(config.seed);
     let mut batches = Batches::new(config, data.len())?;
@@ -25,6 +26,7 @@ pub fn fit(spec: Spec, config: &Config, data: &Split) -> Result<Network<f32>> {
             stepper
                 .step(&mut network, &mut optimizer, data, batches.next(step), clock, rate, team)
                 .map_err(|error| Error::input(&config.model, format!("step {}: {error}", step + 1)))?;
+            watch(step as usize + 1, batches.total() as usize);
         }
         Ok(network)
     })

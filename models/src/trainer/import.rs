@@ -37,8 +37,10 @@ pub fn import(
     out: &Path,
     force: bool,
 ) -> Result<Imported> {
-    // What they were trained on is not known.
-    config.data = file.display().to_string();
+    if config.data_sha256.is_none() {
+        // What they were trained on is not known.
+        config.data = file.display().to_string();
+    }
     let mut network = models.build(&config)?;
     let Loaded { tensors, notes } = weights::load(file, key)?;
     let hint = hint(models, &config, &network.layout(), &tensors);
@@ -60,7 +62,12 @@ fn by_name(layout: &[(String, Vec<usize>)]) -> Layout<'_> {
 }
 
 /// What the weights look like instead, where they do not fit.
-fn hint(models: &Models, config: &Config, expected: &[(String, Vec<usize>)], tensors: &Tensors) -> Option<String> {
+pub(super) fn hint(
+    models: &Models,
+    config: &Config,
+    expected: &[(String, Vec<usize>)],
+    tensors: &Tensors,
+) -> Option<String> {
     let found: Layout<'_> = tensors.iter().map(|(name, tensor)| (name, tensor.shape.as_slice())).collect();
     let expected = by_name(expected);
     if found == expected {

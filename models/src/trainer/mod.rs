@@ -5,7 +5,9 @@ mod compute;
 mod figures;
 mod fit;
 mod import;
+mod init;
 mod on_device;
+mod opened;
 mod state;
 mod step;
 #[cfg(test)]
@@ -22,7 +24,10 @@ use self::batches::Batches;
 use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
+pub use self::init::{find as find_weights, start_from};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
+pub use self::opened::{Opened, Which};
+pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{self, Dataset, LoadOptions};
@@ -90,9 +95,14 @@ pub struct Trainer {
     sums: Sums,
     /// Seconds of training before this process.
     earlier: f64,
+    /// The smallest validation loss.
     best: Option<f64>,
+    /// The step that it was found after, where that is known.
+    best_step: Option<u64>,
     /// Validations since the best.
     since_best: u64,
+    /// What to know of the weights that it began with.
+    notes: Vec<String>,
 }
 
 /// Loads the data that a configuration names.
@@ -100,11 +110,24 @@ pub struct Trainer {
 /// # Errors
 /// Those of [`data::load`].
 pub fn load_data(config: &Config) -> Result<Dataset> {
-    let mut options = LoadOptions { test_fraction: config.test_fraction, seed: config.seed, ..LoadOptions::default() };
+    let mut options = LoadOptions {
+        test_fraction: config.test_fraction,
+        seed: config.seed,
+        recognized_only: config.recognized_only,
+        ..LoadOptions::default()
+    };
     if config.quick {
         options.builtin_drawings = QUICK_DRAWINGS;
     }
     data::load(&config.data, &options)
+}
+
+/// Writes down what a configuration's data is, so that it is found and known again.
+pub fn note_data(config: &mut Config, dataset: &Dataset) {
+    config.data_sha256 = Some(dataset.fingerprint());
+    if config.data != "builtin" {
+        config.data_path = Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
+    }
 }
 
 /// Loads the data that a run was trained on, wherever it is called from. With `changed` other contents are meant.
@@ -163,19 +186,16 @@ impl Trainer {
         let dataset = load_data(&config)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
-        config.data_sha256 = Some(dataset.fingerprint());
-        if config.data != "builtin" {
-            config.data_path =
-                Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
-        }
+        note_data(&mut config, &dataset);
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
         network.initialise(config.seed);
+        let notes = init::apply(models, &config, &mut network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
         let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
-        Ok((trainer, created.moved))
+        Ok((Trainer { notes, ..trainer }, created.moved))
     }
 
     fn assemble(
@@ -201,13 +221,20 @@ impl Trainer {
             sums: Sums::default(),
             earlier: 0.0,
             best: None,
+            best_step: None,
             since_best: 0,
+            notes: Vec::new(),
         })
     }
 
     /// The configuration, resolved.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What a person should know of the weights that it began with, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The data.
@@ -339,8 +366,8 @@ impl Trainer {
                 records.push(make(Split::Val, losses));
                 self.since_best += 1;
                 if self.best.is_none_or(|best| losses.loss < best) {
-                    (self.best, self.since_best) = (Some(losses.loss), 0);
-                    self.save_model(&self.folder.file("best.safetensors"))?;
+                    // The weights are written with the checkpoint.
+                    (self.best, self.best_step, self.since_best) = (Some(losses.loss), Some(self.step), 0);
                 }
                 converged = self.config.patience.is_some_and(|patience| self.since_best >= patience);
             }

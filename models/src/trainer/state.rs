@@ -5,7 +5,10 @@ use std::path::Path;
 
 use super::Trainer;
 use super::batches::Batches;
+use super::opened::{Opened, Which};
 use super::step::{Losses, Sums};
+use inkgrad_engine::Param;
+
 use crate::model::{MAX_TERMS, Models, Network};
 use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
@@ -13,21 +16,17 @@ use crate::run::folder::RunFolder;
 use crate::run::metrics;
 use crate::{Error, Result};
 
-/// Loads the weights of a finished or interrupted run.
+/// Loads the last weights of a finished or interrupted run.
 ///
 /// # Errors
 /// If the folder holds no run, or its weights do not fit its model.
 pub fn load_network(models: &Models, path: &Path) -> Result<(RunFolder, Config, Network<f32>)> {
-    let (folder, config) = RunFolder::open(models, path)?;
-    let mut network = models.build(&config)?;
-    let tensors = checkpoint::load_tensors(folder.model())?;
-    check_model(&tensors, &config, &folder.model())?;
-    fill(&mut network, tensors)?;
+    let Opened { folder, config, network, .. } = Opened::open(models, path, Some(Which::Last))?;
     Ok((folder, config, network))
 }
 
 /// Gives every parameter its values.
-pub(super) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
+pub(crate) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
     let values = tensors.take_all(&network.layout())?;
     for (param, values) in network.list().iter().zip(values) {
         network.params.value_mut(param).copy_from_slice(&values);
@@ -41,7 +40,12 @@ fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
         (false, false) => Ok(None),
         // Imported weights, which starting again would replace.
         (false, true) => {
-            Err(Error::input(folder.path().display(), "holds weights but no state.safetensors to go on from"))
+            let run = folder.path().display();
+            let problem = format!(
+                "holds weights but no state.safetensors to go on from; a new run starts from them: \
+                 inkgrad train --init {run} --data D --out RUN"
+            );
+            Err(Error::input(run, problem))
         }
         (true, _) => {
             let state = checkpoint::load_tensors(folder.state())?;
@@ -53,7 +57,7 @@ fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
 }
 
 /// Refuses the tensors of another model, where they say whose they are.
-fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
+pub(super) fn check_model(tensors: &Tensors, config: &Config, path: &Path) -> Result<()> {
     match tensors.metadata("model") {
         Some(found) if found != config.model => {
             Err(Error::input(path.display(), format!("holds a {found}, expected a {}", config.model)))
@@ -108,9 +112,16 @@ impl Trainer {
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
         network.initialise(config.seed);
+        if state.is_none() {
+            super::init::apply(models, &config, &mut network)?;
+        }
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         if let Some(state) = state {
             trainer.restore(state)?;
+        }
+        if before.data_sha256.is_some() && before.data_sha256 != trainer.config.data_sha256 {
+            // Losses on other drawings do not compare with these.
+            (trainer.best, trainer.best_step, trainer.since_best) = (None, None, 0);
         }
         if trainer.step > trainer.total_steps() {
             let option = if by_epoch { "--epochs" } else { "--steps" };
@@ -120,6 +131,7 @@ impl Trainer {
                 format!("{asked} steps in all, expected at least the {done} that are done"),
             ));
         }
+        trainer.save_best()?;
         metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.record_changes(&before, trainer.step);
@@ -138,7 +150,9 @@ impl Trainer {
         self.optimizer.missed = missed(&state, self.network.list().len())?;
         self.earlier = state.parse("seconds")?;
         self.since_best = state.parse("since_best")?;
-        self.best = state.metadata("best").map(|_| state.parse("best")).transpose()?;
+        let optional = |key: &str| state.metadata(key).is_some();
+        self.best = optional("best").then(|| state.parse("best")).transpose()?;
+        self.best_step = optional("best_step").then(|| state.parse("best_step")).transpose()?;
         let mut terms = [0.0; MAX_TERMS];
         for (sum, name) in terms.iter_mut().zip(self.network.terms()) {
             // There is none where no step was taken since the last record.
@@ -167,7 +181,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Writes the state, then the weights. A resumed run reads the state alone, so the two need not be of one moment.
+    /// Writes the state, then the weights, then the best where these are the best. A resumed run reads the state alone and
+    /// makes the best anew that were lost between the two, so that the files need not be of one moment.
     ///
     /// # Errors
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
@@ -195,6 +210,9 @@ impl Trainer {
         if let Some(best) = self.best {
             metadata.insert("best".to_owned(), best.to_string());
         }
+        if let Some(step) = self.best_step {
+            metadata.insert("best_step".to_owned(), step.to_string());
+        }
         for (name, sum) in self.network.terms().iter().zip(self.sums.total.terms) {
             metadata.insert(format!("sum_{name}"), sum.to_string());
         }
@@ -210,12 +228,26 @@ impl Trainer {
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
         checkpoint::save_tensors(self.folder.state(), &tensors, &metadata)?;
-        self.save_model(&self.folder.model())
+        save_weights(&self.folder.model(), &self.config, &self.network)?;
+        self.save_best()
     }
 
-    pub(super) fn save_model(&self, path: &Path) -> Result<()> {
-        self.check_finite()?;
-        save_weights(path, &self.config, &self.network)
+    /// Writes the present weights as the best, where they are and the file holds others.
+    fn save_best(&self) -> Result<()> {
+        if self.best_step != Some(self.step) {
+            return Ok(());
+        }
+        let (step, file) = (self.step.to_string(), self.folder.best());
+        let same = checkpoint::load_tensors(&file).is_ok_and(|found| {
+            let list = self.network.list();
+            let is_param = |p: &Param| found.get(&p.name).is_ok_and(|t| t.values == self.network.params.value(p));
+            found.metadata("step") == Some(&step) && list.iter().all(is_param)
+        });
+        if same {
+            return Ok(());
+        }
+        let metadata = [("step".to_owned(), step)];
+        write_weights(&file, &self.config, &self.network, metadata)
     }
 }
 
@@ -224,8 +256,18 @@ impl Trainer {
 /// # Errors
 /// If the file cannot be written.
 pub fn save_weights(path: &Path, config: &Config, network: &Network<f32>) -> Result<()> {
-    let metadata =
-        BTreeMap::from([("format".to_owned(), "pt".to_owned()), ("model".to_owned(), config.model.to_string())]);
+    write_weights(path, config, network, [])
+}
+
+/// The same with more metadata.
+fn write_weights(
+    path: &Path,
+    config: &Config,
+    network: &Network<f32>,
+    more: impl IntoIterator<Item = (String, String)>,
+) -> Result<()> {
+    let named = [("format".to_owned(), "pt".to_owned()), ("model".to_owned(), config.model.to_string())];
+    let metadata: BTreeMap<String, String> = named.into_iter().chain(more).collect();
     let list = network.list();
     let tensors: Vec<(&str, &[usize], &[f32])> =
         list.iter().map(|p| (p.name.as_str(), p.shape.dims(), network.params.value(p))).collect();

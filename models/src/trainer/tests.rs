@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::check::variants;
+use crate::run::config::Overrides;
 
 /// Lets a run go on to its end.
 struct Patient;
@@ -75,6 +76,68 @@ fn every_model_trains_and_leaves_what_belongs_to_it() {
 
         let (_, _, loaded) = load_network(&models, &path).unwrap();
         assert_eq!(loaded.params.values, trainer.network().params.values, "{variant}");
+    }
+}
+
+/// A run of `steps` steps that validates after every fifth and is likely to get worse.
+fn validated(models: &Models, data: &str, path: &Path, steps: u64) -> Trainer {
+    let config = Config {
+        data: data.to_owned(),
+        steps: Some(steps),
+        epochs: None,
+        log_every: 1,
+        batch_size: 20,
+        lr: 0.05,
+        val_fraction: 0.25,
+        threads: 1,
+        ..models.defaults("cnn-ae").unwrap()
+    };
+    let (mut trainer, _) = Trainer::start(models, config, path, false).unwrap();
+    trainer.run(&mut ()).unwrap();
+    trainer
+}
+
+#[test]
+fn the_best_weights_are_those_that_validated_best_also_after_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    let models = Models::builtin();
+    let open = |path: &Path, asked| Opened::open(&models, path, asked).unwrap();
+    let whole = folder.path().join("whole");
+    validated(&models, &data, &whole, 40);
+    let records = crate::run::metrics::read(whole.join("metrics.jsonl")).unwrap();
+    let validations: Vec<&Record> = records.iter().filter(|record| record.split == Split::Val).collect();
+    let best = validations.iter().min_by(|a, b| a.loss.total_cmp(&b.loss)).unwrap().step;
+    assert!(validations.len() == 8 && best < 40, "{best}: {validations:?}");
+
+    // By default, and as a run that ends there has them.
+    let opened = open(&whole, None);
+    assert_eq!((opened.kept, opened.step), (Which::Best, Some(best)));
+    assert!(opened.note().unwrap().contains(&format!("the best by validation, of step {best}")));
+    let until = folder.path().join("until");
+    validated(&models, &data, &until, best);
+    for asked in [Which::Best, Which::Last] {
+        assert_eq!(open(&until, Some(asked)).network.params.values, opened.network.params.values, "{asked}");
+    }
+    assert_ne!(open(&whole, Some(Which::Last)).network.params.values, opened.network.params.values);
+
+    // Ended after the checkpoint of the best was written and before its weights were: earlier ones are there, or none.
+    let expected = std::fs::read(until.join("best.safetensors")).unwrap();
+    for earlier in [None, Some(std::fs::read(until.join("model.safetensors")).unwrap())] {
+        match earlier {
+            None => std::fs::remove_file(until.join("best.safetensors")).unwrap(),
+            Some(bytes) => std::fs::write(until.join("best.safetensors"), bytes).unwrap(),
+        }
+        Trainer::resume(&models, &until, &Overrides::default()).unwrap();
+        assert!(std::fs::read(until.join("best.safetensors")).unwrap() == expected);
+    }
+    // Gone on with to the same end.
+    Trainer::resume(&models, &until, &Overrides { steps: Some(40), ..Overrides::default() })
+        .unwrap()
+        .run(&mut ())
+        .unwrap();
+    for file in ["best.safetensors", "model.safetensors"] {
+        assert!(std::fs::read(until.join(file)).unwrap() == std::fs::read(whole.join(file)).unwrap(), "{file}");
     }
 }
 

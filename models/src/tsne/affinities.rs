@@ -8,6 +8,8 @@ use super::knn::Neighbours;
 /// How near the entropy has to come to the one asked for, and how often it is tried; scikit-learn's.
 const TOLERANCE: f64 = 1e-5;
 const STEPS: usize = 100;
+/// Mean squared distances that are found from a first guess of 1.
+const USUAL: std::ops::Range<f64> = 1e-12..1e12;
 /// What stands for a sum of probabilities that underflow.
 const LEAST_SUM: f64 = 1e-8;
 
@@ -75,20 +77,24 @@ impl Affinities {
 }
 
 /// pⱼ = e^(−β·dⱼ) / Σ e^(−β·d), with β such that the entropy is ln(perplexity); found by halving intervals.
-fn fit_bandwidth(squared: &[f32], perplexity: f64, p: &mut [f64]) {
+fn fit_bandwidth(squared: &[f64], perplexity: f64, p: &mut [f64]) {
     let wanted = perplexity.ln();
-    let (mut beta, mut low, mut high) = (1.0, None, None);
+    // Doubling leads from 1 to distances of any usual size; to others it begins near them.
+    let mean = squared.iter().sum::<f64>() / squared.len() as f64;
+    let first =
+        if mean == 0.0 || USUAL.contains(&mean) { 1.0 } else { mean.recip().clamp(f64::MIN_POSITIVE, f64::MAX) };
+    let (mut beta, mut low, mut high) = (first, None, None);
     for _ in 0..STEPS {
         let mut sum = 0.0;
         for (p, &d) in p.iter_mut().zip(squared) {
-            *p = (-f64::from(d) * beta).exp();
+            *p = (-d * beta).exp();
             sum += *p;
         }
         if sum == 0.0 {
             sum = LEAST_SUM;
         }
         p.iter_mut().for_each(|p| *p /= sum);
-        let mean: f64 = p.iter().zip(squared).map(|(&p, &d)| p * f64::from(d)).sum();
+        let mean: f64 = p.iter().zip(squared).map(|(&p, &d)| p * d).sum();
         let above = sum.ln() + beta * mean - wanted;
         if above.abs() <= TOLERANCE {
             break;

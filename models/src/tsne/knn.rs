@@ -4,7 +4,7 @@ use inkgrad_engine::Team;
 use inkgrad_kernels::cpu::gemm::gemm;
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 
-use super::Points;
+use super::{Points, Real};
 
 /// Rows whose neighbours one task looks for.
 const ROWS: usize = 128;
@@ -19,7 +19,7 @@ pub struct Neighbours {
     /// (N, k)
     pub indices: Vec<u32>,
     /// (N, k): squared distances.
-    pub squared: Vec<f32>,
+    pub squared: Vec<f64>,
 }
 
 /// A point's candidates: the nearest that have been seen, and some more.
@@ -50,7 +50,7 @@ impl Nearest {
 }
 
 /// The `k` nearest others of each point, 1 ≤ k < N.
-pub fn nearest(points: Points, k: usize, team: &Team) -> Neighbours {
+pub fn nearest<T: Real>(points: Points<T>, k: usize, team: &Team) -> Neighbours {
     let centred = Centred::new(points);
     let mut found = vec![(0.0, 0); points.n * k];
     team.pieces([(&mut found, ROWS * k)], |piece, [found]| {
@@ -74,33 +74,32 @@ pub fn nearest(points: Points, k: usize, team: &Team) -> Neighbours {
             found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         }
     });
-    let (squared, indices) = found.into_iter().map(|(squared, index)| (squared as f32, index)).unzip();
+    let (squared, indices) = found.into_iter().map(|(squared, index)| (T::round(squared), index)).unzip();
     Neighbours { k, indices, squared }
 }
 
 /// ‖a − b‖², rounded as differences are: none where the two are the same.
-fn squared(a: &[f32], b: &[f32]) -> f64 {
-    let square = |(&a, &b): (&f32, &f32)| (f64::from(a) - f64::from(b)).powi(2);
+fn squared<T: Real>(a: &[T], b: &[T]) -> f64 {
+    let square = |(&a, &b): (&T, &T)| (a.into() - b.into()).powi(2);
     a.iter().zip(b).map(square).sum()
 }
 
 /// Points less their mean, which keeps products small, and the products exact to 1e-15 of the extent.
-pub struct Centred<'a> {
-    points: Points<'a>,
+pub struct Centred<'a, T = f32> {
+    points: Points<'a, T>,
     /// (width)
     pub mean: Vec<f64>,
     norms: Vec<f64>,
 }
 
-impl<'a> Centred<'a> {
-    pub fn new(points: Points<'a>) -> Self {
+impl<'a, T: Real> Centred<'a, T> {
+    pub fn new(points: Points<'a, T>) -> Self {
         let mut mean = vec![0.0; points.width];
         for i in 0..points.n {
-            mean.iter_mut().zip(points.row(i)).for_each(|(mean, &x)| *mean += f64::from(x));
+            mean.iter_mut().zip(points.row(i)).for_each(|(mean, &x)| *mean += x.into());
         }
         mean.iter_mut().for_each(|mean| *mean /= points.n as f64);
-        let norm =
-            |i| points.row(i).iter().zip(&mean).map(|(&x, &mean): (&f32, &f64)| (f64::from(x) - mean).powi(2)).sum();
+        let norm = |i| points.row(i).iter().zip(&mean).map(|(&x, &mean): (&T, &f64)| (x.into() - mean).powi(2)).sum();
         let norms = (0..points.n).map(norm).collect();
         Centred { points, mean, norms }
     }
@@ -108,7 +107,7 @@ impl<'a> Centred<'a> {
     /// Some rows, less the mean.
     pub fn rows(&self, range: std::ops::Range<usize>) -> Vec<f64> {
         let rows = range.flat_map(|i| self.points.row(i).iter().zip(&self.mean));
-        rows.map(|(&x, &mean)| f64::from(x) - mean).collect()
+        rows.map(|(&x, &mean)| x.into() - mean).collect()
     }
 
     /// Gives `each` the tiles of squared distances from `rows` to all points, less each row's own norm, from left to

@@ -107,23 +107,48 @@ impl TsneConfig {
     }
 }
 
+/// The precision of what is embedded. Everything is computed in f64; of f32 squared distances are rounded to it, as
+/// scikit-learn's are.
+pub trait Real: Copy + PartialEq + Into<f64> + std::fmt::Display + Send + Sync {
+    /// A squared distance between points of this precision.
+    fn round(squared: f64) -> f64;
+}
+
+impl Real for f32 {
+    fn round(squared: f64) -> f64 {
+        let rounded = squared as f32;
+        // Distances beyond its range stay as they are.
+        if rounded.is_finite() { rounded.into() } else { squared }
+    }
+}
+
+impl Real for f64 {
+    fn round(squared: f64) -> f64 {
+        squared
+    }
+}
+
+/// Larger numbers than this have squares whose sums overflow.
+const LARGEST: f64 = 1e150;
+
 /// Rows of numbers that can be embedded: at least four, finite, not all the same.
 #[derive(Debug, Clone, Copy)]
-pub struct Points<'a> {
-    values: &'a [f32],
+pub struct Points<'a, T = f32> {
+    name: &'a str,
+    values: &'a [T],
     n: usize,
     width: usize,
 }
 
-impl<'a> Points<'a> {
+impl<'a, T: Real> Points<'a, T> {
     /// The rows of `values: (n, width)`; `name` is what messages call them.
     ///
     /// # Errors
-    /// If there are fewer than four rows, a number is not finite, or all rows are the same.
+    /// If there are fewer than four rows, a number is not finite or beyond ±1e150, or all rows are the same.
     ///
     /// # Panics
     /// If the shape is not that of the values.
-    pub fn new(name: impl std::fmt::Display, values: &'a [f32], n: usize, width: usize) -> Result<Self> {
+    pub fn new(name: &'a str, values: &'a [T], n: usize, width: usize) -> Result<Self> {
         assert_eq!(values.len(), n * width, "values of shape ({n}, {width})");
         if n < 4 {
             return Err(Error::input(name, format_args!("{n} rows, expected at least 4")));
@@ -131,14 +156,19 @@ impl<'a> Points<'a> {
         if u32::try_from(n).is_err() {
             return Err(Error::input(name, format_args!("{n} rows, expected fewer than 2³²")));
         }
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let number = |value: &T| -> f64 { (*value).into() };
+        if let Some(at) = values.iter().position(|value| !number(value).is_finite()) {
             let problem = format!("row {} holds {}, expected finite numbers", at / width, values[at]);
+            return Err(Error::input(name, problem));
+        }
+        if let Some(at) = values.iter().position(|value| number(value).abs() > LARGEST) {
+            let problem = format!("row {} holds {:e}, expected at most {LARGEST:e}", at / width, number(&values[at]));
             return Err(Error::input(name, problem));
         }
         if values.chunks_exact(width.max(1)).all(|row| row == &values[..width]) {
             return Err(Error::input(name, format_args!("all {n} rows are the same, expected rows that differ")));
         }
-        Ok(Points { values, n, width })
+        Ok(Points { name, values, n, width })
     }
 
     /// How many rows.
@@ -151,7 +181,7 @@ impl<'a> Points<'a> {
         self.n == 0
     }
 
-    fn row(&self, i: usize) -> &'a [f32] {
+    fn row(&self, i: usize) -> &'a [T] {
         &self.values[i * self.width..][..self.width]
     }
 }
@@ -180,14 +210,14 @@ pub struct Embedding {
 ///
 /// # Errors
 /// If the perplexity does not fit the number of points.
-pub fn embed(
+pub fn embed<T: Real>(
     config: &TsneConfig,
-    points: Points,
+    points: Points<T>,
     team: &Team,
     mut progress: impl FnMut(Progress),
 ) -> Result<Embedding> {
     config.check(points.n)?;
-    memory::check(config.need(points.n, points.width, team.threads()), "t-SNE")?;
+    memory::check(config.need(points.n, points.width, team.threads()), format_args!("{}: its t-SNE", points.name))?;
     let neighbours = knn::nearest(points, config.neighbours(points.n), team);
     let affinities = Affinities::new(&neighbours, config.perplexity, team);
     drop(neighbours);

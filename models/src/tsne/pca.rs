@@ -5,8 +5,8 @@ use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::rng::Philox;
 
-use super::Points;
 use super::knn::Centred;
+use super::{Points, Real};
 
 /// The standard deviation of the first coordinate.
 const SCALE: f64 = 1e-4;
@@ -32,7 +32,7 @@ pub fn random(n: usize, seed: u64) -> Vec<[f32; 2]> {
 
 /// The projections on the two principal axes, both scaled by what gives the first a standard deviation of 1e-4. Each
 /// axis points to where its component of largest magnitude is positive.
-pub fn start(points: Points, seed: u64, team: &Team) -> Vec<[f32; 2]> {
+pub fn start<T: Real>(points: Points<T>, seed: u64, team: &Team) -> Vec<[f32; 2]> {
     let (n, d) = (points.n, points.width);
     let centred = Centred::new(points);
     let [first, second] = axes_of(&centred, points, seed, team);
@@ -76,7 +76,7 @@ fn axes_of(centred: &Centred, points: Points, seed: u64, team: &Team) -> [(Vec<f
 }
 
 /// Xᵀ·X of the centred rows: (d, d).
-fn covariance(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
+fn covariance<T: Real>(centred: &Centred<T>, n: usize, d: usize, team: &Team) -> Vec<f64> {
     let mut covariance = vec![0.0; d * d];
     for start in (0..n).step_by(ROWS) {
         let rows = start..n.min(start + ROWS);
@@ -90,7 +90,7 @@ fn covariance(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
 }
 
 /// X·Xᵀ of the centred rows: (n, n).
-fn gram(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
+fn gram<T: Real>(centred: &Centred<T>, n: usize, d: usize, team: &Team) -> Vec<f64> {
     let mut gram = vec![0.0; n * n];
     for start in (0..n).step_by(ROWS) {
         let rows = start..n.min(start + ROWS);
@@ -108,7 +108,7 @@ fn gram(centred: &Centred, n: usize, d: usize, team: &Team) -> Vec<f64> {
 }
 
 /// The axis Xᵀ·w of length 1, pointing to where its component of largest magnitude is positive; 0 where w is 0.
-fn unit_axis(centred: &Centred, d: usize, weights: &[f64]) -> Vec<f64> {
+fn unit_axis<T: Real>(centred: &Centred<T>, d: usize, weights: &[f64]) -> Vec<f64> {
     let mut axis = vec![0.0; d];
     for (i, &weight) in weights.iter().enumerate() {
         axis.iter_mut().zip(centred.rows(i..i + 1)).for_each(|(axis, x)| *axis += weight * x);

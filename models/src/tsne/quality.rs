@@ -2,8 +2,8 @@
 
 use inkgrad_engine::Team;
 
-use super::Points;
 use super::knn::{self, Centred};
+use super::{Points, Real};
 
 /// Rows that one task ranks.
 const ROWS: usize = 64;
@@ -13,7 +13,7 @@ const ROWS: usize = 64;
 ///
 /// # Panics
 /// If the two have different numbers of rows, or k is not within 1 ≤ k < N / 2.
-pub fn trustworthiness(points: Points, embedded: Points, k: usize, team: &Team) -> f64 {
+pub fn trustworthiness<T: Real>(points: Points<T>, embedded: Points, k: usize, team: &Team) -> f64 {
     let n = points.len();
     assert_eq!(n, embedded.len(), "an embedded point for each point");
     assert!(k >= 1 && 2 * k < n, "trustworthiness of {k} neighbours among {n} points");

@@ -162,6 +162,26 @@ fn embedding_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn doubles_are_embedded_as_doubles() {
+    let (n, width) = (90, 5);
+    let config = TsneConfig { perplexity: 8.0, iterations: 120, exaggerated: 60, ..TsneConfig::default() };
+    let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+    let near: Vec<f64> = clouds(n, width, 3).into_iter().map(f64::from).collect();
+    let accuracy = |values: &[f64]| {
+        let points = Points::new("clouds", values, n, width).unwrap();
+        let embedding = embed(&config, points, &Team::solo(), |_| ()).unwrap();
+        assert!(embedding.kl.is_finite() && embedding.points.iter().all(|x| x.is_finite()));
+        label_accuracy(Points::new("embedding", &embedding.points, n, 2).unwrap(), &labels, 5, &Team::solo())
+    };
+    assert_eq!(accuracy(&near), 1.0);
+    // In single precision they would be one point, zero or infinite.
+    for (offset, scale) in [(1e9, 1.0), (0.0, 1e-60), (0.0, 1e60)] {
+        let moved: Vec<f64> = near.iter().map(|x| x * scale + offset).collect();
+        assert_eq!(accuracy(&moved), 1.0, "{offset} + {scale} · x");
+    }
+}
+
+#[test]
 fn seeds_and_starts_give_other_pictures() {
     let values = clouds(80, 5, 2);
     let points = Points::new("clouds", &values, 80, 5).unwrap();
@@ -183,6 +203,8 @@ fn what_cannot_be_embedded_is_refused() {
     refused(&[0.0, 1.0, 2.0], 3, "3 rows, expected at least 4");
     refused(&[0.0, 1.0, 2.0, f32::NAN], 4, "row 3 holds NaN");
     refused(&[0.5; 12], 4, "all 4 rows are the same");
+    let large = Points::new("z", &[0.0, 1.0, 2.0, -1e200], 4, 1).unwrap_err().to_string();
+    assert_eq!(large, "z: row 3 holds -1e200, expected at most 1e150");
     let values = clouds(10, 2, 2);
     let points = Points::new("z", &values, 10, 2).unwrap();
     for perplexity in [10.0, 0.5, f64::NAN, f64::INFINITY] {

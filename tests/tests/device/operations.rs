@@ -26,8 +26,24 @@ pub const TF32_TOLERANCE: f64 = 2e-3;
 /// Which inputs are used a second time, one bit each: none, all, every other one.
 pub const AGAIN: [u8; 3] = [0, 0xff, 0b1010_1010];
 
-/// Operations of networks that are never trained, which run on the processor alone.
-const PROCESSOR_ALONE: [&str; 3] = ["frozen_conv2d", "avg_pool2d", "max_pool2d"];
+/// Operations that run on the processor alone: those of networks that are never trained, and those that no kernel computes, as
+/// each one's file says.
+const PROCESSOR_ALONE: [&str; 14] = [
+    "frozen_conv2d",
+    "avg_pool2d",
+    "max_pool2d",
+    "div",
+    "pow",
+    "max_axis",
+    "ln",
+    "sqrt",
+    "gelu",
+    "gelu_tanh",
+    "layer_norm",
+    "batch_norm_statistics",
+    "batch_norm",
+    "dropout",
+];
 
 /// A case whose differentiable inputs are parameters. Its loss is Σ y² + 3y, so that the output's gradient differs from
 /// element to element and is not zero where y is. Σ x² is added for the parameters that `again` names,

@@ -75,12 +75,12 @@ fn data(material: &Material) -> Section {
 }
 
 fn models(runs: &[Examined]) -> Section {
-    let mut table = Table::new(&["model", "parameters", "latent", "what it is"]);
+    let mut table = Table::new(&["model", "parameters", "latent", "weights", "what it is"]);
     for Examined { run, .. } in runs {
         let network = run.inference.network();
         let latent = network.latent().map_or("–".to_owned(), |width| width.to_string());
         let what = (network.spec().describe)(&run.config);
-        table.row([run.label(), thousands(network.params.count() as u64), latent, what]);
+        table.row([run.label(), thousands(network.params.count() as u64), latent, run.weights.clone(), what]);
     }
     Section { id: "models", title: "Models", blocks: vec![Block::Table(table)] }
 }
@@ -96,7 +96,7 @@ fn commands(material: &Material) -> Section {
         let config = &run.config;
         table.row([
             run.label(),
-            training_command(material.models, config, &run.path.display().to_string()),
+            how_it_was_made(material.models, config, &run.path.display().to_string(), run.records.is_empty()),
             config.seed.to_string(),
             config.threads.to_string(),
             config.inkgrad.clone(),
@@ -112,6 +112,14 @@ fn commands(material: &Material) -> Section {
     Section { id: "commands", title: "What was run", blocks }
 }
 
+/// The command that trains a run like this one; imported weights, which have no losses, were trained elsewhere.
+fn how_it_was_made(models: &Models, config: &Config, out: &str, imported: bool) -> String {
+    match imported {
+        true => format!("{}: weights that were imported", quoted(out)),
+        false => training_command(models, config, out),
+    }
+}
+
 /// The command that trains a run like this one: every setting that is not its model's default, or a quick run's.
 fn training_command(models: &Models, config: &Config, out: &str) -> String {
     let quick = Overrides { quick: Some(config.quick), ..Overrides::default() };
@@ -119,6 +127,9 @@ fn training_command(models: &Models, config: &Config, out: &str) -> String {
     let mut command = format!("inkgrad train {} --data {}", config.model, quoted(&config.data));
     if config.quick {
         command += " --quick";
+    }
+    if config.recognized_only {
+        command += " --recognized-only";
     }
     let mut option = |name: &str, value: Option<String>, default: Option<String>| {
         if let Some(value) = value.filter(|value| Some(value) != default.as_ref()) {
@@ -131,6 +142,8 @@ fn training_command(models: &Models, config: &Config, out: &str) -> String {
         )* };
     }
     let text = |value: Option<u64>| value.map(|value| value.to_string());
+    option("init", config.init.as_deref().map(quoted), None);
+    option("strict", config.init_partial.then(|| "no".to_owned()), None);
     option("epochs", text(config.epochs), text(defaults.epochs));
     option("steps", text(config.steps), text(defaults.steps));
     for (name, value) in &config.options {

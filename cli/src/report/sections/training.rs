@@ -30,6 +30,9 @@ pub fn training(runs: &[Examined]) -> Section {
             optional(last(Split::Test).map(|record| record.loss)),
         ]);
     }
+    if table.rows.is_empty() {
+        return Section { id: "training", title: "Training", blocks };
+    }
     blocks.push(Block::Table(table));
     blocks.push(Block::Text(
         "Losses are per drawing, but for a mean squared error, which is a mean over pixels. bce is the summed binary \

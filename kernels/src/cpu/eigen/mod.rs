@@ -41,7 +41,7 @@ fn update_lower(team: &Team, a: &mut [f64], n: usize, first: usize, alpha: f64, 
     });
 }
 
-/// What a product needs.
+/// Scratch for a product.
 fn scratch(m: usize, k: usize, n: usize) -> Vec<f64> {
     vec![0.0; super::gemm::gemm_scratch_len(m, k, n)]
 }

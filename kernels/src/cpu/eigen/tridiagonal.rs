@@ -110,7 +110,7 @@ const ROWS: usize = 4;
 const WIDTH: usize = 8;
 
 multiversion! {
-    /// What rows `start..end` of the triangle add to A·v, each element to two sums: Σⱼ aᵢⱼ·vⱼ and Σᵢ aᵢⱼ·vᵢ.
+    /// The share of A·v of rows `start..end` of the triangle, each element in two sums: Σⱼ aᵢⱼ·vⱼ and Σᵢ aᵢⱼ·vᵢ.
     fn rows_of_triangle<T: Float, A: Arithmetic>(
         a: &[T], n: usize, first: usize, start: usize, end: usize, v: &[T], sums: &mut [T],
     ) {

@@ -88,7 +88,7 @@ impl<T: Float> Frozen<T> {
         Frozen { filter, direct: Direct::new(&filter, w, bias) }
     }
 
-    /// What was packed.
+    /// The filter that was packed.
     pub fn filter(&self) -> &Filter {
         &self.filter
     }

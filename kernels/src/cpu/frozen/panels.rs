@@ -13,7 +13,7 @@ pub(super) struct Factors<'a, T> {
     pub(super) len: usize,
 }
 
-/// What a product starts from, and how it ends.
+/// The start value of a product's sums, and how they end.
 #[derive(Clone, Copy)]
 pub(super) struct Sums<T> {
     /// Where sums begin: these lanes of a panel, or `None` for what the output holds already.

@@ -188,7 +188,7 @@ pub fn backward<T: Float>(
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
     let GruGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0 } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
-    // What w_ih has as (r, z, n) stands in `da` as (n, r, z, …).
+    // The gates that w_ih has as (r, z, n) stand in `da` as (n, r, z, …).
     let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);
     let w_nrz = [Matrix::new(w_n, hidden, input), Matrix::new(w_rz, 2 * hidden, input)];
     let w_ih = (!dx.is_empty()).then(|| Packed::new(team, &w_nrz, w_ih));

@@ -1,7 +1,7 @@
-//! What the LSTM and the GRU share: the shape of a whole-sequence call, and how its rows are laid out.
+//! The LSTM, the GRU, and what they share: the shape of a whole-sequence call, and how its rows are laid out.
 //!
 //! Sequences of a batch do not meet, so a call is cut into slices of the batch, and one thread takes a slice through
-//! all its steps. What only the kernels see lies slice by slice, and within a slice in order of time, (T, B, ·), so that
+//! all its steps. Data that only the kernels see lie slice by slice, and within a slice in order of time, (T, B, ·), so that
 //! a step's rows are neighbours: in the layout of x and out, (B, T, ·), they would lie as far apart as sequences are long,
 //! often at distances that share few places of a cache.
 

@@ -11,6 +11,7 @@ mod rabbit;
 mod snowman;
 mod yoga;
 
+use inkgrad_kernels::cpu::threads;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
@@ -66,13 +67,15 @@ pub fn builtin(drawings: usize, seed: u64) -> Result<Dataset> {
 fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Split {
     let labels = drawings.clone().map(|i| i % CLASSES.len()).collect();
     let mut pixels = vec![0; drawings.len() * PIXELS];
-    pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::new, |rasterizer, (image, i)| {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(i as u64);
-        let mut pen = Pen::new(rng);
-        let (_, draw) = CLASSES[i % CLASSES.len()];
-        draw(&mut pen);
-        fit::draw(&pen.finish(), rasterizer, image);
+    threads::shared(|| {
+        pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::new, |rasterizer, (image, i)| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(i as u64);
+            let mut pen = Pen::new(rng);
+            let (_, draw) = CLASSES[i % CLASSES.len()];
+            draw(&mut pen);
+            fit::draw(&pen.finish(), rasterizer, image);
+        })
     });
     Split { images: Images::from_u8(pixels), labels }
 }

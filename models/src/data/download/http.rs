@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
+use std::thread::Builder;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode, header};
@@ -63,6 +64,9 @@ impl Client {
     /// Asks for the bytes in `range`; `None` if there is no such file. Where `validator` is given and no longer holds,
     /// or the server does not know ranges, the answer is the whole file.
     pub(super) fn get(&self, url: &str, range: Range<u64>, validator: Option<&str>) -> Result<Option<Answer>, Failure> {
+        // Names are looked up on a thread, which the library takes for granted.
+        let thread = Builder::new().spawn(|| ()).map(|thread| drop(thread.join()));
+        thread.map_err(|error| Failure::Fatal(Error::input(url, format!("no thread to look it up with: {error}"))))?;
         let mut request = self
             .agent
             .get(url)

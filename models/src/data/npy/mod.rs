@@ -45,19 +45,58 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
 /// # Errors
 /// When the file cannot be read, is no such array, or holds a value that is not finite.
 pub fn load_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Vec<f32>)> {
-    let array = Array::open(path.as_ref())?;
-    let (rows, columns) = match *array.shape() {
-        [rows, columns] if columns > 0 => (rows, columns),
-        _ => return Err(array.unexpected_shape("(N, d)")),
-    };
+    let (array, rows, columns) = open_matrix(path.as_ref())?;
     let path = array.path.clone();
     let values = array.floats("floats")?;
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(Error::input(
-            path.display(),
-            format_args!("row {} holds {}, expected finite numbers", at / columns, values[at]),
-        )),
-        None => Ok((rows, columns, values)),
+    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    Ok((rows, columns, values))
+}
+
+/// The same without rounding: values of a file of f64 stay as they are.
+///
+/// # Errors
+/// As [`load_matrix`].
+pub fn load_precise_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Floats)> {
+    let (array, rows, columns) = open_matrix(path.as_ref())?;
+    if array.header.element != Element::F64 {
+        drop(array);
+        return load_matrix(path).map(|(rows, columns, values)| (rows, columns, Floats::F32(values)));
+    }
+    let path = array.path.clone();
+    let values = array.values(f64::from_le_bytes)?;
+    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    Ok((rows, columns, Floats::F64(values)))
+}
+
+/// Floats in the precision in which they were kept; half precision counts as single.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum Floats {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+/// An array of shape (rows, columns).
+fn open_matrix(path: &Path) -> Result<(Array, usize, usize)> {
+    let array = Array::open(path)?;
+    match *array.shape() {
+        [rows, columns] if columns > 0 => Ok((array, rows, columns)),
+        _ => Err(array.unexpected_shape("(N, d)")),
+    }
+}
+
+fn check_finite<T: Copy + std::fmt::Display>(
+    path: &Path,
+    values: &[T],
+    columns: usize,
+    is_finite: impl Fn(T) -> bool,
+) -> Result<()> {
+    match values.iter().position(|&v| !is_finite(v)) {
+        Some(at) => {
+            let problem = format_args!("row {} holds {}, expected finite numbers", at / columns, values[at]);
+            Err(Error::input(path.display(), problem))
+        }
+        None => Ok(()),
     }
 }
 
@@ -81,6 +120,9 @@ where
     })
 }
 
+/// Values of a packed array that room is made for at first; it grows with what comes.
+const FIRST_ROOM: usize = 1 << 22;
+
 /// An open file whose header has been read and fits its length.
 pub(super) struct Array {
     path: PathBuf,
@@ -89,6 +131,8 @@ pub(super) struct Array {
     header: Header,
     /// Number of values.
     count: usize,
+    /// Whether the source is packed, so that only reading tells whether the values are there.
+    packed: bool,
 }
 
 impl Array {
@@ -112,11 +156,11 @@ impl Array {
         if start == npz::MAGIC {
             return npz::open(path, None);
         }
-        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length)
+        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, false)
     }
 
-    /// Reads the header of an array of `length` bytes from `source`.
-    fn read(path: &Path, mut file: Box<dyn Read>, length: u64) -> Result<Self> {
+    /// Reads the header of an array of `length` bytes from `file`, which are a promise where they are packed.
+    fn read(path: &Path, mut file: Box<dyn Read>, length: u64, packed: bool) -> Result<Self> {
         let bad = |problem: String| Error::input(path.display(), problem);
         let mut start = Vec::new();
         Read::by_ref(&mut file).take(text::LFS_LENGTH).read_to_end(&mut start).map_err(Error::io(path))?;
@@ -149,7 +193,7 @@ impl Array {
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
         memory::check(bytes as u64, path.display())?;
-        Ok(Self { path: path.to_owned(), source: file, header, count })
+        Ok(Self { path: path.to_owned(), source: file, header, count, packed })
     }
 
     pub(super) fn shape(&self) -> &[usize] {
@@ -234,7 +278,7 @@ impl Array {
     /// The values of a one-byte type, read at one go when they are in C order.
     fn bytes(mut self) -> Result<Vec<u8>> {
         // One byte more, so that the end of the file is seen without growing the buffer.
-        let mut bytes = Vec::with_capacity(self.count + 1);
+        let mut bytes = Vec::with_capacity(self.room(self.count + 1));
         let most = self.count as u64 + 1;
         self.source.by_ref().take(most).read_to_end(&mut bytes).map_err(Error::io(&self.path))?;
         if bytes.len() != self.count {
@@ -274,7 +318,7 @@ impl Array {
         const VALUES_A_BLOCK: usize = 8192;
         let mut block = vec![0; VALUES_A_BLOCK * W];
         memory::check((self.count * size_of::<T>()) as u64, self.path.display())?;
-        let mut values = Vec::with_capacity(self.count);
+        let mut values = Vec::with_capacity(self.room(self.count));
         while values.len() < self.count {
             let size = VALUES_A_BLOCK.min(self.count - values.len()) * W;
             self.source.read_exact(&mut block[..size]).map_err(Error::io(&self.path))?;
@@ -289,6 +333,11 @@ impl Array {
             }
         }
         Ok(self.in_c_order(values))
+    }
+
+    /// Of `count` values, as many as room is made for before the first of them has come.
+    fn room(&self, count: usize) -> usize {
+        if self.packed { count.min(FIRST_ROOM) } else { count }
     }
 
     fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {

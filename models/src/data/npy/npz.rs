@@ -84,5 +84,5 @@ pub(super) fn open(path: &Path, member: Option<&str>) -> Result<Array> {
     let packed = Cursor::new(bytes[entry.range].to_vec());
     let source: Box<dyn Read> = if deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) };
     let place = member.map_or_else(|| path.to_owned(), |name| PathBuf::from(format!("{}:{name}", path.display())));
-    Array::read(&place, source, length)
+    Array::read(&place, source, length, deflated)
 }

@@ -18,7 +18,7 @@ fn load_class(text: &str) -> Result<Dataset> {
 fn strokes_are_painted_as_cairo_paints_them() {
     let fixtures = Path::new(FIXTURES);
     let expected = load_images(fixtures.join("bitmaps.npy")).unwrap();
-    let painted = crate::data::ndjson::load(&fixtures.join("drawings.ndjson")).unwrap();
+    let painted = crate::data::ndjson::load(&fixtures.join("drawings.ndjson"), false).unwrap();
     let (Pixels::U8(expected), Pixels::U8(painted)) = (expected.pixels(), painted.pixels()) else {
         panic!("not bytes")
     };
@@ -42,6 +42,33 @@ fn strokes_and_bitmaps_make_one_data_set() {
 
     save_npy(folder.path("line.npy"), &[1, 784], &[0u8; PIXELS]).unwrap();
     assert_error(folder.load(), &["both line.npy and line.ndjson"]);
+}
+
+#[test]
+fn drawings_that_were_not_recognised_are_left_out_where_that_is_asked_for() {
+    let folder = Folder::new();
+    let line = |x: u8, recognized: &str| format!("{{\"drawing\":[[[{x},9],[0,9]]]{recognized}}}\n");
+    let lines =
+        [line(1, ",\"recognized\":true"), line(2, ",\"recognized\": false"), line(3, ""), "<html>\n".to_owned()];
+    folder.write("cat.ndjson", lines[..3].concat());
+    save_npy(folder.path("dog.npy"), &[2, 784], &[1u8; 2 * PIXELS]).unwrap();
+    let load = |recognized_only| {
+        let options = LoadOptions { test_fraction: 0.0, recognized_only, ..LoadOptions::default() };
+        load(folder.0.path().to_str().unwrap(), &options)
+    };
+    let (all, some) = (load(false).unwrap(), load(true).unwrap());
+    assert_eq!((all.train.len(), some.train.len()), (5, 4));
+    assert_ne!(all.fingerprint(), some.fingerprint());
+    assert!(some.origin.to_string().ends_with(", without 1 that the game did not recognise"), "{}", some.origin);
+    assert!(!all.origin.to_string().contains("without"));
+    // A line that is none is named as before, by its place in the file.
+    folder.write("cat.ndjson", lines.concat());
+    assert_error(load(true), &["cat.ndjson:4: "]);
+    // Where nothing says what was recognised, the option would do nothing.
+    fs::remove_file(folder.path("cat.ndjson")).unwrap();
+    assert_error(load(true), &["--recognized-only: ", "holds no .ndjson"]);
+    let builtin = LoadOptions { recognized_only: true, ..LoadOptions::default() };
+    assert_error(crate::data::load("builtin", &builtin), &["--recognized-only: builtin"]);
 }
 
 #[test]

@@ -33,6 +33,13 @@ pub struct Overrides {
     pub data_path: Option<String>,
     /// Read past, as `classes`.
     pub data_sha256: Option<String>,
+    /// Read past; a new run is told by its own options.
+    pub init: Option<String>,
+    /// Read past, as `init`.
+    pub init_sha256: Option<String>,
+    /// Read past, as `init`.
+    pub init_partial: Option<bool>,
+    pub recognized_only: Option<bool>,
     /// Whether other contents of the data are meant; never in a file.
     #[serde(skip)]
     pub data_changed: bool,
@@ -79,6 +86,13 @@ pub(super) fn line_in(path: &Path, key: &str) -> String {
 }
 
 impl Config {
+    /// Whether `name` is a setting that every run has, whatever its model.
+    pub fn has_setting(name: &str) -> bool {
+        let table = toml::Table::from_iter([(name.to_owned(), toml::Value::Integer(0))]);
+        // A setting of a model's own ends among the options; one of another type is refused.
+        !table.try_into::<Overrides>().is_ok_and(|read| read.options.contains_key(name))
+    }
+
     /// Changes the settings that `overrides` gives. One of `epochs` and `steps` takes the place of the other.
     pub fn apply(&mut self, overrides: &Overrides) {
         let Overrides {
@@ -90,6 +104,9 @@ impl Config {
             image: _,
             data_path: _,
             data_sha256: _,
+            init: _,
+            init_sha256: _,
+            init_partial: _,
             data_changed: _,
             options,
             epochs,
@@ -111,9 +128,16 @@ impl Config {
             ($($field:ident),*) => { $(if overrides.$field.is_some() { self.$field = overrides.$field; })* };
         }
         set!(data, test_fraction, batch_size, optimizer, momentum, lr, schedule, warmup_steps, seed, threads);
-        set!(device, precision, val_fraction, log_every, checkpoint_minutes, quick);
+        set!(device, precision, val_fraction, log_every, checkpoint_minutes, quick, recognized_only);
         set_optional!(clip_norm, patience);
         self.options.extend(options.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    /// Every setting that is set, by its name in `config.toml`.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let table = toml::Table::try_from(self).unwrap_or_default();
+        table.iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     /// Adds to `changes` the settings that differ from those that the run had `before`, up to `step`.

@@ -1,0 +1,192 @@
+//! A model's graphs recorded once, when it is built: what they tell, and whether they keep the promises that trainer, samples and
+//! scores rest on.
+
+use inkgrad_engine::{Float, Shape, Tape, Tensor};
+
+use super::{Classification, Decoding, Encoding, Graphs, MAX_TERMS, Training};
+use crate::data::Extents;
+use crate::run::metrics;
+use crate::{Error, Result};
+
+/// Pictures of the recorded graphs: two, so that an axis that is not the batch's shows.
+const BATCH: usize = 2;
+
+/// Facts about a model that its graphs tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    pub(super) terms: Vec<&'static str>,
+    pub(super) latent: Option<usize>,
+    /// Whether latents have a prior, N(0, I), that new ones can be drawn from.
+    pub(super) prior: bool,
+    pub(super) encoder_sees_classes: bool,
+    pub(super) decoder_sees_classes: bool,
+    pub(super) features: Option<usize>,
+}
+
+impl Facts {
+    /// Records every graph of the model `name` for pictures of `image` in `classes` classes.
+    ///
+    /// # Errors
+    /// Where a graph cannot be recorded, or is not what its type promises: a line that names model, graph, found and expected.
+    pub(super) fn of<T: Float>(graphs: &dyn Graphs<T>, name: &str, image: Extents, classes: usize) -> Result<Facts> {
+        let mut facts = Facts::default();
+        let mut graph = Recorded::new(name, "training", image);
+        let training = graph.record(|tape| graphs.training(tape, BATCH))?;
+        graph.check_training(&training)?;
+        facts.terms = training.terms.iter().map(|term| term.name).collect();
+
+        let mut graph = Recorded::new(name, "encoding", image);
+        if let Some(encoding) = graph.record(|tape| graphs.encoding(tape, BATCH))? {
+            facts.latent = Some(graph.check_encoding(&encoding)?);
+            facts.prior = encoding.logvar.is_some();
+            facts.encoder_sees_classes = encoding.labels.is_some();
+        }
+        let mut graph = Recorded::new(name, "decoding", image);
+        match graph.record(|tape| graphs.decoding(tape, BATCH))? {
+            Some(decoding) => {
+                graph.check_decoding(&decoding, facts.latent)?;
+                facts.decoder_sees_classes = decoding.labels.is_some();
+            }
+            None => facts.prior = false,
+        }
+        let mut graph = Recorded::new(name, "classification", image);
+        if let Some(classification) = graph.record(|tape| graphs.classification(tape, BATCH))? {
+            facts.features = Some(graph.check_classification(&classification, classes)?);
+        }
+        Ok(facts)
+    }
+}
+
+/// One graph of a model under examination.
+struct Recorded<'a, T> {
+    model: &'a str,
+    graph: &'static str,
+    image: Extents,
+    tape: Tape<T>,
+}
+
+impl<'a, T: Float> Recorded<'a, T> {
+    fn new(model: &'a str, graph: &'static str, image: Extents) -> Self {
+        Recorded { model, graph, image, tape: Tape::new() }
+    }
+
+    fn record<G>(&mut self, record: impl FnOnce(&mut Tape<T>) -> Result<G>) -> Result<G> {
+        record(&mut self.tape).map_err(|error| Error::input(self.model, format_args!("{}: {error}", self.graph)))
+    }
+
+    fn problem<O>(&self, problem: impl std::fmt::Display) -> Result<O> {
+        Err(Error::input(self.model, format_args!("{}: {problem}", self.graph)))
+    }
+
+    /// The shape of a tensor of the graph.
+    fn shape(&self, what: &str, x: Tensor) -> Result<Shape> {
+        match self.tape.owns(x) {
+            true => Ok(self.tape.shape(x)),
+            false => self.problem(format_args!("{what} is of another tape, expected one of the tape that was given")),
+        }
+    }
+
+    fn expect_shape(&self, what: &str, x: Tensor, expected: impl Into<Shape>) -> Result<()> {
+        match (self.shape(what, x)?, expected.into()) {
+            (found, expected) if found == expected => Ok(()),
+            (found, expected) => self.problem(format_args!("{what} is {found}, expected {expected}")),
+        }
+    }
+
+    /// The width of `x: (B, width)`.
+    fn width(&self, what: &str, x: Tensor) -> Result<usize> {
+        let found = self.shape(what, x)?;
+        match *found.dims() {
+            [BATCH, width] => Ok(width),
+            _ => self.problem(format_args!("{what} is {found}, expected ({BATCH}, width)")),
+        }
+    }
+
+    /// Checks that nothing but `filled` has to be filled before a run.
+    fn check_inputs(&self, filled: &[Option<Tensor>]) -> Result<()> {
+        let filled: Vec<Tensor> = filled.iter().copied().flatten().collect();
+        match self.tape.inputs().find(|(x, _)| !filled.contains(x)) {
+            None => Ok(()),
+            Some((_, name)) => self.problem(format_args!(
+                "nobody fills the input `{name}`, expected those of the graph's type alone; noise and constants come from an \
+                 operation"
+            )),
+        }
+    }
+
+    fn check_images(&self, images: Tensor, labels: Option<Tensor>) -> Result<()> {
+        self.expect_shape("images", images, self.image.batch(BATCH))?;
+        labels.map_or(Ok(()), |labels| self.expect_shape("labels", labels, [BATCH]))
+    }
+
+    fn check_training(&self, training: &Training) -> Result<()> {
+        for term in training.reported() {
+            let shape = self.shape(term.name, term.tensor)?;
+            if shape.len() != 1 {
+                let name = term.name;
+                return self.problem(format_args!("`{name}` is {shape}, expected a single number: `Tape::sum` it"));
+            }
+        }
+        self.check_images(training.images, training.labels)?;
+        self.check_inputs(&[Some(training.images), training.labels])?;
+        if !self.tape.has_parameters(training.loss.tensor) {
+            return self.problem("the loss depends on no parameter, so that there is nothing to train");
+        }
+        if training.terms.len() > MAX_TERMS {
+            let found = training.terms.len();
+            return self.problem(format_args!("{found} terms beside the loss, expected at most {MAX_TERMS}"));
+        }
+        let names: Vec<&str> = training.terms.iter().map(|term| term.name).collect();
+        for (i, name) in names.iter().enumerate() {
+            if !is_key(name) {
+                return self
+                    .problem(format_args!("a term `{name}`, expected lower-case letters, digits and underscores"));
+            }
+            if metrics::KEYS.contains(name) {
+                return self
+                    .problem(format_args!("a term `{name}`, which every record has already, expected another name"));
+            }
+            if names[..i].contains(name) {
+                return self.problem(format_args!("two terms `{name}`, expected a name of its own for each"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the elements of a latent.
+    fn check_encoding(&self, encoding: &Encoding) -> Result<usize> {
+        let latent = self.width("mu", encoding.mu)?;
+        if let Some(logvar) = encoding.logvar {
+            self.expect_shape("logvar", logvar, [BATCH, latent])?;
+        }
+        self.check_images(encoding.images, encoding.labels)?;
+        self.check_inputs(&[Some(encoding.images), encoding.labels])?;
+        Ok(latent)
+    }
+
+    fn check_decoding(&self, decoding: &Decoding, latent: Option<usize>) -> Result<()> {
+        let width = self.width("latents", decoding.latents)?;
+        if let Some(latent) = latent.filter(|&latent| latent != width) {
+            return self.problem(format_args!("latents of {width} numbers, expected {latent} as the encoder makes"));
+        }
+        if let Some(labels) = decoding.labels {
+            self.expect_shape("labels", labels, [BATCH])?;
+        }
+        self.expect_shape("images", decoding.images, self.image.batch(BATCH))?;
+        self.check_inputs(&[Some(decoding.latents), decoding.labels])
+    }
+
+    /// Gives the elements of the last hidden layer.
+    fn check_classification(&self, graph: &Classification, classes: usize) -> Result<usize> {
+        self.expect_shape("logits", graph.logits, [BATCH, classes])?;
+        self.check_images(graph.images, None)?;
+        self.check_inputs(&[Some(graph.images)])?;
+        self.width("features", graph.features)
+    }
+}
+
+/// Whether a name can be a key of records and configurations: lower-case letters, digits and underscores, a letter first.
+pub(super) fn is_key(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}

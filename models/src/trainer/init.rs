@@ -1,0 +1,93 @@
+//! Runs that start from weights that exist: another run's, or a file's.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::import::hint;
+use super::opened::{Opened, Which};
+use super::state::fill;
+use crate::features::sha256;
+use crate::model::{Models, Network};
+use crate::run::config::Config;
+use crate::weights::{self, Loaded};
+use crate::{Error, Result};
+
+/// The file of weights at `place`, a run or a file, and the configuration of a run.
+///
+/// # Errors
+/// Those of [`Opened::open`]; if a run's weights are chosen among and `place` is a file.
+pub fn find(models: &Models, place: &Path, which: Option<Which>) -> Result<(PathBuf, Option<Config>)> {
+    if place.is_dir() {
+        let Opened { file, config, .. } = Opened::open(models, place, which)?;
+        return Ok((file, Some(config)));
+    }
+    match which {
+        Some(which) => {
+            let problem = format!("{which} of {}, which is a file; expected a run", place.display());
+            Err(Error::input("--weights", problem))
+        }
+        None => Ok((place.to_owned(), None)),
+    }
+}
+
+/// Writes into `config` that its run starts from the weights in `file`; those that don't fit are refused, or left out where
+/// `partial` says so.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn start_from(config: &mut Config, file: &Path, partial: bool) -> Result<()> {
+    let absolute = file.canonicalize().map_err(Error::io(file))?;
+    config.init = Some(absolute.to_string_lossy().into_owned());
+    config.init_sha256 = Some(sha256(file)?);
+    config.init_partial = partial;
+    Ok(())
+}
+
+/// Gives a network that has been initialised the weights that its run starts from, where there are some. Gives what a
+/// person should know: which weights did not fit and were left out.
+///
+/// # Errors
+/// If the file is no longer the one that the run began with, or names and shapes do not fit; with `init_partial`, if none do.
+pub(super) fn apply(models: &Models, config: &Config, network: &mut Network<f32>) -> Result<Vec<String>> {
+    let Some(file) = config.init.as_ref().map(Path::new) else { return Ok(Vec::new()) };
+    let found = sha256(file)?;
+    if let Some(expected) = config.init_sha256.as_ref().filter(|&expected| *expected != found) {
+        let problem = format!("other weights (SHA-256 {found:.12}…) than the run began with, expected {expected:.12}…");
+        return Err(Error::input(file.display(), problem));
+    }
+    let Loaded { tensors, mut notes } = weights::load(file, None)?;
+    let layout = network.layout();
+    if !config.init_partial {
+        let hint = hint(models, config, &layout, &tensors);
+        fill(network, tensors).map_err(|error| match error {
+            Error::Input { place, problem } => {
+                let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
+                Error::Input { place, problem: format!("{problem}{hint}; --strict no takes those that fit") }
+            }
+            error => error,
+        })?;
+        return Ok(notes);
+    }
+    let mut left_out = Vec::new();
+    for (param, (name, shape)) in network.list().iter().zip(&layout) {
+        match tensors.get(name) {
+            Ok(found) if found.shape != *shape => left_out.push(format!("{name} is {:?}, not {shape:?}", found.shape)),
+            Ok(found) if found.values.iter().any(|value| !value.is_finite()) => {
+                left_out.push(format!("{name} is not finite"));
+            }
+            Ok(found) => network.params.value_mut(param).copy_from_slice(&found.values),
+            Err(_) => left_out.push(format!("{name} is not there")),
+        }
+    }
+    if left_out.len() == layout.len() {
+        let problem = format!("none of its tensors fits {}, expected at least one", config.model);
+        return Err(Error::input(file.display(), problem));
+    }
+    let known: BTreeSet<&str> = layout.iter().map(|(name, _)| name.as_str()).collect();
+    let unknown = tensors.iter().filter(|(name, _)| !known.contains(name));
+    left_out.extend(unknown.map(|(name, _)| format!("{name} has no place in {}", config.model)));
+    if !left_out.is_empty() {
+        notes.push(format!("left out what does not fit: {}", left_out.join(", ")));
+    }
+    Ok(notes)
+}

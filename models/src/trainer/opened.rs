@@ -1,0 +1,87 @@
+//! A run's weights in use: the last, or those that validated best.
+
+use std::path::{Path, PathBuf};
+
+use super::state::{check_model, fill};
+use crate::model::{Models, Network};
+use crate::run::checkpoint;
+use crate::run::config::{Config, choice};
+use crate::run::folder::RunFolder;
+use crate::{Error, Result};
+
+choice! {
+    /// Which of a run's weights.
+    Which("weights") {
+        /// Those after its last step so far.
+        Last = "last",
+        /// Those with the smallest loss on the drawings held back for validation.
+        Best = "best",
+    }
+}
+
+/// A run, opened to be used.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Its settings.
+    pub config: Config,
+    /// Its network with the weights.
+    pub network: Network<f32>,
+    /// Which weights these are.
+    pub kept: Which,
+    /// The step after which they were kept, where the file says so.
+    pub step: Option<u64>,
+    /// The file that they are of.
+    pub file: PathBuf,
+    /// Whether there were others to choose from.
+    chosen: bool,
+}
+
+impl Opened {
+    /// Opens a run with the weights asked for; by default the best where validation has kept some, else the last.
+    ///
+    /// # Errors
+    /// If the folder holds no run, its weights do not fit its model, or the best are asked for and none are kept.
+    pub fn open(models: &Models, path: &Path, asked: Option<Which>) -> Result<Self> {
+        let (folder, config) = RunFolder::open(models, path)?;
+        let (best, validated) = (folder.best(), config.val_fraction > 0.0);
+        let (file, kept) = match asked {
+            Some(Which::Last) => (folder.model(), Which::Last),
+            Some(Which::Best) if !best.exists() => {
+                let why = match (folder.state().exists(), validated) {
+                    (false, _) => "its weights were imported or it has just begun",
+                    (true, false) => "it held nothing back for validation",
+                    (true, true) => "it has not validated yet",
+                };
+                let problem = format!("best, but {} keeps none: {why}; expected last", path.display());
+                return Err(Error::input("--weights", problem));
+            }
+            Some(Which::Best) => (best, Which::Best),
+            None if validated && best.exists() => (best, Which::Best),
+            None => (folder.model(), Which::Last),
+        };
+        let mut network = models.build(&config)?;
+        let tensors = checkpoint::load_tensors(&file)?;
+        check_model(&tensors, &config, &file)?;
+        let step = tensors.metadata("step").map(|_| tensors.parse("step")).transpose()?;
+        fill(&mut network, tensors)?;
+        let chosen = asked.is_some() || kept == Which::Best;
+        Ok(Opened { folder, config, network, kept, step, file, chosen })
+    }
+
+    /// Which weights these are, in a few words.
+    pub fn describe(&self) -> String {
+        match (self.kept, self.step) {
+            (Which::Last, _) => "the last".to_owned(),
+            (Which::Best, Some(step)) => format!("the best by validation, of step {step}"),
+            (Which::Best, None) => "the best by validation".to_owned(),
+        }
+    }
+
+    /// The line that tells a person which weights are used; `None` where there was nothing to choose.
+    pub fn note(&self) -> Option<String> {
+        let other = if self.kept == Which::Best { " (--weights last for the last)" } else { "" };
+        self.chosen.then(|| format!("{}: weights: {}{other}", self.folder.path().display(), self.describe()))
+    }
+}
