@@ -21,7 +21,7 @@ use crate::tape::Kind;
 use crate::{Param, Shape, Tape, Tensor};
 
 /// A setting of an operation that was fixed when it was recorded, such as a convolution's stride.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Attribute {
     /// On or off.
     Flag(bool),
@@ -31,6 +31,8 @@ pub enum Attribute {
     Pair(usize, usize),
     /// A constant.
     Number(f64),
+    /// A count or an index for each axis.
+    List(Vec<usize>),
 }
 
 /// Where a node's value comes from.

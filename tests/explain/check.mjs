@@ -15,7 +15,10 @@ const at = rest.indexOf("--shots");
 const shots = at >= 0 ? rest[at + 1] : null;
 const pages = at >= 0 ? rest.slice(0, at) : rest;
 const problems = [];
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+/** Waits, in the page, until two frames have been painted: what was asked for has been drawn by then. */
+const FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))";
+/** Waits, in the page, until the training step has been replayed. */
+const REPLAYED = "new Promise(done => { const look = () => replayed ? done() : setTimeout(look, 20); look(); })";
 
 for (const path of pages) await check(path);
 problems.forEach(problem => console.error(problem));
@@ -33,7 +36,7 @@ async function check(path) {
       await send("Emulation.setEmulatedMedia", {features: [{name: "prefers-color-scheme", value: scheme},
         {name: "prefers-reduced-motion", value: "reduce"}]});
       await browser.go(url);
-      await sleep(900);
+      await evaluate(REPLAYED);
       const wide = await evaluate(`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, #tape") &&
         e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).slice(0, 3).map(e => e.outerHTML.slice(0, 90))`);
       expect(wide.length === 0, `${width} px: wider than the screen: ${wide}`);
@@ -77,11 +80,11 @@ async function check(path) {
     const outcome = () => evaluate(`byId("result").hidden ? byId("probabilities").textContent :
       [...byId("result").getContext("2d").getImageData(0, 0, byId("result").width, byId("result").height).data].join()`);
     const ink = () => evaluate(`state.pixels.reduce((sum, v) => sum + v, 0)`);
-    const click = async id => { await evaluate(`byId(${JSON.stringify(id)}).click()`); await sleep(250); };
+    const click = async id => { await evaluate(`byId(${JSON.stringify(id)}).click()`); await evaluate(FRAMES); };
     const changes = async (what, act) => {
       const before = await outcome();
       await act();
-      await sleep(400);
+      await evaluate(FRAMES);
       expect(await outcome() !== before, `${what} changes nothing that comes back`);
     };
     const box = id => evaluate(`(() => { byId("${id}").scrollIntoView({block: "center"});
@@ -97,7 +100,7 @@ async function check(path) {
       await mouse("mousePressed", ...place(0));
       for (let i = 1; i <= 8; i++) await mouse("mouseMoved", ...place(i / 8));
       await mouse("mouseReleased", ...place(1));
-      await sleep(300);
+      await evaluate(FRAMES);
     };
     await changes("a stroke", line);
     const inked = await ink();
@@ -119,7 +122,7 @@ async function check(path) {
     await touch("touchStart", place(0));
     for (let i = 1; i <= 4; i++) await touch("touchMove", place(i / 4));
     await touch("touchEnd");
-    await sleep(300);
+    await evaluate(FRAMES);
     expect(await ink() > 0.8 * inked, "a finger draws nothing");
 
     // By keyboard.
@@ -132,7 +135,7 @@ async function check(path) {
     await key(" ", " ");
     for (let i = 0; i < 6; i++) await key("ArrowRight");
     await key(" ", " ");
-    await sleep(300);
+    await evaluate(FRAMES);
     expect(await ink() > 5, "keys draw nothing");
 
     await changes("an example", () => evaluate(`byId("examples").children[3].click()`));
@@ -143,9 +146,8 @@ async function check(path) {
       if (await has("resample")) await changes("a sample", () => click("sample-prior"));
       await click("keep-a");
       await evaluate(`load(1)`);
-      await sleep(300);
+      await evaluate(FRAMES);
       await click("keep-b");
-      await sleep(500);
       expect(await evaluate(`byId("steps").children.length`) === 9, "no way between two points");
       await changes("the way between two points", () =>
         evaluate(`byId("way").value = 0.1; byId("way").dispatchEvent(new Event("input"))`));
@@ -157,18 +159,18 @@ async function check(path) {
       const area = await box("map");
       const [x, y] = await evaluate(`map.placed(5)`);
       await mouse("mouseMoved", area.left + x, area.top + y);
-      await sleep(100);
+      await evaluate(FRAMES);
       expect(/drawing \d+/.test(await evaluate(`byId("map-says").textContent`)), "the map does not say what is pointed at");
       await changes("a click on the map", async () => {
         await evaluate(`load(0)`);
-        await sleep(300);
+        await evaluate(FRAMES);
         await mouse("mousePressed", area.left + x, area.top + y);
         await mouse("mouseReleased", area.left + x, area.top + y);
       });
     }
     // The recorded step: the loss that the engine had.
     await evaluate(`document.querySelector("[name=source][value=step]").click()`);
-    await sleep(300);
+    await evaluate(FRAMES);
     const apart = await evaluate(`Math.max(...training.terms.map(({node}, k) =>
       Math.abs(replayed.values[node][0] - training.step.values[k]) / Math.max(1, Math.abs(training.step.values[k]))))`);
     const coarse = await evaluate(`page.weights.numbers === "int8"`);
@@ -192,7 +194,7 @@ async function check(path) {
   async function withoutPointers() {
     const {identifier} = await send("Page.addScriptToEvaluateOnNewDocument", {source: "delete window.PointerEvent"});
     await browser.go(url);
-    await sleep(500);
+    await evaluate(REPLAYED);
     expect(await evaluate(`!byId("trouble").hidden`), "without pointer events nothing is said");
     expect(await evaluate(`state.pixels.some(v => v > 0)`), "without pointer events there is no example");
     await send("Page.removeScriptToEvaluateOnNewDocument", {identifier});
@@ -202,7 +204,6 @@ async function check(path) {
   async function withoutScripts() {
     await send("Emulation.setScriptExecutionDisabled", {value: true});
     await browser.go(url);
-    await sleep(300);
     if (shots) await shoot(`${name}-without-scripts`);
     const {cssContentSize, cssLayoutViewport} = await send("Page.getLayoutMetrics");
     expect(cssContentSize.width <= cssLayoutViewport.clientWidth, "without scripts the page is wider than the screen");

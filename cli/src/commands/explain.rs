@@ -10,11 +10,11 @@ use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::{Config, Overrides};
-use inkgrad_models::trainer::{load_data, load_network, load_run_data};
+use inkgrad_models::trainer::{Opened, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
-use crate::args::Compute;
+use crate::args::{Compute, WeightsArgs};
 use crate::explain::{self, MADE_BY, Numbers, Rounding, Subject};
 use crate::output::{self, Report};
 
@@ -36,6 +36,8 @@ pub struct Explain {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    weights: WeightsArgs,
+    #[command(flatten)]
     compute: Compute,
 }
 
@@ -49,6 +51,17 @@ struct Whose {
     /// A model as it starts, untrained
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+}
+
+/// A network, and the drawings to show it on.
+struct Found {
+    config: Config,
+    network: Network<f32>,
+    dataset: Dataset,
+    /// Where the weights come from, in words.
+    origin: String,
+    /// Which weights these are, where there was a choice.
+    note: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,27 +81,43 @@ impl Explain {
             return Err(Error::input(self.out.display(), problem).into());
         }
         let threads = self.compute.threads()?;
-        let (config, network, dataset, origin) = self.open(models)?;
+        let Found { config, network, dataset, origin, note } = self.open(models)?;
         let numbers = self.numbers.unwrap_or_else(|| Numbers::fitting(&network.params));
         let subject = Subject { models, config: &config, network, origin, dataset: &dataset, numbers, threads };
         let explained = subject.explain()?;
         let page = explain::render(&explained)?;
         atomic::write(&self.out, |file| file.write_all(page.as_bytes()))?;
         let (model, bytes, error) = (config.label(), page.len(), explained.error);
+        note.iter().for_each(output::note);
         output::report(&Written { model, numbers, bytes, error, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
     /// The network, the drawings, and where the weights come from.
-    fn open(&self, models: &Models) -> Result<(Config, Network<f32>, Dataset, String)> {
+    fn open(&self, models: &Models) -> Result<Found> {
         if let Some(path) = &self.subject.run {
-            let (_, config, network) = load_network(models, path)?;
+            let opened = self.weights.open(models, path)?;
+            // Imported weights don't know their data.
+            let trained = opened.config.data_sha256.is_some() || opened.folder.state().exists();
+            let origin = match trained {
+                true => format!("Its weights are those of a run, {}.", opened.describe()),
+                false => "Its weights are imported ones.".to_owned(),
+            };
+            let note = opened.note();
+            let Opened { config, network, .. } = opened;
             let dataset = match &self.data {
                 Some(data) => load_data(&Config { data: data.clone(), ..config.clone() })?,
+                None if !trained => {
+                    let problem = "holds imported weights, whose drawings are not known, expected --data";
+                    return Err(Error::input(path.display(), problem));
+                }
                 None => load_run_data(&config, false)?,
             };
             self.check(&config, &dataset)?;
-            return Ok((config, network, dataset, "Its weights are those of a run.".to_owned()));
+            return Ok(Found { config, network, dataset, origin, note });
+        }
+        if self.weights.asked().is_some() {
+            return Err(Error::input("--weights", "given for an untrained model, expected --run"));
         }
         let options = Overrides { data: self.data.clone(), ..Overrides::default() };
         let mut config = Config::resolve(models, self.subject.model.as_deref(), None, &options)?;
@@ -98,7 +127,7 @@ impl Explain {
         let mut network = models.build::<f32>(&config)?;
         network.initialise(config.seed);
         let origin = format!("Its weights are those that it starts from, untrained (seed {}).", config.seed);
-        Ok((config, network, dataset, origin))
+        Ok(Found { config, network, dataset, origin, note: None })
     }
 
     /// Refuses drawings that the network is not for.
@@ -131,7 +160,11 @@ impl Report for Written {
         let megabytes = *bytes as f64 / 1e6;
         writeln!(out, "{}: {model} from inside, {megabytes:.1} MB, opens in any browser", page.display())?;
         let Rounding { drawings, output, code } = error;
-        writeln!(out, "  weights as {}: on {drawings} drawings outputs move by at most {output:.1e},", numbers.words())?;
+        writeln!(
+            out,
+            "  weights as {}: on {drawings} drawings outputs move by at most {output:.1e},",
+            numbers.words()
+        )?;
         writeln!(out, "  codes by at most {code:.1e}")
     }
 }

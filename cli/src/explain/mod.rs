@@ -21,8 +21,8 @@ use serde::Serialize;
 use self::drawings::{Codes, Drawings};
 pub use self::page::{MADE_BY, render};
 use self::tape::Node;
-use self::weights::Weights;
 pub use self::weights::Numbers;
+use self::weights::Weights;
 
 /// Drawings on which the rounding of weights is measured.
 const MEASURED: usize = 20;

@@ -45,7 +45,7 @@ function drawn(pixels) {
     if (state.mu) toLatent(state.mu);
   } else if (classification) {
     const {features, logits} = classify(pixels);
-    if (logits) showProbabilities(softmaxRows(logits, logits.length));
+    if (logits) showProbabilities(softmax(logits));
     if (features) map?.show(features);
   }
   const took = performance.now() - started;

@@ -94,9 +94,7 @@ pub fn take(network: &mut Network<f32>, drawings: &Drawings, seed: u64) -> Resul
         .zip(&nodes)
         .map(|((&tensor, param), node)| {
             let (gradient, most) = match param {
-                Some(param) => {
-                    (network.params.is_live(param).then(|| network.params.grad(param)), MOST_OF_PARAM)
-                }
+                Some(param) => (network.params.is_live(param).then(|| network.params.grad(param)), MOST_OF_PARAM),
                 None if node.op == "view" => (None, 0),
                 None => (plan.gradient(tensor), MOST_OF_VALUE),
             };

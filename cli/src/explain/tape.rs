@@ -44,18 +44,23 @@ pub fn nodes<T: Float>(tape: &Tape<T>) -> Vec<Node> {
                 formula,
                 inputs: node.inputs.iter().map(|x| x.index()).collect(),
                 shape: node.shape.dims().to_vec(),
-                attributes: node.attributes.iter().map(|&(name, value)| (name.to_owned(), attribute(value))).collect(),
+                attributes: node
+                    .attributes
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), attribute(value)))
+                    .collect(),
                 flops: node.flops,
             }
         })
         .collect()
 }
 
-fn attribute(value: Attribute) -> Value {
+fn attribute(value: &Attribute) -> Value {
     match value {
         Attribute::Flag(on) => json!(on),
         Attribute::Whole(n) => json!(n),
         Attribute::Pair(vertical, horizontal) => json!([vertical, horizontal]),
         Attribute::Number(x) => json!(x),
+        Attribute::List(numbers) => json!(numbers),
     }
 }

@@ -43,7 +43,9 @@ fn pages_are_whole_and_compute_what_the_engine_computes() {
         let page = String::from_utf8(place.read("page.html")).unwrap();
         assert_eq!(written["bytes"], page.len());
         assert!(page.len() < 3_000_000, "{model:?}: {} bytes", page.len());
-        for outside in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "url(", "@import", "fetch(", "<link rel=\"style"] {
+        for outside in
+            ["src=\"http", "href=\"http", "src=\"//", "href=\"//", "url(", "@import", "fetch(", "<link rel=\"style"]
+        {
             assert!(!page.contains(outside), "{model:?}: {outside}");
         }
         assert!(page.contains("default-src 'none'"), "{model:?}");
@@ -87,7 +89,7 @@ const outputs = drawings.images.map((pixels, i) => {
   const images = Float32Array.from(pixels), labels = [drawings.labels[i]];
   if (classification) {
     const logits = replay(classification, params, {images}).values[classification.logits];
-    return Array.from(softmaxRows(logits, logits.length));
+    return Array.from(softmax(logits));
   }
   const latents = replay(encoding, params, {images, labels}).values[encoding.mu];
   return Array.from(replay(decoding, params, {latents, labels}).values[decoding.images], clamp);

@@ -22,7 +22,7 @@ impl<T: Float> Op<T> for Scale {
     }
 
     fn attributes(&self) -> Vec<(&'static str, Attribute)> {
-        vec![("c", Attribute::Number(self.0))]
+        vec![("c", Attribute::Number(self.c))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -59,12 +59,12 @@ pub fn start<T: Real>(points: Points<T>, seed: u64, team: &Team) -> Vec<[f32; 2]
 
 /// The two principal axes of the points, each of length 1 and pointing to where its component of largest magnitude is
 /// positive; 0 where the points have no second one.
-pub fn principal_axes(points: Points, seed: u64, team: &Team) -> [Vec<f64>; 2] {
+pub fn principal_axes<T: Real>(points: Points<T>, seed: u64, team: &Team) -> [Vec<f64>; 2] {
     axes_of(&Centred::new(points), points, seed, team).map(|(axis, _)| axis)
 }
 
 /// The two principal axes, and n times the variances along them.
-fn axes_of(centred: &Centred, points: Points, seed: u64, team: &Team) -> [(Vec<f64>, f64); 2] {
+fn axes_of<T: Real>(centred: &Centred<T>, points: Points<T>, seed: u64, team: &Team) -> [(Vec<f64>, f64); 2] {
     let (n, d) = (points.n, points.width);
     // The two matrices have the same eigenvalues above 0: the smaller one is enough.
     if d <= n {
