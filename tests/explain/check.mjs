@@ -104,9 +104,10 @@ async function check(path) {
     };
     await changes("a stroke", line);
     const inked = await ink();
-    // 0.6 · 28 wide, 0.4 · 28 high, 16 of 304 units thick, and the round ends.
-    const length = Math.hypot(0.6, 0.4) * 28, thick = 16 / 304 * 28;
-    const area = length * thick + Math.PI * (thick / 2) ** 2;
+    // 0.6 of the width and 0.4 of the height long, 16 of 304 units thick, and the round ends.
+    const [height, width, channels] = await evaluate("page.image");
+    const length = Math.hypot(0.6 * width, 0.4 * height), thick = 16 / 304 * Math.min(width, height);
+    const area = channels * (length * thick + Math.PI * (thick / 2) ** 2);
     expect(Math.abs(inked / area - 1) < 0.05, `a stroke lays ${inked} pixels of ink, expected ${area}`);
     await click("undo");
     expect(await ink() === 0, "undo leaves ink");
