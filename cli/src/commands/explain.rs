@@ -26,8 +26,8 @@ pub struct Explain {
     /// Drawings to show it on: `builtin` or a folder [default: those that the run was trained on]
     #[arg(long, value_name = "DATA")]
     data: Option<String>,
-    /// How the page holds the weights [default: f16 where the page stays under 3 MB, else int8]
-    #[arg(long, value_name = "NUMBERS", value_enum)]
+    /// How the page holds the weights: f16 or int8 [default: f16 where the page stays under 3 MB, else int8]
+    #[arg(long, value_name = "NUMBERS", value_enum, hide_possible_values = true)]
     numbers: Option<Numbers>,
     /// The page
     #[arg(long, value_name = "PAGE.html")]

@@ -44,7 +44,7 @@ const product = extents => extents.reduce((n, extent) => n * extent, 1);
 /** All parameters by name. Those kept as bytes have a scale for each index of their first axis. */
 function readWeights({numbers, params, data, scales}) {
   const values = numbers === "f16" ? readHalves(data) : Float32Array.from(new Int8Array(fromBase64(data).buffer));
-  const rowScales = readHalves(scales);
+  const rowScales = new Float32Array(fromBase64(scales).buffer);
   const byName = new Map();
   let at = 0, row = 0;
   for (const {name, shape} of params) {

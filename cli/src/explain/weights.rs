@@ -28,7 +28,7 @@ pub struct Weights {
     params: Vec<Stored>,
     /// Base64: halves, or bytes.
     data: String,
-    /// Base64 of halves: for bytes, the scales.
+    /// Base64 of f32, low byte first: for bytes, the scales.
     scales: String,
 }
 
@@ -92,9 +92,8 @@ impl Weights {
                 Numbers::Int8 => {
                     let row = from.len() / param.shape.first();
                     for (from, to) in from.chunks(row).zip(to.chunks_mut(row)) {
-                        // The scale travels as a half itself, so bytes are counted in what it comes back as.
-                        let scale = half::from_f16(half::f16(half::byte_scale(from)));
-                        scales.push(scale);
+                        let scale = half::byte_scale(from);
+                        scales.extend(scale.to_le_bytes());
                         for (&x, to) in from.iter().zip(to) {
                             let byte = half::byte(x, scale);
                             bytes.push(byte as u8);
@@ -109,6 +108,6 @@ impl Weights {
             Numbers::F16 => half::f16_base64(halves),
             Numbers::Int8 => half::bytes_base64(bytes),
         };
-        Ok((Weights { numbers, params: stored, data, scales: half::f16_base64(scales) }, rounded))
+        Ok((Weights { numbers, params: stored, data, scales: half::bytes_base64(scales) }, rounded))
     }
 }

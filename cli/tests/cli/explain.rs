@@ -163,6 +163,16 @@ fn what_cannot_be_explained_is_refused() {
     place.ok(&["explain", "--run", "vae", "--out", "letter.html", "--force"]);
     place.ok(&["explain", "--run", "vae", "--out", "letter.html"]);
 
+    // Weights that no page can hold. The last number of the file is one of a weight.
+    let good = place.read("vae/model.safetensors");
+    let with = |last: f32| [&good[..good.len() - 4], &last.to_le_bytes()].concat();
+    place.write("vae/model.safetensors", &with(f32::NAN));
+    explain(&["--run", "vae", "--out", "p.html"], &["weight", "NaN", "expected finite"]);
+    place.write("vae/model.safetensors", &with(1e6));
+    explain(&["--run", "vae", "--numbers", "f16", "--out", "p.html"], &["1000000", "at most 65504", "int8"]);
+    assert_eq!(place.json(&["explain", "--run", "vae", "--out", "p.html"])["numbers"], "int8");
+    explain(&["--model", "cnn-ae", "--weights", "last", "--out", "p.html"], &["--weights", "untrained"]);
+
     // Weights of another model.
     place.ok(&["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "ae"]);
     fs::copy(place.path("ae/model.safetensors"), place.path("vae/model.safetensors")).unwrap();
