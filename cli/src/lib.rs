@@ -16,6 +16,7 @@ mod args;
 mod commands;
 mod explain;
 mod interrupt;
+mod limits;
 mod output;
 mod progress;
 mod report;
@@ -30,6 +31,7 @@ use inkgrad_kernels::cpu::simd;
 use inkgrad_models::{Models, text};
 
 use crate::commands::Command;
+pub use crate::limits::Allocator;
 
 /// Trains autoencoders of drawings on an engine written from scratch, and examines them.
 #[derive(Debug, Parser)]
@@ -53,6 +55,7 @@ Examples:
 
 /// Runs the command that the program was started with; `models` are those that it knows.
 pub fn main(models: &Models) -> ExitCode {
+    limits::heed();
     let parsed = command(models).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use inkgrad_models::Models;
 
+#[global_allocator]
+static ALLOCATOR: inkgrad::Allocator = inkgrad::Allocator;
+
 fn main() -> ExitCode {
     inkgrad::main(&Models::builtin())
 }

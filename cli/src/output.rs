@@ -39,6 +39,10 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Prints a line to standard error; where that is closed, there is nobody to tell.
 pub fn note(line: impl fmt::Display) {
+    // Shown of a test that fails alone.
+    #[cfg(test)]
+    eprintln!("{}", text::message(&line.to_string()));
+    #[cfg(not(test))]
     let _ = writeln!(io::stderr(), "{}", text::message(&line.to_string()));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -94,13 +94,19 @@ impl Subjected {
             serde_json::to_writer_pretty(&mut *file, &kept)?;
             writeln!(file)
         });
-        if let Err(error) = written {
-            // A run on a disk that only reads is examined like others.
-            output::note(format_args!("the scores are not kept for the next time: {error}"));
+        match written {
+            // A run that is somebody else's, or an archive, can be looked at all the same.
+            Err(Error::Io { source, .. }) if READ_ONLY.contains(&source.kind()) => {
+                output::note(format_args!("{}: {source}: the scores are not kept there", path.display()));
+            }
+            written => written?,
         }
         Ok(kept.evaluation)
     }
 }
+
+/// Errors that say that a folder may be read alone.
+const READ_ONLY: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
 
 /// What scores depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,9 @@
 //! Shared by the checks that cross the crates.
 
+pub mod faults;
 pub mod fixture;
+pub mod fuzz;
+pub mod small;
 
 use inkgrad_models::Models;
 use inkgrad_models::model::{Element, Network};

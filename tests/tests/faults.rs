@@ -93,6 +93,8 @@ fn again(name: &str, folder: &Path, shell: &[&str]) -> std::io::Result<std::proc
         .arg(std::env::current_exe()?)
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, folder)
+        // Where a state goes that the folder cannot take.
+        .env("TMPDIR", folder)
         .output()
 }
 

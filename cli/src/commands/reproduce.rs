@@ -1,6 +1,5 @@
 //! `inkgrad reproduce`: the whole study on one command.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +8,8 @@ use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Value;
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::run::folder::RunFolder;
-use inkgrad_models::study::Options;
+use inkgrad_models::run::{atomic, disk};
+use inkgrad_models::study::{Inception, Options};
 use inkgrad_models::trainer::{Outcome, Trainer, load_data};
 use inkgrad_models::{Error, Models, Result};
 
@@ -56,7 +56,6 @@ const RUNS: [(&str, &str, Variant); 8] = [
 impl Reproduce {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let threads = self.compute.threads()?;
-        let html = self.out.join("report.html");
         let configs = RUNS
             .iter()
             .map(|&(name, model, variant)| {
@@ -70,36 +69,14 @@ impl Reproduce {
             check(models, path, config)?;
         }
         let inception = self.inception.load(threads)?;
-        fs::create_dir_all(&self.out).map_err(Error::io(&self.out))?;
         interrupt::listen()?;
-
-        let parts = 2 * RUNS.len() + 1;
-        for (i, (path, config)) in configs.iter().enumerate() {
-            let part = format!("[{}/{parts}]", i + 1);
-            if train(models, path, config, &part)? == Outcome::Stopped {
-                return Ok(self.stopped());
-            }
-        }
-        let runs =
-            configs.iter().map(|(path, _)| Subjected::open(models, path, None, threads)).collect::<Result<Vec<_>>>()?;
-        let mut judge = judge(models, None, &runs, &dataset, SEED, threads)?;
-        judge.inception = inception;
         let options = self.options(threads);
-        let mut examined = Vec::with_capacity(runs.len());
-        for (i, mut run) in runs.into_iter().enumerate() {
-            output::note(format_args!("[{}/{parts}] scores of {}", RUNS.len() + i + 1, run.label()));
-            run.say_weights();
-            let evaluation = run.evaluate(&dataset, &mut judge, options)?;
-            if interrupt::requested() {
-                return Ok(self.stopped());
-            }
-            examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
-        }
-        output::note(format_args!("[{parts}/{parts}] the report"));
-        let command = command_line();
-        let material = Material { models, dataset: &dataset, runs: examined, judge: &judge, options, command };
-        let markdown = report::write(&material, &html)?;
-        output::report(&Reported { runs: RUNS.len(), html, markdown }, json)?;
+        let study = Study { models, out: &self.out, configs: &configs, dataset: &dataset, options };
+        let Some(reported) = study.run(inception)? else {
+            output::note(format_args!("stopped; the same command goes on: {}", command_line()));
+            return Ok(interrupt::STATUS.into());
+        };
+        output::report(&reported, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -127,10 +104,66 @@ impl Reproduce {
         let (mapped, likelihood) = if self.quick { (500, (10, 100)) } else { (5_000, (500, 5_000)) };
         Options { samples: SAMPLES, mapped, likelihood, seed: SEED, threads }
     }
+}
 
-    fn stopped(&self) -> ExitCode {
-        output::note(format_args!("stopped; the same command goes on: {}", command_line()));
-        interrupt::STATUS.into()
+/// Runs that are trained, scored and reported on, all in one folder.
+#[derive(Clone, Copy)]
+struct Study<'a> {
+    models: &'a Models,
+    out: &'a Path,
+    /// Each run's folder and settings.
+    configs: &'a [(PathBuf, Config)],
+    dataset: &'a Dataset,
+    options: Options,
+}
+
+impl Study<'_> {
+    /// Does all that is not done yet. `None` if it was interrupted.
+    fn run(&self, inception: Option<Inception>) -> Result<Option<Reported>> {
+        if self.train()? { self.examine(inception) } else { Ok(None) }
+    }
+
+    /// In how many parts it is done: each run is trained and scored, then comes the report.
+    fn parts(&self) -> usize {
+        2 * self.configs.len() + 1
+    }
+
+    /// Trains what is not trained yet. False if it was interrupted.
+    fn train(&self) -> Result<bool> {
+        disk::create_dir_all(self.out).map_err(Error::io(self.out))?;
+        for (i, (path, config)) in self.configs.iter().enumerate() {
+            let part = format!("[{}/{}]", i + 1, self.parts());
+            if train(self.models, path, config, &part)? == Outcome::Stopped {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Scores trained runs and writes the report.
+    fn examine(&self, inception: Option<Inception>) -> Result<Option<Reported>> {
+        let (Study { models, configs, options, .. }, parts) = (*self, self.parts());
+        // What an earlier command was writing when it was killed.
+        configs.iter().map(|(path, _)| path.as_path()).chain([self.out]).for_each(atomic::sweep);
+        let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, options.threads);
+        let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let mut judge = judge(models, None, &runs, self.dataset, options.seed, options.threads)?;
+        judge.inception = inception;
+        let mut examined = Vec::with_capacity(runs.len());
+        for (i, mut run) in runs.into_iter().enumerate() {
+            output::note(format_args!("[{}/{parts}] scores of {}", configs.len() + i + 1, run.label()));
+            run.say_weights();
+            let evaluation = run.evaluate(self.dataset, &mut judge, options)?;
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            examined.push(Examined::gather(run, evaluation, self.dataset, &mut judge)?);
+        }
+        output::note(format_args!("[{parts}/{parts}] the report"));
+        let (command, html) = (command_line(), self.out.join("report.html"));
+        let material = Material { models, dataset: self.dataset, runs: examined, judge: &judge, options, command };
+        let markdown = report::write(&material, &html)?;
+        Ok(Some(Reported { runs: configs.len(), html, markdown }))
     }
 }
 
@@ -192,3 +225,6 @@ fn train(models: &Models, path: &Path, config: &Config, part: &str) -> Result<Ou
     reporter.finish();
     outcome
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod coding;
 mod examine;
 mod explain;
 mod features;
+mod limits;
 mod scores;
 mod study;
 mod threads;

@@ -7,7 +7,7 @@ use super::{
     Dataset, LabelledFiles, Origin, Split, assemble, class_names, find_file, is_clutter, same_count, save_npy,
 };
 use crate::error::{Error, Result};
-use crate::run::atomic;
+use crate::run::{atomic, disk};
 
 const FILES: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
 
@@ -87,7 +87,7 @@ pub fn write_course(dataset: &Dataset, folder: impl AsRef<Path>) -> Result<()> {
             return Err(Error::input(folder.display(), "not empty, expected a new or an empty folder"));
         }
     }
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    disk::create_dir_all(folder).map_err(Error::io(folder))?;
     let labels = |split: &Split| split.labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
     atomic::write(folder.join(class_names::FILE), |file| {
         use std::io::Write;

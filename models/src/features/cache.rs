@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -10,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{Features, Passport, hexadecimal};
 use crate::data::{Images, Pixels};
 use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
+use crate::run::disk;
 use crate::{Error, Result};
 
 /// Part of every key: another number where the same inputs give other features than before.
@@ -82,7 +82,7 @@ impl Cache {
 
     /// Makes the folder, before the work that is to be kept there.
     pub(super) fn prepare(&self) -> Result<()> {
-        self.folder.as_ref().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
+        self.folder.as_ref().map_or(Ok(()), |folder| disk::create_dir_all(folder).map_err(Error::io(folder)))
     }
 
     /// Keeps features under this key.

@@ -1,10 +1,11 @@
 //! Files that are either the old version or the new one, never a part of either.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::disk::{self, File, Temporary};
 use crate::error::{Error, Result};
 
 /// What a file's contents are written to: buffered, and seekable before the file is put in place.
@@ -32,27 +33,30 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 
-/// Removes the temporary files of processes that have died. What cannot be removed stays.
-pub(super) fn sweep(folder: &Path) {
+/// Removes the temporary files of processes that have died from a folder in which this process alone writes. What cannot be
+/// removed stays.
+pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name()) && !is_of_the_living(&entry.file_name()) {
-            let _ = fs::remove_file(entry.path());
+            let _ = disk::remove_file(&entry.path());
         }
     }
 }
 
-/// Whether the process that made a temporary file still runs. Where that cannot be told, it does not: only the owner of a
-/// folder sweeps it.
+/// Whether another process that made a temporary file still runs. Where that cannot be told, it does not: only the owner of a
+/// folder sweeps it. A file with the number of this very process is of an earlier one: in a container all have the same.
 fn is_of_the_living(name: &OsStr) -> bool {
     let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
-    number.is_some_and(|number| Path::new("/proc").join(number.to_string()).exists())
+    number.is_some_and(|number| number != std::process::id() && Path::new("/proc").join(number.to_string()).exists())
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
     let target = resolve_links(path)?;
     let permissions = match fs::metadata(&target) {
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(found) if !found.is_file() => return fill_and_flush(&File::options().write(true).open(&target)?, fill),
+        Ok(found) if !found.is_file() => {
+            return fill_and_flush(&File::open(&target, fs::File::options().write(true))?, fill);
+        }
         Ok(found) => Some(found.permissions()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -69,14 +73,14 @@ fn replace(path: &Path, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::R
     #[cfg(unix)]
     builder.permissions(new_file_permissions());
     // The error's own text would name the temporary file.
-    let temporary = builder.tempfile_in(folder).map_err(|error| io::Error::from(error.kind()))?;
-    fill_and_flush(temporary.as_file(), fill)?;
+    let temporary = Temporary::new(folder, &builder).map_err(|error| io::Error::from(error.kind()))?;
+    fill_and_flush(temporary.file(), fill)?;
     if let Some(permissions) = permissions {
-        temporary.as_file().set_permissions(permissions)?;
+        temporary.file().set_permissions(permissions)?;
     }
-    temporary.as_file().sync_all()?;
-    temporary.persist(&target).map_err(|error| error.error)?;
-    sync_folder(folder)
+    temporary.file().sync()?;
+    temporary.persist(&target)?;
+    disk::sync_folder(folder)
 }
 
 /// The file that `path` stands for: a link's target, even one that does not exist yet.
@@ -106,21 +110,6 @@ fn fill_and_flush(file: &File, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -
 fn new_file_permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     fs::Permissions::from_mode(0o666) // less the umask
-}
-
-/// Makes the rename itself durable. The contents are synced already, so a file system that cannot sync folders
-/// is no reason to fail.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

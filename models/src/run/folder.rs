@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::config::Config;
+use super::disk;
 use super::owner::Owner;
 use crate::error::{Error, Result};
 use crate::model::Models;
@@ -56,7 +57,8 @@ impl RunFolder {
                 return Err(Error::input(path.display(), problem));
             }
         };
-        fs::create_dir_all(&place).map_err(Error::io(path))?;
+        let parent = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        disk::create_dir_all(&place).and_then(|()| disk::sync_folder(parent)).map_err(Error::io(path))?;
         let owner = Some(Arc::new(Owner::take(&place)?));
         Ok(Created { folder: Self { path: place, owner }, moved })
     }
@@ -172,9 +174,9 @@ fn move_aside(path: &Path) -> Result<(PathBuf, PathBuf)> {
         backup.push(format!(".bak-{n}"));
         let to = from.with_file_name(backup);
         if to.symlink_metadata().is_err() {
-            fs::rename(&from, &to).map_err(Error::io(path))?;
+            disk::rename(&from, &to).map_err(Error::io(path))?;
             // Here, where a link to the folder still leads.
-            fs::create_dir(&from).map_err(Error::io(path))?;
+            disk::create_dir(&from).map_err(Error::io(path))?;
             return Ok((from, to));
         }
     }

@@ -1,13 +1,14 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::disk::File;
 use crate::error::{Error, Result};
 
 /// Which part of the data a record was measured on.
@@ -130,7 +131,7 @@ impl MetricsLog {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let open = || {
-            let file = File::options().append(true).create(true).open(path)?;
+            let file = File::open(path, fs::File::options().read(true).append(true).create(true))?;
             let text = fs::read(path)?;
             let whole = whole_lines(&text).len();
             if whole < text.len() {
@@ -146,8 +147,32 @@ impl MetricsLog {
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let append = |file: &mut File| file.write_all(&to_line(record)?);
-        append(&mut self.file).map_err(Error::io(&self.path))
+        let append = |mut file: &File| file.write_all(&to_line(record)?);
+        append(&self.file).map_err(Error::io(&self.path))
+    }
+
+    /// Returns once all lines are on the disk: a checkpoint that counts on them must not outlive them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync().map_err(Error::io(&self.path))
+    }
+
+    /// The file as it is with these records at its end, each once, whether or not they have been appended; also where the
+    /// file has been removed since it was opened.
+    pub(crate) fn before(&self, last: &[Record]) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text));
+        read.map_err(Error::io(&self.path))?;
+        if let Some(first) = last.first() {
+            text.truncate(end_of(&text, first.step - 1, &self.path)?);
+        }
+        for record in last {
+            text.extend(to_line(record).map_err(Error::io(&self.path))?);
+        }
+        Ok(text)
     }
 }
 
@@ -157,8 +182,11 @@ impl MetricsLog {
 /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with the line's number where it is no record.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<Record>> {
     let path = path.as_ref();
-    let text = fs::read(path).map_err(Error::io(path))?;
-    whole_lines(&text)
+    parse(&fs::read(path).map_err(Error::io(path))?, path)
+}
+
+fn parse(text: &[u8], path: &Path) -> Result<Vec<Record>> {
+    whole_lines(text)
         .split(|&byte| byte == b'\n')
         .enumerate()
         .filter(|(_, line)| !line.trim_ascii().is_empty())
@@ -189,25 +217,30 @@ pub fn terms(records: &[Record]) -> Vec<&str> {
 /// be cut.
 pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<()> {
     let path = path.as_ref();
-    let records = read(path)?;
+    let text = fs::read(path).map_err(Error::io(path))?;
+    let end = end_of(&text, step, path)?;
+    if end < text.len() {
+        let cut = || File::open(path, fs::File::options().write(true))?.set_len(end as u64);
+        cut().map_err(Error::io(path))?;
+    }
+    Ok(())
+}
+
+/// Where the records up to `step` end.
+fn end_of(text: &[u8], step: u64, path: &Path) -> Result<usize> {
+    let records = parse(text, path)?;
     let kept = records.iter().take_while(|record| record.step <= step).count();
     if let Some(stray) = records[kept..].iter().find(|record| record.step <= step) {
         let problem = format_args!("a record of step {} behind later ones, expected them in order", stray.step);
         return Err(Error::input(path.display(), problem));
     }
-    let text = fs::read(path).map_err(Error::io(path))?;
-    let lines = whole_lines(&text).split_inclusive(|&byte| byte == b'\n');
+    let lines = whole_lines(text).split_inclusive(|&byte| byte == b'\n');
     let records = lines.scan(0, |end, line| {
         *end += line.len();
         Some((*end, !line.trim_ascii().is_empty()))
     });
     let ends: Vec<usize> = records.filter(|&(_, record)| record).map(|(end, _)| end).collect();
-    let end = if kept == 0 { 0 } else { ends[kept - 1] };
-    if end < text.len() {
-        let cut = || File::options().write(true).open(path)?.set_len(end as u64);
-        cut().map_err(Error::io(path))?;
-    }
-    Ok(())
+    Ok(if kept == 0 { 0 } else { ends[kept - 1] })
 }
 
 fn to_line(record: &Record) -> io::Result<Vec<u8>> {

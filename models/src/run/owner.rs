@@ -1,10 +1,11 @@
 //! Who may write into a run's folder: one process at a time, by a lock that dies with it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::atomic;
+use super::disk::File;
 use crate::{Error, Result};
 
 /// The file that is locked. It stays when a run ends: taking a lock's file away is a race of its own.
@@ -24,15 +25,15 @@ impl Owner {
     /// [`Error::Input`] if another process has it, with its number; [`Error::Io`] if the lock's file cannot be made.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let options = &mut File::options();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = opened.map_err(Error::io(&path))?;
+        let options = &mut fs::File::options();
+        let opened = File::open(&path, options.read(true).write(true).create(true).truncate(false));
+        let file = opened.map_err(Error::io(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // The number is a courtesy; without it the refusal stands.
-                let _ = file.read_to_string(&mut holder);
+                let _ = (&file).read_to_string(&mut holder);
                 let by = match holder.trim().parse::<u32>() {
                     Ok(number) => format!("process {number}"),
                     Err(_) => "another process".to_owned(),
@@ -43,18 +44,18 @@ impl Owner {
             // A file system without locks: as before there were any.
             Err(TryLockError::Error(_)) => {}
         }
-        let mut owner = Owner { file, path };
+        let owner = Owner { file, path };
         owner.sign()?;
         atomic::sweep(folder);
         Ok(owner)
     }
 
     /// Writes this process's number into the file, for others to read.
-    fn sign(&mut self) -> Result<()> {
-        let mut write = || {
+    fn sign(&self) -> Result<()> {
+        let write = || {
             self.file.set_len(0)?;
-            self.file.seek(SeekFrom::Start(0))?;
-            writeln!(self.file, "{}", std::process::id())
+            (&self.file).seek(SeekFrom::Start(0))?;
+            writeln!(&self.file, "{}", std::process::id())
         };
         write().map_err(Error::io(&self.path))
     }

@@ -236,17 +236,18 @@ fn significant(value: f64) -> String {
 
 /// The mean of each square of 2 × 2 RGB pixels.
 fn halve(pixels: &[u8], width: usize) -> Picture {
-    let finer = FINER as usize;
-    let (small_width, small_height) = (width / finer, pixels.len() / 3 / width / finer);
+    let (finer, row) = (FINER as usize, width * 3);
+    let (small_width, small_height) = (width / finer, pixels.len() / row / finer);
     let mut small = Vec::with_capacity(small_width * small_height * 3);
-    for y in 0..small_height {
-        for x in 0..small_width {
-            for channel in 0..3 {
-                let at =
-                    |dy: usize, dx: usize| u32::from(pixels[((y * finer + dy) * width + x * finer + dx) * 3 + channel]);
-                let sum: u32 = (0..finer * finer).map(|part| at(part / finer, part % finer)).sum();
-                small.push((sum / (FINER * FINER)) as u8);
-            }
+    let mut sums = vec![0u16; row];
+    for rows in pixels.chunks_exact(row * finer) {
+        sums.fill(0);
+        for row in rows.chunks_exact(row) {
+            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value));
+        }
+        for square in sums.chunks_exact(3 * finer) {
+            let channel = |channel| square[channel..].iter().step_by(3).sum::<u16>();
+            small.extend([0, 1, 2].map(|c| (channel(c) / (FINER * FINER) as u16) as u8));
         }
     }
     Picture { width: small_width, height: small_height, channels: Channels::Rgb, pixels: small }

@@ -1,11 +1,12 @@
 //! TensorBoard event files, written by hand: an `Event` message in protobuf's encoding per record, each record framed
 //! as a TFRecord: length (u64), its masked CRC-32C, the message, its masked CRC-32C, all little-endian.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::disk::File;
 use super::metrics::Record;
 use crate::error::{Error, Result};
 use crate::image::{Channels, Picture};
@@ -30,7 +31,7 @@ impl EventFile {
         loop {
             let suffix = if n == 0 { String::new() } else { format!(".{n}") };
             let path = folder.as_ref().join(format!("events.out.tfevents.{seconds}.{host}{suffix}"));
-            match File::options().append(true).create_new(true).open(&path) {
+            match File::open(&path, fs::File::options().append(true).create_new(true)) {
                 Ok(file) => {
                     let mut events = Self { path, file };
                     events.append(&Message::new().double(1, now()).bytes(3, b"brain.Event:2"))?;
@@ -91,7 +92,7 @@ impl EventFile {
     }
 
     fn append(&mut self, event: &Message) -> Result<()> {
-        self.file.write_all(&frame(&event.0)).map_err(Error::io(&self.path))
+        (&self.file).write_all(&frame(&event.0)).map_err(Error::io(&self.path))
     }
 }
 

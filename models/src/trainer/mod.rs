@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod on_device;
 mod opened;
+mod rescue;
 mod state;
 mod step;
 #[cfg(test)]
@@ -103,6 +104,10 @@ pub struct Trainer {
     since_best: u64,
     /// What to know of the weights that it began with.
     notes: Vec<String>,
+    /// The step of the checkpoint in the folder.
+    saved: Option<u64>,
+    /// Records since then.
+    pending: Vec<Record>,
 }
 
 /// Loads the data that a configuration names.
@@ -224,6 +229,8 @@ impl Trainer {
             best_step: None,
             since_best: 0,
             notes: Vec::new(),
+            saved: None,
+            pending: Vec::new(),
         })
     }
 
@@ -287,10 +294,11 @@ impl Trainer {
 
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         self.events = Some(EventFile::create(self.folder.path())?);
+        let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
-        let outcome = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer))?;
-        self.figures()?;
-        Ok(outcome)
+        let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
+        let finished = trained.and_then(|outcome| self.figures().map(|()| outcome));
+        finished.map_err(|error| self.rescued(error, earlier + started.elapsed().as_secs_f64()))
     }
 
     fn train(&mut self, mut compute: Compute, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -377,10 +385,12 @@ impl Trainer {
                 records.push(make(Split::Test, losses));
             }
         }
+        self.pending.clone_from(&records);
         for record in &records {
             self.log.append(record)?;
             observer.record(record);
         }
+        self.log.sync()?;
         self.write_events(&records)?;
         Ok(converged)
     }

@@ -131,7 +131,7 @@ impl Trainer {
                 format!("{asked} steps in all, expected at least the {done} that are done"),
             ));
         }
-        trainer.save_best()?;
+        trainer.save_best(&trainer.folder)?;
         metrics::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = metrics::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.record_changes(&before, trainer.step);
@@ -146,6 +146,7 @@ impl Trainer {
             return Err(Error::input(&self.config.data, problem));
         }
         self.step = state.parse("step")?;
+        self.saved = Some(self.step);
         self.optimizer.step = self.step;
         self.optimizer.missed = missed(&state, self.network.list().len())?;
         self.earlier = state.parse("seconds")?;
@@ -186,7 +187,15 @@ impl Trainer {
     ///
     /// # Errors
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
-    pub(super) fn save(&self, seconds: f64) -> Result<()> {
+    pub(super) fn save(&mut self, seconds: f64) -> Result<()> {
+        self.save_in(&self.folder, seconds)?;
+        self.saved = Some(self.step);
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// The same in another folder.
+    pub(super) fn save_in(&self, folder: &RunFolder, seconds: f64) -> Result<()> {
         self.check_finite()?;
         let mut metadata = BTreeMap::from(
             [
@@ -227,17 +236,17 @@ impl Trainer {
             })
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
-        checkpoint::save_tensors(self.folder.state(), &tensors, &metadata)?;
-        save_weights(&self.folder.model(), &self.config, &self.network)?;
-        self.save_best()
+        checkpoint::save_tensors(folder.state(), &tensors, &metadata)?;
+        save_weights(&folder.model(), &self.config, &self.network)?;
+        self.save_best(folder)
     }
 
     /// Writes the present weights as the best, where they are and the file holds others.
-    fn save_best(&self) -> Result<()> {
+    fn save_best(&self, folder: &RunFolder) -> Result<()> {
         if self.best_step != Some(self.step) {
             return Ok(());
         }
-        let (step, file) = (self.step.to_string(), self.folder.best());
+        let (step, file) = (self.step.to_string(), folder.best());
         let same = checkpoint::load_tensors(&file).is_ok_and(|found| {
             let list = self.network.list();
             let is_param = |p: &Param| found.get(&p.name).is_ok_and(|t| t.values == self.network.params.value(p));

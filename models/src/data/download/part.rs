@@ -1,12 +1,13 @@
 //! The rows that have come so far.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::ROW;
 use super::remote::Remote;
 use crate::error::{Error, Result};
+use crate::run::disk::{self, File};
 
 /// More than the longest first line.
 const MOST_LINE: u64 = 1 << 16;
@@ -33,8 +34,8 @@ impl Part {
     pub(super) fn open(path: PathBuf) -> Result<Self> {
         let mut part = Self { path, open: None };
         if part.path.exists() {
-            let file = part.lock(File::options().read(true).write(true).open(&part.path))?;
-            let length = file.metadata().map_err(Error::io(&part.path))?.len();
+            let file = part.lock(File::open(&part.path, fs::File::options().read(true).write(true)))?;
+            let length = file.size().map_err(Error::io(&part.path))?;
             let mut line = Vec::new();
             BufReader::new(&file).take(MOST_LINE).read_until(b'\n', &mut line).map_err(Error::io(&part.path))?;
             // An empty file is all that remains of a run that ended when it made it.
@@ -62,16 +63,19 @@ impl Part {
     /// Begins again, without rows, for the file `remote`.
     pub(super) fn restart(&mut self, remote: &Remote) -> Result<()> {
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(Error::io(folder))?;
+            disk::create_dir_all(folder).map_err(Error::io(folder))?;
         }
-        let mut file = match self.open.take() {
+        let file = match self.open.take() {
             Some(open) => open.file,
-            None => self.lock(File::options().read(true).write(true).create(true).truncate(false).open(&self.path))?,
+            None => {
+                let options = &mut fs::File::options();
+                self.lock(File::open(&self.path, options.read(true).write(true).create(true).truncate(false)))?
+            }
         };
         let line = format!("{}\n", serde_json::json!(remote));
         file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(line.as_bytes()))
+            .and_then(|()| (&file).rewind())
+            .and_then(|()| (&file).write_all(line.as_bytes()))
             .map_err(Error::io(&self.path))?;
         self.open = Some(Open { file, remote: remote.clone(), rows_start: line.len() as u64, bytes: 0 });
         Ok(())
@@ -86,8 +90,8 @@ impl Part {
         let end = open.rows_start + open.bytes;
         open.file
             .set_len(end)
-            .and_then(|()| open.file.seek(SeekFrom::Start(end - last.len() as u64)))
-            .and_then(|_| open.file.read_exact(&mut last))
+            .and_then(|()| (&open.file).seek(SeekFrom::Start(end - last.len() as u64)))
+            .and_then(|_| (&open.file).read_exact(&mut last))
             .map_err(Error::io(&self.path))?;
         Ok(last)
     }
@@ -98,9 +102,9 @@ impl Part {
     /// Before [`Part::restart`], in a new file.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let open = self.open.as_mut().expect("rows follow the line that says whose they are");
-        open.file
+        (&open.file)
             .seek(SeekFrom::Start(open.rows_start + open.bytes))
-            .and_then(|_| open.file.write_all(bytes))
+            .and_then(|_| (&open.file).write_all(bytes))
             .map_err(Error::io(&self.path))?;
         open.bytes += bytes.len() as u64;
         Ok(())
@@ -110,9 +114,9 @@ impl Part {
     pub(super) fn read_rows(&mut self, rows: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; rows * ROW];
         if let Some(open) = &mut self.open {
-            open.file
+            (&open.file)
                 .seek(SeekFrom::Start(open.rows_start))
-                .and_then(|_| open.file.read_exact(&mut bytes))
+                .and_then(|_| (&open.file).read_exact(&mut bytes))
                 .map_err(Error::io(&self.path))?;
         }
         Ok(bytes)
@@ -120,7 +124,7 @@ impl Part {
 
     /// Deletes the file.
     pub(super) fn remove(self) -> Result<()> {
-        if self.open.is_some() { fs::remove_file(&self.path).map_err(Error::io(&self.path)) } else { Ok(()) }
+        if self.open.is_some() { disk::remove_file(&self.path).map_err(Error::io(&self.path)) } else { Ok(()) }
     }
 
     /// Keeps other processes from writing between our rows.

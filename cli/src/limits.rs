@@ -1,0 +1,76 @@
+//! Limits of the system that would end the process by a signal: each becomes one line and exit status 2.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{self, Write};
+
+/// The system's allocator. Where it has no more memory to give, the process says so and exits with status 2, instead of
+/// aborting: a program makes it its own by `#[global_allocator]`.
+#[derive(Debug)]
+pub struct Allocator;
+
+// SAFETY: every call goes to the system's allocator as it is, and comes back with what that gave, or not at all.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the same.
+        given(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the same.
+        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the same, and the memory is the system allocator's.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise is the same, and the memory is the system allocator's.
+        given(unsafe { System.realloc(memory, layout, size) }, size)
+    }
+}
+
+fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
+    if memory.is_null() {
+        refused(bytes);
+    }
+    memory
+}
+
+/// Says that there is no more memory and ends the process, without asking for any.
+#[cold]
+fn refused(bytes: usize) -> ! {
+    let mut line = [0u8; 160];
+    let length = line.len();
+    let mut rest = &mut line[..];
+    let _ = writeln!(
+        rest,
+        "error: memory: {} more KiB cannot be had, expected a higher limit (ulimit -v), or less to do at a time",
+        bytes.div_ceil(1024)
+    );
+    let written = length - rest.len();
+    // Standard error has no buffer.
+    let _ = io::stderr().write_all(&line[..written]);
+    exit()
+}
+
+#[cfg(unix)]
+fn exit() -> ! {
+    // SAFETY: it ends the process and touches none of its memory; what runs at an orderly end might ask for some.
+    unsafe { libc::_exit(2) }
+}
+
+#[cfg(not(unix))]
+fn exit() -> ! {
+    std::process::exit(2)
+}
+
+/// Makes a write beyond the limit on a file's size an error, as on a full disk, where the signal would end the process.
+pub fn heed() {
+    #[cfg(unix)]
+    // SAFETY: no handler is installed, the signal is ignored; nothing else in the process asks for it.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}

@@ -1,0 +1,90 @@
+//! Limits of the system and folders that fail: one line and exit status 2, and what was trained is kept.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Ended, Place};
+
+/// Runs the program under limits that a line of shell sets.
+fn limited(place: &Place, limit: &str, args: &[&str]) -> Ended {
+    let program = env!("CARGO_BIN_EXE_inkgrad");
+    let line = format!("{limit}; exec \"$0\" \"$@\"");
+    let mut command = Command::new("bash");
+    command.args(["-c", &line, program]).args(args).current_dir(place.path("")).env("TMPDIR", place.path(""));
+    Ended::new(command.stdin(Stdio::null()).output().unwrap())
+}
+
+fn error_line(ended: &Ended) -> &str {
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && ended.stderr.ends_with(&format!("{}\n", errors[0])), "{}", ended.stderr);
+    errors[0]
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
+    let place = Place::with_run();
+    // Of 4 MB, where the state has 11: in KiB.
+    let args = ["train", "cnn-vae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "r"];
+    let ended = limited(&place, "ulimit -f 4000", &args);
+    let line = error_line(&ended);
+    assert!(line.contains("r/state.safetensors: File too large") && line.contains("steps so far are lost"), "{line}");
+    assert!(!place.files("").iter().any(|name| name.contains("rescued")));
+    // The same command again, with room, but for the folder that holds the beginning of a run.
+    place.ok(&["train", "--resume", "r"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_limit_on_memory_is_an_error_and_no_signal() {
+    let place = Place::with_run();
+    let args = ["train", "lstm-ae", "--data", "d", "--steps", "2", "--batch-size", "32", "--threads", "1", "--out"];
+    let mut refused = 0;
+    for mib in [24, 32, 48, 64, 96, 128] {
+        let out = format!("r{mib}");
+        let ended = limited(&place, &format!("ulimit -v {}", mib * 1024), &[&args[..], &[&out]].concat());
+        // The program itself may not fit, which the system says.
+        if ended.status == 127 || ended.stderr.contains("error while loading shared libraries") {
+            continue;
+        }
+        if ended.status != 0 {
+            error_line(&ended);
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "every limit was enough");
+}
+
+/// Waits until there is a checkpoint, in at most a minute.
+fn wait_for(path: &std::path::Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "no {} within a minute", path.display());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_folder_that_disappears_leaves_its_state_beside_it() {
+    let place = Place::with_run();
+    let options = ["--steps", "400", "--batch-size", "8", "--log-every", "1", "--threads", "1"];
+    let train = |out| [&["train", "cnn-ae", "--data", "d", "--out", out][..], &options].concat();
+    place.ok(&train("whole"));
+    let mut command = place.command(&train("gone"));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&place.path("gone/state.safetensors"));
+    fs::rename(place.path("gone"), place.path("elsewhere")).unwrap();
+    fs::remove_dir_all(place.path("elsewhere")).unwrap();
+    let ended = Ended::new(child.wait_with_output().unwrap());
+    assert_eq!(ended.status, 2, "{}", ended.stderr);
+    let line = ended.stderr.lines().last().unwrap();
+    assert!(line.starts_with("error: ") && line.contains("gone.rescued-1"), "{line}");
+    place.ok(&["train", "--resume", "gone.rescued-1"]);
+    for file in ["model.safetensors", "loss.png", "config.toml"] {
+        assert!(place.read(&format!("gone.rescued-1/{file}")) == place.read(&format!("whole/{file}")), "{file}");
+    }
+}
