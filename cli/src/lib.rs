@@ -14,6 +14,7 @@
 
 mod args;
 mod commands;
+mod explain;
 mod interrupt;
 mod limits;
 mod output;
@@ -49,6 +50,7 @@ Examples:
   inkgrad sample --run runs/first --n 64 --out s.npy --png s.png
   inkgrad train cnn-vae --data FOLDER --epochs 10 --out runs/vae
   inkgrad train --resume runs/vae --epochs 20          ten epochs more
+  inkgrad explain --run runs/first --out page.html     the network in one page: draw, move its latents, see its graph
   inkgrad gradcheck                                    analytic against numeric gradients";
 
 /// Runs the command that the program was started with; `models` are those that it knows.

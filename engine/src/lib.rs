@@ -6,6 +6,7 @@
 pub mod device;
 pub mod error;
 pub mod gradcheck;
+pub mod inspect;
 pub mod nn;
 pub mod op;
 pub mod ops;

@@ -53,6 +53,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 
 use crate::device::op::DeviceOp;
+use crate::inspect::Attribute;
 pub use crate::needs::{MAX_INPUTS, Memory, Reads};
 use crate::{Result, Shape};
 
@@ -61,6 +62,11 @@ use crate::{Result, Shape};
 pub trait Op<T: Float>: Debug + Send + Sync {
     /// The name in the table of operations.
     fn name(&self) -> &'static str;
+
+    /// The settings that it was recorded with, by name, for those who look at a tape ([`Tape::node`](crate::Tape::node)).
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        Vec::new()
+    }
 
     /// The operation as a GPU computes it; `None` if it runs on the processor alone.
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -8,6 +8,7 @@ mod devices;
 mod emulate;
 mod encode;
 mod evaluate;
+mod explain;
 mod export;
 mod features;
 mod gradcheck;
@@ -48,6 +49,8 @@ pub enum Command {
     Evaluate(evaluate::Evaluate),
     /// Write one page about given runs
     Report(report::ReportArgs),
+    /// Write one page on which a network runs: to draw on, to move its latents, to look at its graph
+    Explain(explain::Explain),
     /// Do the whole study: train all models, evaluate them, write the report
     Reproduce(reproduce::Reproduce),
     /// Compare features of generated drawings with those of real ones
@@ -90,6 +93,7 @@ impl Command {
             Self::Classify(command) => command.run(models, json),
             Self::Evaluate(command) => command.run(models, json),
             Self::Report(command) => command.run(models, json),
+            Self::Explain(command) => command.run(models, json),
             Self::Reproduce(command) => command.run(models, json),
             Self::Score(command) => command.run(json),
             Self::Tsne(command) => command.run(json),

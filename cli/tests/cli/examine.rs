@@ -107,7 +107,7 @@ fn help_names_every_command_and_model() {
         assert!(help.contains(word), "{word}: {help}");
     }
     assert!(place.ok(&["--version"]).starts_with("inkgrad "));
-    for command in ["train", "sample", "reconstruct", "encode", "decode", "interpolate", "bench", "data"] {
+    for command in ["train", "sample", "reconstruct", "encode", "decode", "interpolate", "explain", "bench", "data"] {
         let help = place.ok(&[command, "--help"]);
         let options = help.lines().filter(|line| line.trim_start().starts_with("--"));
         // Every option says in the same line what it does.

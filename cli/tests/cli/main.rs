@@ -3,6 +3,7 @@
 mod bad_input;
 mod coding;
 mod examine;
+mod explain;
 mod features;
 mod limits;
 mod scores;

@@ -8,6 +8,7 @@ use super::broadcast::{device_copy_along, device_sum_along};
 use super::case::{Spec, case};
 use super::for_pieces;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -57,6 +58,10 @@ impl AxisSum {
 impl<T: Float> Op<T> for AxisSum {
     fn name(&self) -> &'static str {
         self.spec().name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("axis", Attribute::Whole(self.axis))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -16,6 +16,7 @@ use super::case::{Spec, case};
 use super::elementwise::PIECE;
 use super::layer_norm::check_eps;
 use super::put;
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -106,6 +107,10 @@ fn scales<'a, T: Float>(eps: f64, variance: &[T], weight: &[T], scratch: &'a mut
 impl<T: Float> Op<T> for BatchNorm {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("eps", Attribute::Number(self.eps))]
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

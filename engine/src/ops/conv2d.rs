@@ -9,6 +9,7 @@ use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 use super::case::{Record, Spec, case, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -45,6 +46,14 @@ impl Conv {
 impl<T: Float> Op<T> for Conv {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![
+            ("stride", Attribute::Pair(self.stride.0, self.stride.1)),
+            ("padding", Attribute::Pair(self.padding.0, self.padding.1)),
+            ("relu", Attribute::Flag(self.relu)),
+        ]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

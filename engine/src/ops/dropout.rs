@@ -7,6 +7,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::dropout::{Mask, dropout};
 
 use super::case::{Spec, case};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Clock, Error, Result, Shape, Tape, Tensor};
 
@@ -22,6 +23,10 @@ fn mask(clock: Clock, node: u64) -> Mask {
 impl<T: Float> Op<T> for Dropout {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("p", Attribute::Number(self.p))]
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

@@ -19,6 +19,7 @@ use inkgrad_kernels::gpu::{self, Launches, Precision};
 use super::case::{Spec, case};
 use super::recurrent::{self, device_gradients, device_inputs, extents, gradient};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -34,6 +35,10 @@ fn inputs<'a, T>(x: &[&'a [T]]) -> GruInputs<'a, T> {
 impl<T: Float> Op<T> for Gru {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("reverse", Attribute::Flag(self.reverse))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

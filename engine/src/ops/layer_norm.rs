@@ -6,6 +6,7 @@ use inkgrad_kernels::cpu::{norm, reduce};
 
 use super::case::{Spec, case};
 use super::elementwise::PIECE;
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -25,6 +26,10 @@ pub(super) fn check_eps(op: &str, eps: f64) -> Result<()> {
 impl<T: Float> Op<T> for LayerNorm {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("eps", Attribute::Number(self.eps))]
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

@@ -7,6 +7,7 @@ use inkgrad_kernels::gpu::{self, Launches, Precision, Target, elementwise};
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -18,6 +19,10 @@ struct LeakyRelu {
 impl<T: Float> Op<T> for LeakyRelu {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("slope", Attribute::Number(self.slope))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -9,6 +9,7 @@ use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 use super::case::{Record, Spec, case, keep_off_corners};
 use super::{for_pieces, relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -25,6 +26,10 @@ fn extents(shapes: &[Shape]) -> (usize, usize, usize) {
 impl<T: Float> Op<T> for Linear {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("relu", Attribute::Flag(self.relu))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

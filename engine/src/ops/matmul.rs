@@ -9,6 +9,7 @@ use inkgrad_kernels::gpu::{self, Launches, Precision, Span, Target, gemm::Epilog
 
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, MAX_RANK, Result, Shape, Tape, Tensor};
 
@@ -124,6 +125,10 @@ fn products<T: Float>(
 impl<T: Float> Op<T> for MatMul {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("transposed_a", Attribute::Flag(self.0.a)), ("transposed_b", Attribute::Flag(self.0.b))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

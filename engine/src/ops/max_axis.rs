@@ -6,6 +6,7 @@ use inkgrad_kernels::cpu::axis::{Along, max_along, max_along_backward};
 
 use super::axis::{with_one, without};
 use super::case::{Spec, case};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -20,6 +21,10 @@ struct MaxAxis {
 impl<T: Float> Op<T> for MaxAxis {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("axis", Attribute::Whole(self.axis))]
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

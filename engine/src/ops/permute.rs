@@ -11,6 +11,7 @@ use super::case::{Spec, case};
 use super::elementwise::PIECE;
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, MAX_RANK, Result, Shape, Tape, Tensor};
 
@@ -95,6 +96,10 @@ fn permute<T: Float>(
 impl<T: Float> Op<T> for Permute {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("axes", Attribute::List(self.axes().to_vec()))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -5,6 +5,7 @@ use inkgrad_kernels::cpu::conv::Grid;
 use inkgrad_kernels::cpu::pool::{self, Pooling, Window};
 
 use super::case::{CaseInput, Draw, Spec, case};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -26,6 +27,16 @@ impl<T: Float> Op<T> for Pool2d {
             Pooling::Mean { .. } => AVERAGE.name,
             Pooling::Max => MAX.name,
         }
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        let Window { kernel, stride, padding } = self.window;
+        let pair = |(vertical, horizontal)| Attribute::Pair(vertical, horizontal);
+        let mut attributes = vec![("kernel", pair(kernel)), ("stride", pair(stride)), ("padding", pair(padding))];
+        if let Pooling::Mean { count_padding } = self.pooling {
+            attributes.push(("count_padding", Attribute::Flag(count_padding)));
+        }
+        attributes
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

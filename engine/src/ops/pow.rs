@@ -4,6 +4,7 @@ use inkgrad_kernels::Float;
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -23,6 +24,10 @@ fn power<T: Float>(x: T, p: f64) -> T {
 impl<T: Float> Op<T> for Pow {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("p", Attribute::Number(self.0))]
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

@@ -10,6 +10,7 @@ use inkgrad_kernels::gpu::{Launches, Precision, elementwise, random};
 use super::case::{Spec, case};
 use super::elementwise::{PIECE, equal_shapes, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -22,6 +23,10 @@ struct Reparameterize {
 impl<T: Float> Op<T> for Reparameterize {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("given", Attribute::Flag(self.given))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -10,6 +10,7 @@ use inkgrad_kernels::gpu::{
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -21,6 +22,10 @@ struct Repeat {
 impl<T: Float> Op<T> for Repeat {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("steps", Attribute::Whole(self.steps))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

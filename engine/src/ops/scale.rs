@@ -6,6 +6,7 @@ use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
@@ -18,6 +19,10 @@ struct Scale {
 impl<T: Float> Op<T> for Scale {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("c", Attribute::Number(self.c))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

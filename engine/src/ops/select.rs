@@ -9,6 +9,7 @@ use inkgrad_kernels::gpu::{
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
@@ -20,6 +21,10 @@ struct Select {
 impl<T: Float> Op<T> for Select {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![("step", Attribute::Whole(self.step))]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

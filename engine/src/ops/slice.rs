@@ -12,6 +12,7 @@ use inkgrad_kernels::gpu::{
 use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
+use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, MAX_RANK, Result, Shape, Tape, Tensor};
 
@@ -34,6 +35,14 @@ impl Slice {
 impl<T: Float> Op<T> for Slice {
     fn name(&self) -> &'static str {
         SPEC.name
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, Attribute)> {
+        vec![
+            ("axis", Attribute::Whole(self.axis)),
+            ("start", Attribute::Whole(self.start)),
+            ("end", Attribute::Whole(self.end)),
+        ]
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {

@@ -20,6 +20,7 @@ mod tree;
 
 use inkgrad_engine::Team;
 
+pub use pca::principal_axes;
 pub use quality::{label_accuracy, trustworthiness};
 pub use scatter::{scatter, scatter_png};
 

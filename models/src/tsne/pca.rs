@@ -35,13 +35,7 @@ pub fn random(n: usize, seed: u64) -> Vec<[f32; 2]> {
 pub fn start<T: Real>(points: Points<T>, seed: u64, team: &Team) -> Vec<[f32; 2]> {
     let (n, d) = (points.n, points.width);
     let centred = Centred::new(points);
-    // The two matrices have the same eigenvalues above 0: the smaller one is enough.
-    let [first, second] = if d <= n {
-        principal_axes(&covariance(&centred, n, d, team), d, seed)
-    } else {
-        principal_axes(&gram(&centred, n, d, team), n, seed)
-            .map(|(weights, variance)| (unit_axis(&centred, d, &weights), variance))
-    };
+    let [first, second] = axes_of(&centred, points, seed, team);
     let mut start = random(n, seed);
     let variance = |(_, variance): &(Vec<f64>, f64)| *variance;
     let has_second = variance(&second) > LEAST_SHARE * variance(&first);
@@ -61,6 +55,24 @@ pub fn start<T: Real>(points: Points<T>, seed: u64, team: &Team) -> Vec<[f32; 2]
         }
     }
     start
+}
+
+/// The two principal axes of the points, each of length 1 and pointing to where its component of largest magnitude is
+/// positive; 0 where the points have no second one.
+pub fn principal_axes<T: Real>(points: Points<T>, seed: u64, team: &Team) -> [Vec<f64>; 2] {
+    axes_of(&Centred::new(points), points, seed, team).map(|(axis, _)| axis)
+}
+
+/// The two principal axes, and n times the variances along them.
+fn axes_of<T: Real>(centred: &Centred<T>, points: Points<T>, seed: u64, team: &Team) -> [(Vec<f64>, f64); 2] {
+    let (n, d) = (points.n, points.width);
+    // The two matrices have the same eigenvalues above 0: the smaller one is enough.
+    if d <= n {
+        eigenvectors(&covariance(centred, n, d, team), d, seed)
+    } else {
+        eigenvectors(&gram(centred, n, d, team), n, seed)
+            .map(|(weights, variance)| (unit_axis(centred, d, &weights), variance))
+    }
 }
 
 /// Xᵀ·X of the centred rows: (d, d).
@@ -118,7 +130,7 @@ fn point_up(axis: &mut [f64]) {
 }
 
 /// The two eigenvectors of the largest eigenvalues, by orthogonal iteration, and the eigenvalues.
-fn principal_axes(covariance: &[f64], d: usize, seed: u64) -> [(Vec<f64>, f64); 2] {
+fn eigenvectors(covariance: &[f64], d: usize, seed: u64) -> [(Vec<f64>, f64); 2] {
     let philox = Philox::new(seed, STREAM + 1);
     let mut axes = [0, 1].map(|axis| (0..d).map(|i| philox.normals(i as u64)[axis]).collect::<Vec<f64>>());
     let mut variances = [0.0; 2];
@@ -182,8 +194,8 @@ mod tests {
         let values: Vec<f32> = (0..n * d).map(|at| value(at) as f32).collect();
         let points = Points::new("x", &values, n, d).unwrap();
         let (team, centred) = (Team::solo(), Centred::new(points));
-        let by_covariance = principal_axes(&covariance(&centred, n, d, &team), d, 1);
-        let by_gram = principal_axes(&gram(&centred, n, d, &team), n, 1);
+        let by_covariance = eigenvectors(&covariance(&centred, n, d, &team), d, 1);
+        let by_gram = eigenvectors(&gram(&centred, n, d, &team), n, 1);
         for ((axis, variance), (weights, same)) in by_covariance.iter().zip(&by_gram) {
             assert!((variance - same).abs() < 1e-9 * variance, "{variance} {same}");
             let away = axis.iter().zip(unit_axis(&centred, d, weights)).map(|(a, b)| (a - b).abs());

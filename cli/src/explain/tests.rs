@@ -1,0 +1,98 @@
+//! The interpreter's operations against the engine's, on the cases that the engine's own property tests draw. Needs Node.js;
+//! where there is none, says so and checks nothing.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use inkgrad_engine::ops::{Draw, OPS};
+use inkgrad_engine::{Clock, Compile, Params, Tape, Team, Tensor};
+use serde_json::{Value, json};
+
+use super::tape;
+
+/// Replays the cases that come in, and writes the values that come out.
+const REPLAY: &str = "
+const cases = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const typed = inputs => Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, Float32Array.from(x)]));
+console.log(JSON.stringify(cases.map(({nodes, inputs}) => {
+  const run = replay({nodes}, new Map(), typed(inputs));
+  const y = run.values.at(-1);
+  return {unknown: run.unknown, y: y && Array.from(y)};
+})));
+";
+
+/// Random cases of each operation.
+const CASES: u64 = 12;
+
+/// How many operations the interpreter knew when this was written: an operation that is new to it is named, none is lost.
+const KNOWN: usize = 52;
+
+#[test]
+fn every_operation_gives_what_the_engine_gives() {
+    let (mut cases, mut expected) = (Vec::new(), Vec::new());
+    for spec in OPS {
+        for seed in 0..CASES {
+            let case = (spec.draw)(&mut Draw::small(seed));
+            let mut tape = Tape::<f32>::new();
+            let names: Vec<String> = (0..case.inputs.len()).map(|i| format!("x{i}")).collect();
+            let x: Vec<Tensor> =
+                names.iter().zip(&case.inputs).map(|(name, input)| tape.input(name, input.shape)).collect();
+            let y = (case.f32)(&mut tape, &x).unwrap();
+            let nodes = tape::nodes(&tape);
+            // What draws at random is given no noise here, and shows its mean.
+            if nodes[y.index()].op == "dropout" || nodes[y.index()].op == "reparameterize" && x.len() == 2 {
+                continue;
+            }
+            let mut plan = tape.compile(Compile { keep: &[y], ..Compile::default() });
+            let mut inputs = serde_json::Map::new();
+            for ((&x, name), input) in x.iter().zip(&names).zip(&case.inputs) {
+                let values: Vec<f32> = input.values.iter().map(|&x| x as f32).collect();
+                plan.fill(x, &values).unwrap();
+                inputs.insert(name.clone(), json!(values));
+            }
+            plan.forward(&Params::new(), &Team::solo(), Clock::default());
+            cases.push(json!({ "nodes": nodes, "inputs": inputs }));
+            expected.push((format!("{} {}", spec.name, case.label), spec.name, plan.value(y).to_vec()));
+        }
+    }
+    let Some(found) = node(&json!(cases)) else { return };
+    let mut unknown = BTreeSet::new();
+    for ((label, op, expected), found) in expected.iter().zip(found.as_array().unwrap()) {
+        if found["y"].is_null() {
+            assert_eq!(found["unknown"], json!([op]), "{label}");
+            unknown.insert(op);
+            continue;
+        }
+        let found: Vec<f64> = found["y"].as_array().unwrap().iter().map(|y| y.as_f64().unwrap()).collect();
+        assert_eq!(found.len(), expected.len(), "{label}");
+        let largest = expected.iter().fold(1.0, |largest: f64, y| largest.max(f64::from(y.abs())));
+        for (found, expected) in found.iter().zip(expected) {
+            let apart = (found - f64::from(*expected)).abs();
+            assert!(apart <= 1e-5 * largest, "{label}: {found}, expected {expected}");
+        }
+    }
+    let known = OPS.len() - unknown.len();
+    assert!(
+        known >= KNOWN,
+        "the interpreter knows {known} operations, expected at least {KNOWN}; new to it: {unknown:?}"
+    );
+}
+
+/// Gives `cases` to the interpreter; `None` where there is no Node.js.
+fn node(cases: &Value) -> Option<Value> {
+    let script = format!("{}\n{REPLAY}", include_str!("interpreter.js"));
+    let mut command = Command::new("node");
+    let spawned = command.arg("-e").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = spawned else {
+        eprintln!("not checked: no Node.js here");
+        return None;
+    };
+    let text = cases.to_string();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}

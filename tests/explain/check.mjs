@@ -1,0 +1,215 @@
+// Opens pages of `inkgrad explain` in headless Chromium and uses them: by mouse, finger and keyboard, at 375 and 1280 pixels, in
+// light and dark, with and without scripts. Nothing may be fetched, logged as an error or wider than the screen; axe-core has to
+// find nothing; and what the page shows has to follow from what is done to it.
+//
+//   node tests/explain/check.mjs CHROMIUM AXE.js PAGE.html… [--shots FOLDER]
+
+import {mkdirSync, readFileSync, writeFileSync} from "node:fs";
+import {basename, join, resolve} from "node:path";
+import {pathToFileURL} from "node:url";
+
+import {open} from "./browser.mjs";
+
+const [program, axe, ...rest] = process.argv.slice(2);
+const at = rest.indexOf("--shots");
+const shots = at >= 0 ? rest[at + 1] : null;
+const pages = at >= 0 ? rest.slice(0, at) : rest;
+const problems = [];
+/** Waits, in the page, until two frames have been painted: what was asked for has been drawn by then. */
+const FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))";
+/** Waits, in the page, until the training step has been replayed. */
+const REPLAYED = "new Promise(done => { const look = () => replayed ? done() : setTimeout(look, 20); look(); })";
+
+for (const path of pages) await check(path);
+problems.forEach(problem => console.error(problem));
+process.exit(problems.length ? 1 : 0);
+
+async function check(path) {
+  const browser = await open(program);
+  const name = basename(path, ".html");
+  const expect = (held, what) => { if (!held) problems.push(`${name}: ${what}`); };
+  const {send, evaluate} = browser;
+  const url = pathToFileURL(resolve(path)).href;
+  try {
+    for (const [width, height, scheme] of [[1280, 900, "light"], [1280, 900, "dark"], [375, 800, "light"], [375, 800, "dark"]]) {
+      await send("Emulation.setDeviceMetricsOverride", {width, height, deviceScaleFactor: 1, mobile: false});
+      await send("Emulation.setEmulatedMedia", {features: [{name: "prefers-color-scheme", value: scheme},
+        {name: "prefers-reduced-motion", value: "reduce"}]});
+      await browser.go(url);
+      await evaluate(REPLAYED);
+      const wide = await evaluate(`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, #tape") &&
+        e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).slice(0, 3).map(e => e.outerHTML.slice(0, 90))`);
+      expect(wide.length === 0, `${width} px: wider than the screen: ${wide}`);
+      await evaluate(readFileSync(axe, "utf8"));
+      const found = await evaluate(`axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
+        violations.map(v => v.id + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 120)).join(" | ")))`);
+      found.forEach(violation => problems.push(`${name}, ${width} px ${scheme}: axe-core: ${violation}`));
+      if (shots) await shoot(`${name}-${width}-${scheme}`);
+    }
+    await use();
+    if (shots) await shoot(`${name}-used`);
+    await meetsAnotherOperation();
+    await withoutPointers();
+    await withoutScripts();
+  } catch (error) {
+    problems.push(`${name}: ${error.stack}`);
+  }
+  for (const {method, params} of browser.events) {
+    if (method === "Network.requestWillBeSent" && !/^(file|data):/.test(params.request.url)) {
+      problems.push(`${name}: asks for ${params.request.url}`);
+    }
+    if (method === "Page.javascriptDialogOpening") problems.push(`${name}: a name ran as a script: ${params.message}`);
+    if (method === "Runtime.exceptionThrown") problems.push(`${name}: ${params.exceptionDetails.exception?.description}`);
+    if (method === "Runtime.consoleAPICalled" && params.type === "error") problems.push(`${name}: console: ${params.args[0]?.value}`);
+    if (method === "Log.entryAdded" && params.entry.level === "error") problems.push(`${name}: log: ${params.entry.text}`);
+  }
+  await browser.close();
+  console.log(`${name}: looked at`);
+
+  async function shoot(file) {
+    mkdirSync(shots, {recursive: true});
+    const {cssContentSize} = await send("Page.getLayoutMetrics");
+    const clip = {x: 0, y: 0, width: cssContentSize.width, height: Math.min(cssContentSize.height, 9000), scale: 1};
+    const {data} = await send("Page.captureScreenshot", {captureBeyondViewport: true, clip});
+    writeFileSync(join(shots, `${file}.png`), Buffer.from(data, "base64"));
+  }
+
+  /** Draws, moves, chooses and walks, and looks at what follows. */
+  async function use() {
+    const has = id => evaluate(`!byId(${JSON.stringify(id)}).hidden && byId(${JSON.stringify(id)}).offsetParent !== null`);
+    const outcome = () => evaluate(`byId("result").hidden ? byId("probabilities").textContent :
+      [...byId("result").getContext("2d").getImageData(0, 0, byId("result").width, byId("result").height).data].join()`);
+    const ink = () => evaluate(`state.pixels.reduce((sum, v) => sum + v, 0)`);
+    const click = async id => { await evaluate(`byId(${JSON.stringify(id)}).click()`); await evaluate(FRAMES); };
+    const changes = async (what, act) => {
+      const before = await outcome();
+      await act();
+      await evaluate(FRAMES);
+      expect(await outcome() !== before, `${what} changes nothing that comes back`);
+    };
+    const box = id => evaluate(`(() => { byId("${id}").scrollIntoView({block: "center"});
+      const {left, top, width, height} = byId("${id}").getBoundingClientRect(); return {left, top, width, height}; })()`);
+    const mouse = (type, x, y) => send("Input.dispatchMouseEvent", {type, x, y, button: "left", buttons: type === "mouseReleased" ? 0 : 1, clickCount: 1});
+
+    // By mouse: a line, taken back, drawn again, rubbed out.
+    await click("clear");
+    expect(await ink() === 0, "clear leaves ink");
+    const paper = await box("paper");
+    const place = share => [paper.left + paper.width * (0.2 + 0.6 * share), paper.top + paper.height * (0.3 + 0.4 * share)];
+    const line = async () => {
+      await mouse("mousePressed", ...place(0));
+      for (let i = 1; i <= 8; i++) await mouse("mouseMoved", ...place(i / 8));
+      await mouse("mouseReleased", ...place(1));
+      await evaluate(FRAMES);
+    };
+    await changes("a stroke", line);
+    const inked = await ink();
+    // 0.6 of the width and 0.4 of the height long, 16 of 304 units thick, and the round ends.
+    const [height, width, channels] = await evaluate("page.image");
+    const length = Math.hypot(0.6 * width, 0.4 * height), thick = 16 / 304 * Math.min(width, height);
+    const area = channels * (length * thick + Math.PI * (thick / 2) ** 2);
+    expect(Math.abs(inked / area - 1) < 0.05, `a stroke lays ${inked} pixels of ink, expected ${area}`);
+    await click("undo");
+    expect(await ink() === 0, "undo leaves ink");
+    await line();
+    await click("eraser");
+    await line();
+    expect(await ink() < 0.2 * inked, "the eraser leaves ink");
+    await click("pen");
+
+    // By finger.
+    await click("clear");
+    const touch = (type, ...points) => send("Input.dispatchTouchEvent", {type, touchPoints: points.map(([x, y]) => ({x, y}))});
+    await touch("touchStart", place(0));
+    for (let i = 1; i <= 4; i++) await touch("touchMove", place(i / 4));
+    await touch("touchEnd");
+    await evaluate(FRAMES);
+    expect(await ink() > 0.8 * inked, "a finger draws nothing");
+
+    // By keyboard.
+    await click("clear");
+    await evaluate(`byId("paper").focus()`);
+    const key = async (key, text) => {
+      await send("Input.dispatchKeyEvent", {type: "keyDown", key, code: key === " " ? "Space" : key, text});
+      await send("Input.dispatchKeyEvent", {type: "keyUp", key});
+    };
+    await key(" ", " ");
+    for (let i = 0; i < 6; i++) await key("ArrowRight");
+    await key(" ", " ");
+    await evaluate(FRAMES);
+    expect(await ink() > 5, "keys draw nothing");
+
+    await changes("an example", () => evaluate(`byId("examples").children[3].click()`));
+    if (await evaluate(`byId("sliders").children.length > 0`)) {
+      await changes("a slider", () => evaluate(`(() => { const input = byId("sliders").querySelector("input");
+        input.value = Number(input.value) > 0 ? input.min : input.max; input.dispatchEvent(new Event("input")); })()`));
+      await changes("the mean", () => click("to-mean"));
+      if (await has("resample")) await changes("a sample", () => click("sample-prior"));
+      await click("keep-a");
+      await evaluate(`load(1)`);
+      await evaluate(FRAMES);
+      await click("keep-b");
+      expect(await evaluate(`byId("steps").children.length`) === 9, "no way between two points");
+      await changes("the way between two points", () =>
+        evaluate(`byId("way").value = 0.1; byId("way").dispatchEvent(new Event("input"))`));
+    }
+    if (await evaluate(`page.tapes.decoding?.labels != null`)) {
+      await changes("another class", () => evaluate(`byId("classes").querySelector("input:not(:checked)").click()`));
+    }
+    if (await has("map")) {
+      const area = await box("map");
+      const [x, y] = await evaluate(`map.placed(5)`);
+      await mouse("mouseMoved", area.left + x, area.top + y);
+      await evaluate(FRAMES);
+      expect(/drawing \d+/.test(await evaluate(`byId("map-says").textContent`)), "the map does not say what is pointed at");
+      await changes("a click on the map", async () => {
+        await evaluate(`load(0)`);
+        await evaluate(FRAMES);
+        await mouse("mousePressed", area.left + x, area.top + y);
+        await mouse("mouseReleased", area.left + x, area.top + y);
+      });
+    }
+    // The recorded step: the loss that the engine had.
+    await evaluate(`document.querySelector("[name=source][value=step]").click()`);
+    await evaluate(FRAMES);
+    const apart = await evaluate(`Math.max(...training.terms.map(({node}, k) =>
+      Math.abs(replayed.values[node][0] - training.step.values[k]) / Math.max(1, Math.abs(training.step.values[k]))))`);
+    const coarse = await evaluate(`page.weights.numbers === "int8"`);
+    expect(apart < (coarse ? 2e-2 : 1e-3), `the recorded step's loss is ${apart} away from the engine's`);
+    // Every node of the graph can be looked at.
+    const nodes = await evaluate(`training.nodes.length`);
+    for (let i = 0; i < nodes; i++) await evaluate(`walk(${i})`);
+    await evaluate(`walk(training.nodes.findIndex(node => ["conv2d", "lstm", "gru", "linear"].includes(node.op)))`);
+    expect(/^Node/.test(await evaluate(`byId("node").textContent`)), "no node is shown");
+  }
+
+  /** A tape with an operation that the page does not know is said so, and can be walked all the same. */
+  async function meetsAnotherOperation() {
+    await evaluate(`training.nodes.filter(node => node.op === "linear").forEach(node => { node.op = "mystery"; }); replayTraining()`);
+    expect(/mystery/.test(await evaluate(`byId("unknown").hidden ? "" : byId("unknown").textContent`)), "an unknown operation is not named");
+    const nodes = await evaluate(`training.nodes.length`);
+    for (let i = 0; i < nodes; i++) await evaluate(`walk(${i})`);
+  }
+
+  /** Where there are no pointer events, that is said, and examples and keys remain. */
+  async function withoutPointers() {
+    const {identifier} = await send("Page.addScriptToEvaluateOnNewDocument", {source: "delete window.PointerEvent"});
+    await browser.go(url);
+    await evaluate(REPLAYED);
+    expect(await evaluate(`!byId("trouble").hidden`), "without pointer events nothing is said");
+    expect(await evaluate(`state.pixels.some(v => v > 0)`), "without pointer events there is no example");
+    await send("Page.removeScriptToEvaluateOnNewDocument", {identifier});
+  }
+
+  /** Where scripts do not run there is still something to read. */
+  async function withoutScripts() {
+    await send("Emulation.setScriptExecutionDisabled", {value: true});
+    await browser.go(url);
+    if (shots) await shoot(`${name}-without-scripts`);
+    const {cssContentSize, cssLayoutViewport} = await send("Page.getLayoutMetrics");
+    expect(cssContentSize.width <= cssLayoutViewport.clientWidth, "without scripts the page is wider than the screen");
+    const {root} = await send("DOM.getDocument", {depth: -1});
+    const {nodeIds} = await send("DOM.querySelectorAll", {nodeId: root.nodeId, selector: "#tape li"});
+    expect(nodeIds.length > 5, "without scripts there is no graph to read");
+  }
+}
