@@ -4,8 +4,8 @@
     cargo build --release
     benches/scaling.py [--models cnn-vae,lstm-ae] [--batches 32,128,512,2048] [--drawings 1024,4096,16384]
 
-Prints Markdown tables and writes every number to `benches/results/<date>-<time>-step-time-by-batch-and-threads.json`. What more cores would give is
-Amdahl's law with the serial share that one and two threads show, s = 2·t₂/t₁ − 1: it knows nothing of memory's limits, so
+Prints Markdown tables and writes every number to `benches/results/<date>-<time>-step-time-by-batch-and-threads.json`. The
+gain of more cores is Amdahl's law with the serial share that one and two threads show, s = 2·t₂/t₁ − 1: it knows nothing of memory's limits, so
 it is a bound. Run it on an idle machine.
 """
 

@@ -208,7 +208,7 @@ def loss_classifier(model, images, labels, eps):
 class Model(NamedTuple):
     build: Callable[[], nn.Module]
     loss: Callable
-    # What backward is called on: the mean over the batch, or the sum.
+    # The tensor that backward is called on: the mean over the batch, or the sum.
     backward_of: str
     batch: int
     parameters: int

@@ -12,13 +12,13 @@ use inkgrad_models::run::config;
 use inkgrad_models::trainer::{Opened, Which};
 use inkgrad_models::{Error, Models, Result};
 
-/// What computes, and on how many threads.
+/// The processor or device that computes, and on how many threads.
 #[derive(Debug, Args)]
 pub struct Compute {
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", value_parser = within(1..=config::MOST_THREADS))]
     threads: Option<usize>,
-    /// What computes: cpu, cuda or emulated
+    /// The device: cpu, cuda or emulated
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: config::Device,
 }

@@ -1,4 +1,4 @@
-//! What the program says: results to standard output, everything else to standard error.
+//! The program's output: results to standard output, everything else to standard error.
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};

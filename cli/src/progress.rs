@@ -30,7 +30,7 @@ pub fn line(bar: &ProgressBar, line: &str) {
 /// Watches work of many equal parts: a bar with the time left on a terminal, else a line every few seconds.
 pub struct Parts {
     bar: ProgressBar,
-    /// What the parts are.
+    /// The parts.
     name: &'static str,
     started: Instant,
     shown: Instant,

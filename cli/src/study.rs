@@ -60,7 +60,7 @@ impl Subjected {
         self.note.iter().for_each(output::note);
     }
 
-    /// What to call it: its model, and in brackets the variant and what tells it from others of its kind.
+    /// Its label: its model, and in brackets the variant and what tells it from others of its kind.
     pub fn label(&self) -> String {
         self.name.clone()
     }
@@ -108,7 +108,7 @@ impl Subjected {
 /// Errors that say that a folder may be read alone.
 const READ_ONLY: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
 
-/// What scores depend on.
+/// Everything that scores depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Key {
     inkgrad: String,

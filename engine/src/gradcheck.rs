@@ -62,7 +62,7 @@ impl Estimate {
     }
 }
 
-/// What a check found.
+/// The outcome of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The case or model.
@@ -101,7 +101,7 @@ impl Outcome {
 
 /// A loss as a function of its parameters.
 pub struct Problem<'a> {
-    /// What messages call it.
+    /// Its name in messages.
     pub label: String,
     /// The compiled graph, its inputs filled in.
     pub plan: Plan<f64>,

@@ -25,7 +25,7 @@ use crate::ops::{Case, Record};
 use crate::tape::Kind;
 use crate::{Result, Shape, Tape};
 
-/// What is wrong with a gradient.
+/// A fault in a gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Flaw {
     /// It is this many times as large.
@@ -55,7 +55,7 @@ pub enum Flaw {
 pub struct Fault {
     /// The input's index.
     pub input: usize,
-    /// What is wrong.
+    /// The fault.
     pub flaw: Flaw,
 }
 

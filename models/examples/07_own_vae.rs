@@ -86,7 +86,7 @@ fn main() -> Result<()> {
     let root = std::env::temp_dir().join(format!("inkgrad-own-vae-{}", std::process::id()));
     let (classes, origin) = (vec!["disc".to_owned()], Origin::Builtin { seed: 0 });
     let dataset = Dataset { name: "discs".into(), classes, train: discs(512), test: discs(40), origin };
-    write_course(&dataset, &root.join("discs"))?;
+    write_course(&dataset, root.join("discs"))?;
 
     let models = Models::builtin().with::<ColourVae>();
     let data = root.join("discs").display().to_string();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::text;
 
-/// What went wrong, in one line.
+/// An error, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input (a file, a folder, an option) is not what it has to be.
@@ -12,7 +12,7 @@ pub enum Error {
     Input {
         /// The file, folder or option.
         place: String,
-        /// What was found and what was expected.
+        /// Found and expected.
         problem: String,
     },
     /// The operating system refused to read or write.

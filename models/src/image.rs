@@ -14,7 +14,7 @@ const TEXT_SIZE: f32 = 15.0;
 /// The least space around a label.
 const TEXT_PADDING: usize = 6;
 
-/// What a picture's pixels are.
+/// The kind of a picture's pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
     /// One byte a pixel.
@@ -130,9 +130,9 @@ pub struct GridOptions<'a> {
     pub scale: usize,
     /// The width of the lines between the cells.
     pub gap: usize,
-    /// What stands left of each row, from the top; rows without one stay bare.
+    /// The captions left of each row, from the top; rows without one stay bare.
     pub row_labels: &'a [&'a str],
-    /// What stands above the cells, each over an equal share of the width.
+    /// The captions above the cells, each over an equal share of the width.
     pub captions: &'a [&'a str],
 }
 

@@ -48,7 +48,7 @@ impl Strategy {
         }
     }
 
-    /// What it draws, in a few words.
+    /// Its drawings, in a few words.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Prior => "draws from the prior N(0, I)",

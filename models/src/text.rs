@@ -48,7 +48,7 @@ fn shortened(text: &str, most: usize, lines: bool) -> String {
     format!("{} … {}", escape(&head, lines), escape(&tail, lines))
 }
 
-/// What stands in place of a file that Git LFS keeps elsewhere, and was not fetched.
+/// The first words of a pointer, in place of a file that Git LFS keeps elsewhere and that was not fetched.
 pub const LFS_POINTER: &str =
     "a Git LFS pointer, not the file itself; expected its contents (`git lfs pull` fetches them)";
 

@@ -33,7 +33,7 @@ impl Failure {
 /// How work on a failing disk ended.
 #[derive(Debug)]
 pub struct Ended<R> {
-    /// What it gave.
+    /// Its outcome.
     pub result: R,
     /// The operation that failed, unless there were fewer.
     pub failed: Option<(Operation, PathBuf)>,
@@ -107,7 +107,7 @@ impl Disk {
     }
 }
 
-/// What Linux says of each operation on a disk that is full, read-only or broken.
+/// Linux's error for each operation on a disk that is full, read-only or broken.
 fn error(operation: Operation) -> io::Error {
     const EIO: i32 = 5;
     const ENOSPC: i32 = 28;
@@ -119,7 +119,7 @@ fn error(operation: Operation) -> io::Error {
     })
 }
 
-/// What a disk has not yet been told to keep.
+/// The writes that a disk has not yet been told to keep.
 #[derive(Default)]
 struct Volatile {
     /// Files that were written to, with what of them was synced.

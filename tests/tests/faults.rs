@@ -70,7 +70,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// What a failed save must leave: the checkpoint as it was, loadable, and no temporary file.
+/// The state that a failed save must leave: the checkpoint as it was, loadable, and no temporary file.
 fn assert_whole(folder: &Path, before: &[Vec<u8>; 2]) {
     assert!(checkpoint(folder) == *before, "the checkpoint has changed");
     load_network(&Models::builtin(), folder).unwrap();

@@ -43,7 +43,7 @@ impl Place {
         Trainer::start(&self.models, self.config(), run, false)?.0.run(&mut ())
     }
 
-    /// What a person does after a failure: the run goes on, or starts where there is none yet.
+    /// A person's next step after a failure: the run goes on, or starts where there is none yet.
     fn go_on(&self, run: &Path) -> Result<Outcome> {
         match run.join("config.toml").exists() {
             true => Trainer::resume(&self.models, run, &Overrides::default())?.run(&mut ()),

@@ -38,7 +38,7 @@ pub struct Bench {
     steps: usize,
     #[command(flatten)]
     compute: Compute,
-    /// What a GPU's products compute with: fp32, or tf32 on tensor cores
+    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores
     #[arg(long, value_name = "NAME", default_value = "fp32")]
     precision: Precision,
     /// Show where the time of a step goes, operation by operation
@@ -121,7 +121,7 @@ struct Workload {
     network: Network<f32>,
     optimizer: Optimizer<f32>,
     stepper: Stepper,
-    /// What computes, if it is not the processor.
+    /// The device, if it is not the processor that computes.
     device: Option<DeviceStepper>,
     pool: Pool,
     step: u64,
@@ -194,7 +194,7 @@ struct Timing {
     /// Billions of floating-point operations a second: those of the forward, and of the backward as many again for each
     /// of the gradients of inputs and of weights that are needed.
     gflops: f64,
-    /// What the threads reach when they multiply and add in registers alone, measured just before; not known of a GPU.
+    /// The rate that the threads reach when they multiply and add in registers alone, measured just before; not known of a GPU.
     peak_gflops: Option<f64>,
     /// Of the whole process, the drawings included; not known on every system.
     peak_rss_mib: Option<f64>,

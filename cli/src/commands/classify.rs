@@ -37,7 +37,7 @@ struct Classified {
     out: PathBuf,
 }
 
-/// What was put in one class.
+/// The drawings put in one class.
 #[derive(Debug, Serialize)]
 struct Share {
     name: String,

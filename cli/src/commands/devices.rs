@@ -21,7 +21,7 @@ struct Found {
 struct State {
     name: &'static str,
     usable: bool,
-    /// What there is, or why it cannot be used.
+    /// The device that was found, or why it cannot be used.
     detail: String,
 }
 

@@ -88,7 +88,7 @@ struct Ran {
     lines: u64,
     shared_accesses: u64,
     bank_conflicts: u64,
-    /// What the emulator took.
+    /// The emulator's time.
     seconds: f64,
     /// The first values of the result.
     result: Vec<f32>,

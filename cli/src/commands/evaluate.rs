@@ -52,7 +52,7 @@ pub const SAMPLES: usize = 5_000;
 /// Where samples start unless told otherwise.
 pub const SEED: u64 = 42;
 
-/// What a single run is measured with.
+/// The measures for a single run.
 pub fn options(samples: usize, seed: u64, threads: usize) -> Options {
     Options { samples, mapped: 1_000, likelihood: (20, 500), seed, threads }
 }

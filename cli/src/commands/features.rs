@@ -21,7 +21,7 @@ use crate::session;
 
 #[derive(Debug, Args)]
 pub struct Features {
-    /// What makes the features: inception or classifier
+    /// The network that makes the features: inception or classifier
     #[arg(long, value_name = "NETWORK")]
     network: Network,
     /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
@@ -79,7 +79,7 @@ struct Made {
     width: usize,
     #[serde(flatten)]
     passport: Provenance,
-    /// What making the features took, or finding them in the cache.
+    /// The time that making the features took, or finding them in the cache.
     seconds: f64,
     out: PathBuf,
     logits: Option<PathBuf>,

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use inkgrad_models::Models;
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train a model, or go on with a run

@@ -45,7 +45,7 @@ pub struct ReportArgs {
     compute: Compute,
 }
 
-/// What was written.
+/// The files written.
 #[derive(Debug, Serialize)]
 pub struct Reported {
     /// Runs on the page.

@@ -143,7 +143,7 @@ impl Study<'_> {
     /// Scores trained runs and writes the report.
     fn examine(&self, inception: Option<Inception>) -> Result<Option<Reported>> {
         let (Study { models, configs, options, .. }, parts) = (*self, self.parts());
-        // What an earlier command was writing when it was killed.
+        // Files that an earlier command was writing when it was killed.
         configs.iter().map(|(path, _)| path.as_path()).chain([self.out]).for_each(atomic::sweep);
         let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, options.threads);
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;

@@ -22,7 +22,7 @@ pub struct Sample {
     /// How many drawings; with `--class all`, of each class
     #[arg(long, value_name = "N", value_parser = within(1..=MOST))]
     n: usize,
-    /// What a cvae draws: a class's name or index, or all [default: the classes in turn]
+    /// The class that a cvae draws: a class's name or index, or all [default: the classes in turn]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
     /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused

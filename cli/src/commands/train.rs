@@ -55,7 +55,7 @@ pub struct Train {
     /// adam or sgd [default: adam]
     #[arg(long, value_name = "NAME")]
     optimizer: Option<Optimizer>,
-    /// What sgd keeps of its last move [default: 0.9]
+    /// The share of its last move that sgd keeps [default: 0.9]
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Scale gradients down to this norm [default: do not]
@@ -84,10 +84,10 @@ pub struct Train {
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<usize>,
-    /// What computes: cpu, cuda or emulated [default: cpu]
+    /// The device: cpu, cuda or emulated [default: cpu]
     #[arg(long, value_name = "DEVICE")]
     device: Option<Device>,
-    /// What a GPU's products compute with: fp32, or tf32 on tensor cores [default: fp32]
+    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores [default: fp32]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
     /// Settings from a file like a run's config.toml; options on the command line come first
@@ -123,7 +123,7 @@ enum Strict {
     No,
 }
 
-/// What a run keeps from its start to its end.
+/// The settings that a run keeps from its start to its end.
 const FIXED: [&str; 19] = [
     "model",
     "out",
@@ -245,7 +245,7 @@ fn resume(models: &Models, run: &Path, options: &Overrides) -> Result<Trainer> {
     Ok(trainer)
 }
 
-/// What is about to be trained, on what, and for how long.
+/// The model that is about to be trained, its data, and for how long.
 fn introduction(trainer: &Trainer) -> String {
     let (config, data) = (trainer.config(), trainer.dataset());
     let done = match trainer.steps_done() {

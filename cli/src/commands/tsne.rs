@@ -22,7 +22,7 @@ const VOTERS: usize = 5;
 
 #[derive(Debug, Args)]
 pub struct Tsne {
-    /// What is shown: floats (N, d), such as the latents of `encode`
+    /// The points: floats (N, d), such as the latents of `encode`
     #[arg(long, value_name = "Z.npy")]
     input: PathBuf,
     /// The rows' classes: integers (N)
@@ -46,7 +46,7 @@ pub struct Tsne {
     /// Where the points begin
     #[arg(long, value_name = "START", default_value = "pca")]
     init: Init,
-    /// What is drawn at random follows from this
+    /// Seed of everything that is drawn at random
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     #[command(flatten)]

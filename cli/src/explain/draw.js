@@ -7,7 +7,7 @@
  */
 function sheet(canvas, image, changed) {
   const [height, width, channels] = image;
-  // What can be undone: a start is a picture, each further layer a stroke over it.
+  // The history for undo: a start is a picture, each further layer a stroke over it.
   let layers = [{start: new Uint8Array(height * width * channels)}];
   let below = layers[0].start; // all layers but the one that is being drawn
   let stroke = null, erasing = false, due = false;

@@ -107,7 +107,7 @@ struct Classification {
     logits: usize,
 }
 
-/// What a page is made of.
+/// The contents of a page.
 pub struct Subject<'a> {
     /// The models that the program knows.
     pub models: &'a Models,

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 pub struct Node {
     /// The operation's name; `input`, `param` or `view` for what is none.
     pub op: String,
-    /// What it was declared as, for inputs and parameters.
+    /// The name that it was declared with, for inputs and parameters.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// What it computes.
+    /// The formula.
     pub formula: &'static str,
     /// The nodes that it is computed from.
     pub inputs: Vec<usize>,

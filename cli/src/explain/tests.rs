@@ -40,7 +40,7 @@ fn every_operation_gives_what_the_engine_gives() {
                 names.iter().zip(&case.inputs).map(|(name, input)| tape.input(name, input.shape)).collect();
             let y = (case.f32)(&mut tape, &x).unwrap();
             let nodes = tape::nodes(&tape);
-            // What draws at random is given no noise here, and shows its mean.
+            // An operation that draws at random is given no noise here, and shows its mean.
             if nodes[y.index()].op == "dropout" || nodes[y.index()].op == "reparameterize" && x.len() == 2 {
                 continue;
             }

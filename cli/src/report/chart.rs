@@ -5,25 +5,25 @@ use maud::{Markup, html};
 /// A chart of lines, bars or points.
 #[derive(Debug)]
 pub struct Chart {
-    /// What stands above.
+    /// The title.
     pub title: String,
-    /// What is drawn.
+    /// The curves or points.
     pub plot: Plot,
 }
 
-/// What a chart draws.
+/// The contents of a chart.
 #[derive(Debug)]
 pub enum Plot {
     /// Curves over the same axes.
     Lines {
-        /// What x is.
+        /// The meaning of x.
         x: String,
         /// Name and points, in order of x.
         series: Vec<(String, Vec<(f64, f64)>)>,
     },
     /// A bar a value, from zero.
     Bars {
-        /// What x is.
+        /// The meaning of x.
         x: String,
         /// Heights.
         values: Vec<f64>,

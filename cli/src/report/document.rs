@@ -1,4 +1,4 @@
-//! What a report says, apart from how it looks: both the page and the Markdown file are made of this.
+//! A report's content, apart from how it looks: both the page and the Markdown file are made of this.
 
 use inkgrad_models::image::Picture;
 
@@ -9,7 +9,7 @@ use super::chart::Chart;
 pub struct Document {
     /// Its title.
     pub title: String,
-    /// What stands under the title.
+    /// The line under the title.
     pub subtitle: String,
     /// In the order of a study.
     pub sections: Vec<Section>,
@@ -18,11 +18,11 @@ pub struct Document {
 /// A chapter.
 #[derive(Debug)]
 pub struct Section {
-    /// What a link leads to.
+    /// The place that a link leads to.
     pub id: &'static str,
     /// Its heading.
     pub title: &'static str,
-    /// What it holds, in order.
+    /// Its contents, in order.
     pub blocks: Vec<Block>,
 }
 
@@ -71,11 +71,11 @@ impl Table {
 /// A grid of drawings, white on black.
 #[derive(Debug)]
 pub struct Drawings {
-    /// What it shows.
+    /// The caption.
     pub caption: String,
     /// The grid, without words in it.
     pub picture: Picture,
-    /// What stands left of each of its rows, all of the same height; none for a grid without names.
+    /// The captions left of its rows, all of the same height; none for a grid without names.
     pub rows: Vec<String>,
 }
 

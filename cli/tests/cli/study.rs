@@ -45,7 +45,7 @@ fn evaluate_gives_every_score_its_passport() {
             for key in ["n_real", "n_generated", "extractor", "resize", "seed"] {
                 assert!(!passport[key].is_null(), "{run}, {name}: no {key}");
             }
-            // What was not measured says why; nothing stands in for it.
+            // A score that was not measured says why; nothing stands in for it.
             assert_eq!(score["value"].is_null(), ["fid", "kid", "is"].contains(&name.as_str().unwrap()), "{name}");
             assert!(!score["value"].is_null() || score["note"].as_str().unwrap().contains("--inception"), "{name}");
         }

@@ -87,7 +87,7 @@ fn property(draw: fn(&mut Draw) -> Case) -> Verdict {
     let outcome = check_op(&Spec { name: "gain", formula: "y = x·s", draw }, &Team::solo(), 20);
     if !outcome.passes() {
         return Err(format!(
-            "{} has a relative error of {:.2} in the case {}. Cases of one row pass, and so do those whose gradient is \
+            "{} (relative error {:.2}), in the case {}. Cases of one row pass, and so do those whose gradient is \
              added: which row's part is left where a gradient is written?",
             outcome.place, outcome.error, outcome.label
         ));

@@ -221,7 +221,7 @@ fn spec(draw: fn(&mut Draw) -> Case) -> Spec {
     Spec { name: "faulty", formula: "y = x²", draw }
 }
 
-/// What a table's check says has the operation's name and the way to the same case.
+/// The message of a table's check has the operation's name and the way to the same case.
 #[test]
 fn the_same_case_can_be_drawn_again() {
     let draw: fn(&mut Draw) -> Case = |draw| {

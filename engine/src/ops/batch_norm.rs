@@ -78,7 +78,7 @@ impl<T: Float> Op<T> for BatchStatistics {
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
-        // With n rows: dx = dm/n + dv · 2(x − m)/n. What m adds to v's gradient is 0, since Σ (x − m) is.
+        // With n rows: dx = dm/n + dv · 2(x − m)/n. The part of v's gradient by way of m is 0, since Σ (x − m) is.
         let Some(dx) = run.dx.take(0) else { return };
         let channels = run.y_shape.last();
         let share = T::from_f64(1.0 / (run.x[0].len() / channels) as f64);

@@ -13,7 +13,7 @@ use crate::{Clock, Compile, MAX_RANK, Params, Result, Shape, Tape, Tensor};
 pub struct Spec {
     /// The operation's name.
     pub name: &'static str,
-    /// What it computes, in one line.
+    /// The formula, in one line.
     pub formula: &'static str,
     /// Draws a valid case.
     pub draw: fn(&mut Draw) -> Case,

@@ -1,4 +1,4 @@
-//! What becomes of a loss's terms.
+//! The reduction of a loss's terms.
 
 use inkgrad_kernels::Float;
 

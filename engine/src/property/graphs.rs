@@ -37,7 +37,7 @@ impl fmt::Debug for RandomGraph {
     }
 }
 
-/// What one step adds to a graph: numbers that mean something whatever is there already, so that steps before it can be left
+/// The material of one step of a graph: numbers that mean something whatever is there already, so that steps before it can be left
 /// out when a failing graph shrinks.
 #[derive(Debug, Clone)]
 struct Step {
@@ -176,7 +176,7 @@ impl Growing {
     }
 }
 
-/// What the operation computes from these values.
+/// The operation's output for these values.
 fn evaluate(rule: &Rule, inputs: &[(Shape, &[f64])], attributes: &[f64]) -> Result<Vec<f64>> {
     let mut tape = Tape::new();
     let x: Vec<Tensor> = inputs.iter().map(|(shape, _)| tape.input("x", *shape)).collect();

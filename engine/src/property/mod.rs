@@ -10,7 +10,7 @@
 //! a_product_has_its_gradient(); // with `#[test]` above it, a test
 //! ```
 //!
-//! What holds of each case: its analytic gradients are the numeric ones, in every use of
+//! The property of each case: its analytic gradients are the numeric ones, in every use of
 //! [`check_case`]; `f32` computes what `f64` does; two threads compute the bits that one does.
 //!
 //! Strategies: [`shapes`] of rank 0 to 6, [`values`] away from zero, [`tensors`] of given shapes ([`tensors_of`] with other values), [`alike`] for several of one

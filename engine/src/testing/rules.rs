@@ -44,7 +44,7 @@ pub struct Operands {
 pub struct Sizes<'a> {
     /// The source.
     pub draw: &'a mut Draw,
-    /// What extents are drawn from.
+    /// The source of extents.
     pub extents: [usize; 3],
 }
 

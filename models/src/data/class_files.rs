@@ -86,7 +86,7 @@ struct Source {
     kind: Kind,
 }
 
-/// What the file of a class holds.
+/// The contents of a class's file.
 #[derive(Clone, Copy)]
 enum Kind {
     /// Images: an array.
@@ -115,7 +115,7 @@ impl Source {
     }
 }
 
-/// What Google's bucket and its tools put before a class's name.
+/// The prefix that Google's bucket and its tools put before a class's name.
 const PREFIXES: [&str; 3] = ["full_numpy_bitmap_", "full_simplified_", "full_raw_"];
 
 /// Class names and files, sorted by name.

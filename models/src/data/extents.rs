@@ -69,11 +69,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// What [`Layout::of`] takes, for errors.
+    /// The shapes that [`Layout::of`] takes, for errors.
     pub(super) const EXPECTED: &str =
         "(N, 784), (N, H, W), (N, H, W, C) or (N, C, H, W) with sides of 16 to 128 and 1 or 3 channels";
 
-    /// What an array of `shape` holds: sides of 16 and more never look like 1 or 3 channels, so no shape has two meanings.
+    /// The pictures that an array of `shape` holds: sides of 16 and more never look like 1 or 3 channels, so no shape has two meanings.
     ///
     /// # Errors
     /// A hint that follows [`Layout::EXPECTED`], which may be empty.

@@ -38,7 +38,7 @@ pub const PIXELS: usize = SIDE * SIDE;
 /// Training and test drawings with their class names.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What to call the data in a report: the folder's name, or [`builtin::NAME`].
+    /// The data's name in a report: the folder's name, or [`builtin::NAME`].
     pub name: String,
     /// Name of each class; label `i` means `classes[i]`.
     pub classes: Vec<String>,

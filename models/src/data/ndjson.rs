@@ -81,7 +81,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     (1..).zip(text.split(|&byte| byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-/// What matters of a line; the other keys (`word`, `countrycode`, `recognized`, …) may be anything.
+/// The keys of a line that matter; the others (`word`, `countrycode`, `recognized`, …) may be anything.
 #[derive(Deserialize)]
 struct Line {
     drawing: Vec<Vec<Vec<f32>>>,

@@ -34,7 +34,7 @@ const NOWHERE: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
 /// Paints strokes; keeps its memory between them.
 pub(super) struct Rasterizer {
     pen: [Point; PEN_CORNERS],
-    /// What the current stroke covers of each line: intervals of x that neither touch nor overlap.
+    /// The part of each line that the current stroke covers: intervals of x that neither touch nor overlap.
     covered: Vec<Vec<[f32; 2]>>,
     /// Between which x each line crosses the current polygon; [`NOWHERE`] between polygons.
     crossed: [[f32; 2]; LINES],

@@ -1,4 +1,4 @@
-//! What a data set is made of, in numbers.
+//! The make-up of a data set, in numbers.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};

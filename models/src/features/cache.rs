@@ -45,7 +45,7 @@ impl Cache {
         self.folder.as_deref()
     }
 
-    /// What the features of `images` are found by.
+    /// The key under which the features of `images` are kept.
     pub(super) fn key(&self, provenance: &Provenance, images: &Images) -> String {
         let mut digest = Sha256::new();
         let rule = provenance.resize.map_or("", |rule| rule.name());

@@ -19,7 +19,7 @@ pub(super) struct Layer {
 /// Every convolution with its weights, by its name.
 pub(super) type Layers = BTreeMap<String, Arc<Frozen<f32>>>;
 
-/// What the graph is built with: either lists the layers that it would use, or records them.
+/// The builder of the graph: either lists the layers that it would use, or records them.
 pub(super) trait Builder {
     /// A picture with channels.
     type Value: Copy;

@@ -1,4 +1,4 @@
-//! What a classifier makes of samples whose class is known: accuracy and confidence with 95 % intervals.
+//! A classifier's verdict on samples whose class is known: accuracy and confidence with 95 % intervals.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What a classifier says of some samples.
+/// A classifier's verdict on some samples.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Samples.

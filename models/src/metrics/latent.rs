@@ -8,7 +8,7 @@ use crate::Result;
 /// A dimension is active above this variance.
 pub const ACTIVE: f64 = 0.01;
 
-/// What each dimension of a latent carries, averaged over drawings.
+/// The information that each dimension of a latent carries, averaged over drawings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Dimensions with a variance above [`ACTIVE`].

@@ -115,7 +115,7 @@ pub(super) fn within(points: &Points, k: usize, subsets: &Subsets) -> (Vec<f64>,
     (radii, subsets.sums(blocks.into_iter().map(|block| block.1)))
 }
 
-/// What the pairs of a row of each set have found.
+/// Findings of the pairs of a row of each set.
 pub(super) struct Between {
     /// Generated rows within the ball of any real row, the border counting.
     pub(super) precise: usize,

@@ -21,7 +21,7 @@ pub struct FeatureSource {
     pub resize: Option<String>,
 }
 
-/// What a score needs beside it to be compared with another.
+/// Everything that has to be equal for two scores to be comparable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Protocol {
     /// Real rows.
@@ -68,7 +68,7 @@ pub struct Scores {
     pub is_std: Option<f64>,
     /// FID extrapolated to endless samples, where it was asked for.
     pub fid_infinity: Option<f64>,
-    /// What to know about them.
+    /// How they were measured.
     pub passport: Protocol,
     /// Why some of them may not mean what they seem to.
     pub warnings: Vec<String>,
@@ -77,7 +77,7 @@ pub struct Scores {
     pub notes: BTreeMap<String, String>,
 }
 
-/// What to compute.
+/// The scores to compute.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// For the passport.

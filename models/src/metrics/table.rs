@@ -29,7 +29,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// What the rows are called.
+    /// The name of the rows.
     pub fn name(&self) -> &'a str {
         self.name
     }

@@ -61,7 +61,7 @@ choice! {
 }
 
 choice! {
-    /// What computes.
+    /// The processor or device that computes.
     Device("device") {
         /// This machine's processor.
         Cpu = "cpu",
@@ -73,7 +73,7 @@ choice! {
 }
 
 choice! {
-    /// What a GPU's products compute with.
+    /// The numbers that a GPU's products compute with.
     Precision("precision") {
         /// 24 bits of mantissa, as the processor.
         Fp32 = "fp32",

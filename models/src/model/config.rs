@@ -27,7 +27,7 @@ pub struct Config {
     pub format: u32,
     /// The version of inkgrad that wrote it.
     pub inkgrad: String,
-    /// What is trained: a name in the table of [`Models`].
+    /// The model: a name in the table of [`Models`](super::Models).
     pub model: String,
     /// The model's own settings, see [`Model::OPTIONS`](crate::model::Model::OPTIONS); all of them, once resolved.
     #[serde(flatten)]
@@ -37,7 +37,7 @@ pub struct Config {
     /// Where the folder was when the run began, so that it is found from anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_path: Option<String>,
-    /// What was in it, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    /// Its contents' hash, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_sha256: Option<String>,
     /// The file of weights that the run began with, where it began with any.
@@ -69,7 +69,7 @@ pub struct Config {
     pub batch_size: usize,
     /// The rule that moves the parameters.
     pub optimizer: Optimizer,
-    /// What SGD keeps of its last move; Adam has no use for it.
+    /// The share of its last move that SGD keeps; Adam has no use for it.
     pub momentum: f64,
     /// The learning rate, at its highest.
     pub lr: f64,
@@ -84,9 +84,9 @@ pub struct Config {
     pub seed: u64,
     /// CPU threads. Results do not depend on it.
     pub threads: usize,
-    /// What computes.
+    /// The processor or device that computes.
     pub device: Device,
-    /// What its products compute with.
+    /// The numbers that its products compute with.
     #[serde(default = "fp32")]
     pub precision: Precision,
     /// The share of the training set held back for validation.
@@ -109,7 +109,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What runs from before there was a choice computed with.
+/// The precision of runs from before there was a choice.
 fn fp32() -> Precision {
     Precision::Fp32
 }
@@ -215,7 +215,7 @@ impl Config {
         self
     }
 
-    /// What to call the model: its name, and in brackets the options that are names, as in `cvae (latent)`.
+    /// The model's label: its name, and in brackets the options that are names, as in `cvae (latent)`.
     pub fn label(&self) -> String {
         self.label_with(&[])
     }

@@ -84,7 +84,7 @@ impl Kind {
     /// The value in the form that this kind of option has.
     ///
     /// # Errors
-    /// What was found and what is expected.
+    /// Found and expected.
     pub fn check(&self, value: &Value) -> Result<Value, String> {
         let good = match (self, value) {
             (Kind::OneOf(names), Value::Text(name)) if names.contains(&name.as_str()) => Some(value.clone()),

@@ -23,7 +23,7 @@ pub struct Autoencoder<S> {
     structure: S,
 }
 
-/// What autoencoders differ in.
+/// The differences between autoencoders.
 pub trait Structure: fmt::Debug + Send + Sync + Sized + 'static {
     /// The model's name.
     const NAME: &'static str;

@@ -9,7 +9,7 @@ use crate::infer::Inference;
 use crate::model::config::Config;
 use crate::model::{Models, Network, Spec};
 
-/// What PyTorch says of a model (`tests/fixtures`).
+/// PyTorch's numbers for a model (`tests/fixtures`).
 #[derive(Deserialize)]
 struct Fixture {
     parameters: usize,

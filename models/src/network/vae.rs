@@ -28,13 +28,13 @@ pub struct Vae<V> {
     image: Extents,
     encoder: Encoder,
     decoder: Decoder,
-    /// What a class adds to a latent before it is decoded.
+    /// The part of a latent that its class adds before it is decoded.
     class_embedding: Option<Embedding>,
     beta: f64,
     variant: PhantomData<V>,
 }
 
-/// What variational autoencoders differ in.
+/// The differences between variational autoencoders.
 pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
     /// The model's name.
     const NAME: &'static str;
@@ -43,7 +43,7 @@ pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
     /// Its options.
     const OPTIONS: &'static [ModelOption] = &[BETA];
 
-    /// What it is with its options, for reports.
+    /// Its description with its options, for reports.
     fn describe(config: &Config) -> String;
 
     /// Declares the parameters.

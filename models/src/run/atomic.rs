@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::disk::{self, File, Temporary};
 use crate::error::{Error, Result};
 
-/// What a file's contents are written to: buffered, and seekable before the file is put in place.
+/// The writer of a file's contents: buffered, and seekable before the file is put in place.
 pub type Sink<'a> = BufWriter<&'a File>;
 
 /// Replaces the file at `path` by what `fill` writes.
@@ -33,8 +33,8 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
 }
 
-/// Removes the temporary files of processes that have died from a folder in which this process alone writes. What cannot be
-/// removed stays.
+/// Removes the temporary files of processes that have died from a folder in which this process alone writes; those that
+/// cannot be removed stay.
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name()) && !is_of_the_living(&entry.file_name()) {
@@ -100,12 +100,12 @@ fn resolve_links(path: &Path) -> io::Result<PathBuf> {
 fn fill_and_flush(file: &File, fill: impl FnOnce(&mut Sink) -> io::Result<()>) -> io::Result<()> {
     let mut sink = BufWriter::with_capacity(1 << 16, file);
     let filled = fill(&mut sink).and_then(|()| sink.flush());
-    // What is left in the buffer of a failed file must not be tried again on drop.
+    // The rest in the buffer of a failed file must not be tried again on drop.
     let _ = sink.into_parts();
     filled
 }
 
-/// What any other program's new file would have; temporary files are private by default.
+/// The permissions of any other program's new file; temporary files are private by default.
 #[cfg(unix)]
 fn new_file_permissions() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt;

@@ -27,7 +27,7 @@ pub enum Operation {
     Remove,
 }
 
-/// What becomes of an operation: it is done, or of a write only so many bytes of it, or it fails.
+/// The fate of an operation: it is done, or of a write only so many bytes of it, or it fails.
 pub type Verdict = io::Result<usize>;
 
 /// Who stands in the door.

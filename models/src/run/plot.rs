@@ -43,7 +43,7 @@ pub struct Curve {
 /// One pair of axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// What y is.
+    /// The meaning of y.
     pub y_label: String,
     /// Its lines.
     pub curves: Vec<Curve>,
@@ -52,9 +52,9 @@ pub struct Panel {
 /// A picture of panels side by side over the same x.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What stands above.
+    /// The title.
     pub title: String,
-    /// What x is.
+    /// The meaning of x.
     pub x_label: String,
     /// From left to right.
     pub panels: Vec<Panel>,

@@ -41,12 +41,12 @@ pub struct Record {
     pub step: u64,
     /// Passes over the training set so far; a fraction between two epochs' ends.
     pub epoch: f64,
-    /// What was measured.
+    /// The part of the data that was measured.
     pub split: Split,
     /// The whole loss; written as `null` where it is not finite, and read as NaN.
     #[serde(deserialize_with = "nan_for_null")]
     pub loss: f64,
-    /// What the model reports beside the loss, by name: of a VAE `bce` and `kl`, before β.
+    /// The terms that the model reports beside the loss, by name: of a VAE `bce` and `kl`, before β.
     #[serde(flatten)]
     pub terms: Terms,
     /// The learning rate at `step`.

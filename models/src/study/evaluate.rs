@@ -15,7 +15,7 @@ use crate::metrics::{self, Table, neighbours};
 use crate::run::config::Config;
 use crate::{Result, sample};
 
-/// What is evaluated.
+/// The run under evaluation.
 #[derive(Debug)]
 pub struct Subject<'a> {
     /// The run's settings.
@@ -50,11 +50,11 @@ pub struct Evaluation {
     pub weights_sha256: String,
     /// The data's name.
     pub data: String,
-    /// What was scored: samples from the prior, reconstructions, or the test drawings themselves.
+    /// The scored drawings: samples from the prior, reconstructions, or the test drawings themselves.
     pub generated: String,
     /// The scores that are a number.
     pub scores: Vec<Score>,
-    /// What the dimensions of a variational latent carry.
+    /// The information that the dimensions of a variational latent carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latents: Option<Usage>,
     /// The latents of test drawings in the plane.

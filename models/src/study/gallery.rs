@@ -21,9 +21,9 @@ pub struct Gallery {
     pub image: Extents,
     /// Test drawings, the classes in turn.
     pub originals: Vec<f32>,
-    /// What the network made of them before its first step.
+    /// Their reconstructions before the first step.
     pub untrained: Vec<f32>,
-    /// What it makes of them.
+    /// Their reconstructions now.
     pub trained: Vec<f32>,
     /// Draws from the prior; of a cvae a row of [`COLUMNS`](Self::COLUMNS) a class, the same latents in each. None of a
     /// model without a prior.

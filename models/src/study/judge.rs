@@ -22,7 +22,7 @@ use crate::{Result, trainer};
 #[derive(Debug)]
 pub struct Judge {
     inference: Inference,
-    /// What it is: its architecture and the width of its features.
+    /// Its description: architecture and width of its features.
     pub name: String,
     /// The SHA-256 of its weights, see [`fingerprint`].
     pub sha256: String,
@@ -147,7 +147,7 @@ pub enum Source {
 /// Settings that its weights do not depend on.
 const NOT_IN_KEY: [&str; 4] = ["threads", "data", "log_every", "checkpoint_minutes"];
 
-/// What a judge's weights depend on: the drawings, its settings with the program's version, and the instructions, which
+/// Everything that a judge's weights depend on: the drawings, its settings with the program's version, and the instructions, which
 /// round differently. So nothing that is kept is ever out of date.
 fn key(dataset: &Dataset, config: &Config) -> String {
     let mut hash = Sha256::new();
@@ -165,7 +165,7 @@ fn load(spec: Spec, config: &Config, file: &Path) -> Option<Network<f32>> {
     Some(network)
 }
 
-/// What identifies weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.
+/// The identity of weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.
 pub fn fingerprint(network: &Network<f32>) -> String {
     let mut hash = Sha256::new();
     for param in network.list() {

@@ -1,4 +1,4 @@
-//! What a study measures of trained models, and the drawings that it shows.
+//! The measurements of trained models in a study, and the drawings that it shows.
 //!
 //! [`evaluate()`] gives every score of one run with its passport; [`Gallery`] gathers the drawings of its figures. Both
 //! are functions of the weights, the data and a seed.

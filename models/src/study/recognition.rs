@@ -12,7 +12,7 @@ use crate::network::classifier::Classifier;
 use crate::run::config::Config;
 use crate::{Result, trainer};
 
-/// What a classifier says of the drawings of one class.
+/// A classifier's verdict on the drawings of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassScore {
     /// The class's name.

@@ -20,7 +20,7 @@ pub struct Score {
     /// The standard deviation over splits or subsets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std: Option<f64>,
-    /// What it was measured with.
+    /// How it was measured.
     pub passport: Passport,
     /// A warning, or why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct Passport {
     pub n_real: usize,
     /// Generated drawings.
     pub n_generated: usize,
-    /// What turned drawings into features.
+    /// The network that turned drawings into features.
     pub extractor: String,
     /// The SHA-256 of its weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use super::step::{Losses, Stepper};
 use super::{Trainer, config};
 use crate::{Error, Result, data};
 
-/// What computes the steps of a run.
+/// The processor or device that computes the steps of a run.
 pub(super) enum Compute {
     /// This processor.
     Cpu(Stepper),
@@ -33,7 +33,7 @@ impl Compute {
 }
 
 impl Trainer {
-    /// What the configuration says to compute with, with all that it needs there.
+    /// The configuration's choice, with all that it needs there.
     pub(super) fn compute(&self) -> Result<Compute> {
         match self.config.device.kind().open(self.config.precision.kind()) {
             Ok(None) => Ok(Compute::Cpu(Stepper::default())),

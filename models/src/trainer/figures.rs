@@ -23,7 +23,7 @@ impl Trainer {
         self.pictures()?.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
     }
 
-    /// What the network draws in its present state: reconstructions, and samples of a variational one; nothing of a
+    /// Drawings of the network in its present state: reconstructions, and samples of a variational one; nothing of a
     /// classifier. One thread draws these few, so that it may be done between two steps.
     pub(super) fn pictures(&self) -> Result<Vec<(&'static str, Picture)>> {
         let mut pictures = Vec::new();

@@ -11,7 +11,7 @@ use crate::run::folder::{Created, RunFolder};
 use crate::weights::{self, Loaded};
 use crate::{Error, Result};
 
-/// What [`import`] made.
+/// The outcome of [`import`].
 #[derive(Debug)]
 pub struct Imported {
     /// The run's folder.
@@ -20,7 +20,7 @@ pub struct Imported {
     pub network: Network<f32>,
     /// Where an earlier run was moved to.
     pub moved: Option<PathBuf>,
-    /// What a person should know of how the weights were found.
+    /// Remarks on how the weights were found.
     pub notes: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub fn import(
     force: bool,
 ) -> Result<Imported> {
     if config.data_sha256.is_none() {
-        // What they were trained on is not known.
+        // Their training data is not known.
         config.data = file.display().to_string();
     }
     let mut network = models.build(&config)?;
@@ -61,7 +61,7 @@ fn by_name(layout: &[(String, Vec<usize>)]) -> Layout<'_> {
     layout.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect()
 }
 
-/// What the weights look like instead, where they do not fit.
+/// The model that the weights look like instead, where they do not fit.
 pub(super) fn hint(
     models: &Models,
     config: &Config,

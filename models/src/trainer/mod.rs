@@ -92,7 +92,7 @@ pub struct Trainer {
     /// TensorBoard's, one file a sitting.
     events: Option<EventFile>,
     step: u64,
-    /// What the steps since the last record summed up to.
+    /// Sums over the steps since the last record.
     sums: Sums,
     /// Seconds of training before this process.
     earlier: f64,
@@ -102,7 +102,7 @@ pub struct Trainer {
     best_step: Option<u64>,
     /// Validations since the best.
     since_best: u64,
-    /// What to know of the weights that it began with.
+    /// Remarks on the weights that it began with.
     notes: Vec<String>,
     /// The step of the checkpoint in the folder.
     saved: Option<u64>,
@@ -239,7 +239,7 @@ impl Trainer {
         &self.config
     }
 
-    /// What a person should know of the weights that it began with, a line each.
+    /// Remarks on the weights that it began with, a line each.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -11,9 +11,9 @@ use crate::model::{MAX_TERMS, Network, Term, Training};
 /// The loss and the terms of some drawings, each the mean over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Losses {
-    /// What is minimised.
+    /// The loss that is minimised.
     pub loss: f64,
-    /// What is reported beside it, in the order of [`Network::terms`]; those that the model does not have are 0.
+    /// The terms reported beside it, in the order of [`Network::terms`]; those that the model does not have are 0.
     pub terms: [f64; MAX_TERMS],
     /// How many drawings.
     pub drawings: usize,

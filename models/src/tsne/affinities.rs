@@ -10,7 +10,7 @@ const TOLERANCE: f64 = 1e-5;
 const STEPS: usize = 100;
 /// Mean squared distances that are found from a first guess of 1.
 const USUAL: std::ops::Range<f64> = 1e-12..1e12;
-/// What stands for a sum of probabilities that underflow.
+/// The stand-in for a sum of probabilities that underflow.
 const LEAST_SUM: f64 = 1e-8;
 
 /// The joint probabilities P of pairs of neighbours, Σ P = 1, as rows of a sparse symmetric matrix.

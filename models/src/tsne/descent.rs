@@ -19,7 +19,7 @@ const LEAST_GAIN: f32 = 0.01;
 /// Iterations under the same rules.
 pub struct Phase {
     pub iterations: Range<usize>,
-    /// What the affinities are multiplied by.
+    /// The factor of the affinities.
     pub exaggeration: f64,
     pub momentum: f32,
     /// It ends early where the divergence has not fallen for more than this many iterations.

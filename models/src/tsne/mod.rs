@@ -58,7 +58,7 @@ pub struct TsneConfig {
     pub theta: f64,
     /// Where the points begin.
     pub start: Start,
-    /// What is drawn at random follows from this.
+    /// The seed of everything that is drawn at random.
     pub seed: u64,
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
-/// What scikit-learn says (`tests/fixtures/tsne/generate.py`).
+/// scikit-learn's numbers (`tests/fixtures/tsne/generate.py`).
 #[derive(Deserialize)]
 pub struct Fixture {
     n: usize,

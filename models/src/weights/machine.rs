@@ -8,7 +8,7 @@ use super::{Found, plain};
 
 /// The machine in the middle of a pickle.
 pub(super) struct Machine<'a> {
-    /// What has not been read yet.
+    /// The bytes not read yet.
     pub(super) rest: &'a [u8],
     stack: Vec<Value<'a>>,
     /// How deep the stack was at each mark.
@@ -259,7 +259,7 @@ impl<'a> Machine<'a> {
                 "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8" | "uint8"
                 | "bool",
             ) => Some(Function::Dtype),
-            // What training scripts keep beside their weights.
+            // Objects that training scripts keep beside their weights.
             ("torch", "Size" | "device")
             | ("argparse", "Namespace")
             | ("numpy", "dtype")

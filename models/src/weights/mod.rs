@@ -20,13 +20,13 @@ use crate::error::{Error, Result};
 use crate::run::checkpoint::{Tensor, Tensors, load_tensors};
 use crate::{memory, text};
 
-/// What is found in a file, or what is wrong with it, in one line.
+/// The finding in a file, or its fault in one line.
 type Found<T> = std::result::Result<T, String>;
 
 /// Where training scripts put the state_dict in a dictionary, in the order in which they are tried.
 const CONTAINERS: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "params"];
 
-/// What `DataParallel` and `torch.compile` put before all names.
+/// Prefixes that `DataParallel` and `torch.compile` put before all names.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
 /// How much of a file's start tells what it is.
@@ -55,8 +55,8 @@ pub struct Loaded {
 
 /// Reads the tensors of a `.safetensors` or PyTorch `.pth` file, told apart by their contents, not their names.
 ///
-/// A `.pth` holds a `state_dict`, by itself or in a dictionary under one of the usual names, or under `key`. What else is
-/// there is passed over, and so is what wrappers put before all names. It is a pickle,
+/// A `.pth` holds a `state_dict`, by itself or in a dictionary under one of the usual names, or under `key`. Anything
+/// else is passed over, and so is what wrappers put before all names. It is a pickle,
 /// a program that could do anything; here it can only place tensors in dictionaries, and is refused, with the name of
 /// what it wants to call, otherwise. All types of float and of integer become f32.
 ///
@@ -224,7 +224,7 @@ fn state_dict<'p, 'a>(
     Ok((views, passed_over(pickle, beside.chain(within)).into_iter().collect()))
 }
 
-/// What is passed over, in one line, where there is something.
+/// One line about objects that are passed over, where there are any.
 fn passed_over<'p, 'a: 'p>(
     pickle: &Pickle<'a>,
     entries: impl Iterator<Item = &'p (Value<'a>, Value<'a>)>,

@@ -61,11 +61,11 @@ pub(super) enum Node<'a> {
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(View<'a>),
-    /// What [`Function::Inert`] made.
+    /// The object that [`Function::Inert`] made.
     Inert,
 }
 
-/// What a pickle made.
+/// An object that a pickle made.
 pub(super) struct Pickle<'a> {
     pub(super) root: Value<'a>,
     nodes: Vec<Node<'a>>,
@@ -83,7 +83,7 @@ impl<'a> Pickle<'a> {
         Err(format!("the pickle is longer than {MAX_STEPS} opcodes"))
     }
 
-    /// What `value` stands for, where it is not small.
+    /// The object that `value` stands for, where it is not small.
     fn node(&self, value: Value<'a>) -> Option<&Node<'a>> {
         match value {
             Value::Node(node) => Some(&self.nodes[node]),
@@ -123,7 +123,7 @@ impl<'a> Pickle<'a> {
         })
     }
 
-    /// What kind of object `value` is, for messages.
+    /// The kind of object that `value` is, for messages.
     pub(super) fn kind(&self, value: Value<'_>) -> &'static str {
         match value {
             Value::None => "None",

@@ -1,4 +1,4 @@
-//! What a `.pth` says about a tensor: a view, by offset and strides, into a storage of one type.
+//! A tensor as a `.pth` describes it: a view, by offset and strides, into a storage of one type.
 
 use super::Found;
 use crate::run::checkpoint::f16_to_f32;

@@ -27,7 +27,7 @@ fn problem(result: Result<Tensors>) -> String {
     }
 }
 
-/// What `load` makes of a file with these bytes.
+/// The outcome of `load` for a file with these bytes.
 fn load_bytes(bytes: &[u8]) -> Result<Tensors> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
@@ -39,7 +39,7 @@ fn pickled(opcodes: &[u8]) -> Vec<u8> {
     [b"\x80\x02}X\x01\x00\x00\x00w", opcodes, b"s."].concat()
 }
 
-/// What becomes of a pickle in a file of `size` bytes without storages.
+/// The outcome for a pickle in a file of `size` bytes without storages.
 fn collected(pickle: &[u8], size: usize) -> Found<BTreeMap<String, Tensor>> {
     let (pickle, _) = Pickle::read(pickle)?;
     Ok(collect(&pickle, None, size, |_| Ok(None))?.tensors)
@@ -214,7 +214,7 @@ fn a_key_names_the_dictionary_and_notes_say_what_was_passed_over() {
     assert_eq!(found(Some("net")).err().unwrap(), "no dictionary `net`, expected one of model, ema");
 }
 
-/// What is changed in a file: bytes at places (modulo its length), a piece taken out, where it ends.
+/// A change of a file: bytes at places (modulo its length), a piece taken out, where it ends.
 fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>, end: Option<usize>) {
     for &(place, byte) in changes {
         let place = place % bytes.len();
@@ -229,7 +229,7 @@ fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usiz
     }
 }
 
-/// What the damage is done to: whole files, and the pickles in the zip files, which no checksum guards here.
+/// The targets of the damage: whole files, and the pickles in the zip files, which no checksum guards here.
 fn originals() -> &'static [(&'static str, Vec<u8>)] {
     static ORIGINALS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
     ORIGINALS.get_or_init(|| {

@@ -11,7 +11,7 @@ use list::{EXERCISES, Exercise};
 const MESSAGES: [[&str; 2]; 8] = [
     ["at x = -2.5, dy = 1: dx is 1.000000, differences say ", "x stands in both factors"],
     ["e from moment 1 to 3: ", "some backward reads it after that"],
-    ["input 1 has a relative error of ", "Cases of one row pass"],
+    ["input 1, element ", "Cases of one row pass"],
     ["padding: 0 }: y[0, 0] is ", "Pixel p adds x[p]·w[k]"],
     ["the bias of i 0.000000 for ", "c gets dc from the next step"],
     ["the derivative by μ₂ is 0.000000, differences say -1.000000", "Of the means, KL depends on"],

@@ -1,4 +1,4 @@
-//! What the models draw.
+//! The chapter of drawings.
 
 use inkgrad_models::data::Extents;
 use inkgrad_models::image::{GridOptions, Picture, grid};

@@ -1,4 +1,4 @@
-//! What the latents hold.
+//! The latents' chapter.
 
 use super::super::chart::{Chart, Plot};
 use super::super::document::{Block, Section, Table};

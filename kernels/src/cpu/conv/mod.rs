@@ -161,7 +161,7 @@ fn taps_of_small(s: usize, axis: Axis) -> std::ops::Range<usize> {
     first..last.max(first)
 }
 
-/// What happens to a sum before it is stored.
+/// The epilogue: the last step of a sum before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     /// It replaces what is there.

@@ -21,7 +21,7 @@ use super::raster::Rasterizer;
 use super::{Dataset, Images, Origin, PIXELS, Split};
 use crate::error::{Error, Result};
 
-/// What to call the data set in any output.
+/// The name of the data set in any output.
 pub const NAME: &str = "built-in synthetic drawings";
 
 /// Drawings unless told otherwise: 20,000 to train on and 5,000 to test on.

@@ -172,7 +172,7 @@ impl Answer {
         text(&self.headers, header::CONTENT_TYPE)
     }
 
-    /// What `If-Range` may be asked with: a strong `ETag`, or when the file was last modified (RFC 9110, 13.1.5).
+    /// The validator that `If-Range` may be asked with: a strong `ETag`, or when the file was last modified (RFC 9110, 13.1.5).
     pub(super) fn validator(&self) -> Option<&str> {
         let strong = text(&self.headers, header::ETAG).filter(|tag| !tag.starts_with("W/"));
         strong.or_else(|| text(&self.headers, header::LAST_MODIFIED))

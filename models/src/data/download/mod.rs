@@ -35,7 +35,7 @@ const MOST_ROWS: usize = 10_000_000;
 /// Bytes of a drawing.
 const ROW: usize = PIXELS;
 
-/// What to download, and how patiently.
+/// The classes to download, and how patiently.
 #[derive(Clone, Debug)]
 pub struct Download {
     /// Names of the classes, as Google spells them: `cat`, `ice cream`.
@@ -44,7 +44,7 @@ pub struct Download {
     pub limit: Option<usize>,
     /// Folder to write `<class>.npy` to; made if it is not there.
     pub out: PathBuf,
-    /// What comes before `/<class>.npy`: [`BASE_URL`], or a mirror's, `http:` or `https:`.
+    /// The address before `/<class>.npy`: [`BASE_URL`], or a mirror's, `http:` or `https:`.
     pub base_url: String,
     /// How often in a row a class may fail without one more drawing before it is given up; at least 1.
     pub tries: u32,
@@ -101,7 +101,7 @@ impl Download {
     }
 }
 
-/// What [`download`] tells while it runs.
+/// Progress that [`download`] tells while it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress<'a> {
     /// More of a class has come.
@@ -130,14 +130,14 @@ pub enum Progress<'a> {
     Done(&'a ClassReport),
 }
 
-/// What a download did.
+/// The outcome of a download.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Each class, in the order asked for.
     pub classes: Vec<ClassReport>,
 }
 
-/// What a download did for one class.
+/// The outcome of a download for one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassReport {
     /// The class.
@@ -162,8 +162,8 @@ const CLASS_NAMES: &str =
 /// fewer is replaced only by a file that begins with the same drawings.
 ///
 /// # Errors
-/// One line that names the option, URL or file, what was found and what was expected. What came before the failure is
-/// kept: finished classes, and the `.part` file of the class that failed.
+/// One line that names the option, URL or file, what was found and what was expected. Whatever came before the failure
+/// is kept: finished classes, and the `.part` file of the class that failed.
 pub fn download(options: &Download, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Report> {
     options.check()?;
     let client = Client::new(options.patience);

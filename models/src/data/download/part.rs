@@ -50,7 +50,7 @@ impl Part {
         Ok(part)
     }
 
-    /// What the rows belong to.
+    /// The origin of the rows.
     pub(super) fn remote(&self) -> Option<&Remote> {
         self.open.as_ref().map(|open| &open.remote)
     }

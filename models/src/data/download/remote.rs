@@ -14,7 +14,7 @@ pub(super) const HEADER_ROOM: u64 = 1024;
 /// Of wrong content, how much an error shows.
 const SHOWN: usize = 24;
 
-/// What a `.part` file's rows belong to.
+/// The origin of a `.part` file's rows.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(super) struct Remote {
     pub(super) url: String,

@@ -25,7 +25,7 @@ pub(in crate::data) fn text_range(start: &[u8]) -> Result<Range<u64>, String> {
     Ok(text_start..text_start + length)
 }
 
-/// What a header says about the values that follow it.
+/// A header's description of the values that follow it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::data) struct Header {
     pub(in crate::data) element: Element,
@@ -126,7 +126,7 @@ impl Header {
     }
 }
 
-/// What is left of the header's text.
+/// The rest of the header's text.
 struct Cursor<'a> {
     rest: &'a str,
 }

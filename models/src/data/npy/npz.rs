@@ -45,7 +45,7 @@ fn entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
     for entry in zip.entries() {
         let entry = entry.map_err(broken)?;
         let name = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
-        // What macOS adds, and folders.
+        // Files that macOS adds, and folders.
         let Some(array) = name.strip_suffix(".npy").filter(|name| !name.starts_with("__MACOSX/")) else { continue };
         let deflated = match entry.compression_method() {
             CompressionMethod::STORE if !entry.flags().is_encrypted() => false,

@@ -13,7 +13,7 @@ fn defaults(model: &str) -> Config {
     Config::defaults(&models().get(model).unwrap())
 }
 
-/// What [`Config::resolve`] makes of a `--config` file with this text.
+/// The outcome of [`Config::resolve`] for a `--config` file with this text.
 fn from_file(model: &str, text: &str, options: &Overrides) -> Result<Config> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("F.toml");

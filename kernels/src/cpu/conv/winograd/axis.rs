@@ -20,7 +20,7 @@ pub(super) const CLASSES: usize = 4;
 /// Residues in one direction: the stride.
 pub(super) const RESIDUES: usize = 2;
 
-/// What a segment computes.
+/// A segment's formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Three,

@@ -27,7 +27,7 @@ fn geometries() -> impl Strategy<Value = Geometry> {
     )
 }
 
-/// What the kernels compute at `threads`, the scratch full of NaN.
+/// The kernels' outputs at `threads`, the scratch full of NaN.
 fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 2] {
     let plan = Plan::new(g).expect("a plan");
     let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));

@@ -3,6 +3,11 @@
 //! Each is a one-dimensional map applied to the rows and then to the columns of a window; the two ways back are the
 //! transposes of the two ways there.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "indices are rows and columns of a window, and of the picture under it"
+)]
+
 use super::super::{LANES, Store};
 use super::axis::Kind;
 use super::axis::RESIDUES;

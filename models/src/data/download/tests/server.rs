@@ -35,7 +35,7 @@ impl Reply {
         Self { status: 200, body: file.to_vec(), ..Self::default() }
     }
 
-    /// What a well-behaved server answers that has `file`, with `tag` as its `ETag`.
+    /// The answer of a well-behaved server that has `file`, with `tag` as its `ETag`.
     pub(super) fn good(file: &[u8], tag: Option<&str>, request: &Request) -> Self {
         let holds = request.if_range.is_none() || request.if_range.as_deref() == tag;
         let mut reply = match &request.range {
