@@ -1,6 +1,5 @@
 //! The networks that score drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use inkgrad_kernels::cpu::simd;
@@ -16,6 +15,7 @@ use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::run::checkpoint::load_tensors;
 use crate::run::config::Config;
+use crate::run::disk;
 use crate::{Result, trainer};
 
 /// A trained classifier with the names that passports give it.
@@ -107,7 +107,7 @@ impl Judge {
             trainer::fit(spec, &config, &dataset.train, &mut |done, of| watch("steps of the judge", done, of))?;
         // A disk that is full or only reads costs time the next time, and no result.
         let file = file.filter(|file| {
-            let made = file.parent().is_none_or(|folder| fs::create_dir_all(folder).is_ok());
+            let made = file.parent().is_none_or(|folder| disk::create_dir_all(folder).is_ok());
             made && trainer::save_weights(file, &config, &network).is_ok()
         });
         Ok((Self::new(network, &config, threads)?, Source::Trained(file)))

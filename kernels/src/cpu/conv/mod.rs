@@ -28,6 +28,7 @@
 //! 7×7 pixels).
 
 mod down;
+mod geometry;
 pub mod naive;
 mod pack;
 mod tile;
@@ -37,6 +38,8 @@ mod winograd;
 
 pub use super::lanes::LANES;
 pub use down::down;
+use geometry::{Axis, taps_of_small};
+pub use geometry::{Geometry, Grid, Store};
 pub use up::up;
 pub use weight::{weight_gradient, weight_gradient_scratch};
 use winograd::Plan;
@@ -44,67 +47,7 @@ use winograd::Plan;
 /// Images that a thread works on at a time, whatever the number of threads.
 pub(crate) const SLICE: usize = 16;
 
-/// The extent of one side's picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Channels.
-    pub channels: usize,
-}
-
-impl Grid {
-    /// Pixels of one image.
-    pub fn pixels(&self) -> usize {
-        self.height * self.width
-    }
-
-    /// Elements of one image.
-    pub fn len(&self) -> usize {
-        self.pixels() * self.channels
-    }
-
-    /// Whether some extent is zero.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Channels rounded up to whole panels.
-    pub(crate) fn padded_channels(&self) -> usize {
-        self.channels.next_multiple_of(LANES)
-    }
-}
-
-/// How the pixels of two grids are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Geometry {
-    /// Images.
-    pub batch: usize,
-    /// A convolution's output; a transposed convolution's input.
-    pub small: Grid,
-    /// A convolution's input; a transposed convolution's output.
-    pub big: Grid,
-    /// Rows and columns of the kernel.
-    pub kernel: (usize, usize),
-    /// Vertical and horizontal step on the big side.
-    pub stride: (usize, usize),
-    /// Vertical and horizontal padding of the big side.
-    pub padding: (usize, usize),
-}
-
 impl Geometry {
-    /// Positions in the kernel.
-    pub fn taps(&self) -> usize {
-        self.kernel.0 * self.kernel.1
-    }
-
-    /// Elements of the weights.
-    pub fn weights(&self) -> usize {
-        self.small.channels * self.big.channels * self.taps()
-    }
-
     /// Elements of scratch that [`down`] needs for its weights and bias, and for transformed slices.
     pub fn down_scratch(&self) -> usize {
         match Plan::of_down(self) {
@@ -120,56 +63,6 @@ impl Geometry {
             None => self.big.padded_channels() * (self.taps() * self.small.channels + 1),
         }
     }
-
-    /// Multiplications and additions of any of the three kernels.
-    pub fn flops(&self) -> u64 {
-        let rows: usize = (0..self.small.height).map(|s| taps_of_small(s, self.vertical()).count()).sum();
-        let columns: usize = (0..self.small.width).map(|s| taps_of_small(s, self.horizontal()).count()).sum();
-        2 * (self.batch * rows * columns * self.small.channels * self.big.channels) as u64
-    }
-
-    fn vertical(&self) -> Axis {
-        Axis { kernel: self.kernel.0, stride: self.stride.0, padding: self.padding.0, big: self.big.height }
-    }
-
-    fn horizontal(&self) -> Axis {
-        Axis { kernel: self.kernel.1, stride: self.stride.1, padding: self.padding.1, big: self.big.width }
-    }
-
-    fn check(&self, small: usize, big: usize, weights: usize) {
-        assert_eq!(small, self.batch * self.small.len(), "elements on the small side");
-        assert_eq!(big, self.batch * self.big.len(), "elements on the big side");
-        assert_eq!(weights, self.weights(), "elements of the weights");
-    }
-}
-
-/// One direction of a [`Geometry`].
-#[derive(Debug, Clone, Copy)]
-struct Axis {
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    big: usize,
-}
-
-/// The taps that small position `s` has inside the picture.
-#[inline(always)]
-fn taps_of_small(s: usize, axis: Axis) -> std::ops::Range<usize> {
-    let start = s * axis.stride;
-    let first = axis.padding.saturating_sub(start).min(axis.kernel);
-    let last = (axis.big + axis.padding).saturating_sub(start).min(axis.kernel);
-    first..last.max(first)
-}
-
-/// The epilogue: the last step of a sum before it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// It replaces what is there.
-    Write,
-    /// It replaces what is there, negative values as zero.
-    WriteRelu,
-    /// It is added to what is there.
-    Add,
 }
 
 #[cfg(test)]
