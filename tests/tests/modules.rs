@@ -103,7 +103,7 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<Module, (PathBuf
     }
 }
 
-/// The text up to its tests, without comments and the content of strings.
+/// The text up to its tests, without comments, the content of strings and how far names are visible.
 fn code_of(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let mut code = String::new();
@@ -114,7 +114,11 @@ fn code_of(text: &str) -> String {
         while !kept.contains("//") && parts.next().is_some() {
             kept.push_str(parts.next().unwrap_or_default());
         }
-        code.push_str(kept.split("//").next().unwrap_or_default());
+        let kept = kept.split("//").next().unwrap_or_default();
+        match kept.split_once("pub(in ").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1))) {
+            Some((before, after)) => code.extend([before, after]),
+            None => code.push_str(kept),
+        }
         code.push('\n');
     }
     code

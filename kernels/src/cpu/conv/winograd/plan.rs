@@ -30,7 +30,7 @@ impl Block {
 
 /// A geometry with kernel 4×4 and stride 2×2, cut into points.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Plan {
+pub(in crate::cpu::conv) struct Plan {
     pub(super) batch: usize,
     pub(super) y: Axis,
     pub(super) x: Axis,
@@ -42,7 +42,7 @@ pub(in super::super) struct Plan {
 
 impl Plan {
     /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach.
-    pub(in super::super) fn new(g: &Geometry) -> Option<Plan> {
+    pub(in crate::cpu::conv) fn new(g: &Geometry) -> Option<Plan> {
         let axis = |small, big, padding| Axis { small, big, padding };
         let y = axis(g.small.height, g.big.height, g.padding.0);
         let x = axis(g.small.width, g.big.width, g.padding.1);
@@ -64,12 +64,12 @@ impl Plan {
     }
 
     /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
-    pub(in super::super) fn of_up(g: &Geometry) -> Option<Plan> {
+    pub(in crate::cpu::conv) fn of_up(g: &Geometry) -> Option<Plan> {
         Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded()))
     }
 
     /// The plan of a geometry for which [`super::down`] costs less than the products one by one.
-    pub(in super::super) fn of_down(g: &Geometry) -> Option<Plan> {
+    pub(in crate::cpu::conv) fn of_down(g: &Geometry) -> Option<Plan> {
         Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded()))
     }
 
