@@ -66,6 +66,7 @@ fn on<R: Send>(pool: Option<&ThreadPool>, work: impl FnOnce() -> R + Send) -> R 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use rayon::prelude::*;
@@ -74,9 +75,10 @@ mod tests {
 
     /// A pool of up to `asked` threads under a limit of `limit` that live at a time.
     fn limited(asked: usize, limit: usize) -> Option<ThreadPool> {
-        static LIVING: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
-        let living = &LIVING[limit];
+        // Of this pool alone: the threads of one that was dropped end in their own time.
+        let living = Arc::new(AtomicUsize::new(0));
         start_with(asked, |thread| {
+            let living = Arc::clone(&living);
             if living.fetch_add(1, Ordering::SeqCst) >= limit {
                 living.fetch_sub(1, Ordering::SeqCst);
                 return Err(io::ErrorKind::WouldBlock.into());
