@@ -1,6 +1,7 @@
 //! The program's output: results to standard output, everything else to standard error.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -56,6 +57,15 @@ pub fn check_target(path: &Path) -> Result<()> {
             Err(Error::input(path.display(), format_args!("no folder {}, expected it to exist", parent.display())))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether nothing of somebody else's is at `path`: no file, or one with the words by which its maker is known.
+pub fn may_replace(path: &Path, made_by: &str) -> bool {
+    match fs::read(path) {
+        Ok(bytes) => bytes.windows(made_by.len()).any(|window| window == made_by.as_bytes()),
+        // A file that cannot be read shows its fault when it is written.
+        Err(_) => !path.exists(),
     }
 }
 

@@ -1,8 +1,7 @@
 //! `inkgrad explain`: one page on which a network runs.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -76,7 +75,7 @@ struct Written {
 impl Explain {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        if !self.force && !may_replace(&self.out) {
+        if !self.force && !output::may_replace(&self.out, MADE_BY) {
             let problem = "is no page of inkgrad explain, expected a new name (or --force)";
             return Err(Error::input(self.out.display(), problem).into());
         }
@@ -142,15 +141,6 @@ impl Explain {
             return Ok(());
         };
         Err(Error::input(self.data.as_ref().unwrap_or(&config.data), problem))
-    }
-}
-
-/// Whether nothing of somebody else's is at `path`.
-fn may_replace(path: &Path) -> bool {
-    match fs::read(path) {
-        Ok(bytes) => bytes.windows(MADE_BY.len()).any(|window| window == MADE_BY.as_bytes()),
-        // A file that cannot be read shows its fault when it is written.
-        Err(_) => !path.exists(),
     }
 }
 

@@ -15,6 +15,7 @@ use inkgrad_models::run::atomic;
 
 use self::material::MADE_BY;
 pub use self::material::{Examined, Material};
+use crate::output;
 
 /// Writes the page to `out` and its Markdown beside it, whose path it gives.
 ///
@@ -33,11 +34,7 @@ pub fn write(material: &Material, out: &Path) -> Result<PathBuf> {
 
 /// Whether nothing of somebody else's is at `path`: no file, or an earlier report.
 pub fn may_replace(path: &Path) -> bool {
-    match std::fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).contains(MADE_BY),
-        // A file that cannot be read shows its fault when it is written.
-        Err(_) => !path.exists(),
-    }
+    output::may_replace(path, MADE_BY)
 }
 
 /// The Markdown file that goes with a page.

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::device::op::DeviceOp;
 use crate::op::{Backward, Forward, Gradient, Gradients, MAX_INPUTS, Memory, Op, Reads};
-use crate::tape::{Kind, Tape};
-use crate::{Result, Shape};
+use crate::testing::wrap;
+use crate::{Result, Shape, Tape};
 
 /// The NaN that gradients hold before a backward writes them. Arithmetic hands its payload on, so a gradient that holds it
 /// afterwards was left as it was, or added to; a NaN that a backward computes by itself has another.
@@ -14,12 +14,7 @@ const UNWRITTEN: u64 = 0x7ff8_0bad_0bad_0bad;
 
 /// Puts every operation of the tape under guard. A run then unwinds with a message, which [`told`] returns.
 pub(super) fn guard(tape: &mut Tape<f64>) {
-    for (node, recorded) in tape.nodes.iter_mut().enumerate() {
-        recorded.kind = match std::mem::replace(&mut recorded.kind, Kind::View) {
-            Kind::Op(op) => Kind::Op(Box::new(Guarded { op, node })),
-            other => other,
-        };
-    }
+    wrap(tape, 0, |op| Box::new(Guarded { op }));
 }
 
 /// Runs `f`; if it unwinds, the message.
@@ -36,14 +31,13 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[derive(Debug)]
 struct Guarded {
     op: Box<dyn Op<f64>>,
-    node: usize,
 }
 
 impl Guarded {
     /// Unwinds, past the hook that would print a second message.
-    fn tell(&self, shapes: &[Shape], problem: &str) -> ! {
+    fn tell(&self, node: u64, shapes: &[Shape], problem: &str) -> ! {
         let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
-        let place = format!("`{}` (node {}, inputs {})", self.op.name(), self.node, shapes.join(", "));
+        let place = format!("`{}` (node {node}, inputs {})", self.op.name(), shapes.join(", "));
         resume_unwind(Box::new(format!("{place} {problem}")))
     }
 
@@ -90,9 +84,9 @@ impl Op<f64> for Guarded {
     }
 
     fn forward(&self, run: Forward<'_, f64>) {
-        let shapes = run.shapes;
+        let (node, shapes) = (run.node, run.shapes);
         if let Err(panic) = told(|| self.op.forward(run)) {
-            self.tell(shapes, &format!("panics in its forward: {panic}"));
+            self.tell(node, shapes, &format!("panics in its forward: {panic}"));
         }
     }
 
@@ -107,13 +101,14 @@ impl Op<f64> for Guarded {
         }
         let lent = Backward { x, shapes, y, dy, y_shape, dx: lent, saved, scratch, team, clock, node };
         if let Err(panic) = told(|| self.op.backward(lent)) {
-            self.tell(shapes, &format!("panics in its backward: {panic}{}", self.unread(x.len())));
+            self.tell(node, shapes, &format!("panics in its backward: {panic}{}", self.unread(x.len())));
         }
         for (input, gradient) in dx.slots.iter().enumerate().filter_map(|(i, slot)| Some((i, slot.as_ref()?))) {
             let Some(i) = gradient.values.iter().position(|d| !d.is_finite()) else { continue };
             let found = gradient.values[i];
             let place = format!("element {i} of the gradient of input {input}");
             self.tell(
+                node,
                 shapes,
                 &if found.to_bits() == UNWRITTEN {
                     let hint = self.unread(x.len());

@@ -45,17 +45,46 @@ pub(super) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64
     }
 }
 
+/// The operands of a case, and what the outputs hold before.
+pub(super) struct Operands<T> {
+    pub(super) small: Vec<T>,
+    pub(super) big: Vec<T>,
+    pub(super) w: Vec<T>,
+    pub(super) small_bias: Vec<T>,
+    pub(super) big_bias: Vec<T>,
+    pub(super) down_out: Vec<T>,
+    pub(super) up_out: Vec<T>,
+}
+
+impl<T: Float> Operands<T> {
+    pub(super) fn of(g: &Geometry) -> Self {
+        let (small, big) = (g.batch * g.small.len(), g.batch * g.big.len());
+        Operands {
+            small: numbers(small, 1),
+            big: numbers(big, 2),
+            w: numbers(g.weights(), 3),
+            down_out: numbers(small, 4),
+            up_out: numbers(big, 5),
+            small_bias: numbers(g.small.channels, 7),
+            big_bias: numbers(g.big.channels, 8),
+        }
+    }
+
+    /// The outputs of the naive twins, down and up.
+    pub(super) fn naive(mut self, g: &Geometry, how: Store) -> [Vec<T>; 2] {
+        naive::down(g, &self.big, &self.w, Some(&self.small_bias), how, &mut self.down_out);
+        naive::up(g, &self.small, &self.w, Some(&self.big_bias), how, &mut self.up_out);
+        [self.down_out, self.up_out]
+    }
+}
+
 /// Runs the three kernels at `threads` and returns what they computed.
 fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 3] {
-    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
-    let w = numbers::<T>(g.weights(), 3);
-    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
+    let Operands { small, big, w, small_bias, big_bias, mut down_out, mut up_out } = Operands::<T>::of(g);
     let mut dw = numbers(w.len(), 6);
     Pool::new(threads).enter(|team| {
-        let bias = numbers::<T>(g.small.channels, 7);
-        down(team, g, &big, &w, Some(&bias), how, &mut down_out, &mut vec![T::ZERO; g.down_scratch()]);
-        let bias = numbers::<T>(g.big.channels, 8);
-        up(team, g, &small, &w, Some(&bias), how, &mut up_out, &mut vec![T::ZERO; g.up_scratch()]);
+        down(team, g, &big, &w, Some(&small_bias), how, &mut down_out, &mut vec![T::ZERO; g.down_scratch()]);
+        up(team, g, &small, &w, Some(&big_bias), how, &mut up_out, &mut vec![T::ZERO; g.up_scratch()]);
         let scratch = &mut vec![T::from_f64(f64::NAN); weight_gradient_scratch(g)];
         weight_gradient(team, g, &small, &big, &mut dw, how == Store::Add, scratch);
     });
@@ -63,13 +92,10 @@ fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 3] {
 }
 
 fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
-    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
-    let w = numbers::<T>(g.weights(), 3);
-    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
-    let mut dw = numbers(w.len(), 6);
-    naive::down(g, &big, &w, Some(&numbers(g.small.channels, 7)), how, &mut down_out);
-    naive::up(g, &small, &w, Some(&numbers(g.big.channels, 8)), how, &mut up_out);
-    naive::weight_gradient(g, &small, &big, &mut dw, how == Store::Add);
+    let operands = Operands::<T>::of(g);
+    let mut dw = numbers(operands.w.len(), 6);
+    naive::weight_gradient(g, &operands.small, &operands.big, &mut dw, how == Store::Add);
+    let [down_out, up_out] = operands.naive(g, how);
     let found = run::<T>(g, how, 1);
     for (found, expected) in found.iter().zip([&down_out, &up_out, &dw]) {
         assert_close(found, expected, tolerance);

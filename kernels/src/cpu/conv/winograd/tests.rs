@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::tests::{assert_close, numbers};
+use super::super::tests::{Operands, assert_close, numbers};
 use super::super::{Geometry, Grid, naive};
 use super::*;
 use crate::cpu::Pool;
@@ -30,27 +30,18 @@ fn geometries() -> impl Strategy<Value = Geometry> {
 /// The kernels' outputs at `threads`, the scratch full of NaN.
 fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 2] {
     let plan = Plan::new(g).expect("a plan");
-    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
-    let w = numbers::<T>(g.weights(), 3);
-    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
+    let Operands { small, big, w, small_bias, big_bias, mut down_out, mut up_out } = Operands::<T>::of(g);
     let scratch = |len| vec![T::from_f64(f64::NAN); len];
     Pool::new(threads).enter(|team| {
-        let bias = numbers::<T>(g.small.channels, 7);
-        down(team, &plan, &big, &w, Some(&bias), how, &mut down_out, &mut scratch(plan.down_scratch()));
-        let bias = numbers::<T>(g.big.channels, 8);
-        up(team, &plan, &small, &w, Some(&bias), how, &mut up_out, &mut scratch(plan.up_scratch()));
+        down(team, &plan, &big, &w, Some(&small_bias), how, &mut down_out, &mut scratch(plan.down_scratch()));
+        up(team, &plan, &small, &w, Some(&big_bias), how, &mut up_out, &mut scratch(plan.up_scratch()));
     });
     [down_out, up_out]
 }
 
 fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
-    let (small, big) = (numbers::<T>(g.batch * g.small.len(), 1), numbers::<T>(g.batch * g.big.len(), 2));
-    let w = numbers::<T>(g.weights(), 3);
-    let (mut down_out, mut up_out) = (numbers(small.len(), 4), numbers(big.len(), 5));
-    naive::down(g, &big, &w, Some(&numbers(g.small.channels, 7)), how, &mut down_out);
-    naive::up(g, &small, &w, Some(&numbers(g.big.channels, 8)), how, &mut up_out);
     let found = run::<T>(g, how, 1);
-    for (found, expected) in found.iter().zip([&down_out, &up_out]) {
+    for (found, expected) in found.iter().zip(&Operands::<T>::of(g).naive(g, how)) {
         assert_close(found, expected, tolerance);
     }
     assert_eq!(found, run::<T>(g, how, 3), "one thread and three");
