@@ -20,8 +20,8 @@
 //! read where it lies: no patch matrix is built. Weights come in PyTorch's layout, which is `(small, big, kh, kw)` for
 //! both kinds, and are packed once a call into panels of [`LANES`] channels.
 //!
-//! Kernels of 4×4 with stride 2 go both ways through fewer products, by Winograd's algorithm (`winograd`), where a cost model
-//! says that its transforms pay; `up` and `down` pick by shape, and so does the length of their scratch.
+//! Kernels of 4×4 with stride 2 go through fewer products, by Winograd's algorithm (`winograd`), where a cost model says that its
+//! transforms pay; each of the three picks by shape, and so does the length of its scratch.
 //!
 //! A register tile covers several images at *the same pixel*: they need the same taps, so taps that fall outside
 //! the picture are left out altogether instead of being multiplied by zero (18 % of the work of a padded 3×3 kernel on

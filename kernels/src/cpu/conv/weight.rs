@@ -2,6 +2,7 @@
 
 use super::pack;
 use super::tile::{Pixels, Strides, outer};
+use super::winograd::{self, Plan};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
@@ -62,6 +63,9 @@ fn padded_extent(geometry: &Geometry) -> (usize, usize) {
 
 /// Elements of scratch that [`weight_gradient`] needs.
 pub fn weight_gradient_scratch(geometry: &Geometry) -> usize {
+    if let Some(plan) = Plan::of_weight_gradient(geometry) {
+        return plan.weight_gradient_scratch();
+    }
     let cut = Cut::new(geometry);
     cut.parts * cut.part()
 }
@@ -81,6 +85,9 @@ pub fn weight_gradient<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), dw.len());
+    if let Some(plan) = Plan::of_weight_gradient(geometry) {
+        return winograd::weight_gradient(team, &plan, small, big, dw, add, scratch);
+    }
     let cut = Cut::new(geometry);
     let (s, b) = (geometry.small, geometry.big);
     let scratch = &mut scratch[..cut.parts * cut.part()];

@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | [`up`] | `M_ρ[point] = V[point] · U_ρ[class]` | `V = B·small`, `big_ρ = Aᵀ·M_ρ` |
 //! | [`down`] | `N[point] = Σ_ρ Z_ρ[point] · U_ρ[class]ᵀ` | `Z_ρ = A·big_ρ`, `small = Bᵀ·N` |
+//! | [`weight_gradient`] | `dU_ρ[class] = Σ V[point]ᵀ · Z_ρ[point]` | `V = B·small`, `Z_ρ = A·big_ρ`, `dW_ρ = Gᵀ·dU_ρ` |
 //!
 //! with `U_ρ = G·W_ρ`. A slice of images is transformed, multiplied and transformed back in memory that stays in the L2 cache.
 //!
@@ -22,6 +23,7 @@
 //! for Convolution Acceleration*, 2020.
 
 mod axis;
+mod gradient;
 mod plan;
 mod product;
 mod transform;
@@ -33,6 +35,7 @@ use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
 use axis::{CLASSES, RESIDUES};
+pub(super) use gradient::weight_gradient;
 pub(super) use plan::Plan;
 use weights::{KINDS, Side};
 
@@ -120,7 +123,7 @@ pub(super) fn up<T: Float>(
         let images = big.len() / plan.big_len();
         let small = &small[slice * slices.images * plan.small_len()..][..images * plan.small_len()];
         let (v, m) = memory.split_at_mut(slices.images * plan.points() * plan.small_padded());
-        transform::small_to_points(plan, images, small, v);
+        transform::small_to_points(plan, images, 0..plan.small_channels, small, v);
         for residue in 0..RESIDUES * RESIDUES {
             let residue = (residue / RESIDUES, residue % RESIDUES);
             multiply_up(plan, images, residue, v, u, m);

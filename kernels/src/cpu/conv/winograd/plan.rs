@@ -73,6 +73,11 @@ impl Plan {
         Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded()))
     }
 
+    /// The plan of a geometry for which [`super::weight_gradient`] costs less than the products one by one.
+    pub(in crate::cpu::conv) fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
+        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded()))
+    }
+
     /// The cost model, in multiplications and additions of whole vectors: products, one by one, against products of points,
     /// the transforms of both sides' pixels, and the weights' transform, which is once a call.
     fn pays(&self, g: &Geometry, inputs: usize, outputs: usize) -> bool {

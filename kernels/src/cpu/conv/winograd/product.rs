@@ -129,3 +129,114 @@ pub(super) fn rows<T: Float, A: Arithmetic>(
         p += columns;
     }
 }
+
+/// `out[i][j] += Σ v[k][i] · z[k][j]` over `count` rows, for `ROWS` rows and `COLUMNS` panels of the result.
+///
+/// # Safety
+/// `v + k · v_row` is readable for `ROWS` elements, `z + k · z_row` for `COLUMNS · LANES` for every `k < count`; `out + i ·
+/// out_row` is readable and writable for `COLUMNS · LANES` elements for every `i < ROWS`.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn transposed_tile<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>(
+    v: *const T,
+    v_row: usize,
+    z: *const T,
+    z_row: usize,
+    count: usize,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: every access below is one that the caller vouches for.
+    unsafe {
+        let mut sums = [[A::Lanes::<T>::splat(T::ZERO); COLUMNS]; ROWS];
+        for k in 0..count {
+            let (v, z) = (v.add(k * v_row), z.add(k * z_row));
+            let mut columns = [A::Lanes::<T>::splat(T::ZERO); COLUMNS];
+            for (c, column) in columns.iter_mut().enumerate() {
+                *column = A::Lanes::<T>::load(z.add(c * LANES));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let factor = A::Lanes::<T>::splat(*v.add(i));
+                for (sum, &column) in sums.iter_mut().zip(&columns) {
+                    *sum = factor.mul_add(column, *sum);
+                }
+            }
+        }
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                let out = out.add(i * out_row + c * LANES);
+                A::Lanes::<T>::load(out).add(sum).store(out);
+            }
+        }
+    }
+}
+
+/// [`transposed_tile`] with one panel.
+///
+/// # Safety
+/// As [`transposed_tile`].
+#[inline(always)]
+unsafe fn transposed_single<T: Float, A: Arithmetic, const ROWS: usize>(
+    v: *const T,
+    v_row: usize,
+    z: *const T,
+    z_row: usize,
+    count: usize,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { transposed_tile::<T, A, ROWS, 1>(v, v_row, z, z_row, count, out, out_row) }
+}
+
+/// [`transposed_tile`] with two panels.
+///
+/// # Safety
+/// As [`transposed_tile`].
+#[inline(always)]
+unsafe fn transposed_pair<T: Float, A: Arithmetic, const ROWS: usize>(
+    v: *const T,
+    v_row: usize,
+    z: *const T,
+    z_row: usize,
+    count: usize,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { transposed_tile::<T, A, ROWS, 2>(v, v_row, z, z_row, count, out, out_row) }
+}
+
+/// `out += vᵀ · z` for `v: (count, rows)`, `z: (count, columns)` and `out: (rows, columns)`, each with the length of its rows;
+/// `columns` is a multiple of [`LANES`].
+#[inline(always)]
+pub(super) fn transposed<T: Float, A: Arithmetic>(
+    (v, v_row): (&[T], usize),
+    (z, z_row): (&[T], usize),
+    count: usize,
+    (out, out_row): (&mut [T], usize),
+    rows: usize,
+    columns: usize,
+) {
+    assert!(count > 0 && rows > 0 && columns > 0 && columns.is_multiple_of(LANES));
+    assert!(v.len() >= (count - 1) * v_row + rows && z.len() >= (count - 1) * z_row + columns);
+    assert!(out.len() >= (rows - 1) * out_row + columns);
+    let panels = columns / LANES;
+    let mut p = 0;
+    while p < panels {
+        let columns = self::columns::<T, A>().min(panels - p);
+        for (first, rows) in Tiles::new::<A>(rows) {
+            // SAFETY: the lengths were checked above; rows first..first + rows and panels p..p + columns exist.
+            unsafe {
+                let (v, z) = (v.as_ptr().add(first), z.as_ptr().add(p * LANES));
+                let out = out.as_mut_ptr().add(first * out_row + p * LANES);
+                if columns == 2 {
+                    with_rows!(rows, A, transposed_pair::<T>(v, v_row, z, z_row, count, out, out_row));
+                } else {
+                    with_rows!(rows, A, transposed_single::<T>(v, v_row, z, z_row, count, out, out_row));
+                }
+            }
+        }
+        p += columns;
+    }
+}

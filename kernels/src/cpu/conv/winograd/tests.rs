@@ -5,10 +5,12 @@ use super::super::{Geometry, Grid, naive};
 use super::*;
 use crate::cpu::Pool;
 
-/// Kernels of 4×4 with stride 2, any padding, with pictures from one pixel on, channels that fill lanes or do not.
+/// Kernels of 4×4 with stride 2, any padding, with pictures from one pixel on, channels that fill lanes or do not, and fill
+/// one block of the weight gradient or begin another.
 fn geometries() -> impl Strategy<Value = Geometry> {
     let axis = (0usize..=4, 1usize..=9, 0usize..=1);
-    (1usize..=9, axis.clone(), axis, 1usize..=40, 1usize..=40).prop_filter_map(
+    let small_channels = prop_oneof![3 => 1usize..=40, 1 => 62usize..=82];
+    (1usize..=9, axis.clone(), axis, small_channels, 1usize..=40).prop_filter_map(
         "some output within reach",
         |(batch, vertical, horizontal, small_channels, big_channels)| {
             let extent = |(padding, small, extra): (usize, usize, usize)| {
@@ -28,20 +30,27 @@ fn geometries() -> impl Strategy<Value = Geometry> {
 }
 
 /// The kernels' outputs at `threads`, the scratch full of NaN.
-fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 2] {
+fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 3] {
     let plan = Plan::new(g).expect("a plan");
     let Operands { small, big, w, small_bias, big_bias, mut down_out, mut up_out } = Operands::<T>::of(g);
+    let mut dw = numbers(w.len(), 6);
     let scratch = |len| vec![T::from_f64(f64::NAN); len];
     Pool::new(threads).enter(|team| {
         down(team, &plan, &big, &w, Some(&small_bias), how, &mut down_out, &mut scratch(plan.down_scratch()));
         up(team, &plan, &small, &w, Some(&big_bias), how, &mut up_out, &mut scratch(plan.up_scratch()));
+        let scratch = &mut scratch(plan.weight_gradient_scratch());
+        weight_gradient(team, &plan, &small, &big, &mut dw, how == Store::Add, scratch);
     });
-    [down_out, up_out]
+    [down_out, up_out, dw]
 }
 
 fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
+    let operands = Operands::<T>::of(g);
+    let mut dw = numbers(operands.w.len(), 6);
+    naive::weight_gradient(g, &operands.small, &operands.big, &mut dw, how == Store::Add);
+    let [down_out, up_out] = operands.naive(g, how);
     let found = run::<T>(g, how, 1);
-    for (found, expected) in found.iter().zip(&Operands::<T>::of(g).naive(g, how)) {
+    for (found, expected) in found.iter().zip([&down_out, &up_out, &dw]) {
         assert_close(found, expected, tolerance);
     }
     assert_eq!(found, run::<T>(g, how, 3), "one thread and three");
@@ -82,7 +91,8 @@ fn the_cost_model_transforms_batches_and_multiplies_single_pictures_and_few_chan
         (128, (14, 64), (28, 1), false),
     ] {
         let g = layer(batch, small, big);
-        assert_eq!((Plan::of_up(&g).is_some(), Plan::of_down(&g).is_some()), (pays, pays), "{g:?}");
+        let found = [Plan::of_up(&g), Plan::of_down(&g), Plan::of_weight_gradient(&g)].map(|plan| plan.is_some());
+        assert_eq!(found, [pays; 3], "{g:?}");
     }
 }
 
@@ -113,5 +123,13 @@ fn errors_against_f64_stay_under_a_millionth_of_the_magnitudes() {
     let mut found = to_f32(&small);
     let scratch = &mut vec![0.0; plan.down_scratch()];
     down(&Team::solo(), &plan, &to_f32(&big), &to_f32(&w), None, Store::Write, &mut found, scratch);
+    assert!(error(&found, &exact, &magnitudes) < 1e-6);
+
+    let (mut exact, mut magnitudes) = (w.clone(), w.clone());
+    naive::weight_gradient(&g, &small, &big, &mut exact, false);
+    naive::weight_gradient(&g, &sizes(&small), &sizes(&big), &mut magnitudes, false);
+    let mut found = to_f32(&w);
+    let scratch = &mut vec![0.0; plan.weight_gradient_scratch()];
+    weight_gradient(&Team::solo(), &plan, &to_f32(&small), &to_f32(&big), &mut found, false, scratch);
     assert!(error(&found, &exact, &magnitudes) < 1e-6);
 }

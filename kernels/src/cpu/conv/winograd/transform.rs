@@ -8,6 +8,8 @@
     reason = "indices are rows and columns of a window, and of the picture under it"
 )]
 
+use std::ops::Range;
+
 use super::super::{LANES, Store};
 use super::axis::Kind;
 use super::axis::RESIDUES;
@@ -125,18 +127,25 @@ macro_rules! by_kind {
 }
 
 multiversion! {
-    /// Points of the small side, `[row][channel, padded]`, from the pictures `small: (images, height, width, channels)`.
-    pub(super) fn small_to_points<T: Float, A: Arithmetic>(plan: &Plan, images: usize, small: &[T], points: &mut [T]) {
-        let (channels, padded) = (plan.small_channels, plan.small_padded());
+    /// Points of the small side, `[row][channel, padded]`, from some channels of the pictures `small: (images, height, width,
+    /// channels)`.
+    pub(super) fn small_to_points<T: Float, A: Arithmetic>(
+        plan: &Plan,
+        images: usize,
+        some: Range<usize>,
+        small: &[T],
+        points: &mut [T],
+    ) {
+        let (channels, padded) = (plan.small_channels, some.len().next_multiple_of(LANES));
         for image in 0..images {
             let picture = &small[image * plan.small_len()..][..plan.small_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
                     let row = |cy, cx| (plan.row((cy, y.index), (cx, x.index)) * images + image) * padded;
-                    let corner = (y.small * plan.x.small + x.small) * channels;
+                    let corner = (y.small * plan.x.small + x.small) * channels + some.start;
                     by_kind!(y.kind, x.kind, |ky, kx| {
-                        for c in (0..channels).step_by(LANES) {
-                            let width = LANES.min(channels - c);
+                        for c in (0..some.len()).step_by(LANES) {
+                            let width = LANES.min(some.len() - c);
                             let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                             for i in 0..ky.inputs() {
                                 for j in 0..kx.inputs() {

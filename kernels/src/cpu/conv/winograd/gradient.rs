@@ -1,0 +1,193 @@
+//! The gradient of the weights between points: the third transpose of the algorithm.
+
+use std::ops::Range;
+
+use super::super::LANES;
+use super::axis::{CLASSES, RESIDUES};
+use super::plan::Plan;
+use super::product;
+use super::transform;
+use super::weights::{KINDS, TAPS};
+use crate::Float;
+use crate::cpu::Team;
+use crate::cpu::lanes::Lanes;
+use crate::multiversion;
+
+/// Elements of points that a slice of images may have. More of them than where points are multiplied with weights: the longer
+/// the sums, the fewer times partial results are read and written.
+const SLICE_ELEMENTS: usize = 192 << 10;
+
+/// Small channels of a partial result: those of one block stay in the L2 cache beside a slice's points.
+const BLOCK_CHANNELS: usize = 64;
+
+/// Partial results at most: each is a sum over a fixed share of the batch for a block of channels, and the shares are added in
+/// order. They are four times as large as the weights; eight of them would be a sixteenth of a cnn-vae's memory.
+const MAX_PARTIAL: usize = 4;
+
+/// How the work is cut; depends on the shapes alone.
+struct Cut {
+    /// Blocks of small channels.
+    blocks: usize,
+    /// Shares of the batch.
+    shares: usize,
+    images_per_share: usize,
+    /// Images of a slice.
+    slice: usize,
+    /// Elements of a slice's points of the small side, a block of channels, and of the big side.
+    small: usize,
+    big: usize,
+    /// Elements of one partial result, `[class][small channel of the block][residue][big channel, padded]`.
+    result: usize,
+}
+
+impl Cut {
+    fn new(plan: &Plan) -> Cut {
+        let channels = BLOCK_CHANNELS.min(plan.small_padded());
+        let (small, big) = (plan.points() * channels, plan.points() * RESIDUES * RESIDUES * plan.big_padded());
+        let slice = (SLICE_ELEMENTS / (small + big)).clamp(1, 16).min(plan.batch);
+        let blocks = plan.small_channels.div_ceil(BLOCK_CHANNELS);
+        let images_per_share = plan.batch.div_ceil((MAX_PARTIAL / blocks).max(1)).next_multiple_of(slice);
+        Cut {
+            blocks,
+            shares: plan.batch.div_ceil(images_per_share),
+            images_per_share,
+            slice,
+            small: slice * small,
+            big: slice * big,
+            result: KINDS * channels * plan.big_padded(),
+        }
+    }
+
+    /// Elements that a share of a block works on.
+    fn memory(&self) -> usize {
+        self.result + self.small + self.big
+    }
+
+    fn scratch(&self) -> usize {
+        self.shares * self.blocks * self.memory()
+    }
+
+    /// The small channels of a block.
+    fn channels(&self, plan: &Plan, block: usize) -> Range<usize> {
+        block * BLOCK_CHANNELS..((block + 1) * BLOCK_CHANNELS).min(plan.small_channels)
+    }
+}
+
+impl Plan {
+    /// Elements of scratch that [`weight_gradient`] needs.
+    pub(in crate::cpu::conv) fn weight_gradient_scratch(&self) -> usize {
+        Cut::new(self).scratch()
+    }
+}
+
+/// As [`super::super::weight_gradient`], with [`Plan::weight_gradient_scratch`] elements of scratch.
+pub(in crate::cpu::conv) fn weight_gradient<T: Float>(
+    team: &Team,
+    plan: &Plan,
+    small: &[T],
+    big: &[T],
+    dw: &mut [T],
+    add: bool,
+    scratch: &mut [T],
+) {
+    let cut = Cut::new(plan);
+    let scratch = &mut scratch[..cut.scratch()];
+    team.pieces([(&mut *scratch, cut.memory())], |task, [memory]| {
+        let (share, channels) = (task / cut.blocks, cut.channels(plan, task % cut.blocks));
+        let (result, rest) = memory.split_at_mut(cut.result);
+        let (v, z) = rest.split_at_mut(cut.small);
+        result.fill(T::ZERO);
+        let images = share * cut.images_per_share..((share + 1) * cut.images_per_share).min(plan.batch);
+        for first in images.clone().step_by(cut.slice) {
+            let count = cut.slice.min(images.end - first);
+            transform::small_to_points(plan, count, channels.clone(), &small[first * plan.small_len()..], v);
+            transform::big_to_points(plan, count, &big[first * plan.big_len()..], z);
+            multiply(plan, count, channels.len(), v, z, result);
+        }
+    });
+    let scratch = &*scratch;
+    team.pieces([(dw, plan.big_channels * TAPS)], |c, [dw]| taps(plan, &cut, scratch, c, dw, add));
+}
+
+multiversion! {
+    /// `dU_ρ[class] += V[point]ᵀ · Z_ρ[point]` over the points of a slice, for `channels` small channels.
+    fn multiply<T: Float, A: Arithmetic>(
+        plan: &Plan,
+        images: usize,
+        channels: usize,
+        v: &[T],
+        z: &[T],
+        result: &mut [T],
+    ) {
+        let (small, big) = (channels.next_multiple_of(LANES), plan.big_padded());
+        let all = RESIDUES * RESIDUES * big;
+        for class in 0..CLASSES * CLASSES {
+            let result = &mut result[class * channels * all..][..channels * all];
+            for block in plan.blocks(class) {
+                let (first, rows) = (block.first * images, block.count * images);
+                let (v, z) = (&v[first * small..], &z[first * all..]);
+                // The residues lie side by side: those of a row at least, all where both directions have both.
+                let (runs, columns) = match (block.y.1, block.x.1) {
+                    (RESIDUES, RESIDUES) => (1, RESIDUES * RESIDUES * big),
+                    (y, x) => (y, x * big),
+                };
+                for run in 0..runs {
+                    let at = ((block.y.0 + run) * RESIDUES + block.x.0) * big;
+                    if rows * columns > 0 {
+                        let (v, z) = ((v, small), (&z[at..], all));
+                        product::transposed::<T, A>(v, z, rows, (&mut result[at..], all), channels, columns);
+                    }
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `dW_ρ = Gᵀ · dU_ρ` of one small channel, `(big channels, 4, 4)`, the shares added in order.
+    fn taps<T: Float, A: Arithmetic>(plan: &Plan, cut: &Cut, partial: &[T], channel: usize, dw: &mut [T], add: bool) {
+        let (big, block) = (plan.big_padded(), channel / BLOCK_CHANNELS);
+        let (channels, channel) = (cut.channels(plan, block).len(), channel % BLOCK_CHANNELS);
+        for first in (0..plan.big_channels).step_by(LANES) {
+            let mut taps = [[T::ZERO; LANES]; TAPS];
+            for residue in 0..RESIDUES * RESIDUES {
+                let mut columns = [[A::Lanes::<T>::splat(T::ZERO); 2]; CLASSES];
+                for cx in 0..CLASSES {
+                    let mut classes = [A::Lanes::<T>::splat(T::ZERO); CLASSES];
+                    for (cy, sum) in classes.iter_mut().enumerate() {
+                        let row = (cy * CLASSES + cx) * channels + channel;
+                        let at = (row * RESIDUES * RESIDUES + residue) * big + first;
+                        for share in 0..cut.shares {
+                            let of_share = &partial[(share * cut.blocks + block) * cut.memory() + at..][..LANES];
+                            // SAFETY: a slice of `LANES` elements.
+                            *sum = sum.add(unsafe { A::Lanes::<T>::load(of_share.as_ptr()) });
+                        }
+                    }
+                    columns[cx] = taps_of(classes);
+                }
+                let [c0, c1, c2, c3] = columns;
+                // The residue's taps b and a, vertically and horizontally.
+                for y in 0..2 {
+                    for (x, tap) in taps_of([c0[y], c1[y], c2[y], c3[y]]).into_iter().enumerate() {
+                        let to = &mut taps[(2 * y + residue / RESIDUES) * 4 + 2 * x + residue % RESIDUES];
+                        // SAFETY: an array of `LANES` elements.
+                        unsafe { tap.store(to.as_mut_ptr()) };
+                    }
+                }
+            }
+            for (lane, dw) in dw[first * TAPS..].as_chunks_mut::<TAPS>().0.iter_mut().take(LANES).enumerate() {
+                for (dw, tap) in dw.iter_mut().zip(&taps) {
+                    *dw = if add { *dw + tap[lane] } else { tap[lane] };
+                }
+            }
+        }
+    }
+}
+
+/// The gradients of b and a from those of a, (a + b)/2, (a − b)/2 and b.
+#[inline(always)]
+fn taps_of<T: Float, L: Lanes<T>>(classes: [L; CLASSES]) -> [L; 2] {
+    let (half, minus) = (L::splat(T::from_f64(0.5)), L::splat(-T::ONE));
+    let [a, sum, difference, b] = classes;
+    [difference.mul_add(minus, sum).mul_add(half, b), sum.add(difference).mul_add(half, a)]
+}
