@@ -1,13 +1,11 @@
 //! Options that several commands share.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::thread;
 
 use clap::Args;
 use inkgrad_engine::device;
-use inkgrad_models::model::Value;
 use inkgrad_models::run::config;
 use inkgrad_models::trainer::{Opened, Which};
 use inkgrad_models::{Error, Models, Result};
@@ -68,44 +66,6 @@ impl WeightsArgs {
     /// Those of [`Opened::open`].
     pub fn open(self, models: &Models, run: &Path) -> Result<Opened> {
         Opened::open(models, run, self.weights)
-    }
-}
-
-/// Settings that some models have.
-#[derive(Debug, Args)]
-pub struct ModelOptions {
-    /// The weight of the KL term in a VAE's loss [default: 1]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    beta: Option<f64>,
-    /// The classifier's architecture: mlp or cnn [default: mlp]
-    #[arg(long, value_name = "NAME")]
-    arch: Option<String>,
-    /// Where the cvae's class goes in: latent, or both (the encoder sees it too) [default: latent]
-    #[arg(long, value_name = "NAME")]
-    condition: Option<String>,
-    /// A setting of the model by its name in config.toml, as often as needed
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    set: Vec<(String, Value)>,
-}
-
-impl ModelOptions {
-    /// The settings that are given, by their names.
-    pub fn given(&self) -> BTreeMap<String, Value> {
-        let named = [
-            ("beta", self.beta.map(Value::Number)),
-            ("arch", self.arch.clone().map(Value::Text)),
-            ("condition", self.condition.clone().map(Value::Text)),
-        ];
-        let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        named.chain(self.set.iter().cloned()).collect()
-    }
-}
-
-/// Parses `KEY=VALUE`.
-fn setting(text: &str) -> Result<(String, Value), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), Value::parse(value))),
-        _ => Err("expected KEY=VALUE".to_owned()),
     }
 }
 

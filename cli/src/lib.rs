@@ -15,27 +15,31 @@
 mod args;
 mod commands;
 mod explain;
+mod help;
 mod interrupt;
 mod limits;
 mod output;
 mod progress;
 mod report;
 mod session;
+mod settings;
 mod study;
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, FromArgMatches, Parser};
 use inkgrad_kernels::cpu::simd;
-use inkgrad_models::{Models, text};
+use inkgrad_models::{Error, Models, text};
 
 use crate::commands::Command;
 pub use crate::limits::Allocator;
 
 /// Trains autoencoders of drawings on an engine written from scratch, and examines them.
 #[derive(Debug, Parser)]
-#[command(version, name = "inkgrad", arg_required_else_help = true)]
+#[command(version, name = "inkgrad")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,21 +48,22 @@ struct Cli {
     json: bool,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  inkgrad train cnn-vae --quick --out runs/first       a short run on drawings that the program makes itself
-  inkgrad sample --run runs/first --n 64 --out s.npy --png s.png
-  inkgrad train cnn-vae --data FOLDER --epochs 10 --out runs/vae
-  inkgrad train --resume runs/vae --epochs 20          ten epochs more
-  inkgrad explain --run runs/first --out page.html     the network in one page: draw, move its latents, see its graph
-  inkgrad gradcheck                                    analytic against numeric gradients";
-
 /// Runs the command that the program was started with; `models` are those that it knows.
 pub fn main(models: &Models) -> ExitCode {
     limits::heed();
-    let parsed = command(models).try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let words: Vec<OsString> = env::args_os().collect();
+    if words.len() <= 1 {
+        // Nobody reads it.
+        let _ = help::greet();
+        return ExitCode::SUCCESS;
+    }
+    let mut command = help::command(models, help::focus(models, &words).as_ref());
+    let parsed = command.try_get_matches_from_mut(words).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, matches))
+    });
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return usage(&error),
     };
     if let Err(problem) = check_isa() {
@@ -68,13 +73,27 @@ pub fn main(models: &Models) -> ExitCode {
         Ok(status) => status,
         // Nobody reads the rest.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string()),
+        Err(error) => fail(&as_typed(error, &command, &matches)),
+    }
+}
+
+/// An error's line, with its place as it was typed.
+fn as_typed(error: anyhow::Error, command: &clap::Command, matches: &ArgMatches) -> String {
+    let (mut command, mut matches) = (command, matches);
+    while let Some((name, below)) = matches.subcommand()
+        && let Some(found) = command.find_subcommand(name)
+    {
+        (command, matches) = (found, below);
+    }
+    match error.downcast::<Error>() {
+        Ok(error) => settings::as_typed(error, command, matches).to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
 /// Refuses an `INKGRAD_ISA` that would not be heeded.
 fn check_isa() -> Result<(), String> {
-    let Some(asked) = std::env::var_os("INKGRAD_ISA").filter(|asked| !asked.is_empty()) else { return Ok(()) };
+    let Some(asked) = env::var_os("INKGRAD_ISA").filter(|asked| !asked.is_empty()) else { return Ok(()) };
     let used = simd::isa().name();
     match asked == used {
         true => Ok(()),
@@ -83,26 +102,6 @@ fn check_isa() -> Result<(), String> {
             Err(format!("INKGRAD_ISA: {}, {known}; the widest here is {used}", asked.display()))
         }
     }
-}
-
-/// The command line, with the models in its help.
-fn command(models: &Models) -> clap::Command {
-    let widest = models.iter().map(|spec| spec.name.len()).max().unwrap_or(0);
-    let table: String = models.iter().map(|spec| format!("  {:widest$}  {}\n", spec.name, spec.summary)).collect();
-    let names: Vec<&str> = models.iter().map(|spec| spec.name).collect();
-    let one_of = output::one_of(&names);
-    // A negative number after an option is a value that is out of range, not another option.
-    let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let with_values = |command: clap::Command| {
-        command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
-    };
-    let cli = names.into_iter().fold(Cli::command(), |cli, name| cli.mut_subcommand(name, with_values));
-    cli.after_help(format!("Models:\n{table}\n{EXAMPLES}"))
-        .mut_subcommand("train", |train| train.mut_arg("model", |model| model.help(one_of.clone())))
-        .mut_subcommand("graph", |graph| graph.mut_arg("model", |model| model.help(one_of.clone())))
-        .mut_subcommand("import", |import| {
-            import.mut_arg("model", |model| model.help(format!("Whose weights they are: {one_of}")))
-        })
 }
 
 /// Help, version, or what is wrong with the command line. A wrong value is one line; the rest has clap's hints.

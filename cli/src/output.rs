@@ -28,6 +28,12 @@ pub fn report(report: &impl Report, json: bool) -> io::Result<()> {
     written.and_then(|()| out.flush()).map_err(stdout_error)
 }
 
+/// Prints bytes to standard output as they are.
+pub fn raw(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(stdout_error)
+}
+
 /// An error of writing to standard output, saying so.
 pub fn stdout_error(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("standard output: {error}"))

@@ -12,7 +12,8 @@ use crate::{interrupt, output};
 /// Time between two lines where there is no bar.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-const BAR: &str = "{bar:32} {pos}/{len} steps, {msg}";
+/// The bar takes the columns that the words leave; at 80 there are some.
+const BAR: &str = "{wide_bar} {pos}/{len}, {msg}";
 
 /// A bar on standard error, hidden where that is no terminal.
 pub fn bar(template: &str) -> ProgressBar {
@@ -40,7 +41,7 @@ pub struct Parts {
 impl Parts {
     /// For `total` parts called `name`.
     pub fn new(name: &'static str, total: usize) -> Self {
-        let bar = bar(&format!("{{bar:32}} {{pos}}/{{len}} {name}, {{msg}}"));
+        let bar = bar(&format!("{{wide_bar}} {{pos}}/{{len}} {name}, {{msg}}"));
         bar.set_length(total as u64);
         let now = Instant::now();
         Parts { bar, name, started: now, shown: now, total }
@@ -123,9 +124,13 @@ impl Reporter {
     fn state(&self, progress: &Progress) -> String {
         let per_step = self.busy.as_secs_f64() / (progress.step - self.first).max(1) as f64;
         let left = output::duration(per_step * (progress.total - progress.step) as f64);
-        let (epoch, loss, speed) = (progress.epoch, number(progress.loss), self.images_per_second());
-        format!("epoch {epoch:.2}, loss {loss}, {speed:.0} images/s, {left} left")
+        state(progress.epoch, progress.loss, self.images_per_second(), &left)
     }
+}
+
+/// The words behind a run's bar and counts.
+fn state(epoch: f64, loss: f64, speed: f64, left: &str) -> String {
+    format!("epoch {epoch:.2}, loss {}, {speed:.0} images/s, {left} left", number(loss))
 }
 
 impl Observer for Reporter {
@@ -168,5 +173,23 @@ pub fn number(value: f64) -> String {
         100.0.. => format!("{value:.2}"),
         1.0..100.0 => format!("{value:.3}"),
         _ => format!("{value:.5}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_fit_80_columns() {
+        // A run of a week, at its slowest and at its fastest.
+        for (epoch, loss, speed, left) in
+            [(9_999.99, 1_234.56, 9.0, "167 h 59 min"), (0.01, -0.00123, 123_456.0, "59 min 59 s")]
+        {
+            let words = format!(" 999999/999999, {}", state(epoch, loss, speed, left));
+            assert!(words.len() <= 76, "{} columns, of which a bar needs a few: {words}", words.len());
+        }
+        let longest = " 100000/100000 drawings through InceptionV3, 123 a second, 59 min 59 s left";
+        assert!(longest.len() <= 76);
     }
 }

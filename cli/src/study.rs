@@ -171,29 +171,37 @@ pub fn tell_apart(runs: &mut [Subjected]) -> Result<()> {
     Ok(())
 }
 
-/// A name for each run, no two the same where no two paths are.
-fn names(configs: &[Config], paths: &[PathBuf]) -> Vec<String> {
+/// Of each run the settings, with their values, in which it differs from others of the same model and options that are names;
+/// the model's own come first. A setting that it has not is empty.
+pub fn differences(configs: &[Config]) -> Vec<Vec<(String, String)>> {
     let settings: Vec<BTreeMap<String, String>> = configs.iter().map(Config::settings).collect();
     let labels: Vec<String> = configs.iter().map(Config::label).collect();
-    let name = |i: usize| -> String {
+    let differing = |i: usize| {
         let alike: Vec<usize> = (0..configs.len()).filter(|&j| labels[j] == labels[i]).collect();
         let keys: BTreeSet<&String> = alike.iter().flat_map(|&j| settings[j].keys()).collect();
-        // The model's own settings come first.
         let own = |key: &&String| configs[i].options.contains_key(*key);
         let (own, others): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(own);
         let counts = |key: &&String| !NO_NAMES.contains(&key.as_str());
         let differs = |key: &&String| alike.iter().any(|&j| settings[j].get(*key) != settings[i].get(*key));
-        let differing: Vec<&String> = own.into_iter().chain(others).filter(counts).filter(differs).collect();
-        if differing.len() > MOST_IN_NAME {
-            return labels[i].clone();
-        }
-        let word = |key: &String| match (settings[i].get(key), key.replace('_', " ")) {
-            (Some(value), key) => format!("{key} {value}"),
-            (None, key) => format!("no {key}"),
-        };
-        configs[i].label_with(&differing.into_iter().map(word).collect::<Vec<_>>())
+        let found = own.into_iter().chain(others).filter(counts).filter(differs);
+        found.map(|key| (key.clone(), settings[i].get(key).cloned().unwrap_or_default())).collect()
     };
-    let mut found: Vec<String> = (0..configs.len()).map(name).collect();
+    (0..configs.len()).map(differing).collect()
+}
+
+/// A name for each run, no two the same where no two paths are.
+fn names(configs: &[Config], paths: &[PathBuf]) -> Vec<String> {
+    let name = |(config, differing): (&Config, Vec<(String, String)>)| -> String {
+        if differing.len() > MOST_IN_NAME {
+            return config.label();
+        }
+        let word = |(key, value): (String, String)| match (value.as_str(), key.replace('_', " ")) {
+            ("", key) => format!("no {key}"),
+            (value, key) => format!("{key} {value}"),
+        };
+        config.label_with(&differing.into_iter().map(word).collect::<Vec<_>>())
+    };
+    let mut found: Vec<String> = configs.iter().zip(differences(configs)).map(name).collect();
     // Then by the last part of the path, then by all of it.
     let last =
         |path: &PathBuf| path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());

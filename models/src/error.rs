@@ -33,13 +33,46 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An input error at `place` (anything that can be shown: a path's `display()`, an option's name).
+    ///
+    /// A problem that begins with the same place, or its last part, has been said by somebody below: it is said once.
     pub fn input(place: impl std::fmt::Display, problem: impl std::fmt::Display) -> Self {
-        Self::Input { place: place.to_string(), problem: problem.to_string() }
+        let (place, mut problem) = (place.to_string(), problem.to_string());
+        let last = place.rsplit(": ").next().unwrap_or_default();
+        for said in [place.as_str(), last].into_iter().filter(|said| !said.is_empty()) {
+            if let Some(rest) = problem.strip_prefix(said).and_then(|rest| rest.strip_prefix(": ")) {
+                problem = rest.to_owned();
+            }
+        }
+        Self::Input { place, problem }
+    }
+
+    /// The same problem at a place that its finder could not know: the option or the line of a file that the value came from.
+    #[must_use]
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Input { problem, .. } => Self::input(place, problem),
+            error => error,
+        }
     }
 
     /// An operating-system error at `path`; made for `map_err(Error::io(path))`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
         move |source| Self::Io { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_said_once() {
+        let inner = || Error::input("model", "unknown model `x`");
+        assert_eq!(Error::input("model", inner()).to_string(), "model: unknown model `x`");
+        assert_eq!(Error::input("F.toml:3: model", inner()).to_string(), "F.toml:3: model: unknown model `x`");
+        assert_eq!(Error::input("F.toml", inner()).to_string(), "F.toml: model: unknown model `x`");
+        assert_eq!(inner().at("--model").to_string(), "--model: unknown model `x`");
+        assert_eq!(Error::input("model", "modelling: a word").to_string(), "model: modelling: a word");
     }
 }

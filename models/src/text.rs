@@ -48,6 +48,15 @@ fn shortened(text: &str, most: usize, lines: bool) -> String {
     format!("{} … {}", escape(&head, lines), escape(&tail, lines))
 }
 
+/// The name that the running program goes by, for commands in messages: the last part of the path that it was started by.
+/// A program of somebody else's with these commands has another than `inkgrad`.
+pub fn program() -> String {
+    let started = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&started).file_name().unwrap_or_default().to_string_lossy();
+    let name = escape(name.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(&name), false);
+    if name.is_empty() { "inkgrad".to_owned() } else { name }
+}
+
 /// The first words of a pointer, in place of a file that Git LFS keeps elsewhere and that was not fetched.
 pub const LFS_POINTER: &str =
     "a Git LFS pointer, not the file itself; expected its contents (`git lfs pull` fetches them)";

@@ -54,7 +54,7 @@ impl Place {
 
 /// The folder that a message says the state in memory was kept in.
 fn elsewhere(line: &str) -> Option<&Path> {
-    let (_, place) = line.split_once("is kept elsewhere: inkgrad train --resume ")?;
+    let (_, place) = line.split_once("is kept elsewhere: ")?.1.split_once(" train --resume ")?;
     Some(Path::new(place))
 }
 

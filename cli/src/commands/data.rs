@@ -132,7 +132,7 @@ impl Download {
             base_url: self.base_url,
             ..download::Download::new(self.classes, self.limit, self.out)
         };
-        let bar = progress::bar("{msg}: {bar:32} {human_pos}/{human_len} drawings, {eta} left");
+        let bar = progress::bar("{msg}: {wide_bar} {human_pos}/{human_len} drawings, {eta} left");
         let mut shown = Instant::now();
         let report = download::download(&options, &mut |progress| match progress {
             download::Progress::Rows { class, done, wanted } => {

@@ -9,8 +9,9 @@ use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::{Models, data};
 use serde::Serialize;
 
-use crate::args::{ModelOptions, within};
+use crate::args::within;
 use crate::output::{self, Report};
+use crate::settings::ModelOptions;
 
 /// A training step as the engine sees it: a node a line, with the parameters' names.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::{Models, trainer};
 use serde::Serialize;
 
-use crate::args::ModelOptions;
 use crate::output::{self, Report, thousands};
+use crate::settings::ModelOptions;
 
 #[derive(Debug, Args)]
 pub struct Import {

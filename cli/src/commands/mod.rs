@@ -2,6 +2,7 @@
 
 mod bench;
 mod classify;
+mod completions;
 mod data;
 mod decode;
 mod devices;
@@ -15,9 +16,12 @@ mod gradcheck;
 mod graph;
 mod import;
 mod interpolate;
+mod man;
+mod models;
 mod reconstruct;
 mod report;
 mod reproduce;
+mod runs;
 mod sample;
 mod score;
 mod train;
@@ -73,6 +77,14 @@ pub enum Command {
     Data(data::Data),
     /// List what can compute here, and why the rest cannot
     Devices(devices::Devices),
+    /// List the models, with their options and defaults
+    Models(models::ModelsArgs),
+    /// List the runs below a folder, with what tells them apart
+    Runs(runs::Runs),
+    /// Write what a shell needs to complete the command line
+    Completions(completions::Completions),
+    /// Write pages of the manual
+    Man(man::ManArgs),
     /// Run one of the GPU's kernels on the processor, and look at it step by step
     Emulate(emulate::Emulate),
 }
@@ -105,6 +117,10 @@ impl Command {
             Self::Bench(command) => command.run(models, json),
             Self::Data(command) => command.run(json),
             Self::Devices(command) => command.run(json),
+            Self::Models(command) => command.run(models, json),
+            Self::Runs(command) => command.run(models, json),
+            Self::Completions(command) => command.run(models, json),
+            Self::Man(command) => command.run(models, json),
             Self::Emulate(command) => command.run(json),
         }
     }

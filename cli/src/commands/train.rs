@@ -7,17 +7,18 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use inkgrad_models::data::Origin;
-use inkgrad_models::run::config::{Config, Device, Optimizer, Overrides, Precision, Schedule};
+use inkgrad_models::run::config::{Change, Config, Overrides, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record, Split};
 use inkgrad_models::trainer::{Outcome, Trainer, Which, find_weights, start_from};
-use inkgrad_models::{Error, Models, Result};
+use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
-use crate::args::{self, ModelOptions};
+use crate::args;
 use crate::interrupt;
 use crate::output::{self, Report, duration, thousands};
 use crate::progress::{self, Reporter};
+use crate::settings::{ModelOptions, RunSettings};
 
 /// Settings that are not given are the model's defaults, or those of `--config`.
 #[derive(Debug, Args)]
@@ -29,73 +30,15 @@ pub struct Train {
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with this run where it stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = FIXED)]
+    #[arg(long, value_name = "RUN", conflicts_with_all = FRESH)]
     resume: Option<PathBuf>,
-    /// `builtin` (drawn by the program) or a folder of drawings [default: builtin]
-    #[arg(long, value_name = "D")]
-    data: Option<String>,
-    /// Train for this many passes over the drawings, shuffled each time
-    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "steps")]
-    epochs: Option<u64>,
-    /// Train for this many batches, each drawn from all drawings
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    steps: Option<u64>,
-    /// Drawings a step [default: 256 for autoencoders, else 128]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    batch_size: Option<usize>,
-    /// The learning rate [default: 0.001]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    lr: Option<f64>,
-    /// How the learning rate goes: constant, or cosine (down to 0 along half a cosine) [default: constant]
-    #[arg(long, value_name = "NAME")]
-    schedule: Option<Schedule>,
-    /// Steps over which the learning rate rises at the start [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    warmup_steps: Option<u64>,
-    /// adam or sgd [default: adam]
-    #[arg(long, value_name = "NAME")]
-    optimizer: Option<Optimizer>,
-    /// The share of its last move that sgd keeps [default: 0.9]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    momentum: Option<f64>,
-    /// Scale gradients down to this norm [default: do not]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    clip_norm: Option<f64>,
-    /// Where all randomness starts [default: 42]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    seed: Option<u64>,
-    /// The share of the training set held back for validation [default: 0.1 for autoencoders, else 0]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    val_fraction: Option<f64>,
-    /// The share of drawings tested on, for data without a split of its own [default: 0.2]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    test_fraction: Option<f64>,
-    /// Stop after this many validations without a better loss [default: never]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    patience: Option<u64>,
-    /// Steps from one record of the loss to the next, for runs counted in steps [default: 100]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    log_every: Option<u64>,
-    /// Minutes from one checkpoint to the next; there is one at each record too [default: 5]
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    checkpoint_minutes: Option<f64>,
+    #[command(flatten)]
+    settings: RunSettings,
     #[command(flatten)]
     options: ModelOptions,
-    /// CPU threads; they change the speed, never the result [default: all]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    threads: Option<usize>,
-    /// The device: cpu, cuda or emulated [default: cpu]
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<Device>,
-    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores [default: fp32]
-    #[arg(long, value_name = "NAME")]
-    precision: Option<Precision>,
-    /// Settings from a file like a run's config.toml; options on the command line come first
+    /// Settings from a file, options coming first; of a run's own config.toml nothing else is needed to train it again
     #[arg(long, value_name = "F.toml")]
     config: Option<PathBuf>,
-    /// Leave out drawings that Google's game did not recognise (.ndjson)
-    #[arg(long)]
-    recognized_only: bool,
     /// Start from the weights of this run or file, with a fresh optimizer
     #[arg(long, value_name = "RUN|FILE")]
     init: Option<PathBuf>,
@@ -106,11 +49,8 @@ pub struct Train {
     #[arg(long, value_name = "YES|NO", requires = "init")]
     strict: Option<Strict>,
     /// Other drawings in the run's data folder than it began with are meant
-    #[arg(long, requires = "resume")]
-    data_changed: bool,
-    /// A short run: fewer drawings and steps
     #[arg(long)]
-    quick: bool,
+    data_changed: bool,
     /// Move a run that is in the way aside
     #[arg(long)]
     force: bool,
@@ -123,32 +63,12 @@ enum Strict {
     No,
 }
 
-/// The settings that a run keeps from its start to its end.
-const FIXED: [&str; 19] = [
-    "model",
-    "out",
-    "batch_size",
-    "optimizer",
-    "momentum",
-    "beta",
-    "seed",
-    "val_fraction",
-    "test_fraction",
-    "arch",
-    "condition",
-    "set",
-    "config",
-    "quick",
-    "force",
-    "recognized_only",
-    "init",
-    "weights",
-    "strict",
-];
+/// Options of a new run alone, beside the settings that a run keeps from its start to its end.
+const FRESH: [&str; 7] = ["model", "out", "config", "force", "init", "weights", "strict"];
 
 impl Train {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        let options = self.overrides();
+        let options = self.overrides()?;
         let (mut trainer, moved) = match (&self.resume, &self.out) {
             (Some(run), _) => (resume(models, run, &options)?, None),
             (None, Some(out)) => {
@@ -174,17 +94,17 @@ impl Train {
             return Ok(ExitCode::SUCCESS);
         }
         let (step, run) = (trainer.steps_done(), trainer.folder().path().display());
-        output::note(format_args!("stopped after step {step}; resume with: inkgrad train --resume {run}"));
+        output::note(format_args!("stopped after step {step}; resume with: {} train --resume {run}", text::program()));
         Ok(interrupt::STATUS.into())
     }
 
     /// The configuration of a new run. One that starts from a run's weights is that model, with its settings, where no
     /// other is asked for.
-    fn new_run(&self, models: &Models, mut options: Overrides) -> Result<Config> {
+    pub fn new_run(&self, models: &Models, mut options: Overrides) -> Result<Config> {
         let mut model = self.model.clone();
+        let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
         let found = self.init.as_deref().map(|place| find_weights(models, place, self.weights)).transpose()?;
         if let Some((_, Some(earlier))) = &found {
-            let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
             let named = model.as_ref().or(file.model.as_ref());
             if named.is_none_or(|name| *name == earlier.model) {
                 model = Some(earlier.model.clone());
@@ -194,6 +114,9 @@ impl Train {
                 }
             }
         }
+        if let Some(path) = &self.config {
+            say_changes(path, &file);
+        }
         let mut config = Config::resolve(models, model.as_deref(), self.config.as_deref(), &options)?;
         if let Some((file, _)) = found {
             start_from(&mut config, &file, self.strict == Some(Strict::No))?;
@@ -201,33 +124,28 @@ impl Train {
         Ok(config)
     }
 
-    fn overrides(&self) -> Overrides {
-        Overrides {
-            options: self.options.given(),
-            data: self.data.clone(),
-            test_fraction: self.test_fraction,
-            epochs: self.epochs,
-            steps: self.steps,
-            batch_size: self.batch_size,
-            optimizer: self.optimizer,
-            momentum: self.momentum,
-            lr: self.lr,
-            schedule: self.schedule,
-            warmup_steps: self.warmup_steps,
-            clip_norm: self.clip_norm,
-            seed: self.seed,
-            threads: self.threads,
-            device: self.device,
-            precision: self.precision,
-            val_fraction: self.val_fraction,
-            log_every: self.log_every,
-            patience: self.patience,
-            checkpoint_minutes: self.checkpoint_minutes,
-            data_changed: self.data_changed,
-            quick: self.quick.then_some(true),
-            recognized_only: self.recognized_only.then_some(true),
-            ..Overrides::default()
+    /// The settings that are given.
+    ///
+    /// # Errors
+    /// If one of them would not be heeded.
+    pub fn overrides(&self) -> Result<Overrides> {
+        if self.data_changed && self.resume.is_none() && self.config.is_none() {
+            return Err(Error::input("--data-changed", "given for a new run, expected --resume or a run's --config"));
         }
+        let options = self.options.given();
+        Ok(Overrides { options, data_changed: self.data_changed, ..self.settings.given.clone() })
+    }
+}
+
+/// Says where a run of which this is the file was resumed with other settings: one that is trained again has the last ones
+/// throughout, and so is another.
+fn say_changes(path: &Path, file: &Overrides) {
+    for Change { step, setting, from, to } in file.changes.iter().flatten() {
+        let from = if from.is_empty() { "unset" } else { from };
+        output::note(format_args!(
+            "{}: {setting} was {from} up to step {step} and {to} from there on; here it is {to} from the start",
+            path.display()
+        ));
     }
 }
 

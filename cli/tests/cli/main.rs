@@ -6,6 +6,7 @@ mod examine;
 mod explain;
 mod features;
 mod limits;
+mod prompt;
 mod scores;
 mod study;
 mod threads;

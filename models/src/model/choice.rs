@@ -1,5 +1,7 @@
 //! Settings with a few named values.
 
+use super::settings::{Field, fields, problem};
+
 /// A setting with named values: `name`, `ALL`, `Display`, and a `FromStr` whose error lists what is known.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident($what:literal) { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
@@ -12,6 +14,9 @@ macro_rules! choice {
         impl $name {
             /// Every value.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name of every value.
+            pub const NAMES: &'static [&'static str] = &[$($text),*];
 
             /// Its name in files and on the command line.
             pub const fn name(self) -> &'static str {
@@ -80,6 +85,13 @@ choice! {
         /// Factors of 11 bits of mantissa, on tensor cores.
         Tf32 = "tf32",
     }
+}
+
+fields! {
+    Optimizer: "", Optimizer::NAMES;
+    Schedule: "", Schedule::NAMES;
+    Device: "", Device::NAMES;
+    Precision: "", Precision::NAMES;
 }
 
 impl Precision {

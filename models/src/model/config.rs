@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use super::choice::choice;
 pub use super::choice::{Device, Optimizer, Precision, Schedule};
-pub use super::overrides::Overrides;
+use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
 use super::{Spec, Value};
 use crate::data::Extents;
 use crate::error::{Error, Result};
@@ -17,92 +17,98 @@ use crate::run::atomic;
 /// The newest layout of a run folder that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
 
-/// More threads than this are taken for a mistake.
-pub const MOST_THREADS: usize = 1024;
+macro_rules! most_threads {
+    () => {
+        1024
+    };
+}
 
-/// Every setting of a run. [`Config::resolve`] gives one that is valid; [`Config::validate`] says what that means.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Config {
-    /// Layout of the run folder, [`FORMAT`].
-    pub format: u32,
-    /// The version of inkgrad that wrote it.
-    pub inkgrad: String,
-    /// The model: a name in the table of [`Models`](super::Models).
-    pub model: String,
-    /// The model's own settings, see [`Model::OPTIONS`](crate::model::Model::OPTIONS); all of them, once resolved.
-    #[serde(flatten)]
-    pub options: BTreeMap<String, Value>,
-    /// `builtin` or a folder.
-    pub data: String,
+/// More threads than this are taken for a mistake.
+pub const MOST_THREADS: usize = most_threads!();
+
+/// The share of its last move that SGD keeps where nothing else is asked for.
+pub(super) const MOMENTUM: f64 = 0.9;
+
+settings! {
+    /// `builtin` (drawn by the program) or a folder of drawings
+    data: String = "builtin".to_owned() => value("D").good(&[(|c| !c.data.is_empty(), "`builtin` or a folder")]);
     /// Where the folder was when the run began, so that it is found from anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_path: Option<String>,
+    data_path: Option<String> = None;
     /// Its contents' hash, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_sha256: Option<String>,
+    data_sha256: Option<String> = None;
     /// The file of weights that the run began with, where it began with any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<String>,
+    init: Option<String> = None;
     /// The SHA-256 of that file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init_sha256: Option<String>,
+    init_sha256: Option<String> = None;
     /// Whether those of its tensors that do not fit are left out.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub init_partial: bool,
-    /// Whether drawings that Google's game did not recognise are left out, of lines of strokes that say so.
+    init_partial: bool = false;
+    /// Leave out drawings that Google's game did not recognise (.ndjson)
     #[serde(default, skip_serializing_if = "is_false")]
-    pub recognized_only: bool,
+    recognized_only: bool = false => SWITCH.kept();
     /// The names of the classes, in the order of their labels; known once the data is read.
-    pub classes: Vec<String>,
+    classes: Vec<String> = Vec::new();
     /// The extents of a picture; known once the data is read.
     #[serde(default, skip_serializing_if = "Extents::is_drawing")]
-    pub image: Extents,
-    /// The share of drawings tested on, where the data has no split of its own.
-    pub test_fraction: f64,
-    /// Passes over the training set, shuffled each time. Either this or `steps`.
+    image: Extents = Extents::default();
+    /// The share of drawings tested on, for data without a split of its own
+    test_fraction: f64 = 0.2
+        => value("F").kept().good(&[(|c| 0.0 < c.test_fraction && c.test_fraction < 1.0, "0 < F < 1")]);
+    /// Train for this many passes over the drawings, shuffled each time
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub epochs: Option<u64>,
-    /// Batches, each drawn without replacement from the whole training set. Either this or `epochs`.
+    epochs: Option<u64> = Some(50) => value("N").good(&[(|c| c.epochs != Some(0), "at least 1")]);
+    /// Train for this many batches, each drawn from all drawings
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<u64>,
-    /// Drawings a step.
-    pub batch_size: usize,
-    /// The rule that moves the parameters.
-    pub optimizer: Optimizer,
-    /// The share of its last move that SGD keeps; Adam has no use for it.
-    pub momentum: f64,
-    /// The learning rate, at its highest.
-    pub lr: f64,
-    /// How the learning rate goes over the run.
-    pub schedule: Schedule,
-    /// Steps over which the learning rate rises from 0 at the start.
-    pub warmup_steps: u64,
-    /// The gradient's largest norm; longer ones are scaled down to it.
+    steps: Option<u64> = None => value("N").good(&[(|c| c.steps != Some(0), "at least 1")]);
+    /// Drawings a step
+    batch_size: usize = 128 => value("N").kept().good(&[(|c| c.batch_size > 0, "at least 1")]);
+    /// The rule that moves the parameters: adam or sgd
+    optimizer: Optimizer = Optimizer::Adam => value("NAME").kept();
+    /// The share of its last move that sgd keeps; adam has no use for it
+    momentum: f64 = MOMENTUM => value("F").kept().good(&[(|c| (0.0..1.0).contains(&c.momentum), "0 ≤ F < 1")]);
+    /// The learning rate, at its highest
+    lr: f64 = 1e-3 => value("F").good(&[(|c| c.lr > 0.0 && c.lr.is_finite(), "a number above 0")]);
+    /// How the learning rate goes: constant, or cosine (down to 0 along half a cosine)
+    schedule: Schedule = Schedule::Constant => value("NAME");
+    /// Steps over which the learning rate rises from 0 at the start
+    warmup_steps: u64 = 0 => value("N");
+    /// Scale gradients down to this norm
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-    /// Where all randomness of the run starts.
-    pub seed: u64,
-    /// CPU threads. Results do not depend on it.
-    pub threads: usize,
-    /// The processor or device that computes.
-    pub device: Device,
-    /// The numbers that its products compute with.
+    clip_norm: Option<f64> = None
+        => value("F").default("do not").good(&[(|c| c.clip_norm.is_none_or(|n| n > 0.0 && n.is_finite()), "a number above 0")]);
+    /// Where all randomness of the run starts
+    seed: u64 = 42
+        => value("N").kept().good(&[(|c| c.seed <= i64::MAX as u64, "at most 9223372036854775807 (TOML's largest integer)")]);
+    /// CPU threads; they change the speed, never the result
+    threads: usize = std::thread::available_parallelism().map_or(1, usize::from)
+        => value("N").default("as many as the machine has cores").good(&[
+            (|c| c.threads > 0, "at least 1"),
+            (|c| c.threads <= MOST_THREADS, concat!("at most ", most_threads!())),
+        ]);
+    /// The device: cpu, cuda or emulated
+    device: Device = Device::Cpu => value("DEVICE");
+    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores
     #[serde(default = "fp32")]
-    pub precision: Precision,
-    /// The share of the training set held back for validation.
-    pub val_fraction: f64,
-    /// Steps from one record of the training loss to the next.
-    pub log_every: u64,
-    /// Validations without a better loss after which training stops; `None` to go on.
+    precision: Precision = Precision::Fp32 => value("NAME");
+    /// The share of the training set held back for validation
+    val_fraction: f64 = 0.0 => value("F").kept().good(&[(|c| (0.0..1.0).contains(&c.val_fraction), "0 ≤ F < 1")]);
+    /// Steps from one record of the training loss to the next, for runs counted in steps
+    log_every: u64 = 100 => value("N").good(&[(|c| c.log_every > 0, "at least 1")]);
+    /// Stop after this many validations without a better loss
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<u64>,
-    /// Minutes from one checkpoint to the next.
-    pub checkpoint_minutes: f64,
-    /// A short run that shows that everything works.
-    pub quick: bool,
+    patience: Option<u64> = None => value("N").default("never").good(&[(|c| c.patience != Some(0), "at least 1")]);
+    /// Minutes from one checkpoint to the next; there is one at each record too
+    checkpoint_minutes: f64 = 5.0 => value("F")
+        .good(&[(|c| c.checkpoint_minutes > 0.0 && c.checkpoint_minutes.is_finite(), "a number above 0")]);
+    /// A short run: fewer drawings and steps
+    quick: bool = false => SWITCH.kept();
     /// Settings that were changed when the run was resumed, in the order of the changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
+    changes: Vec<Change> = Vec::new();
 }
 
 fn is_false(value: &bool) -> bool {
@@ -129,47 +135,6 @@ pub struct Change {
 }
 
 impl Config {
-    /// The settings that a model is trained with where nothing else is asked for.
-    pub fn defaults(spec: &Spec) -> Self {
-        let mut config = Self {
-            format: FORMAT,
-            inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
-            model: spec.name.to_owned(),
-            options: spec.options.iter().map(|option| (option.name.to_owned(), option.kind.default())).collect(),
-            data: "builtin".to_owned(),
-            data_path: None,
-            data_sha256: None,
-            init: None,
-            init_sha256: None,
-            init_partial: false,
-            recognized_only: false,
-            classes: Vec::new(),
-            image: Extents::default(),
-            test_fraction: 0.2,
-            epochs: Some(50),
-            steps: None,
-            batch_size: 128,
-            optimizer: Optimizer::Adam,
-            momentum: 0.9,
-            lr: 1e-3,
-            schedule: Schedule::Constant,
-            warmup_steps: 0,
-            clip_norm: None,
-            seed: 42,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            device: Device::Cpu,
-            precision: Precision::Fp32,
-            val_fraction: 0.0,
-            log_every: 100,
-            patience: None,
-            checkpoint_minutes: 5.0,
-            quick: false,
-            changes: Vec::new(),
-        };
-        (spec.defaults)(&mut config);
-        config
-    }
-
     /// An option that is a name.
     ///
     /// # Panics

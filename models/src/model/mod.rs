@@ -11,6 +11,7 @@ mod graph;
 mod options;
 mod overrides;
 mod resolve;
+mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use self::config::Config;
 use self::facts::Facts;
 pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
+pub use self::settings::{Rule, Setting, option};
 pub use self::spec::{Element, Models, Spec, TermFigure};
 use crate::data::Extents;
 use crate::{Error, Result};

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::config::{Config, Device, FORMAT, MOST_THREADS, Optimizer, Overrides, Precision};
+use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Precision};
 use super::overrides::line_in;
-use super::{Models, Spec, Value};
+use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -33,7 +33,9 @@ impl Config {
                 return Err(Error::input(path.display(), format_args!("model is {other}, expected {model}")));
             }
             (Some(model), _) => models.get(model)?,
-            (None, Some((path, model))) => models.get(model).map_err(|error| Error::input(path.display(), error))?,
+            (None, Some((path, model))) => {
+                models.get(model).map_err(|error| error.at(Layer::File(path).place("model")))?
+            }
             (None, None) => {
                 return Err(Error::input("MODEL", "missing, expected a model or a --config that names one"));
             }
@@ -43,16 +45,36 @@ impl Config {
             config.shorten(&spec);
         }
         if let Some((path, overrides)) = file {
+            check_format(path, overrides.format.unwrap_or(FORMAT))?;
             config.apply(&overrides);
+            config.begin_like(overrides);
             config.settle(models, Layer::File(path))?;
             config.check(Layer::File(path))?;
+            if config.momentum != MOMENTUM && options.optimizer.unwrap_or(config.optimizer) == Optimizer::Adam {
+                let problem = format_args!("{} with adam, expected the optimizer sgd", config.momentum);
+                return Err(Error::input(Layer::File(path).place("momentum"), problem));
+            }
         }
         config.apply(options);
+        if options.data.is_some() || options.data_changed {
+            config.data_sha256 = None;
+        }
         config.validate(models)?;
         if let (Some(momentum), Optimizer::Adam) = (options.momentum, config.optimizer) {
             return Err(Error::input("--momentum", format_args!("{momentum} with adam, expected --optimizer sgd")));
         }
         Ok(config)
+    }
+
+    /// Takes over the data and the weights that a run began with, where the file of settings is a run's own, so that the
+    /// file alone is enough to train that run again.
+    fn begin_like(&mut self, run: Overrides) {
+        if run.data_sha256.is_some() {
+            self.classes = run.classes.unwrap_or_default();
+        }
+        (self.data_path, self.data_sha256) = (run.data_path, run.data_sha256);
+        (self.init, self.init_sha256) = (run.init, run.init_sha256);
+        self.init_partial = run.init_partial.unwrap_or(false);
     }
 
     /// Reads a run's `config.toml`.
@@ -66,10 +88,7 @@ impl Config {
             format: u32,
         }
         let Version { format } = read_toml(path)?;
-        if format > FORMAT {
-            let problem = format_args!("format {format}, written by a newer inkgrad; this one reads {FORMAT}");
-            return Err(Error::input(path.display(), problem));
-        }
+        check_format(path, format)?;
         let mut config: Self = read_toml(path)?;
         config.settle(models, Layer::File(path))?;
         config.check(Layer::File(path))?;
@@ -94,7 +113,7 @@ impl Config {
 
     /// Checks the model's own settings, and adds the defaults of those that are not given.
     fn settle(&mut self, models: &Models, layer: Layer) -> Result<()> {
-        let spec = models.get(&self.model).map_err(|error| Error::input(layer.place("model"), error))?;
+        let spec = models.get(&self.model).map_err(|error| error.at(layer.place("model")))?;
         // Runs from before options were models' own have one of every model.
         if spec.option("beta").is_none()
             && matches!(self.options.get("beta"), Some(Value::Number(1.0) | Value::Whole(1)))
@@ -127,47 +146,20 @@ impl Config {
             Layer::File(path) => Err(Error::input(format_args!("{}: {key}", path.display()), problem)),
             Layer::Options => Err(Error::input(layer.place(key), problem)),
         };
-        let number = |key: &str, value: f64, good: bool, expected: &str| match good && value.is_finite() {
-            true => Ok(()),
-            false => fail(key, format!("{value}, expected {expected}")),
-        };
-        let at_least_1 = |key: &str, value: u64| match value {
-            0 => fail(key, "0, expected at least 1".into()),
-            _ => Ok(()),
-        };
-
-        if self.data.is_empty() {
-            return fail("data", "empty, expected `builtin` or a folder".into());
+        for setting in Self::SETTINGS {
+            if let Some(problem) = setting.problem(self) {
+                return fail(setting.name, problem);
+            }
         }
-        number("test_fraction", self.test_fraction, 0.0 < self.test_fraction && self.test_fraction < 1.0, "0 < F < 1")?;
         match (self.epochs, self.steps) {
             (Some(_), Some(_)) => return fail("steps", "given with epochs, expected only one of them".into()),
             (None, None) => return fail("steps", "neither epochs nor steps given, expected one of them".into()),
-            (Some(epochs), None) => at_least_1("epochs", epochs)?,
-            (None, Some(steps)) => at_least_1("steps", steps)?,
-        }
-        at_least_1("batch_size", self.batch_size as u64)?;
-        number("momentum", self.momentum, (0.0..1.0).contains(&self.momentum), "0 ≤ F < 1")?;
-        number("lr", self.lr, self.lr > 0.0, "a number above 0")?;
-        if let Some(norm) = self.clip_norm {
-            number("clip_norm", norm, norm > 0.0, "a number above 0")?;
-        }
-        if self.seed > i64::MAX as u64 {
-            return fail("seed", format!("{}, expected at most {} (TOML's largest integer)", self.seed, i64::MAX));
+            _ => {}
         }
         if self.precision != Precision::Fp32 && self.device == Device::Cpu {
             return fail("precision", format!("{} on the processor, expected fp32", self.precision));
         }
-        at_least_1("threads", self.threads as u64)?;
-        if self.threads > MOST_THREADS {
-            return fail("threads", format!("{}, expected at most {MOST_THREADS}", self.threads));
-        }
-        number("val_fraction", self.val_fraction, (0.0..1.0).contains(&self.val_fraction), "0 ≤ F < 1")?;
-        at_least_1("log_every", self.log_every)?;
-        if let Some(patience) = self.patience {
-            at_least_1("patience", patience)?;
-        }
-        number("checkpoint_minutes", self.checkpoint_minutes, self.checkpoint_minutes > 0.0, "a number above 0")
+        Ok(())
     }
 }
 
@@ -185,22 +177,30 @@ impl Layer<'_> {
     fn place(self, key: &str) -> String {
         match self {
             Layer::File(path) => format!("{}: {key}", line_in(path, key)),
-            Layer::Options => format!("--{}", key.replace('_', "-")),
+            Layer::Options => option(key),
         }
     }
 
     /// Refuses a setting that no model has.
     fn unknown(self, key: &str, spec: &Spec) -> Error {
-        let settings = toml::Table::try_from(Config::defaults(spec)).unwrap_or_default();
-        let unset = ["epochs", "steps", "clip_norm", "patience"].map(str::to_owned);
-        let mut known: Vec<String> = settings.keys().cloned().chain(unset).collect();
-        known.sort_unstable();
-        known.dedup();
+        let settings = Config::SETTINGS.iter().map(|setting| setting.name);
+        let known: Vec<&str> = spec.options.iter().map(|option| option.name).chain(settings).collect();
         let place = match self {
             Layer::File(path) => line_in(path, key),
-            Layer::Options => "--set".to_owned(),
+            Layer::Options => option(key),
         };
         Error::input(place, format_args!("unknown field `{key}`, expected one of {}", known.join(", ")))
+    }
+}
+
+/// Refuses the file of a version that this one does not know.
+fn check_format(path: &Path, format: u32) -> Result<()> {
+    match format {
+        0..=FORMAT => Ok(()),
+        _ => {
+            let problem = format_args!("format {format}, written by a newer inkgrad; this one reads {FORMAT}");
+            Err(Error::input(path.display(), problem))
+        }
     }
 }
 

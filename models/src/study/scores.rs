@@ -110,7 +110,8 @@ pub(super) fn of_features(
         value: None,
         std: None,
         note: Some(
-            "left out, takes as long as fifteen FIDs: inkgrad features, then inkgrad score --fid-infinity".to_owned(),
+            "left out, takes as long as fifteen FIDs: the commands features and score --fid-infinity give it"
+                .to_owned(),
         ),
         ..fid.clone()
     });

@@ -37,7 +37,7 @@ use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
 use crate::run::records::{MetricsLog, Record, Split, Terms};
 use crate::run::tensorboard::EventFile;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Who watches a run and may stop it; `()` does neither.
 pub trait Observer {
@@ -130,7 +130,8 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
 /// Writes down what a configuration's data is, so that it is found and known again.
 pub fn note_data(config: &mut Config, dataset: &Dataset) {
     config.data_sha256 = Some(dataset.fingerprint());
-    if config.data != "builtin" {
+    // Of a run that is trained again, the folder that it knew.
+    if config.data != "builtin" && !config.data_path.as_ref().is_some_and(|path| Path::new(path).exists()) {
         config.data_path = Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
     }
 }
@@ -188,7 +189,7 @@ impl Trainer {
     /// If the configuration does not fit the data, the model is not known, or the folder cannot be made. Nothing is
     /// written in the first two cases. The path is where an earlier run was moved to.
     pub fn start(models: &Models, mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
-        let dataset = load_data(&config)?;
+        let dataset = load_run_data(&config, false)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
         note_data(&mut config, &dataset);
@@ -427,7 +428,7 @@ impl Trainer {
             inkgrad_engine::Error::Device(problem) => {
                 let run = self.folder.path().display();
                 let resume = match self.folder.state().exists() {
-                    true => format!("; the last checkpoint is kept: inkgrad train --resume {run}"),
+                    true => format!("; the last checkpoint is kept: {} train --resume {run}", text::program()),
                     false => String::new(),
                 };
                 Error::input(run, format!("step {step}: {}: {problem}{resume}", self.config.device))

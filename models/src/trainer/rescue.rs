@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Trainer;
 use crate::run::folder::RunFolder;
 use crate::run::{atomic, disk};
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Places with a name of their own that are tried in one folder.
 const TRIES: u32 = 100;
@@ -19,20 +19,21 @@ impl Trainer {
         let Error::Io { path, source } = error else { return error };
         let run = self.folder.path();
         let saved = self.saved.filter(|_| self.folder.state().exists());
+        let resume = format!("{} train --resume", text::program());
         let fate = match saved {
             _ if self.step == 0 => return Error::Io { path, source },
             Some(saved) if saved == self.step => {
-                format!("the checkpoint of step {saved} is whole: inkgrad train --resume {}", run.display())
+                format!("the checkpoint of step {saved} is whole: {resume} {}", run.display())
             }
             _ => match self.rescue(seconds) {
                 Some(place) => {
                     let place = place.display();
-                    format!("the state of step {} is kept elsewhere: inkgrad train --resume {place}", self.step)
+                    format!("the state of step {} is kept elsewhere: {resume} {place}", self.step)
                 }
                 None => match saved {
                     Some(saved) => format!(
                         "nothing else could be written either, so that steps {} to {} are lost; the last checkpoint is kept: \
-                         inkgrad train --resume {}",
+                         {resume} {}",
                         saved + 1,
                         self.step,
                         run.display()

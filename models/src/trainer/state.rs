@@ -14,7 +14,7 @@ use crate::run::checkpoint::{self, Tensors};
 use crate::run::config::{Config, FORMAT, Overrides};
 use crate::run::folder::RunFolder;
 use crate::run::records;
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// Loads the last weights of a finished or interrupted run.
 ///
@@ -40,10 +40,10 @@ fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
         (false, false) => Ok(None),
         // Imported weights, which starting again would replace.
         (false, true) => {
-            let run = folder.path().display();
+            let (run, program) = (folder.path().display(), text::program());
             let problem = format!(
                 "holds weights but no state.safetensors to go on from; a new run starts from them: \
-                 inkgrad train --init {run} --data D --out RUN"
+                 {program} train --init {run} --data D --out RUN"
             );
             Err(Error::input(run, problem))
         }

@@ -15,7 +15,7 @@ use inkgrad_models::data::{Dataset, builtin, write_course};
 use inkgrad_models::run::config::{self, Config, Overrides};
 use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::trainer::{DeviceStepper, Observer, Outcome, Part, Progress, Stepper, Sums, Trainer, Upcoming};
-use inkgrad_models::{Models, Network};
+use inkgrad_models::{Models, Network, text};
 use inkgrad_tests::{build, defaults, networks};
 
 use crate::device;
@@ -339,7 +339,7 @@ fn what_goes_wrong_between_two_reads_leaves_the_last_checkpoint() {
     assert_eq!(error, expected);
 
     let lost = |step| {
-        let resume = format!("the last checkpoint is kept: inkgrad train --resume {run}");
+        let resume = format!("the last checkpoint is kept: {} train --resume {run}", text::program());
         let kind = configure(root.path(), "classifier").device;
         format!("{run}: step {step}: {kind}: the GPU has fallen off the bus; {resume}")
     };

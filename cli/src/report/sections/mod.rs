@@ -7,7 +7,7 @@ mod training;
 
 use inkgrad_models::Models;
 use inkgrad_models::data::describe;
-use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::run::config::Config;
 
 use self::drawings::{by_class, interpolations, nearest, reconstructions, samples};
 use self::latents::{likelihoods, maps, usage};
@@ -16,6 +16,7 @@ use self::training::training;
 use super::document::{Block, Document, Section, Table};
 use super::material::{Examined, MADE_BY, Material};
 use crate::output::{quoted, thousands};
+use crate::{help, settings};
 
 /// Pixels along each side of a drawing's pixel.
 const SCALE: usize = 2;
@@ -116,45 +117,6 @@ fn commands(material: &Material) -> Section {
 fn how_it_was_made(models: &Models, config: &Config, out: &str, imported: bool) -> String {
     match imported {
         true => format!("{}: weights that were imported", quoted(out)),
-        false => training_command(models, config, out),
+        false => settings::training_command(models, &help::train(models), config, out),
     }
-}
-
-/// The command that trains a run like this one: every setting that is not its model's default, or a quick run's.
-fn training_command(models: &Models, config: &Config, out: &str) -> String {
-    let quick = Overrides { quick: Some(config.quick), ..Overrides::default() };
-    let defaults = Config::resolve(models, Some(&config.model), None, &quick).unwrap_or_else(|_| config.clone());
-    let mut command = format!("inkgrad train {} --data {}", config.model, quoted(&config.data));
-    if config.quick {
-        command += " --quick";
-    }
-    if config.recognized_only {
-        command += " --recognized-only";
-    }
-    let mut option = |name: &str, value: Option<String>, default: Option<String>| {
-        if let Some(value) = value.filter(|value| Some(value) != default.as_ref()) {
-            command += &format!(" --{name} {value}");
-        }
-    };
-    macro_rules! options {
-        ($($name:literal $field:ident),*) => { $(
-            option($name, Some(config.$field.to_string()), Some(defaults.$field.to_string()));
-        )* };
-    }
-    let text = |value: Option<u64>| value.map(|value| value.to_string());
-    option("init", config.init.as_deref().map(quoted), None);
-    option("strict", config.init_partial.then(|| "no".to_owned()), None);
-    option("epochs", text(config.epochs), text(defaults.epochs));
-    option("steps", text(config.steps), text(defaults.steps));
-    for (name, value) in &config.options {
-        let default = defaults.options.get(name).map(|default| format!("{name}={default}"));
-        option("set", Some(format!("{name}={value}")), default);
-    }
-    options!(
-        "batch-size" batch_size, "optimizer" optimizer, "lr" lr, "schedule" schedule, "warmup-steps" warmup_steps,
-        "seed" seed, "val-fraction" val_fraction, "test-fraction" test_fraction, "log-every" log_every
-    );
-    option("clip-norm", config.clip_norm.map(|norm| norm.to_string()), None);
-    option("patience", text(config.patience), None);
-    format!("{command} --out {}", quoted(out))
 }
