@@ -15,6 +15,7 @@
 //! ```
 
 pub mod graph;
+mod operands;
 mod rules;
 
 use inkgrad_kernels::Float;

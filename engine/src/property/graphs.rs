@@ -6,12 +6,13 @@ use std::sync::Arc;
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 use proptest::array::uniform3;
+use proptest::bool::weighted as weighted_bool;
 use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::strategy::Strategy;
 
 use crate::ops::{Case, CaseInput, Draw, Record};
-use crate::testing::graph::{Graph, RULES, Rule, Sizes, weighted};
+use crate::testing::graph::{Graph, Point, RULES, Rule, Sizes, Smooth, weighted};
 use crate::{Clock, Compile, Params, Result, Shape, Tape, Tensor};
 
 /// The most elements of a node.
@@ -41,6 +42,9 @@ impl fmt::Debug for RandomGraph {
 /// out when a failing graph shrinks.
 #[derive(Debug, Clone)]
 struct Step {
+    /// Whether it is taken at all. A list leaves out each of its elements once while it shrinks; this gives those a second chance
+    /// that were needed by later ones.
+    taken: bool,
     /// The row of [`RULES`].
     rule: usize,
     /// For each operand how far it lies back among the nodes that fit; from [`FRESH`] on, it is an input of its own.
@@ -59,14 +63,15 @@ const FRESH: u8 = 230;
 /// If `nodes` is 0.
 pub fn graphs(nodes: usize) -> impl Strategy<Value = RandomGraph> {
     assert!(nodes > 0, "graphs of at most 0 nodes, expected at least 1");
-    let step = (0..RULES.len(), uniform3(any::<u8>()), any::<u64>());
-    let step = step.prop_map(|(rule, back, seed)| Step { rule, back, seed });
+    let step = (weighted_bool(0.98), 0..RULES.len(), uniform3(any::<u8>()), any::<u64>());
+    let step = step.prop_map(|(taken, rule, back, seed)| Step { taken, rule, back, seed });
     let extents = uniform3(1..=3usize);
     // More than there is room for, as some do not fit.
     let steps = vec(step, 1..=nodes + nodes / 2);
     (extents, steps, any::<u64>()).prop_map(move |(extents, steps, seed)| {
-        let mut growing = Growing { nodes, extents, seed: seed >> 1, graph: Graph::new(), values: Vec::new() };
-        steps.iter().for_each(|step| growing.add(step));
+        let (graph, values, masked) = (Graph::new(), Vec::new(), Vec::new());
+        let mut growing = Growing { nodes, extents, seed: seed >> 1, graph, values, masked };
+        steps.iter().filter(|step| step.taken).for_each(|step| growing.add(step));
         growing.finish()
     })
 }
@@ -78,6 +83,8 @@ struct Growing {
     seed: u64,
     graph: Graph,
     values: Vec<Vec<f64>>,
+    /// Which of them depend on a dropout.
+    masked: Vec<bool>,
 }
 
 /// An operand: a node that is there, or an input that is to come.
@@ -104,7 +111,15 @@ impl Growing {
         }
         let attributes = (rule.attributes)(&shapes, &mut draw);
         let x: Vec<&[f64]> = operands.iter().map(|operand| self.value(operand)).collect();
-        if !(rule.smooth)(&x) {
+        // Of what dropout has touched only this mask is known, and each tape draws its own.
+        let masked = rule.name == "dropout"
+            || operands.iter().any(|operand| matches!(operand, Operand::Node(i) if self.masked[*i]));
+        let fits = match rule.smooth {
+            Smooth::Linear => true,
+            Smooth::Everywhere => !masked,
+            Smooth::Where(smooth) => !masked && smooth(&Point { shapes: &shapes, attributes: &attributes, values: &x }),
+        };
+        if !fits {
             return;
         }
         let given: Vec<(Shape, &[f64])> = shapes.iter().copied().zip(x).collect();
@@ -118,12 +133,14 @@ impl Growing {
                 Operand::Node(i) => i,
                 Operand::Fresh(shape, values) => {
                     self.values.push(values);
+                    self.masked.push(false);
                     self.graph.input(shape)
                 }
             })
             .collect();
         self.graph.push(rule.name, &inputs, &attributes).expect("it has just been evaluated");
         self.values.push(y);
+        self.masked.push(masked);
     }
 
     /// The next operand after those of `shapes`.

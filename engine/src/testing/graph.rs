@@ -22,7 +22,7 @@ use std::fmt;
 
 use inkgrad_kernels::Float;
 
-pub use super::rules::{Operands, RULES, Rule, Sizes};
+pub use super::rules::{Operands, Point, RULES, Rule, Sizes, Smooth};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 /// One node of a graph.
