@@ -14,59 +14,76 @@ from torch import nn
 
 LATENT = 32
 CLASSES = 5
+CHANNELS = (32, 64, 128)
+# Channels, height and width of a picture.
+DRAWING = (1, 28, 28)
+
+
+def grid(side, halvings):
+    """A side after convolutions of stride 2 with a padding that keeps sides: halved, rounded up, each time."""
+    for _ in range(halvings):
+        side = -(-side // 2)
+    return side
 
 
 class LstmAe(nn.Module):
-    """The image as 28 rows of 28 pixels, through the last hidden state, and back."""
+    """The image as 28 rows of 28 pixels, through the last hidden state, and back; of both ways, with the one that begins at
+    the last row behind the other."""
 
-    def __init__(self):
+    def __init__(self, latent=128, hidden=128, layers=2, bidirectional=False, image=DRAWING):
         super().__init__()
-        self.encoder = nn.LSTM(28, 128, num_layers=2, batch_first=True)
-        self.latent = nn.Linear(128, 128)
-        self.decoder_input = nn.Linear(128, 128)
-        self.decoder = nn.LSTM(128, 28, num_layers=2, batch_first=True)
+        channels, self.height, width = image
+        self.bidirectional = bidirectional
+        self.encoder = nn.LSTM(
+            channels * width, hidden, num_layers=layers, batch_first=True, bidirectional=bidirectional
+        )
+        self.latent = nn.Linear((1 + bidirectional) * hidden, latent)
+        self.decoder_input = nn.Linear(latent, hidden)
+        self.decoder = nn.LSTM(hidden, channels * width, num_layers=layers, batch_first=True)
 
     def forward(self, images):
-        _, (hidden, _) = self.encoder(images.squeeze(1))
-        latent = self.latent(hidden[-1])
-        rows = self.decoder_input(latent).unsqueeze(1).expand(-1, 28, -1)
+        batch, channels, height, width = images.shape
+        # A row of pixels, each with its channels.
+        rows = images.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+        _, (hidden, _) = self.encoder(rows)
+        latent = self.latent(torch.cat([hidden[-2], hidden[-1]], 1) if self.bidirectional else hidden[-1])
+        rows = self.decoder_input(latent).unsqueeze(1).expand(-1, height, -1)
         reconstruction, _ = self.decoder(rows)
-        return reconstruction.unsqueeze(1), latent
+        return reconstruction.reshape(batch, height, width, channels).permute(0, 3, 1, 2), latent
 
 
 class CnnAe(nn.Module):
     class Encoder(nn.Module):
-        def __init__(self):
+        def __init__(self, latent, channels, image):
             super().__init__()
+            pairs = list(zip((image[0], *channels), channels))
             self.encoder = nn.Sequential(
-                nn.Conv2d(1, 16, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(16, 32, 3, stride=2, padding=1),
-                nn.ReLU(),
+                *(layer for pair in pairs for layer in (nn.Conv2d(*pair, 3, stride=2, padding=1), nn.ReLU()))
             )
-            self.fc = nn.Linear(32 * 7 * 7, 64)
+            self.fc = nn.Linear(channels[-1] * math.prod(grid(side, len(channels)) for side in image[1:]), latent)
 
         def forward(self, images):
             return self.fc(self.encoder(images).flatten(1))
 
     class Decoder(nn.Module):
-        def __init__(self):
+        def __init__(self, latent, channels, image):
             super().__init__()
-            self.fc = nn.Linear(64, 32 * 7 * 7)
-            self.decoder = nn.Sequential(
-                nn.ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1),
-                nn.ReLU(),
-                nn.ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1),
-                nn.Sigmoid(),
-            )
+            self.image = image
+            self.features = (channels[-1], *(grid(side, len(channels)) for side in image[1:]))
+            self.fc = nn.Linear(latent, math.prod(self.features))
+            pairs = list(zip(channels[::-1], (*channels[-2::-1], image[0])))
+            deconv = lambda pair: nn.ConvTranspose2d(*pair, 3, stride=2, padding=1, output_padding=1)
+            layers = [layer for pair in pairs for layer in (deconv(pair), nn.ReLU())]
+            self.decoder = nn.Sequential(*layers[:-1], nn.Sigmoid())
 
         def forward(self, latent):
-            return self.decoder(self.fc(latent).view(-1, 32, 7, 7))
+            _, height, width = self.image
+            return self.decoder(self.fc(latent).view(-1, *self.features))[:, :, :height, :width]
 
-    def __init__(self):
+    def __init__(self, latent=64, channels=(16, 32), image=DRAWING):
         super().__init__()
-        self.encoder = CnnAe.Encoder()
-        self.decoder = CnnAe.Decoder()
+        self.encoder = CnnAe.Encoder(latent, channels, image)
+        self.decoder = CnnAe.Decoder(latent, channels, image)
 
     def forward(self, images):
         latent = self.encoder(images)
@@ -75,24 +92,33 @@ class CnnAe(nn.Module):
 
 class VaeDecoder(nn.Module):
     """The decoder of all VAEs: 32 → 128×7×7 → 64×14×14 → 32×28×28 → 1×28×28; with `conditioned`, the first layer's features
-    are multiplied by gains of their class."""
+    are multiplied by gains of their class. Other channels and pictures accordingly: all but the last layer double the sides,
+    and what is more than the picture has is cropped."""
 
-    def __init__(self, conditioned=False):
+    def __init__(self, conditioned=False, latent=LATENT, channels=CHANNELS, image=DRAWING):
         super().__init__()
-        self.fc = nn.Linear(LATENT, 128 * 7 * 7)
-        self.class_gain = nn.Embedding(CLASSES, 128 * 7 * 7) if conditioned else None
-        self.deconv1 = nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)
-        self.deconv2 = nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)
-        self.deconv3 = nn.ConvTranspose2d(32, 1, 3, stride=1, padding=1)
+        halvings = len(channels) - 1
+        self.image, self.depth = image, len(channels)
+        self.features = (channels[-1], *(grid(side, halvings) for side in image[1:]))
+        hidden = math.prod(self.features)
+        self.fc = nn.Linear(latent, hidden)
+        self.class_gain = nn.Embedding(CLASSES, hidden) if conditioned else None
+        for i, pair in enumerate(zip(channels[::-1], (*channels[-2::-1], image[0])), 1):
+            last = i == self.depth
+            self.add_module(f"deconv{i}", nn.ConvTranspose2d(*pair, 3 if last else 4, stride=1 if last else 2, padding=1))
 
-    def forward(self, z, labels=None):
+    def logits(self, z, labels=None):
         h = self.fc(z)
         if self.class_gain is not None:
             h = h * self.class_gain(labels)
-        h = F.relu(h).view(-1, 128, 7, 7)
-        h = F.relu(self.deconv1(h))
-        h = F.relu(self.deconv2(h))
-        return torch.sigmoid(self.deconv3(h))
+        h = F.relu(h).view(-1, *self.features)
+        for i in range(1, self.depth):
+            h = F.relu(getattr(self, f"deconv{i}")(h))
+        _, height, width = self.image
+        return getattr(self, f"deconv{self.depth}")(h)[:, :, :height, :width]
+
+    def forward(self, z, labels=None):
+        return torch.sigmoid(self.logits(z, labels))
 
 
 class GruEncoder(nn.Module):
@@ -109,28 +135,31 @@ class GruEncoder(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """1×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272."""
+    """1×28×28 → 32×14×14 → 64×7×7 → 128×7×7, flattened to 6272. Other channels and pictures accordingly: all but the last
+    convolution halve the sides, rounded up."""
 
-    def __init__(self):
+    def __init__(self, channels=CHANNELS, image=DRAWING):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 32, 3, stride=2, padding=1)
-        self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv2d(64, 128, 3, stride=1, padding=1)
+        self.depth = len(channels)
+        self.width = channels[-1] * math.prod(grid(side, self.depth - 1) for side in image[1:])
+        for i, pair in enumerate(zip((image[0], *channels), channels), 1):
+            self.add_module(f"conv{i}", nn.Conv2d(*pair, 3, stride=1 if i == self.depth else 2, padding=1))
 
     def features(self, images):
-        h = F.relu(self.conv1(images))
-        h = F.relu(self.conv2(h))
-        return F.relu(self.conv3(h)).flatten(1)
+        h = images
+        for i in range(1, self.depth + 1):
+            h = F.relu(getattr(self, f"conv{i}")(h))
+        return h.flatten(1)
 
 
 class CnnEncoder(Convolutions):
     """With `conditioned`, features are multiplied by gains of their class."""
 
-    def __init__(self, conditioned=False):
-        super().__init__()
-        self.class_gain = nn.Embedding(CLASSES, 128 * 7 * 7) if conditioned else None
-        self.fc_mu = nn.Linear(128 * 7 * 7, LATENT)
-        self.fc_logvar = nn.Linear(128 * 7 * 7, LATENT)
+    def __init__(self, conditioned=False, latent=LATENT, channels=CHANNELS, image=DRAWING):
+        super().__init__(channels, image)
+        self.class_gain = nn.Embedding(CLASSES, self.width) if conditioned else None
+        self.fc_mu = nn.Linear(self.width, latent)
+        self.fc_logvar = nn.Linear(self.width, latent)
 
     def forward(self, images, labels):
         h = self.features(images)
@@ -140,12 +169,13 @@ class CnnEncoder(Convolutions):
 
 
 class Vae(nn.Module):
-    """z = μ + exp(½ logσ²)·ε, decoded; with `conditioned`, the class's embedding is added to z first."""
+    """z = μ + exp(½ logσ²)·ε, decoded; with `conditioned`, the class's embedding is added to z first. `sizes` are those of the
+    decoder: latent, channels, image."""
 
-    def __init__(self, encoder, conditioned=False):
+    def __init__(self, encoder, conditioned=False, **sizes):
         super().__init__()
         self.encoder = encoder
-        self.decoder = VaeDecoder(getattr(encoder, "class_gain", None) is not None)
+        self.decoder = VaeDecoder(getattr(encoder, "class_gain", None) is not None, **sizes)
         self.class_embedding = nn.Embedding(CLASSES, LATENT) if conditioned else None
 
     def forward(self, images, labels, eps=None):
@@ -212,6 +242,13 @@ class Model(NamedTuple):
     backward_of: str
     batch: int
     parameters: int
+    image: tuple = DRAWING
+    latent: int = LATENT
+
+
+def sized_vae():
+    sizes = {"latent": 16, "channels": (16, 32, 64), "image": (3, 32, 32)}
+    return Vae(CnnEncoder(**sizes), **sizes)
 
 
 MODELS = {
@@ -223,6 +260,18 @@ MODELS = {
     "cvae-both": Model(lambda: Vae(CnnEncoder(True), True), loss_vae, "sum", 128, 928_225),
     "classifier": Model(MlpClassifier, loss_classifier, "mean", 128, 268_037),
     "classifier-cnn": Model(CnnClassifier, loss_classifier, "mean", 128, 896_261),
+}
+
+# At other sizes than the study's, for the fixtures alone.
+SIZED = {
+    "cnn-vae-sized": Model(sized_vae, loss_vae, "sum", 128, 265_763, (3, 32, 32), 16),
+    "cnn-ae-odd": Model(
+        lambda: CnnAe(latent=10, channels=(6, 9, 12), image=(3, 17, 22)), loss_autoencoder, "mean", 256, 5_563, (3, 17, 22)
+    ),
+    "lstm-ae-sized": Model(
+        lambda: LstmAe(latent=20, hidden=24, layers=2, bidirectional=True, image=(1, 20, 16)),
+        loss_autoencoder, "mean", 256, 28_620, (1, 20, 16),
+    ),
 }
 
 

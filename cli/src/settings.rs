@@ -178,6 +178,10 @@ pub fn with_model_options(mut command: Command, models: &Models, focus: Option<&
         }
         let help = focus.map_or_else(|| described(own.name, models), |_| own_help(own));
         let arg = Arg::new(format!("{OPTION}{}", own.name)).long(long).value_name("VALUE").help(help);
+        let arg = match own.kind.bare() {
+            Kind::Flag { .. } => arg.num_args(0..=1).require_equals(true).default_missing_value("yes"),
+            _ => arg,
+        };
         command = command.arg(arg.help_heading("Options of models"));
     }
     command
@@ -248,7 +252,7 @@ pub fn with_choices(command: Command, models: &Models) -> Command {
     let own = |name: &str| -> Vec<&'static str> {
         let kinds = models.iter().filter_map(|spec| spec.option(name)).map(|own| own.kind);
         let mut names: Vec<&str> =
-            kinds.flat_map(|kind| if let Kind::OneOf(names) = kind { names } else { &[] }).copied().collect();
+            kinds.flat_map(|kind| if let Kind::OneOf(names) = kind.bare() { *names } else { &[] }).copied().collect();
         names.dedup();
         names
     };

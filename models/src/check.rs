@@ -2,10 +2,11 @@
 
 use inkgrad_engine::gradcheck::{Outcome, Problem};
 use inkgrad_engine::{Compile, Tape, Team};
+use inkgrad_kernels::cpu::rng;
 
 use crate::Result;
-use crate::data;
-use crate::model::{Kind, Network, Spec};
+use crate::data::{self, Extents};
+use crate::model::{Kind, Network, Spec, Value};
 use crate::run::config::Config;
 
 /// Drawings of the checked step: odd, so that nothing falls on the border of a tile.
@@ -26,7 +27,49 @@ pub fn variants(spec: &Spec) -> Vec<(String, Config)> {
     list
 }
 
-/// Compares the analytic and the numeric gradients of a whole training step on built-in drawings, at the initial
+/// A model at other sizes than its own, each of its structures once with every option of a size: about a third of each, one layer
+/// more, flags the other way. What a structure has no use for it refuses, and it is left out.
+pub fn sized(spec: &Spec) -> Vec<(String, Config)> {
+    let classes = vec![String::new(); 2];
+    let builds = |config: &Config| {
+        let config = Config { classes: classes.clone(), ..config.clone() };
+        Network::<f64>::new(*spec, &config).is_ok()
+    };
+    let resized = |(label, mut config): (String, Config)| {
+        let mut sizes = Vec::new();
+        for option in spec.options {
+            let value = match *option.kind.bare() {
+                _ if option.kind.is_resolved() => continue,
+                Kind::Whole { default, most, .. } if option.name == "layers" => Value::Whole((default + 1).min(most)),
+                Kind::Whole { default, least, .. } => Value::Whole((default / 3 + 1).max(least)),
+                Kind::List { default, least, .. } => {
+                    Value::List(default.iter().map(|n| (n / 3 + 1).max(least)).collect())
+                }
+                Kind::Flag { default } => Value::Flag(!default),
+                Kind::OneOf(_) | Kind::Number { .. } | Kind::IfGiven(_) => continue,
+            };
+            let tried = config.clone().with(option.name, value.clone());
+            if builds(&tried) {
+                config = tried;
+                sizes.push(format!("{} {value}", option.name));
+            }
+        }
+        (!sizes.is_empty()).then(|| (format!("{label}, {}", sizes.join(", ")), config))
+    };
+    variants(spec).into_iter().filter_map(resized).collect()
+}
+
+/// Pictures whose sides do not halve evenly, in colour.
+const ODD: Extents = Extents { height: 17, width: 22, channels: 3 };
+
+/// [`sized`] for pictures whose sides do not halve evenly.
+pub fn resized(spec: &Spec) -> Vec<(String, Config)> {
+    let odd = |(label, config)| (format!("{label}, pictures of {ODD}"), Config { image: ODD, ..config });
+    sized(spec).into_iter().map(odd).collect()
+}
+
+/// Compares the analytic and the numeric gradients of a whole training step on built-in drawings, or on noise where pictures have
+/// other extents, at the initial
 /// parameters but for the biases, which are moved by ½ away from zero. At the initial ones, thousands of ReLUs stand so near
 /// their corner that some switch within any step of a numeric gradient that rounding allows: the encoder's gradients are a
 /// thousandth of the loss.
@@ -47,7 +90,11 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
 
     let batch: Vec<usize> = (0..BATCH).collect();
     let mut images = vec![0.0; BATCH * config.image.len()];
-    dataset.train.gather(&batch, &mut images);
+    match config.image == dataset.train.images.extents() {
+        true => dataset.train.gather(&batch, &mut images),
+        // There are no drawings of these extents.
+        false => rng::fill_uniform(team, SEED, 0, 0, &mut images),
+    }
     plan.input(graph.images).iter_mut().zip(images).for_each(|(to, from)| *to = from.into());
     if let Some(labels) = graph.labels {
         plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);

@@ -6,7 +6,7 @@ pub mod fuzz;
 pub mod small;
 
 use inkgrad_models::Models;
-use inkgrad_models::model::{Element, Network};
+use inkgrad_models::model::{Element, Network, Value};
 use inkgrad_models::run::config::Config;
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
@@ -35,4 +35,26 @@ pub fn networks() -> Vec<(&'static str, Config)> {
     list.push(("cvae-both", defaults("cvae").with_text("condition", "both")));
     list.push(("classifier-cnn", defaults("classifier").with_text("arch", "cnn")));
     list
+}
+
+/// Networks at other sizes than the study's, by the name of their fixture.
+pub fn sized_networks() -> Vec<(&'static str, Config)> {
+    let sized = |model, image: [usize; 3], options: &[(&str, Value)]| {
+        let config = Config { image: image.into(), ..defaults(model) };
+        options.iter().fold(config, |config, (name, value)| config.with(name, value.clone()))
+    };
+    let latent = |n| ("latent", Value::Whole(n));
+    let channels = |list: &[u64]| ("channels", Value::List(list.to_vec()));
+    vec![
+        ("cnn-vae-sized", sized("cnn-vae", [32, 32, 3], &[latent(16), channels(&[16, 32, 64])])),
+        ("cnn-ae-odd", sized("cnn-ae", [17, 22, 3], &[latent(10), channels(&[6, 9, 12])])),
+        (
+            "lstm-ae-sized",
+            sized(
+                "lstm-ae",
+                [20, 16, 1],
+                &[latent(20), ("hidden", Value::Whole(24)), ("bidirectional", Value::Flag(true))],
+            ),
+        ),
+    ]
 }

@@ -9,12 +9,12 @@ use inkgrad_engine::optim::{Optimizer, Rule as Update};
 use inkgrad_engine::{Clock, Compile, Float, Plan, Pool, Tape, Team, Tensor};
 use inkgrad_kernels::cpu::simd::Baseline;
 use inkgrad_models::Network;
-use inkgrad_models::data::PIXELS;
+use inkgrad_models::data::Extents;
 use inkgrad_models::model::{Element, Term};
 use inkgrad_models::network::vae::{CnnVae, Cvae, RnnVae};
 use inkgrad_models::run::config::Config;
 use inkgrad_tests::fixture::{self, Rule, draw, error, error_l2};
-use inkgrad_tests::{build, networks};
+use inkgrad_tests::{build, networks, sized_networks};
 
 /// A run's results.
 struct Run<T> {
@@ -29,10 +29,31 @@ struct Run<T> {
     network: Network<T>,
 }
 
+/// The element of pictures (B, C, H, W) that element `i` of (B, H, W, C) is.
+fn in_planes(Extents { height, width, channels }: Extents, i: usize) -> usize {
+    let (pixel, channel) = (i / channels, i % channels);
+    let cells = height * width;
+    (pixel / cells * channels + channel) * cells + pixel % cells
+}
+
+/// Pictures in PyTorch's order, (B, C, H, W), from ours.
+fn planes<T: Float>(image: Extents, pictures: &[T]) -> Vec<T> {
+    let mut planes = vec![T::ZERO; pictures.len()];
+    pictures.iter().enumerate().for_each(|(i, &value)| planes[in_planes(image, i)] = value);
+    planes
+}
+
 /// Fills the inputs that a graph has.
-fn fill<T: Float>(plan: &mut Plan<T>, batch: usize, images: Option<Tensor>, labels: Option<Tensor>) {
+fn fill<T: Float>(
+    plan: &mut Plan<T>,
+    (batch, image): (usize, Extents),
+    images: Option<Tensor>,
+    labels: Option<Tensor>,
+) {
     if let Some(images) = images {
-        plan.input(images).copy_from_slice(&draw("images", batch * PIXELS, Rule::Cube));
+        let values: Vec<T> = draw("images", batch * image.len(), Rule::Cube);
+        let input = plan.input(images).iter_mut().enumerate();
+        input.for_each(|(i, value)| *value = values[in_planes(image, i)]);
     }
     if let Some(labels) = labels {
         plan.input(labels).copy_from_slice(&draw("labels", batch, Rule::Label { classes: 5 }));
@@ -40,18 +61,18 @@ fn fill<T: Float>(plan: &mut Plan<T>, batch: usize, images: Option<Tensor>, labe
 }
 
 /// ε of a reparameterisation.
-fn noise<T: Float>(batch: usize) -> Vec<T> {
-    draw("eps", batch * 32, Rule::Signed { bound: 3f64.sqrt() })
+fn noise<T: Float>(numbers: usize) -> Vec<T> {
+    draw("eps", numbers, Rule::Signed { bound: 3f64.sqrt() })
 }
 
 /// The outputs at the first step.
 fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMap<&'static str, Vec<T>> {
     let mut found = BTreeMap::new();
-    let mut tape = Tape::new();
+    let (image, mut tape) = (network.image(), Tape::new());
     if network.is_classifier() {
         let graph = network.classification(&mut tape, batch).unwrap();
         let mut plan = tape.compile(Compile { keep: &[graph.logits], ..Compile::default() });
-        fill(&mut plan, batch, Some(graph.images), None);
+        fill(&mut plan, (batch, image), Some(graph.images), None);
         plan.forward(&network.params, team, Clock::default());
         found.insert("logits", plan.value(graph.logits).to_vec());
         return found;
@@ -59,13 +80,14 @@ fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMa
     let graph = network.encoding(&mut tape, batch).unwrap();
     let keep: Vec<Tensor> = [graph.mu].into_iter().chain(graph.logvar).collect();
     let mut plan = tape.compile(Compile { keep: &keep, ..Compile::default() });
-    fill(&mut plan, batch, Some(graph.images), graph.labels);
+    fill(&mut plan, (batch, image), Some(graph.images), graph.labels);
     plan.forward(&network.params, team, Clock::default());
     let mut latents = plan.value(graph.mu).to_vec();
     if let Some(logvar) = graph.logvar {
         found.insert("mu", latents.clone());
+        let numbers = latents.len();
         found.insert("logvar", plan.value(logvar).to_vec());
-        for ((z, &logvar), eps) in latents.iter_mut().zip(plan.value(logvar)).zip(noise::<T>(batch)) {
+        for ((z, &logvar), eps) in latents.iter_mut().zip(plan.value(logvar)).zip(noise::<T>(numbers)) {
             *z += (T::from_f64(0.5) * logvar).exp::<Baseline>() * eps;
         }
         found.insert("z", latents.clone());
@@ -75,10 +97,10 @@ fn outputs<T: Float>(network: &Network<T>, batch: usize, team: &Team) -> BTreeMa
     let mut tape = Tape::new();
     let graph = network.decoding(&mut tape, batch).unwrap();
     let mut plan = tape.compile(Compile { keep: &[graph.images], ..Compile::default() });
-    fill(&mut plan, batch, None, graph.labels);
+    fill(&mut plan, (batch, image), None, graph.labels);
     plan.input(graph.latents).copy_from_slice(&latents);
     plan.forward(&network.params, team, Clock::default());
-    found.insert("reconstruction", plan.value(graph.images).to_vec());
+    found.insert("reconstruction", planes(image, plan.value(graph.images)));
     found
 }
 
@@ -96,7 +118,8 @@ fn run<T: Element>(config: &Config, fixture: &fixture::Model, team: &Team) -> Ru
     let outputs = outputs(&network, batch, team);
 
     let mut tape = Tape::new();
-    let eps = tape.input("eps", [batch, 32]);
+    let latent = network.latent().unwrap_or(32);
+    let eps = tape.input("eps", [batch, latent]);
     let graph = if let Some(vae) = network.model::<RnnVae>() {
         vae.training_with(&mut tape, batch, Some(eps))
     } else if let Some(vae) = network.model::<CnnVae>() {
@@ -111,8 +134,8 @@ fn run<T: Element>(config: &Config, fixture: &fixture::Model, team: &Team) -> Ru
         graph.reported().filter(|term| ["loss", "bce", "kl"].contains(&term.name)).copied().collect();
     let loss = Some(graph.loss.tensor);
     let mut plan = tape.compile(Compile { loss, keep: &graph.kept(), ..Compile::default() });
-    fill(&mut plan, batch, Some(graph.images), graph.labels);
-    plan.input(eps).copy_from_slice(&noise(batch));
+    fill(&mut plan, (batch, network.image()), Some(graph.images), graph.labels);
+    plan.input(eps).copy_from_slice(&noise(batch * latent));
 
     let mut optimizer = Optimizer::new(Update::Adam, None, network.params.count());
     let mut losses: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -141,7 +164,7 @@ const LEAST_DRIFT: f64 = 1e-4;
 #[test]
 fn models_do_what_pytorchs_do() {
     Pool::new(2).enter(|team| {
-        for (name, config) in networks() {
+        for (name, config) in networks().into_iter().chain(sized_networks()) {
             let fixture: fixture::Model = fixture::load(name);
             let found = run::<f64>(&config, &fixture, team);
             let single = run::<f32>(&config, &fixture, team);

@@ -55,7 +55,10 @@ impl Gradcheck {
         let (ops, models) = (self.ops()?, self.models(models)?);
         let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
             let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
-            let variants = models.iter().flat_map(|&spec| check::variants(&spec).into_iter().map(move |v| (spec, v)));
+            let variants = models.iter().flat_map(|&spec| {
+                let own = check::variants(&spec).into_iter();
+                own.chain(check::resized(&spec)).map(move |variant| (spec, variant))
+            });
             let models = variants.map(|(spec, (name, config))| {
                 let outcome = check::check_model(spec, &name, &config, team)?;
                 Ok(Row::new("model", name, outcome.place.clone(), &outcome))

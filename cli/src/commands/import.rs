@@ -63,7 +63,7 @@ impl Import {
             config.classes = self.classes;
         }
         let key = self.key.as_deref();
-        let trainer::Imported { folder, network, moved, notes } =
+        let trainer::Imported { folder, network, moved, notes, .. } =
             trainer::import(models, config, &self.weights, key, &self.out, self.force)?;
         notes.iter().for_each(|note| output::note(format_args!("{}: {note}", self.weights.display())));
         let (run, parameters) = (folder.path().to_owned(), network.params.count());

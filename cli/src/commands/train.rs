@@ -84,6 +84,8 @@ impl Train {
         }
         trainer.notes().iter().for_each(|note| output::note(format_args!("--init: {note}")));
         output::note(introduction(&trainer));
+        let network = trainer.network();
+        (network.spec().remarks)(trainer.config()).iter().for_each(output::note);
 
         let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
         let ended = trainer.run(&mut reporter);

@@ -80,8 +80,8 @@ fn so_is_every_option_of_every_model() {
     for spec in models.iter() {
         for own in spec.options {
             let mut tried: Vec<&str> = vec!["3", "0.3", "2", "16", "8,16", "8,16,32", "yes", "no", "1:linear"];
-            if let Kind::OneOf(names) = own.kind {
-                tried.extend(names);
+            if let Kind::OneOf(names) = own.kind.bare() {
+                tried.extend(*names);
             }
             let way =
                 |value: &&&str| goes_round(&models, spec.name, own.name, &[option(own.name), (**value).to_owned()]);

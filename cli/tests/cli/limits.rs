@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Ended, Place};
 
 /// Runs the program under limits that a line of shell sets.
-fn limited(place: &Place, limit: &str, args: &[&str]) -> Ended {
+pub fn limited(place: &Place, limit: &str, args: &[&str]) -> Ended {
     let program = env!("CARGO_BIN_EXE_inkgrad");
     let line = format!("{limit}; exec \"$0\" \"$@\"");
     let mut command = Command::new("bash");

@@ -8,6 +8,7 @@ mod features;
 mod limits;
 mod prompt;
 mod scores;
+mod sizes;
 mod study;
 mod threads;
 mod training;

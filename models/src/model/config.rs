@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use super::choice::choice;
 pub use super::choice::{Device, Optimizer, Precision, Schedule};
 use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
-use super::{Spec, Value};
+use super::{ModelOption, Spec, Value};
 use crate::data::Extents;
 use crate::error::{Error, Result};
 use crate::run::atomic;
@@ -168,16 +168,25 @@ impl Config {
         }
     }
 
-    /// The same with an option that is a name.
-    pub fn with_text(mut self, name: &str, value: &str) -> Self {
-        self.options.insert(name.to_owned(), Value::Text(value.to_owned()));
+    /// The value of an option, where it was not given its default.
+    pub fn value(&self, option: &ModelOption) -> Value {
+        self.options.get(option.name).cloned().unwrap_or_else(|| option.kind.default())
+    }
+
+    /// The same with an option of this value.
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.options.insert(name.to_owned(), value);
         self
     }
 
+    /// The same with an option that is a name.
+    pub fn with_text(self, name: &str, value: &str) -> Self {
+        self.with(name, Value::Text(value.to_owned()))
+    }
+
     /// The same with an option that is a number.
-    pub fn with_number(mut self, name: &str, value: f64) -> Self {
-        self.options.insert(name.to_owned(), Value::Number(value));
-        self
+    pub fn with_number(self, name: &str, value: f64) -> Self {
+        self.with(name, Value::Number(value))
     }
 
     /// The model's label: its name, and in brackets the options that are names, as in `cvae (latent)`.
@@ -198,8 +207,12 @@ impl Config {
 
     /// The options that are names.
     fn variant(&self) -> Vec<&str> {
-        let values = self.options.values();
-        values.filter_map(|value| if let Value::Text(name) = value { Some(name.as_str()) } else { None }).collect()
+        let texts = self.options.values().filter_map(|value| match value {
+            Value::Text(name) => Some(name.as_str()),
+            _ => None,
+        });
+        // `10:linear` is no name.
+        texts.filter(|text| text.starts_with(|c: char| c.is_alphabetic())).collect()
     }
 
     /// Writes a run's `config.toml`, atomically.

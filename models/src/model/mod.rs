@@ -12,6 +12,7 @@ mod options;
 mod overrides;
 mod resolve;
 mod settings;
+mod sizes;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use self::facts::Facts;
 pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
 pub use self::settings::{Rule, Setting, option};
+pub use self::sizes::Sizes;
 pub use self::spec::{Element, Models, Spec, TermFigure};
 use crate::data::Extents;
 use crate::{Error, Result};
@@ -58,6 +60,15 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
     /// A description with its options as they are, for reports.
     fn describe(_config: &Config) -> String {
         Self::SUMMARY.to_owned()
+    }
+
+    /// Reads from the names and shapes of weights the sizes that they have, for options that set sizes: so that weights are
+    /// imported whatever their sizes.
+    fn sizes(_sizes: &mut Sizes<'_>) {}
+
+    /// Remarks on how it treats the pictures of a configuration, a line each: said at the start of training.
+    fn remarks(_config: &Config) -> Vec<String> {
+        Vec::new()
     }
 
     /// Declares its parameters. `config` has its options, the extents of a picture and the classes.

@@ -35,7 +35,28 @@ pub enum Kind {
         default: f64,
         /// The least that will do.
         least: f64,
+        /// The most that will do; infinity for any.
+        most: f64,
     },
+    /// Whole numbers, one after the other, as in `32,64,128`.
+    List {
+        /// Where none are given.
+        default: &'static [u64],
+        /// The least that each may be.
+        least: u64,
+        /// The most that each may be.
+        most: u64,
+        /// The longest list that will do; the shortest has one number.
+        longest: usize,
+    },
+    /// Yes or no.
+    Flag {
+        /// Where it is not given.
+        default: bool,
+    },
+    /// As the kind that it names, but in `config.toml` only where it was given: a setting that came after the first runs, whose
+    /// configurations stay as they are.
+    IfGiven(&'static Kind),
 }
 
 /// An option's value.
@@ -46,6 +67,10 @@ pub enum Value {
     Whole(u64),
     /// A number.
     Number(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// Whole numbers.
+    List(Vec<u64>),
     /// A name.
     Text(String),
     /// Anything else that TOML has; no option may be it, but an error shows it.
@@ -57,6 +82,12 @@ impl fmt::Display for Value {
         match self {
             Value::Whole(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
+            Value::Flag(value) => f.pad(if *value { "yes" } else { "no" }),
+            Value::List(values) if values.is_empty() => f.pad("[]"),
+            Value::List(values) => {
+                let values: Vec<String> = values.iter().map(u64::to_string).collect();
+                f.pad(&values.join(","))
+            }
             Value::Text(value) => f.pad(value),
             Value::Other(value) => value.fmt(f),
         }
@@ -69,6 +100,16 @@ impl Value {
         let number = || text.parse().map(Value::Number);
         text.parse().map(Value::Whole).or_else(|_| number()).unwrap_or_else(|_| Value::Text(text.to_owned()))
     }
+
+    /// Whole numbers, as a file or a command line has them.
+    fn as_list(&self) -> Option<Vec<u64>> {
+        match self {
+            Value::Whole(n) => Some(vec![*n]),
+            Value::List(list) => Some(list.clone()),
+            Value::Text(text) => text.split(',').map(|n| n.trim().parse().ok()).collect(),
+            _ => None,
+        }
+    }
 }
 
 impl Kind {
@@ -78,7 +119,20 @@ impl Kind {
             Kind::OneOf(names) => Value::Text(names.first().copied().unwrap_or_default().to_owned()),
             Kind::Whole { default, .. } => Value::Whole(default),
             Kind::Number { default, .. } => Value::Number(default),
+            Kind::List { default, .. } => Value::List(default.to_vec()),
+            Kind::Flag { default } => Value::Flag(default),
+            Kind::IfGiven(kind) => kind.default(),
         }
+    }
+
+    /// Whether a configuration has the value where it was not given, too.
+    pub fn is_resolved(&self) -> bool {
+        !matches!(self, Kind::IfGiven(_))
+    }
+
+    /// The kind itself, of one that is there only where it was given.
+    pub fn bare(&self) -> &Kind {
+        if let Kind::IfGiven(kind) = self { kind } else { self }
     }
 
     /// The value in the form that this kind of option has.
@@ -86,11 +140,25 @@ impl Kind {
     /// # Errors
     /// Found and expected.
     pub fn check(&self, value: &Value) -> Result<Value, String> {
-        let good = match (self, value) {
+        let good = match (self.bare(), value) {
             (Kind::OneOf(names), Value::Text(name)) if names.contains(&name.as_str()) => Some(value.clone()),
             (Kind::Whole { least, most, .. }, Value::Whole(n)) if (least..=most).contains(&n) => Some(value.clone()),
-            (Kind::Number { least, .. }, Value::Number(x)) if x.is_finite() && x >= least => Some(value.clone()),
-            (Kind::Number { least, .. }, &Value::Whole(n)) if n as f64 >= *least => Some(Value::Number(n as f64)),
+            (Kind::Number { least, most, .. }, Value::Number(x)) if x.is_finite() && (least..=most).contains(&x) => {
+                Some(value.clone())
+            }
+            (Kind::Number { least, most, .. }, &Value::Whole(n)) if (*least..=*most).contains(&(n as f64)) => {
+                Some(Value::Number(n as f64))
+            }
+            (&Kind::List { least, most, longest, .. }, value) => value
+                .as_list()
+                .filter(|list| (1..=longest).contains(&list.len()) && list.iter().all(|n| (least..=most).contains(n)))
+                .map(Value::List),
+            (Kind::Flag { .. }, Value::Flag(_)) => Some(value.clone()),
+            (Kind::Flag { .. }, Value::Text(text)) => match text.as_str() {
+                "yes" | "true" => Some(Value::Flag(true)),
+                "no" | "false" => Some(Value::Flag(false)),
+                _ => None,
+            },
             _ => None,
         };
         good.ok_or_else(|| format!("{value}, expected {self}"))
@@ -104,7 +172,13 @@ impl fmt::Display for Kind {
             Kind::OneOf(names) => write!(f, "one of {}", names.join(", ")),
             Kind::Whole { least, most: u64::MAX, .. } => write!(f, "a whole number of at least {least}"),
             Kind::Whole { least, most, .. } => write!(f, "a whole number from {least} to {most}"),
-            Kind::Number { least, .. } => write!(f, "a number of at least {least}"),
+            Kind::Number { least, most: f64::INFINITY, .. } => write!(f, "a number of at least {least}"),
+            Kind::Number { least, most, .. } => write!(f, "a number from {least} to {most}"),
+            Kind::List { least, most, longest, .. } => {
+                write!(f, "1 to {longest} whole numbers from {least} to {most}, as in 32,64")
+            }
+            Kind::Flag { .. } => f.write_str("yes or no"),
+            Kind::IfGiven(kind) => kind.fmt(f),
         }
     }
 }
@@ -115,7 +189,7 @@ mod tests {
 
     #[test]
     fn values_are_taken_in_the_form_that_their_option_has() {
-        let number = Kind::Number { default: 1.0, least: 0.0 };
+        let number = Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY };
         assert_eq!(number.check(&Value::parse("2")), Ok(Value::Number(2.0)));
         assert_eq!(number.check(&Value::parse("-1")), Err("-1, expected a number of at least 0".to_owned()));
         assert_eq!(number.check(&Value::parse("nan")), Err("NaN, expected a number of at least 0".to_owned()));
@@ -125,5 +199,28 @@ mod tests {
         let whole = Kind::Whole { default: 8, least: 1, most: 64 };
         assert_eq!(whole.check(&Value::parse("65")), Err("65, expected a whole number from 1 to 64".to_owned()));
         assert_eq!(whole.check(&Value::parse("64")), Ok(Value::Whole(64)));
+        let share = Kind::Number { default: 0.5, least: 0.0, most: 1.0 };
+        assert_eq!(share.check(&Value::parse("1.5")), Err("1.5, expected a number from 0 to 1".to_owned()));
+    }
+
+    #[test]
+    fn lists_and_flags_are_taken_from_files_and_command_lines() {
+        let list = Kind::List { default: &[32, 64], least: 1, most: 100, longest: 3 };
+        let read =
+            |text: &str| list.check(&toml::from_str::<toml::Table>(text).unwrap()["x"].clone().try_into().unwrap());
+        assert_eq!(list.check(&Value::parse("16, 32")), Ok(Value::List(vec![16, 32])));
+        assert_eq!(list.check(&Value::parse("16")), Ok(Value::List(vec![16])));
+        assert_eq!(read("x = [1, 2, 3]"), Ok(Value::List(vec![1, 2, 3])));
+        let expected = "expected 1 to 3 whole numbers from 1 to 100, as in 32,64";
+        assert_eq!(read("x = [1, 2, 3, 4]"), Err(format!("1,2,3,4, {expected}")));
+        assert_eq!(read("x = []"), Err(format!("[], {expected}")));
+        for bad in ["0", "101", "1,", "a,b", "-3", "1.5"] {
+            assert_eq!(list.check(&Value::parse(bad)), Err(format!("{bad}, {expected}")));
+        }
+        let flag = Kind::Flag { default: false };
+        assert_eq!(flag.check(&Value::parse("yes")), Ok(Value::Flag(true)));
+        assert_eq!(flag.check(&Value::parse("false")), Ok(Value::Flag(false)));
+        assert_eq!(flag.check(&Value::parse("1")), Err("1, expected yes or no".to_owned()));
+        assert_eq!(Kind::IfGiven(&Kind::Flag { default: true }).default(), Value::Flag(true));
     }
 }

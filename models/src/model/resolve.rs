@@ -133,7 +133,7 @@ impl Config {
             };
             *value = option.kind.check(value).map_err(|problem| Error::input(layer.place(name), problem))?;
         }
-        for option in spec.options {
+        for option in spec.resolved_options() {
             self.options.entry(option.name.to_owned()).or_insert_with(|| option.kind.default());
         }
         Ok(())

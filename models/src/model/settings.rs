@@ -236,7 +236,10 @@ macro_rules! settings {
                     format: FORMAT,
                     inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
                     model: spec.name.to_owned(),
-                    options: spec.options.iter().map(|option| (option.name.to_owned(), option.kind.default())).collect(),
+                    options: spec
+                        .resolved_options()
+                        .map(|option| (option.name.to_owned(), option.kind.default()))
+                        .collect(),
                     $($field: $default,)*
                 };
                 (spec.defaults)(&mut config);

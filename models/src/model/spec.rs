@@ -7,7 +7,7 @@ use inkgrad_engine::{Float, Params};
 
 use super::config::Config;
 use super::facts::is_key;
-use super::{Graphs, Model, ModelOption, Network};
+use super::{Graphs, Model, ModelOption, Network, Sizes};
 use crate::{Error, Result};
 
 /// Declares a model's parameters and gives its graphs.
@@ -32,6 +32,10 @@ pub struct Spec {
     pub(crate) quick: fn(&mut Config),
     /// [`Model::describe`].
     pub describe: fn(&Config) -> String,
+    /// [`Model::sizes`].
+    pub(crate) sizes: fn(&mut Sizes<'_>),
+    /// [`Model::remarks`].
+    pub remarks: fn(&Config) -> Vec<String>,
     f32: Build<f32>,
     f64: Build<f64>,
 }
@@ -59,9 +63,16 @@ impl Spec {
             defaults: M::defaults,
             quick: M::quick,
             describe: M::describe,
+            sizes: M::sizes,
+            remarks: M::remarks,
             f32: build::<M, f32>,
             f64: build::<M, f64>,
         }
+    }
+
+    /// The options that every configuration of the model has.
+    pub(crate) fn resolved_options(&self) -> impl Iterator<Item = &'static ModelOption> {
+        self.options.iter().filter(|option| option.kind.is_resolved())
     }
 
     /// The option of this name, if the model has it.

@@ -5,6 +5,9 @@
 pub mod autoencoder;
 pub mod classifier;
 mod convolutions;
+mod decoder;
+mod encoder;
+mod sizes;
 #[cfg(test)]
 mod tests;
 pub mod vae;
@@ -42,20 +45,6 @@ impl Default for Models {
 /// An input of pictures.
 fn images_input<T: Float>(tape: &mut Tape<T>, image: Extents, batch: usize) -> Tensor {
     tape.input("images", image.batch(batch))
-}
-
-/// The grid that two halvings leave of a picture, (height / 4, width / 4); refuses pictures that transposed convolutions
-/// would not give back at their size.
-fn quarter(config: &Config) -> Result<(usize, usize)> {
-    let Extents { height, width, .. } = config.image;
-    match height % 4 == 0 && width % 4 == 0 {
-        true => Ok((height / 4, width / 4)),
-        false => {
-            let problem =
-                format!("pictures of {}, expected sides that are multiples of 4 for {}", config.image, config.model);
-            Err(Error::input(&config.data, problem))
-        }
-    }
 }
 
 /// How many classes there are; refuses fewer than two.

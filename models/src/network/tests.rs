@@ -3,11 +3,11 @@
 use inkgrad_engine::{Init, Pool};
 use serde::Deserialize;
 
-use crate::check::{check_model, variants};
+use crate::check::{check_model, resized, variants};
 use crate::data::{Images, PIXELS};
 use crate::infer::Inference;
-use crate::model::config::Config;
-use crate::model::{Models, Network, Spec};
+use crate::model::config::{Config, Overrides};
+use crate::model::{Models, Network, Spec, Value};
 
 /// PyTorch's numbers for a model (`tests/fixtures`).
 #[derive(Deserialize)]
@@ -96,6 +96,93 @@ fn gradients_of_whole_models_agree_with_numeric_ones() {
             assert!(outcome.passes(), "{outcome:?}");
         }
     });
+}
+
+#[test]
+fn gradients_at_other_sizes_agree_with_numeric_ones() {
+    let mut sizes: Vec<String> = Vec::new();
+    Pool::new(2).enter(|team| {
+        for (spec, (label, config)) in
+            Models::builtin().iter().flat_map(|spec| resized(spec).into_iter().map(|v| (*spec, v)))
+        {
+            let outcome = check_model(spec, &label, &config, team).unwrap();
+            assert!(outcome.passes(), "{outcome:?}");
+            sizes.push(label);
+        }
+    });
+    let expected = [
+        "lstm-ae, latent 43, hidden 43, layers 3, bidirectional yes, pictures of 17×22×3",
+        "cnn-ae, latent 22, channels [6, 11], pictures of 17×22×3",
+        "rnn-vae, latent 11, channels [11, 22, 43], hidden 86, layers 2, bidirectional no, pictures of 17×22×3",
+        "cnn-vae, latent 11, channels [11, 22, 43], pictures of 17×22×3",
+        "cvae latent, latent 11, channels [11, 22, 43], pictures of 17×22×3",
+        "cvae both, latent 11, channels [11, 22, 43], pictures of 17×22×3",
+        "classifier mlp, hidden 86, layers 3, pictures of 17×22×3",
+        "classifier cnn, hidden 86, channels [11, 22, 43], pictures of 17×22×3",
+    ];
+    assert_eq!(sizes, expected);
+}
+
+/// Settings of a model, with options as a command line has them.
+fn with(model: &str, image: [usize; 3], options: &[(&str, &str)]) -> crate::Result<Config> {
+    let models = Models::builtin();
+    let options = options.iter().map(|&(name, value)| (name.to_owned(), Value::parse(value))).collect();
+    let config = Config::resolve(&models, Some(model), None, &Overrides { options, ..Overrides::default() })?;
+    Ok(Config { image: image.into(), classes: vec![String::new(); 2], ..config })
+}
+
+#[test]
+fn pictures_of_any_sides_go_through_stacks_of_any_depth() {
+    let stacks = ["5", "4,6", "3,4,5,6,7"];
+    for [height, width, channels] in [[16, 16, 1], [16, 128, 1], [31, 45, 3], [101, 18, 1]] {
+        let sizes =
+            |model, name, value| with(model, [height, width, channels], &[("latent", "3"), (name, value)]).unwrap();
+        let stacked = ["cnn-ae", "cnn-vae", "cvae"]
+            .into_iter()
+            .flat_map(|model| stacks.map(|stack| sizes(model, "channels", stack)));
+        for config in stacked.chain(["rnn-vae", "lstm-ae"].map(|model| sizes(model, "hidden", "4"))) {
+            let spec = Models::builtin().get(&config.model).unwrap();
+            let mut network = Network::<f32>::new(spec, &config).unwrap();
+            network.initialise(1);
+            let mut inference = Inference::new(network, 1);
+            let labels = inference.network().sees_classes().then_some(&[1, 0][..]);
+            let decoded = inference.decode(&[0.5; 6], labels).unwrap();
+            assert_eq!(decoded.len(), 2 * height * width * channels, "{config:?}");
+            let padded = !matches!(&config.model[..], "lstm-ae") && {
+                let halvings = match (&config.model[..], config.options.get("channels")) {
+                    ("cnn-ae", Some(Value::List(list))) => list.len(),
+                    (_, Some(Value::List(list))) => list.len() - 1,
+                    _ => 2,
+                };
+                height % (1 << halvings) != 0 || width % (1 << halvings) != 0
+            };
+            assert_eq!((spec.remarks)(&config).len(), usize::from(padded), "{config:?}");
+        }
+    }
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused() {
+    let line = |model, options: &[(&str, &str)]| {
+        let config = with(model, [28, 28, 1], options);
+        let built = config.and_then(|config| Network::<f32>::new(Models::builtin().get(model)?, &config).map(drop));
+        built.unwrap_err().to_string()
+    };
+    assert_eq!(line("cnn-vae", &[("latent", "0")]), "--latent: 0, expected a whole number from 1 to 65536");
+    assert_eq!(
+        line("cnn-vae", &[("channels", "32,0")]),
+        "--channels: 32,0, expected 1 to 5 whole numbers from 1 to 65536, as in 32,64"
+    );
+    assert_eq!(
+        line("cnn-ae", &[("hidden", "9")]),
+        "--hidden: 9 for cnn-ae, expected only for lstm-ae, rnn-vae, classifier"
+    );
+    assert_eq!(line("rnn-vae", &[("bidirectional", "maybe")]), "--bidirectional: maybe, expected yes or no");
+    assert_eq!(line("classifier", &[("channels", "8")]), "--channels: [8] for an mlp, expected only for --arch cnn");
+    let layers = [("arch", "cnn"), ("layers", "3")];
+    assert_eq!(line("classifier", &layers), "--layers: 3 for a cnn, expected only for --arch mlp");
+    let found = line("cnn-vae", &[("channels", "60000,60000,60000")]);
+    assert!(found.starts_with("cnn-vae of these sizes (") && found.contains(" MiB of memory, "), "{found}");
 }
 
 #[test]

@@ -3,17 +3,20 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use inkgrad_engine::nn::{ConvTranspose2d, Embedding, Gru, Linear};
+use inkgrad_engine::nn::Embedding;
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
-use super::convolutions::Convolutions;
-use super::{images_input, quarter, require_classes};
+use super::convolutions::{CHANNELS, Stack};
+use super::decoder::Decoder;
+use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
+use super::sizes::{Count, flag, size, whole};
+use super::{images_input, require_classes};
 use crate::data::Extents;
 use crate::model::config::Config;
-use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, TermFigure, Training};
+use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, Sizes, TermFigure, Training};
 
-/// Elements of a latent.
-pub const LATENT: usize = 32;
+/// Numbers of a latent.
+const LATENT: ModelOption = size!(latent, 32);
 
 /// `rnn-vae`: 1,728,065 parameters.
 pub type RnnVae = Vae<Recurrent>;
@@ -26,6 +29,8 @@ pub type Cvae = Vae<Conditional>;
 #[derive(Debug, Clone)]
 pub struct Vae<V> {
     image: Extents,
+    /// Numbers of a latent.
+    latent: usize,
     encoder: Encoder,
     decoder: Decoder,
     /// The part of a latent that its class adds before it is decoded.
@@ -41,21 +46,30 @@ pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
     /// The model in one line.
     const SUMMARY: &'static str;
     /// Its options.
-    const OPTIONS: &'static [ModelOption] = &[BETA];
+    const OPTIONS: &'static [ModelOption] = &[BETA, LATENT, CHANNELS];
 
     /// Its description with its options, for reports.
     fn describe(config: &Config) -> String;
 
+    /// Reads the sizes of weights, as [`Model::sizes`].
+    fn sizes(sizes: &mut Sizes<'_>) {
+        Encoder::sizes(sizes, &LATENT);
+        Stack::sizes(sizes, "encoder.", "encoder.fc_mu.weight");
+    }
+
     /// Declares the parameters.
     ///
     /// # Errors
-    /// If the configuration has too few classes.
+    /// If the configuration has too few classes, or there is too little memory for its sizes.
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>>;
 }
 
 /// The weight of the divergence, β.
-const BETA: ModelOption =
-    ModelOption { name: "beta", help: "the weight of the KL term", kind: Kind::Number { default: 1.0, least: 0.0 } };
+const BETA: ModelOption = ModelOption {
+    name: "beta",
+    help: "the weight of the KL term",
+    kind: Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
+};
 
 /// Where a cvae's class goes in.
 const CONDITION: ModelOption = ModelOption {
@@ -79,13 +93,26 @@ pub struct Conditional;
 impl Variant for Recurrent {
     const NAME: &'static str = "rnn-vae";
     const SUMMARY: &'static str = "variational autoencoder with a bidirectional GRU as its encoder";
+    const OPTIONS: &'static [ModelOption] = &[BETA, LATENT, CHANNELS, HIDDEN, LAYERS, BIDIRECTIONAL];
 
-    fn describe(_: &Config) -> String {
-        "variational autoencoder: bidirectional GRU, transposed convolutions".to_owned()
+    fn describe(config: &Config) -> String {
+        let ways = if flag(config, &BIDIRECTIONAL) { "bidirectional " } else { "" };
+        format!("variational autoencoder: {ways}GRU, transposed convolutions")
+    }
+
+    fn sizes(sizes: &mut Sizes<'_>) {
+        let channels = Encoder::sizes(sizes, &LATENT);
+        Rows::sizes(sizes, channels);
     }
 
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
-        Ok(Vae::new(Encoder::rnn(config, params), Decoder::new(config, params, None)?, None, config))
+        let (latent, stack, rows) = (whole(config, &LATENT), Stack::new(config), Rows::new(config));
+        let count = Encoder::count_rnn(Count::default(), latent, &rows);
+        let count = Decoder::count(count, latent, &stack, None).check::<T>(config)?;
+        let encoder = Encoder::rnn(params, latent, &rows);
+        let decoder = Decoder::new(params, latent, &stack, None);
+        count.settle(params);
+        Ok(Vae::new(encoder, decoder, None, config))
     }
 }
 
@@ -98,14 +125,20 @@ impl Variant for Convolutional {
     }
 
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
-        Ok(Vae::new(Encoder::cnn(config, params, None), Decoder::new(config, params, None)?, None, config))
+        let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
+        let count = Encoder::count_cnn(Count::default(), latent, &stack, None);
+        let count = Decoder::count(count, latent, &stack, None).check::<T>(config)?;
+        let encoder = Encoder::cnn(params, latent, &stack, None);
+        let decoder = Decoder::new(params, latent, &stack, None);
+        count.settle(params);
+        Ok(Vae::new(encoder, decoder, None, config))
     }
 }
 
 impl Variant for Conditional {
     const NAME: &'static str = "cvae";
     const SUMMARY: &'static str = "cnn-vae that is told the class";
-    const OPTIONS: &'static [ModelOption] = &[CONDITION, BETA];
+    const OPTIONS: &'static [ModelOption] = &[CONDITION, BETA, LATENT, CHANNELS];
 
     fn describe(config: &Config) -> String {
         let told = if config.text("condition") == "both" { "encoder and decoder are" } else { "decoder is" };
@@ -115,8 +148,13 @@ impl Variant for Conditional {
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
         let classes = require_classes(config)?;
         let seen = (config.text("condition") == "both").then_some(classes);
-        let (encoder, decoder) = (Encoder::cnn(config, params, seen), Decoder::new(config, params, seen)?);
-        let class_embedding = Embedding::new(params, "class_embedding", classes, LATENT);
+        let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
+        let count = Encoder::count_cnn(Count::default(), latent, &stack, seen).embedding(classes, latent);
+        let count = Decoder::count(count, latent, &stack, seen).check::<T>(config)?;
+        let encoder = Encoder::cnn(params, latent, &stack, seen);
+        let decoder = Decoder::new(params, latent, &stack, seen);
+        let class_embedding = Embedding::new(params, "class_embedding", classes, latent);
+        count.settle(params);
         Ok(Vae::new(encoder, decoder, Some(class_embedding), config))
     }
 }
@@ -136,6 +174,14 @@ impl<V: Variant> Model for Vae<V> {
         V::describe(config)
     }
 
+    fn sizes(sizes: &mut Sizes<'_>) {
+        V::sizes(sizes);
+    }
+
+    fn remarks(config: &Config) -> Vec<String> {
+        Stack::remark(config).into_iter().collect()
+    }
+
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Self> {
         V::build(config, params)
     }
@@ -146,13 +192,13 @@ impl<V: Variant> Model for Vae<V> {
 
     fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Encoding>> {
         let images = images_input(tape, self.image, batch);
-        let labels = self.encoder.gain.is_some().then(|| tape.input("labels", [batch]));
+        let labels = self.encoder.sees_classes().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
         Ok(Some(Encoding { images, labels, mu, logvar: Some(logvar) }))
     }
 
     fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Decoding>> {
-        let latents = tape.input("latents", [batch, LATENT]);
+        let latents = tape.input("latents", [batch, self.latent]);
         let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
         let logits = self.decode(tape, latents, labels)?;
         Ok(Some(Decoding { latents, labels, images: tape.sigmoid(logits)? }))
@@ -161,8 +207,8 @@ impl<V: Variant> Model for Vae<V> {
 
 impl<V> Vae<V> {
     fn new(encoder: Encoder, decoder: Decoder, class_embedding: Option<Embedding>, config: &Config) -> Self {
-        let (image, beta) = (config.image, config.number("beta"));
-        Vae { image, encoder, decoder, class_embedding, beta, variant: PhantomData }
+        let (image, latent, beta) = (config.image, whole(config, &LATENT), config.number("beta"));
+        Vae { image, latent, encoder, decoder, class_embedding, beta, variant: PhantomData }
     }
 
     /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise: (B, 32)`, or with noise drawn each step.
@@ -200,134 +246,5 @@ impl<V> Vae<V> {
             _ => z,
         };
         self.decoder.logits(tape, z, labels)
-    }
-}
-
-/// Features of a drawing, then μ and logσ².
-#[derive(Debug, Clone)]
-struct Encoder {
-    body: Body,
-    /// Where the encoder sees classes: so that what features say of μ and σ can depend on the class, and z need not carry
-    /// it.
-    gain: Option<ClassGain>,
-    fc_mu: Linear,
-    fc_logvar: Linear,
-}
-
-#[derive(Debug, Clone)]
-enum Body {
-    Cnn(Convolutions),
-    /// Both ways over the rows of a drawing.
-    Rnn(Gru),
-}
-
-impl Encoder {
-    /// Three convolutions; with `classes`, their features are weighed by class.
-    fn cnn<T: Float>(config: &Config, params: &mut Params<T>, classes: Option<usize>) -> Self {
-        let body = Body::Cnn(Convolutions::new(params, "encoder.", config.image));
-        Self::with_heads(params, body, classes, Convolutions::features(config.image))
-    }
-
-    /// A GRU of 256 units in each direction, all of its outputs as features.
-    fn rnn<T: Float>(config: &Config, params: &mut Params<T>) -> Self {
-        const UNITS: usize = 256;
-        let body = Body::Rnn(Gru::new(params, "encoder.gru", (config.image.row(), UNITS), 1, true));
-        Self::with_heads(params, body, None, config.image.height * 2 * UNITS)
-    }
-
-    fn with_heads<T: Float>(params: &mut Params<T>, body: Body, classes: Option<usize>, width: usize) -> Self {
-        let gain = classes.map(|classes| ClassGain::new(params, "encoder.class_gain", classes, width));
-        Encoder {
-            body,
-            gain,
-            fc_mu: Linear::new(params, "encoder.fc_mu", width, LATENT),
-            fc_logvar: Linear::new(params, "encoder.fc_logvar", width, LATENT),
-        }
-    }
-
-    /// `images: (B, 28, 28, 1)` and classes to μ and logσ², `(B, 32)` each.
-    fn forward<T: Float>(
-        &self,
-        tape: &mut Tape<T>,
-        images: Tensor,
-        labels: Option<Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
-        let features = match &self.body {
-            Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
-            Body::Rnn(gru) => {
-                let [batch, height, width, channels] = *tape.shape(images).dims() else { unreachable!("four axes") };
-                let rows = tape.reshape(images, [batch, height, width * channels])?;
-                let states = gru.forward(tape, rows)?; // (B, 28, 512)
-                tape.flatten(states) // (B, 14336)
-            }
-        };
-        let features = match (&self.gain, labels) {
-            (Some(gain), Some(labels)) => gain.forward(tape, features, labels)?,
-            _ => features,
-        };
-        Ok((self.fc_mu.forward(tape, features)?, self.fc_logvar.forward(tape, features)?))
-    }
-}
-
-/// x·g of the class, feature by feature: modulation as in FiLM (Perez et al. 2018), without its shift. Gains start from
-/// N(0, 1), so that each class begins with features of its own.
-#[derive(Debug, Clone)]
-struct ClassGain(Embedding);
-
-impl ClassGain {
-    fn new<T: Float>(params: &mut Params<T>, name: &str, classes: usize, width: usize) -> Self {
-        ClassGain(Embedding::new(params, name, classes, width))
-    }
-
-    /// `x: (B, width)` and `labels: (B)` to `(B, width)`.
-    fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, labels: Tensor) -> Result<Tensor> {
-        let gain = self.0.forward(tape, labels)?;
-        tape.mul(x, gain)
-    }
-}
-
-/// A dense layer, then three transposed convolutions to a drawing; with classes, the dense layer's features are weighed by
-/// class.
-#[derive(Debug, Clone)]
-struct Decoder {
-    /// The extents of the features that the dense layer makes: (height, width).
-    grid: (usize, usize),
-    fc: Linear,
-    gain: Option<ClassGain>,
-    deconv1: ConvTranspose2d,
-    deconv2: ConvTranspose2d,
-    deconv3: ConvTranspose2d,
-}
-
-impl Decoder {
-    fn new<T: Float>(config: &Config, params: &mut Params<T>, classes: Option<usize>) -> crate::Result<Self> {
-        let grid = quarter(config)?;
-        let hidden = 128 * grid.0 * grid.1;
-        Ok(Decoder {
-            grid,
-            fc: Linear::new(params, "decoder.fc", LATENT, hidden),
-            gain: classes.map(|classes| ClassGain::new(params, "decoder.class_gain", classes, hidden)),
-            deconv1: ConvTranspose2d::new(params, "decoder.deconv1", (128, 64), 4, 2, 1, 0),
-            deconv2: ConvTranspose2d::new(params, "decoder.deconv2", (64, 32), 4, 2, 1, 0),
-            deconv3: ConvTranspose2d::new(params, "decoder.deconv3", (32, config.image.channels), 3, 1, 1, 0),
-        })
-    }
-
-    /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.
-    fn logits<T: Float>(&self, tape: &mut Tape<T>, z: Tensor, labels: Option<Tensor>) -> Result<Tensor> {
-        let batch = tape.shape(z).first();
-        let x = match (&self.gain, labels) {
-            (Some(gain), Some(labels)) => {
-                let x = self.fc.forward(tape, z)?;
-                let x = gain.forward(tape, x, labels)?;
-                tape.relu(x)?
-            }
-            _ => self.fc.forward_relu(tape, z)?,
-        };
-        let x = tape.reshape(x, [batch, 128, self.grid.0, self.grid.1])?;
-        let x = tape.channels_last(x)?; // (B, 7, 7, 128)
-        let x = self.deconv1.forward_relu(tape, x)?; // (B, 14, 14, 64)
-        let x = self.deconv2.forward_relu(tape, x)?; // (B, 28, 28, 32)
-        self.deconv3.forward(tape, x)
     }
 }

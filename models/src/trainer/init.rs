@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use inkgrad_engine::{Compile, Tape};
+
 use super::import::hint;
 use super::opened::{Opened, Which};
 use super::state::fill;
 use crate::features::sha256;
 use crate::model::{Models, Network};
-use crate::run::config::Config;
+use crate::run::config::{Config, Device};
 use crate::weights::{self, Loaded};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// The file of weights at `place`, a run or a file, and the configuration of a run.
 ///
@@ -28,6 +30,25 @@ pub fn find(models: &Models, place: &Path, which: Option<Which>) -> Result<(Path
         }
         None => Ok((place.to_owned(), None)),
     }
+}
+
+/// Checks that a training step can be had on this machine: the optimiser's moments beside the parameters that there are, and the
+/// values and gradients of a batch.
+///
+/// # Errors
+/// One line with the need and what is free.
+pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()> {
+    if config.device == Device::Cuda {
+        // It says itself what it lacks.
+        return Ok(());
+    }
+    let mut tape = Tape::new();
+    let graph = network.training(&mut tape, config.batch_size)?;
+    let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
+    let (parameters, moments) = (network.params.count(), 2 * size_of::<f32>());
+    let bytes = (moments * parameters).saturating_add(tape.compile(options).arena_bytes());
+    let step = format_args!("{} ({parameters} parameters) in batches of {}", config.model, config.batch_size);
+    memory::check(bytes as u64, step)
 }
 
 /// Writes into `config` that its run starts from the weights in `file`; those that don't fit are refused, or left out where

@@ -196,6 +196,7 @@ impl Trainer {
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
+        init::check_memory(&config, &network)?;
         network.initialise(config.seed);
         let notes = init::apply(models, &config, &mut network)?;
         let created = RunFolder::create(path, force)?;

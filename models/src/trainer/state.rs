@@ -111,6 +111,7 @@ impl Trainer {
         }
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
+        super::init::check_memory(&config, &network)?;
         network.initialise(config.seed);
         if state.is_none() {
             super::init::apply(models, &config, &mut network)?;

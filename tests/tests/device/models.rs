@@ -4,11 +4,11 @@ use inkgrad_engine::device::Precision;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Network;
-use inkgrad_models::data::{Dataset, builtin};
+use inkgrad_models::data::{Dataset, Images, Pixels, builtin};
 use inkgrad_models::run::config::Config;
 use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_tests::fixture::error_l2;
-use inkgrad_tests::{build, networks};
+use inkgrad_tests::{build, networks, sized_networks};
 
 use crate::device;
 
@@ -71,17 +71,30 @@ fn on_processor(config: &Config, data: &Dataset, steps: usize) -> (Network<f32>,
 
 fn compare(steps: usize) {
     let data = builtin(100, 1).unwrap();
-    for (name, config) in networks() {
-        let begun = std::time::Instant::now();
-        let (found, loss) = on_device(&config, &data, steps, true);
-        let seconds = begun.elapsed().as_secs_f64();
-        let (expected, expected_loss) = on_processor(&config, &data, steps);
-        assert!((loss - expected_loss).abs() < TOLERANCE * expected_loss, "{name}: loss {loss}, {expected_loss}");
-        let l2 = |a: &[f32], b: &[f32]| error_l2(a, &b.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
-        let errors = expected.params.iter().map(|p| (l2(found.params.value(p), expected.params.value(p)), &p.name));
-        let (worst, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-        println!("{name:16} {steps} steps in {seconds:.1} s: parameters differ by {worst:.1e} at most, in {at}");
-        assert!(worst < TOLERANCE, "{name}: {at} differs by {worst:.1e}");
+    networks().iter().for_each(|(name, config)| compare_one(name, config, &data, steps));
+}
+
+fn compare_one(name: &str, config: &Config, data: &Dataset, steps: usize) {
+    let begun = std::time::Instant::now();
+    let (found, loss) = on_device(config, data, steps, true);
+    let seconds = begun.elapsed().as_secs_f64();
+    let (expected, expected_loss) = on_processor(config, data, steps);
+    assert!((loss - expected_loss).abs() < TOLERANCE * expected_loss, "{name}: loss {loss}, {expected_loss}");
+    let l2 = |a: &[f32], b: &[f32]| error_l2(a, &b.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+    let errors = expected.params.iter().map(|p| (l2(found.params.value(p), expected.params.value(p)), &p.name));
+    let (worst, at) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    println!("{name:16} {steps} steps in {seconds:.1} s: parameters differ by {worst:.1e} at most, in {at}");
+    assert!(worst < TOLERANCE, "{name}: {at} differs by {worst:.1e}");
+}
+
+#[test]
+fn steps_at_other_sizes_agree_with_the_cpu() {
+    for (name, config) in sized_networks() {
+        let mut data = builtin(100, 1).unwrap();
+        let pixels = (0..20 * config.image.len()).map(|i| (i * 7919 % 251) as u8).collect();
+        data.train.images = Images::new(config.image, Pixels::U8(pixels)).unwrap();
+        data.train.labels.truncate(20);
+        compare_one(name, &config, &data, 2);
     }
 }
 
