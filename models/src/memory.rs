@@ -25,6 +25,31 @@ pub fn check(bytes: u64, what: impl std::fmt::Display) -> Result<()> {
     }
 }
 
+/// Deflate shrinks at most 1032-fold (<https://zlib.net/zlib_tech.html>).
+pub const MOST_INFLATION: u64 = 1032;
+
+/// From this many unpacked bytes on a packed file may be a bomb.
+const LARGE: u64 = 1 << 26;
+
+/// A bomb's bytes are this many times those of its file: drawings and numbers shrink up to some thirty-fold, zeros 1030-fold.
+const SUSPICIOUS: u64 = 300;
+
+/// Checks that a packed file of `length` bytes may become `bytes` in memory, and that they can be had.
+///
+/// # Errors
+/// One line: the file is a bomb, or memory is short.
+pub fn check_packed(bytes: u64, length: u64, what: impl std::fmt::Display) -> Result<()> {
+    if bytes > LARGE && bytes / SUSPICIOUS > length {
+        let (mib, times) = (bytes.div_ceil(1 << 20), bytes / length.max(1));
+        let problem = format_args!(
+            "{length} packed bytes become {mib} MiB, {times} times as many, expected at most {SUSPICIOUS} times (unpack it \
+             yourself if that is meant)"
+        );
+        return Err(Error::input(what, problem));
+    }
+    check(bytes, what)
+}
+
 /// Bytes that this process can still get: the least of what the machine, its control group and its limit on address
 /// space leave. `None` where the system does not say.
 pub fn available() -> Option<u64> {

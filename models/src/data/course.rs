@@ -47,7 +47,7 @@ const MEMBERS: [[&str; 4]; 2] =
 ///
 /// # Errors
 /// When several do.
-pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [&'static str; 4])>> {
+pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [String; 4])>> {
     let mut found = Vec::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
@@ -55,8 +55,11 @@ pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [&'static str; 
         let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
         if is_npz && path.is_file() && !is_clutter(&entry.file_name()) {
             let inside = npy::npz_names(&path);
-            let fits = |names: &&[&str; 4]| names.iter().all(|name| inside.iter().any(|found| found == name));
-            found.extend(MEMBERS.iter().find(fits).map(|names| (path, *names)));
+            // They may lie in a folder of the archive.
+            let place =
+                |name: &str| inside.iter().find(|found| found.rsplit(['/', '\\']).next() == Some(name)).cloned();
+            let places = |[a, b, c, d]: [&str; 4]| Some([place(a)?, place(b)?, place(c)?, place(d)?]);
+            found.extend(MEMBERS.into_iter().find_map(places).map(|names| (path, names)));
         }
     }
     match found.len() {
@@ -66,12 +69,12 @@ pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [&'static str; 
 }
 
 /// Loads the four arrays of one `.npz`.
-pub(super) fn load_npz(folder: &Path, archive: &Path, names: &[&str; 4]) -> Result<Dataset> {
+pub(super) fn load_npz(folder: &Path, archive: &Path, names: &[String; 4]) -> Result<Dataset> {
     let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
         let place = |name| PathBuf::from(format!("{}:{name}", archive.display()));
         read_part(place(images), place(labels))
     };
-    let (train, test) = (part(names[0], names[1])?, part(names[2], names[3])?);
+    let (train, test) = (part(&names[0], &names[1])?, part(&names[2], &names[3])?);
     assemble(folder, Origin::Course(folder.to_owned()), train, test)
 }
 

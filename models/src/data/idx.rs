@@ -25,9 +25,6 @@ const PARTS: [(&[&str], &str); 4] = [
     (&["t10k-labels", "test-labels"], "idx1-ubyte"),
 ];
 
-/// Deflate shrinks at most 1032-fold (<https://zlib.net/zlib_tech.html>).
-const MOST_INFLATION: u64 = 1032;
-
 /// Room for values before the first of them has come.
 const FIRST_ROOM: usize = 1 << 26;
 
@@ -130,6 +127,9 @@ fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles
     Ok(LabelledFiles { split, images_path, labels_path })
 }
 
+/// How gzip begins.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
 /// An open file of `uint8` values whose header has been read.
 struct Idx {
     path: PathBuf,
@@ -152,15 +152,19 @@ impl Idx {
         if text::is_lfs_pointer(file.fill_buf().map_err(Error::io(path))?) {
             return Err(bad(text::LFS_POINTER.to_owned()));
         }
-        let gzipped = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        // Whatever its name is: some programs unpack what they fetch, or pack what they keep, and leave the name as it was.
+        let gzipped = file.fill_buf().map_err(Error::io(path))?.starts_with(GZIP);
         let (mut source, most_bytes): (Box<dyn Read>, u64) = if gzipped {
-            (Box::new(MultiGzDecoder::new(file)), metadata.len().saturating_mul(MOST_INFLATION))
+            (Box::new(MultiGzDecoder::new(file)), metadata.len().saturating_mul(memory::MOST_INFLATION))
         } else {
             (Box::new(file), metadata.len())
         };
 
         let mut start = vec![0; 4 + 4 * dimensions];
         source.read_exact(&mut start).map_err(|e| bad(format!("no IDX header ({e}), expected an IDX file")))?;
+        if gzipped && start.starts_with(GZIP) {
+            return Err(bad("is gzipped twice, expected an IDX file gzipped once".to_owned()));
+        }
         if start[..3] != [0, 0, 8] || usize::from(start[3]) != dimensions {
             return Err(bad(format!("starts with {:?}, expected [0, 0, 8, {dimensions}] (IDX, uint8)", &start[..4])));
         }
@@ -173,7 +177,11 @@ impl Idx {
             .filter(|&count| count as u64 <= most_bytes)
             .ok_or_else(|| bad(format!("a file of {} bytes cannot hold {shape:?} values", metadata.len())))?;
 
-        memory::check(count as u64, path.display())?;
+        if gzipped {
+            memory::check_packed(count as u64, metadata.len(), path.display())?;
+        } else {
+            memory::check(count as u64, path.display())?;
+        }
         Ok(Self { path: path.to_owned(), shape, count, source })
     }
 

@@ -131,8 +131,8 @@ pub(super) struct Array {
     header: Header,
     /// Number of values.
     count: usize,
-    /// Whether the source is packed, so that only reading tells whether the values are there.
-    packed: bool,
+    /// The length of the file that the source is packed in, where it is: only reading tells then whether the values are there.
+    packed: Option<u64>,
 }
 
 impl Array {
@@ -156,11 +156,11 @@ impl Array {
         if start == npz::MAGIC {
             return npz::open(path, None);
         }
-        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, false)
+        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, None)
     }
 
     /// Reads the header of an array of `length` bytes from `file`, which are a promise where they are packed.
-    fn read(path: &Path, mut file: Box<dyn Read>, length: u64, packed: bool) -> Result<Self> {
+    fn read(path: &Path, mut file: Box<dyn Read>, length: u64, packed: Option<u64>) -> Result<Self> {
         let bad = |problem: String| Error::input(path.display(), problem);
         let mut start = Vec::new();
         Read::by_ref(&mut file).take(text::LFS_LENGTH).read_to_end(&mut start).map_err(Error::io(path))?;
@@ -192,8 +192,17 @@ impl Array {
             let descr = &header.descr;
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
-        memory::check(bytes as u64, path.display())?;
-        Ok(Self { path: path.to_owned(), source: file, header, count, packed })
+        let array = Self { path: path.to_owned(), source: file, header, count, packed };
+        array.check(bytes)?;
+        Ok(array)
+    }
+
+    /// Checks that this many bytes can be had for its values.
+    fn check(&self, bytes: usize) -> Result<()> {
+        match self.packed {
+            Some(length) => memory::check_packed(bytes as u64, length, self.path.display()),
+            None => memory::check(bytes as u64, self.path.display()),
+        }
     }
 
     pub(super) fn shape(&self) -> &[usize] {
@@ -317,7 +326,7 @@ impl Array {
     fn values<T: Copy, const W: usize>(mut self, decode: impl Fn([u8; W]) -> T) -> Result<Vec<T>> {
         const VALUES_A_BLOCK: usize = 8192;
         let mut block = vec![0; VALUES_A_BLOCK * W];
-        memory::check((self.count * size_of::<T>()) as u64, self.path.display())?;
+        self.check(self.count.saturating_mul(size_of::<T>()))?;
         let mut values = Vec::with_capacity(self.room(self.count));
         while values.len() < self.count {
             let size = VALUES_A_BLOCK.min(self.count - values.len()) * W;
@@ -337,7 +346,7 @@ impl Array {
 
     /// Of `count` values, as many as room is made for before the first of them has come.
     fn room(&self, count: usize) -> usize {
-        if self.packed { count.min(FIRST_ROOM) } else { count }
+        if self.packed.is_some() { count.min(FIRST_ROOM) } else { count }
     }
 
     fn in_c_order<T: Copy>(&self, values: Vec<T>) -> Vec<T> {

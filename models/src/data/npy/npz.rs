@@ -15,9 +15,6 @@ use crate::memory;
 /// How a zip file starts.
 pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
 
-/// Deflate shrinks at most 1032-fold (<https://zlib.net/zlib_tech.html>).
-const MOST_INFLATION: u64 = 1032;
-
 /// `FILE.npz:NAME` taken apart, where there is such a file.
 pub(super) fn member(path: &Path) -> Option<(PathBuf, String)> {
     let (file, name) = path.to_str()?.rsplit_once(':')?;
@@ -55,11 +52,14 @@ fn entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
         let length = entry.uncompressed_size_hint();
         let (start, end) = zip.get_entry(entry.wayfinder()).map_err(broken)?.compressed_data_range();
         let range = start as usize..end as usize;
-        let most = if deflated { (range.len() as u64).saturating_mul(MOST_INFLATION) } else { range.len() as u64 };
+        let most =
+            if deflated { (range.len() as u64).saturating_mul(memory::MOST_INFLATION) } else { range.len() as u64 };
         if length > most {
             return Err(format!("{} packed bytes of {name} cannot hold its {length}", range.len()));
         }
-        found.insert(array.to_owned(), Entry { range, deflated, length });
+        if found.insert(array.to_owned(), Entry { range, deflated, length }).is_some() {
+            return Err(format!("{name} stands in it twice, expected each array once"));
+        }
     }
     Ok(found)
 }
@@ -67,7 +67,8 @@ fn entries(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
 /// Opens the array `member`, or the only one.
 pub(super) fn open(path: &Path, member: Option<&str>) -> Result<Array> {
     let bad = |problem: String| Error::input(path.display(), problem);
-    memory::check(path.metadata().map_err(Error::io(path))?.len(), path.display())?;
+    let whole = path.metadata().map_err(Error::io(path))?.len();
+    memory::check(whole, path.display())?;
     let bytes = fs::read(path).map_err(Error::io(path))?;
     let mut found = entries(&bytes).map_err(bad)?;
     let listed = found.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -84,5 +85,5 @@ pub(super) fn open(path: &Path, member: Option<&str>) -> Result<Array> {
     let packed = Cursor::new(bytes[entry.range].to_vec());
     let source: Box<dyn Read> = if deflated { Box::new(DeflateDecoder::new(packed)) } else { Box::new(packed) };
     let place = member.map_or_else(|| path.to_owned(), |name| PathBuf::from(format!("{}:{name}", path.display())));
-    Array::read(&place, source, length, deflated)
+    Array::read(&place, source, length, deflated.then_some(whole))
 }

@@ -198,10 +198,57 @@ fn npz_files_do_where_npy_files_do() {
     assert_eq!((dataset.train.len(), dataset.test.len()), (4, 2));
     let named = format!("{}:x_test", path.display());
     assert_eq!(load_images(named).unwrap().len(), 2);
+    let inner = Folder::new();
+    let packed = |name: &str| (format!("drawings/{name}"), read(name));
+    let entries = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"].map(packed);
+    let mut entries: Vec<(&str, Vec<u8>)> =
+        entries.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    inner.write("all.npz", zip(&entries));
+    assert_eq!(inner.load().unwrap().train.len(), 4);
+    entries.push(("drawings/train_labels.npy", read("train_labels.npy")));
+    let twice = inner.write("twice.npz", zip(&entries));
+    assert_error(load_labels(&twice), &["twice.npz", "drawings/train_labels.npy stands in it twice"]);
     assert_error(load_images(&path), &["4 arrays", "x_test, x_train", ":NAME"]);
     assert_error(load_images(format!("{}:z", path.display())), &["no array \"z\"", "x_train"]);
     let one = other.write("one.npz", zip(&[("arr_0.npy", read("train_images.npy"))]));
     assert_eq!(load_images(one).unwrap().len(), 4);
+}
+
+/// A zip of one deflated array: a header, then zeros.
+fn deflated(header: &str, zeros: usize) -> Vec<u8> {
+    use std::io::{Read, Write};
+    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
+    let method = rawzip::CompressionMethod::DEFLATE;
+    let (mut entry, config) = archive.new_file("arr_0.npy").compression_method(method).start().unwrap();
+    let encoder = flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::best());
+    let mut writer = config.wrap(encoder);
+    writer.write_all(&npy(1, header, &[])).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(zeros as u64), &mut writer).unwrap();
+    let (encoder, descriptor) = writer.finish().unwrap();
+    encoder.finish().unwrap();
+    entry.finish(descriptor).unwrap();
+    archive.finish().unwrap()
+}
+
+/// A gigabyte of zeros in a megabyte is refused by its headers alone, whatever it is read as, also where widening makes it large.
+#[test]
+fn bombs_are_refused_before_they_are_unpacked() {
+    let folder = Folder::new();
+    let small = folder.write("small.npz", deflated(&header("|u1", false, "(50, 28, 28)"), 50 * 784));
+    assert_eq!(load_images(small).unwrap().len(), 50);
+    let whole = 1 << 30;
+    let bytes = deflated(&header("|u1", false, &format!("({}, 32, 32)", whole >> 10)), whole);
+    assert!(bytes.len() < 1_100_000, "{} bytes", bytes.len());
+    let bomb = folder.write("bomb.npz", bytes);
+    let expected = ["bomb.npz", "packed bytes become 1024 MiB", "times as many"];
+    let started = std::time::Instant::now();
+    assert_error(load_images(&bomb), &expected);
+    assert_error(load_labels(&bomb), &expected);
+    assert_error(load_matrix(&bomb), &expected);
+    assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
+    // Labels of a byte each take eight.
+    let labels = folder.write("labels.npz", deflated(&header("|u1", false, "(60000000,)"), 60_000_000));
+    assert_error(load_labels(labels), &["labels.npz", "become 458 MiB"]);
 }
 
 #[test]

@@ -13,7 +13,11 @@ pub(super) fn idx(shape: &[u32], data: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed(bytes, flate2::Compression::fast())
+}
+
+fn packed(bytes: &[u8], level: flate2::Compression) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -120,6 +124,22 @@ fn all_members_of_a_gzip_file_are_read() {
 }
 
 #[test]
+fn a_file_is_gzipped_if_it_begins_so_whatever_its_name_is() {
+    let folder = Folder::new();
+    write_all(&folder, "t10k", |part, kind| format!("{part}-{kind}"));
+    let expected = folder.load().unwrap().train;
+    let images = fs::read(folder.path("train-images-idx3-ubyte")).unwrap();
+    let labels = fs::read(folder.path("train-labels-idx1-ubyte")).unwrap();
+    folder.write("train-images-idx3-ubyte", gzip(&images));
+    fs::remove_file(folder.path("train-labels-idx1-ubyte")).unwrap();
+    folder.write("train-labels-idx1-ubyte.gz", &labels);
+    let found = folder.load().unwrap().train;
+    assert_eq!((found.images.pixels(), found.labels), (expected.images.pixels(), expected.labels));
+    folder.write("train-labels-idx1-ubyte.gz", gzip(&gzip(&labels)));
+    assert_error(folder.load(), &["train-labels-idx1-ubyte.gz", "gzipped twice"]);
+}
+
+#[test]
 fn counts_are_compared_before_anything_is_unpacked() {
     let folder = Folder::new();
     write_all(&folder, "t10k", |part, kind| format!("{part}-{kind}"));
@@ -131,4 +151,11 @@ fn counts_are_compared_before_anything_is_unpacked() {
     assert_error(folder.load(), &["train-labels-idx1-ubyte.gz", "5000000 labels, expected 3"]);
     folder.write("train-labels-idx1-ubyte.gz", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
     assert_error(folder.load(), &["train-labels-idx1-ubyte.gz", "Git LFS pointer"]);
+    // Pictures and labels of one count that are nothing but zeros.
+    let count = 100_000;
+    fs::remove_file(folder.path("train-images-idx3-ubyte")).unwrap();
+    folder.write("train-labels-idx1-ubyte.gz", gzip(&idx(&[count], &vec![0; count as usize])));
+    let images = idx(&[count, 28, 28], &vec![0; count as usize * 784]);
+    folder.write("train-images-idx3-ubyte.gz", packed(&images, flate2::Compression::best()));
+    assert_error(folder.load(), &["train-images-idx3-ubyte.gz", "packed bytes become 75 MiB", "times as many"]);
 }
