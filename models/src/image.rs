@@ -11,6 +11,9 @@ use crate::run::atomic;
 
 const PAGE: u8 = 255;
 const TEXT_SIZE: f32 = 15.0;
+const TITLE_SIZE: f32 = 19.0;
+/// A page with a title may always become as wide as this.
+const NARROWEST: usize = 420;
 /// The least space around a label.
 const TEXT_PADDING: usize = 6;
 
@@ -134,11 +137,24 @@ pub struct GridOptions<'a> {
     pub row_labels: &'a [&'a str],
     /// The captions above the cells, each over an equal share of the width.
     pub captions: &'a [&'a str],
+    /// The title above everything.
+    pub title: &'a str,
+    /// A line under it: how the drawings were made.
+    pub caption: &'a str,
 }
 
 impl Default for GridOptions<'_> {
     fn default() -> Self {
-        Self { image: Extents::DRAWING, ink: Ink::White, scale: 3, gap: 2, row_labels: &[], captions: &[] }
+        Self {
+            image: Extents::DRAWING,
+            ink: Ink::White,
+            scale: 3,
+            gap: 2,
+            row_labels: &[],
+            captions: &[],
+            title: "",
+            caption: "",
+        }
     }
 }
 
@@ -178,7 +194,7 @@ pub fn pairs_grid(originals: &[f32], reconstructions: &[f32], columns: usize, op
 
 /// Draws cells, each a picture or nothing at all.
 fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Picture {
-    let &GridOptions { image, ink, scale, gap, row_labels, captions } = options;
+    let &GridOptions { image, ink, scale, gap, row_labels, captions, title, caption } = options;
     let columns = columns.clamp(1, cells.len().max(1));
     let rows = cells.len().div_ceil(columns);
     let (cell_width, cell_height) = (image.width * scale, image.height * scale);
@@ -188,13 +204,22 @@ fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Pictur
 
     let widest = row_labels.iter().map(|label| text::width(label, TEXT_SIZE)).fold(0.0, f32::max);
     let left = if widest > 0.0 { widest.ceil() as usize + 2 * TEXT_PADDING } else { 0 };
-    let top = if captions.is_empty() { 0 } else { TEXT_SIZE as usize + TEXT_PADDING };
     let (cells_width, cells_height) = (columns * pitch_x + gap, rows * pitch_y + gap);
-    let (width, height) = ((left + cells_width).max(1), (top + cells_height).max(1));
+    // Title and caption make the page wider, up to twice; longer ones become smaller.
+    let head: Vec<(&str, f32)> =
+        [(title, TITLE_SIZE), (caption, TEXT_SIZE)].into_iter().filter(|(line, _)| !line.is_empty()).collect();
+    let words = head.iter().map(|(line, size)| text::width(line, *size)).fold(0.0, f32::max).ceil() as usize;
+    let words = if head.is_empty() { 0 } else { words + 2 * TEXT_PADDING };
+    let bare = (left + cells_width).max(1);
+    let width = bare.max(words.min((2 * bare).max(NARROWEST)));
+    let above = head.iter().map(|(_, size)| *size as usize + TEXT_PADDING).sum::<usize>();
+    let above = if above > 0 { above + TEXT_PADDING } else { 0 };
+    let top = above + if captions.is_empty() { 0 } else { TEXT_SIZE as usize + TEXT_PADDING };
+    let height = (top + cells_height).max(1);
     let mut picture = Picture { width, height, channels, pixels: vec![PAGE; width * height * bytes] };
 
     for line in picture.pixels.chunks_exact_mut(width * bytes).skip(top) {
-        line[left * bytes..].fill(ink.separator());
+        line[left * bytes..(left + cells_width) * bytes].fill(ink.separator());
     }
     for (index, cell) in cells.iter().enumerate() {
         let (x0, y0) = (left + gap + index % columns * pitch_x, top + gap + index / columns * pitch_y);
@@ -219,7 +244,14 @@ fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Pictur
     for (index, caption) in captions.iter().enumerate() {
         let size = TEXT_SIZE.min(TEXT_SIZE * share / text::width(caption, TEXT_SIZE).max(1.0));
         let middle = left as f32 + (index as f32 + 0.5) * share;
-        picture.label(caption, size, middle - text::width(caption, size) / 2.0, top as f32 / 2.0);
+        let line = (above + top) as f32 / 2.0;
+        picture.label(caption, size, middle - text::width(caption, size) / 2.0, line);
+    }
+    let mut y = TEXT_PADDING as f32;
+    for (line, size) in head {
+        let fits = (width - 2 * TEXT_PADDING) as f32 / text::width(line, 1.0).max(1.0);
+        picture.label(line, size.min(fits), TEXT_PADDING as f32, y + size / 2.0);
+        y += size + TEXT_PADDING as f32;
     }
     picture
 }
@@ -286,6 +318,26 @@ mod tests {
         assert!(dark(0..left, top..picture.height) > 50, "the row's label");
         assert!(dark(left..picture.width, 0..top) > 50, "the caption");
         assert_eq!(dark(0..left, 0..top), 0);
+    }
+
+    #[test]
+    fn title_and_caption_stand_above_everything() {
+        let bare = grid(&flat(0.0), 1, &GridOptions::default());
+        let options = GridOptions { title: "cnn-vae: samples", caption: "seed 42", ..GridOptions::default() };
+        let picture = grid(&flat(0.0), 1, &options);
+        let top = picture.height - bare.height;
+        assert!(top > 30 && picture.width > bare.width);
+        for y in 0..bare.height {
+            let line = &picture.pixels[(top + y) * picture.width..][..picture.width];
+            assert_eq!(line[..bare.width], bare.pixels[y * bare.width..][..bare.width]);
+            assert!(line[bare.width..].iter().all(|&pixel| pixel == PAGE));
+        }
+        let words = picture.pixels[..top * picture.width].iter().filter(|&&pixel| pixel < 100).count();
+        assert!(words > 200, "{words}");
+        // However long, it stays on the page.
+        let long = "a title ".repeat(200);
+        let picture = grid(&flat(0.0), 1, &GridOptions { title: &long, ..GridOptions::default() });
+        assert_eq!(picture.width, NARROWEST);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod network;
+pub mod palette;
 pub mod run;
 pub mod sample;
 pub mod study;

@@ -8,7 +8,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use inkgrad_engine::Pool;
 use inkgrad_models::data::{Floats, load_labels, load_precise_matrix, save_npy};
-use inkgrad_models::tsne::{self, Points, Real, Start, TsneConfig};
+use inkgrad_models::image::text::drawable;
+use inkgrad_models::tsne::{self, Head, Points, Real, Start, TsneConfig};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
@@ -134,7 +135,15 @@ impl Tsne {
         if let Some(path) = &self.png {
             let (indices, classes) =
                 labels.as_ref().map_or((None, &[][..]), |l| (Some(&l.indices[..]), &l.classes[..]));
-            tsne::scatter_png(path, &embedding.points, indices, classes)?;
+            let title = format!("t-SNE of {name}", name = self.input.display());
+            let accuracy = knn_accuracy.map_or(String::new(), |share| format!(", kNN accuracy {share:.3}"));
+            let caption = format!(
+                "N = {rows}, perplexity {}, KL {:.3}, trustworthiness {trustworthiness:.3}{accuracy}, seed {}",
+                self.perplexity, embedding.kl, self.seed
+            );
+            let title = drawable(&title, "t-SNE");
+            let head = Head { title: &title, caption: &caption };
+            tsne::scatter_png(path, &embedding.points, indices, classes, head)?;
         }
         Ok(Embedded {
             rows,

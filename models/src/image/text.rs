@@ -16,6 +16,28 @@ pub fn width(text: &str, size: f32) -> f32 {
     text.chars().map(|character| font.h_advance(font.glyph_id(character))).sum()
 }
 
+/// `text` in letters that the font has: signs that it lacks become like ones, and a text of which a third or more is in
+/// another script is left out for `instead`.
+pub fn drawable(text: &str, instead: &str) -> String {
+    let known = |character: char| PARSED.glyph_id(character).0 != 0;
+    let mut drawn = String::with_capacity(text.len());
+    let mut lost = 0;
+    for character in text.chars() {
+        match character {
+            c if known(c) && !c.is_control() => drawn.push(c),
+            '\u{a0}' | '\n' | '\r' | '\t' => drawn.push(' '),
+            '−' => drawn.push('-'),
+            '…' => drawn.push_str("..."),
+            '∞' => drawn.push_str(" infinity"),
+            _ => {
+                lost += 1;
+                drawn.push('?');
+            }
+        }
+    }
+    if 3 * lost >= text.chars().count().max(1) { instead.to_owned() } else { drawn }
+}
+
 /// Draws one line from `x` on, its height centred on `middle`: gives each pixel (right of and below the origin) and
 /// how much of it is covered, in [0, 1].
 pub fn draw(text: &str, size: f32, x: f32, middle: f32, mut pixel: impl FnMut(usize, usize, f32)) {
@@ -52,6 +74,13 @@ mod tests {
         });
         assert!(inside > 100);
         assert_eq!(outside, 0);
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_replaced() {
+        assert_eq!(drawable("−ln p(x)\u{a0}≥ β…", "x"), "-ln p(x) ≥ β...");
+        assert_eq!(drawable("naïve 猫 yoga", "x"), "naïve ? yoga");
+        assert_eq!([drawable("ארנב", "class 3"), drawable("a\nb", "")], ["class 3", "a b"]);
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Trainer {
     }
 
     fn reconstructions(&self, inference: &mut Inference) -> Result<Picture> {
-        let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
+        let (source, which) = match self.dataset.test.is_empty() {
+            true => (&self.dataset.train, "training drawings"),
+            false => (&self.dataset.test, "test drawings"),
+        };
         let count = DRAWINGS.min(source.len());
         let mut originals = vec![0.0; count * self.config.image.len()];
         source.gather(&(0..count).collect::<Vec<_>>(), &mut originals);
@@ -50,7 +53,12 @@ impl Trainer {
             &originals,
             &reconstructed,
             COLUMNS,
-            &GridOptions { image: self.config.image, ..GridOptions::default() },
+            &GridOptions {
+                image: self.config.image,
+                title: &format!("{}: reconstructions", self.config.label()),
+                caption: &format!("the first {count} {which}, {}", self.state()),
+                ..GridOptions::default()
+            },
         ))
     }
 
@@ -68,8 +76,19 @@ impl Trainer {
         } else {
             (inference.decode(&sample::prior(DRAWINGS, width, seed), None)?, &[][..])
         };
-        let options = GridOptions { image: self.config.image, row_labels, ..GridOptions::default() };
+        let options = GridOptions {
+            image: self.config.image,
+            row_labels,
+            title: &format!("{}: samples", self.config.label()),
+            caption: &format!("draws from the prior N(0, I), seed {seed}, {}", self.state()),
+            ..GridOptions::default()
+        };
         Ok(image::grid(&images, COLUMNS, &options))
+    }
+
+    /// The state that a picture is of.
+    fn state(&self) -> String {
+        format!("step {} of {}", self.steps_done(), self.total_steps())
     }
 }
 

@@ -22,7 +22,7 @@ use inkgrad_engine::Team;
 
 pub use pca::principal_axes;
 pub use quality::{label_accuracy, trustworthiness};
-pub use scatter::{scatter, scatter_png};
+pub use scatter::{Head, scatter, scatter_png};
 
 use crate::error::{Error, Result};
 use crate::memory;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::image::{Channels, Picture, text};
+use crate::palette::{COLORS, Shape, mark};
 
 const WIDTH: usize = 1000;
 const HEIGHT: usize = 860;
@@ -11,28 +12,28 @@ const HEIGHT: usize = 860;
 const FINER: usize = 2;
 const MARGIN: f32 = 16.0;
 const LEGEND: f32 = 180.0;
+/// The height of title and caption.
+const HEAD: f32 = 58.0;
 const TEXT: f32 = 18.0;
 const INK: [u8; 3] = [40, 40, 40];
+const SOFT: [u8; 3] = [90, 90, 90];
 /// How much of what lies below a point covers.
 const COVER: f32 = 0.7;
-/// Colours that people with any kind of colour vision can tell apart (Okabe and Ito 2008), the palest last.
-const COLORS: [[u8; 3]; 8] = [
-    [0, 114, 178],
-    [230, 159, 0],
-    [0, 158, 115],
-    [213, 94, 0],
-    [204, 121, 167],
-    [86, 180, 233],
-    [40, 40, 40],
-    [240, 228, 66],
-];
+/// The words above a picture.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head<'a> {
+    /// The title.
+    pub title: &'a str,
+    /// A line under it: how the picture was made.
+    pub caption: &'a str,
+}
 
 /// Draws `points: (N, 2)` with equal scales on both axes. `labels` index `classes`, whose names make the legend; without
-/// labels all points have one colour.
+/// labels all points have one colour. Classes beyond the eighth have other shapes.
 ///
 /// # Panics
 /// If there are labels, but not one for each point.
-pub fn scatter(points: &[f32], labels: Option<&[usize]>, classes: &[String]) -> Picture {
+pub fn scatter(points: &[f32], labels: Option<&[usize]>, classes: &[String], head: Head) -> Picture {
     let (points, _) = points.as_chunks::<2>();
     assert!(labels.is_none_or(|labels| labels.len() == points.len()), "a label for each point");
     let mut canvas = Canvas::new();
@@ -43,25 +44,30 @@ pub fn scatter(points: &[f32], labels: Option<&[usize]>, classes: &[String]) -> 
             high[axis] = high[axis].max(point[axis]);
         }
     }
+    let top = if head.title.is_empty() && head.caption.is_empty() { 0.0 } else { HEAD };
+    let fitting = |line: &str, size: f32| size.min((WIDTH as f32 - 2.0 * MARGIN) / text::width(line, 1.0).max(1.0));
+    canvas.text(head.title, fitting(head.title, 24.0), INK, MARGIN, MARGIN + 8.0);
+    canvas.text(head.caption, fitting(head.caption, 16.0), SOFT, MARGIN, MARGIN + 34.0);
     let room =
-        [WIDTH as f32 - 2.0 * MARGIN - if labels.is_some() { LEGEND } else { 0.0 }, HEIGHT as f32 - 2.0 * MARGIN];
+        [WIDTH as f32 - 2.0 * MARGIN - if labels.is_some() { LEGEND } else { 0.0 }, HEIGHT as f32 - 2.0 * MARGIN - top];
     let scale =
         (0..2).map(|axis| room[axis] / (high[axis] - low[axis]).max(f32::MIN_POSITIVE)).fold(f32::MAX, f32::min);
     let radius = (250.0 / (points.len() as f32).sqrt()).clamp(1.4, 5.0);
     for (i, point) in points.iter().enumerate() {
         let at = |axis: usize| (point[axis] - (low[axis] + high[axis]) / 2.0) * scale + room[axis] / 2.0 + MARGIN;
-        let color = COLORS[labels.map_or(0, |labels| labels[i]) % COLORS.len()];
+        let (color, shape) = mark(labels.map_or(0, |labels| labels[i]));
         // The second axis points up.
-        canvas.disc(at(0), HEIGHT as f32 - at(1), radius, color, COVER);
+        canvas.point(at(0), HEIGHT as f32 - at(1), radius, COLORS[color], shape, COVER);
     }
     if labels.is_some() {
-        let line = ((HEIGHT as f32 - 2.0 * MARGIN) / classes.len().max(1) as f32).min(28.0);
+        let line = ((HEIGHT as f32 - 2.0 * MARGIN - top) / classes.len().max(1) as f32).min(28.0);
         let x = WIDTH as f32 - LEGEND;
         for (class, name) in classes.iter().enumerate() {
-            let middle = MARGIN + (class as f32 + 0.5) * line;
-            canvas.disc(x, middle, (line / 4.0).min(6.0), COLORS[class % COLORS.len()], 1.0);
+            let middle = top + MARGIN + (class as f32 + 0.5) * line;
+            let (color, shape) = mark(class);
+            canvas.point(x, middle, (line / 4.0).min(6.0), COLORS[color], shape, 1.0);
             let fits = (LEGEND - MARGIN - 14.0) / text::width(name, 1.0).max(1.0);
-            canvas.text(name, TEXT.min(line * 0.8).min(fits), x + 14.0, middle);
+            canvas.text(name, TEXT.min(line * 0.8).min(fits), INK, x + 14.0, middle);
         }
     }
     canvas.finish()
@@ -71,8 +77,14 @@ pub fn scatter(points: &[f32], labels: Option<&[usize]>, classes: &[String]) -> 
 ///
 /// # Errors
 /// [`crate::Error::Io`] where the file cannot be written.
-pub fn scatter_png(path: &Path, points: &[f32], labels: Option<&[usize]>, classes: &[String]) -> Result<()> {
-    scatter(points, labels, classes).save_png(path)
+pub fn scatter_png(
+    path: &Path,
+    points: &[f32],
+    labels: Option<&[usize]>,
+    classes: &[String],
+    head: Head,
+) -> Result<()> {
+    scatter(points, labels, classes, head).save_png(path)
 }
 
 /// A white page of fine pixels, measured in those of the picture.
@@ -94,22 +106,22 @@ impl Canvas {
         }
     }
 
-    fn disc(&mut self, x: f32, y: f32, radius: f32, color: [u8; 3], cover: f32) {
+    fn point(&mut self, x: f32, y: f32, radius: f32, color: [u8; 3], shape: Shape, cover: f32) {
         let (x, y, radius) = (x * FINER as f32, y * FINER as f32, radius * FINER as f32);
-        let span =
-            |middle: f32| (middle - radius).floor().max(0.0) as usize..=(middle + radius).ceil().max(0.0) as usize;
+        let reach = shape.corner(radius);
+        let span = |middle: f32| (middle - reach).floor().max(0.0) as usize..=(middle + reach).ceil().max(0.0) as usize;
         for py in span(y) {
             for px in span(x) {
-                if (px as f32 + 0.5 - x).hypot(py as f32 + 0.5 - y) <= radius {
+                if shape.holds(radius, px as f32 + 0.5 - x, py as f32 + 0.5 - y) {
                     self.mix(px, py, color, cover);
                 }
             }
         }
     }
 
-    fn text(&mut self, line: &str, size: f32, x: f32, middle: f32) {
+    fn text(&mut self, line: &str, size: f32, color: [u8; 3], x: f32, middle: f32) {
         let finer = FINER as f32;
-        text::draw(line, size * finer, x * finer, middle * finer, |x, y, coverage| self.mix(x, y, INK, coverage));
+        text::draw(line, size * finer, x * finer, middle * finer, |x, y, coverage| self.mix(x, y, color, coverage));
     }
 
     /// The mean of each square of fine pixels.
