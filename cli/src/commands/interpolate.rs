@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::sample::slerp;
 use inkgrad_models::{Error, Models};
@@ -76,7 +77,13 @@ impl Interpolate {
             cells.extend(row);
             cells.extend(images.image(2 * pair + 1));
         }
-        grid(&cells, self.steps + 2, &GridOptions { image, ..GridOptions::default() }).save_png(&self.png)?;
+        let file = self.images.file_name().unwrap_or_default();
+        let title = format!("{}: interpolations", session.config.label());
+        let (steps, seed) = (self.steps, session.config.seed);
+        let caption = format!("slerp, {steps} latents between pairs of {}, seed {seed}", file.to_string_lossy());
+        let (title, caption) = (drawable(&title, "interpolations"), drawable(&caption, ""));
+        let options = GridOptions { image, title: &title, caption: &caption, ..GridOptions::default() };
+        grid(&cells, steps + 2, &options).save_png(&self.png)?;
         let model = session.config.model.clone();
         session.report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
         Ok(ExitCode::SUCCESS)

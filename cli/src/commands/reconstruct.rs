@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::save_npy;
+use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, pairs_grid};
 use inkgrad_models::{Models, distance};
 use serde::Serialize;
@@ -64,7 +65,11 @@ impl Reconstruct {
         let shown = images.len().min(SHOWN);
         if let Some(path) = &self.png {
             let first = shown * image.len();
-            let options = GridOptions { image, ..GridOptions::default() };
+            let file = self.images.file_name().unwrap_or_default();
+            let title = format!("{}: reconstructions", session.config.label());
+            let caption = format!("the first {shown} of {}, seed {}", file.to_string_lossy(), session.config.seed);
+            let (title, caption) = (drawable(&title, "reconstructions"), drawable(&caption, ""));
+            let options = GridOptions { image, title: &title, caption: &caption, ..GridOptions::default() };
             pairs_grid(&originals[..first], &reconstructions[..first], 20, &options).save_png(path)?;
         }
         let model = session.config.model.clone();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::data::{Extents, save_npy};
+use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, Picture, grid};
 use inkgrad_models::sample::Strategy;
 use inkgrad_models::{Error, Models, Result};
@@ -92,10 +93,18 @@ impl Sample {
         let images = session.inference.decode(&latents, labels.as_deref())?;
         save_npy(&self.out, &image.array(count), &images)?;
 
+        let class = match classes {
+            Classes::One(class) => format!(", class {}", known[class]),
+            Classes::InTurn => ", classes in turn".to_owned(),
+            Classes::Each | Classes::None => String::new(),
+        };
         let each = matches!(classes, Classes::Each).then_some(known);
+        let title = format!("{}: samples{class}", session.config.label());
+        let caption = format!("strategy {}, seed {seed}, N = {count}", self.strategy.name());
+        let head = [&*drawable(&title, "samples"), &*caption];
         let (picture, shown) = match &each {
-            Some(classes) => picture_by_class(image, &images, classes),
-            None => picture(image, &images),
+            Some(classes) => picture_by_class(image, &images, classes, head),
+            None => picture(image, &images, head),
         };
         if let Some(path) = &self.png {
             picture.save_png(path)?;
@@ -135,19 +144,25 @@ impl Sample {
 }
 
 /// A nearly square grid of the first drawings, and how many are in it.
-fn picture(image: Extents, images: &[f32]) -> (Picture, usize) {
+fn picture(image: Extents, images: &[f32], [title, caption]: [&str; 2]) -> (Picture, usize) {
     let shown = (images.len() / image.len()).min(output::PICTURE);
     let columns = (shown as f64).sqrt().ceil() as usize;
-    (grid(&images[..shown * image.len()], columns, &GridOptions { image, ..GridOptions::default() }), shown)
+    let options = GridOptions { image, title, caption, ..GridOptions::default() };
+    (grid(&images[..shown * image.len()], columns, &options), shown)
 }
 
 /// A row of the first drawings of each class, and how many drawings there are in all.
-fn picture_by_class(image: Extents, images: &[f32], classes: &[String]) -> (Picture, usize) {
+fn picture_by_class(
+    image: Extents,
+    images: &[f32],
+    classes: &[String],
+    [title, caption]: [&str; 2],
+) -> (Picture, usize) {
     let of_each = images.len() / classes.len();
     let columns = (of_each / image.len()).min((output::PICTURE / classes.len()).max(1)).min(20);
     let first: Vec<f32> = images.chunks(of_each).flat_map(|class| &class[..columns * image.len()]).copied().collect();
     let names: Vec<&str> = classes.iter().map(String::as_str).collect();
-    let options = GridOptions { image, row_labels: &names, ..GridOptions::default() };
+    let options = GridOptions { image, row_labels: &names, title, caption, ..GridOptions::default() };
     (grid(&first, columns, &options), columns * classes.len())
 }
 
