@@ -130,14 +130,13 @@ struct Kept {
 }
 
 /// Settings that tell two runs apart no better than their folders do, or that change no result.
-const NO_NAMES: [&str; 18] = [
+pub const NO_NAMES: [&str; 13] = [
     "format",
     "inkgrad",
     "model",
     "data_path",
     "data_sha256",
     "init_sha256",
-    "init_partial",
     "classes",
     "image",
     "threads",
@@ -145,10 +144,6 @@ const NO_NAMES: [&str; 18] = [
     "checkpoint_minutes",
     "quick",
     "changes",
-    "test_fraction",
-    "momentum",
-    "warmup_steps",
-    "recognized_only",
 ];
 
 /// Settings that a name has room for.

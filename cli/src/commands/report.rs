@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::{Error, Models};
+use inkgrad_models::Models;
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
 use crate::args::{Compute, WeightsArgs, within};
 use crate::output::{self, Report, quoted};
-use crate::report::{self, Examined, Material};
+use crate::report::{self, Examined, Files, Material};
 use crate::study::{InceptionArgs, Subjected, judge, shared_data, tell_apart};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct ReportArgs {
     /// `builtin` or a folder of drawings [default: what the first run was trained on]
     #[arg(long, value_name = "D")]
     data: Option<String>,
-    /// The page; its tables go beside it as Markdown (.md)
+    /// The page; Markdown (.md), numbers (.json) and a folder of figures go beside it
     #[arg(long, value_name = "R.html")]
     out: PathBuf,
     /// A classifier's run to judge samples with [default: one of the runs, else one is trained on the spot]
@@ -52,19 +52,18 @@ pub struct Reported {
     pub runs: usize,
     /// The page.
     pub html: PathBuf,
-    /// Its tables.
+    /// The same as Markdown.
     pub markdown: PathBuf,
+    /// Every number.
+    pub json: PathBuf,
+    /// The folder of figures.
+    pub figures: PathBuf,
 }
 
 impl ReportArgs {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        for path in [&self.out, &report::beside(&self.out)] {
-            output::check_target(path)?;
-            if !self.force && !report::may_replace(path) {
-                let problem = "is no report of inkgrad's, expected a new name (or --force)";
-                return Err(Error::input(path.display(), problem).into());
-            }
-        }
+        let files = Files::of(&self.out);
+        files.check(self.force, "a new name (or --force)")?;
         let threads = self.compute.threads()?;
         let mut runs = self
             .runs
@@ -86,10 +85,18 @@ impl ReportArgs {
             examined.push(Examined::gather(run, evaluation, &dataset, &mut judge)?);
         }
         let command = command_line();
-        let material = Material { models, dataset: &dataset, runs: examined, judge: &judge, options, command };
-        let markdown = report::write(&material, &self.out)?;
-        output::report(&Reported { runs: count, html: self.out, markdown }, json)?;
+        let material = Material::new(models, &dataset, examined, &mut judge, options, command)?;
+        report::write(&material, &files)?;
+        output::report(&Reported::new(count, files), json)?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Reported {
+    /// What is told of a report.
+    pub fn new(runs: usize, files: Files) -> Self {
+        let Files { html, markdown, json, figures } = files;
+        Reported { runs, html, markdown, json, figures }
     }
 }
 
@@ -101,7 +108,10 @@ pub fn command_line() -> String {
 
 impl Report for Reported {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Reported { runs, html, markdown } = self;
-        writeln!(out, "{}: {runs} runs, opens in any browser; tables in {}", html.display(), markdown.display())
+        let Reported { runs, html, markdown, json, figures } = self;
+        let runs = if *runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+        writeln!(out, "{}: {runs}, opens in any browser", html.display())?;
+        let (markdown, json, figures) = (markdown.display(), json.display(), figures.display());
+        writeln!(out, "  the same as Markdown in {markdown}, every number in {json}, figures in {figures}")
     }
 }

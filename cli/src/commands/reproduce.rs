@@ -17,7 +17,7 @@ use super::evaluate::{SAMPLES, SEED};
 use super::report::{Reported, command_line};
 use crate::args::Compute;
 use crate::progress::Reporter;
-use crate::report::{self, Examined, Material};
+use crate::report::{self, Examined, Files, Material};
 use crate::study::{InceptionArgs, Subjected, judge};
 use crate::{interrupt, output};
 
@@ -37,6 +37,9 @@ pub struct Reproduce {
     #[command(flatten)]
     compute: Compute,
 }
+
+/// The report's page.
+const PAGE: &str = "report.html";
 
 /// An option of a model that is a name, and which.
 type Variant = Option<(&'static str, &'static str)>;
@@ -68,6 +71,7 @@ impl Reproduce {
         for (path, config) in &configs {
             check(models, path, config)?;
         }
+        Files::of(&self.out.join(PAGE)).check(false, "a new --out")?;
         let inception = self.inception.load(threads)?;
         interrupt::listen()?;
         let options = self.options(threads);
@@ -144,7 +148,8 @@ impl Study<'_> {
     fn examine(&self, inception: Option<Inception>) -> Result<Option<Reported>> {
         let (Study { models, configs, options, .. }, parts) = (*self, self.parts());
         // Files that an earlier command was writing when it was killed.
-        configs.iter().map(|(path, _)| path.as_path()).chain([self.out]).for_each(atomic::sweep);
+        let files = Files::of(&self.out.join(PAGE));
+        configs.iter().map(|(path, _)| path.as_path()).chain([self.out, &files.figures]).for_each(atomic::sweep);
         let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, options.threads);
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, self.dataset, options.seed, options.threads)?;
@@ -160,10 +165,9 @@ impl Study<'_> {
             examined.push(Examined::gather(run, evaluation, self.dataset, &mut judge)?);
         }
         output::note(format_args!("[{parts}/{parts}] the report"));
-        let (command, html) = (command_line(), self.out.join("report.html"));
-        let material = Material { models, dataset: self.dataset, runs: examined, judge: &judge, options, command };
-        let markdown = report::write(&material, &html)?;
-        Ok(Some(Reported { runs: configs.len(), html, markdown }))
+        let material = Material::new(models, self.dataset, examined, &mut judge, options, command_line())?;
+        report::write(&material, &files)?;
+        Ok(Some(Reported::new(configs.len(), files)))
     }
 }
 

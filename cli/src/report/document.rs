@@ -1,8 +1,12 @@
-//! A report's content, apart from how it looks: both the page and the Markdown file are made of this.
+//! A report's content, apart from how it looks: page, Markdown, pictures and tables of numbers are all made of this.
 
-use inkgrad_models::image::Picture;
+use inkgrad_models::data::Extents;
+use inkgrad_models::image::{GridOptions, Picture, grid};
+use inkgrad_models::run::plot;
 
-use super::chart::Chart;
+use super::chart::Points;
+use super::measured::{Best, Measured, best};
+use super::metric::{Better, Metric};
 
 /// A report.
 #[derive(Debug)]
@@ -13,6 +17,16 @@ pub struct Document {
     pub subtitle: String,
     /// In the order of a study.
     pub sections: Vec<Section>,
+    /// The drawings that points of maps stand for.
+    pub sheet: Option<Sheet>,
+}
+
+impl Document {
+    /// All figures, in order.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        let blocks = self.sections.iter().flat_map(|section| &section.blocks);
+        blocks.flat_map(|block| if let Block::Figures(figures) = block { &figures[..] } else { &[] })
+    }
 }
 
 /// A chapter.
@@ -35,57 +49,227 @@ pub enum Block {
     Text(String),
     /// A paragraph that must not be overlooked.
     Warning(String),
+    /// Findings, each a sentence.
+    Findings(Vec<Finding>),
+    /// Definitions of scores.
+    Definitions(Vec<Definition>),
     /// Commands, one a line.
     Commands(Vec<String>),
     /// Rows and columns.
     Table(Table),
-    /// Drawings.
-    Drawings(Drawings),
-    /// Charts side by side where there is room.
-    Charts(Vec<Chart>),
-    /// Samples with verdicts.
-    Graded(Vec<GradedDrawing>),
+    /// Figures, side by side where there is room.
+    Figures(Vec<Figure>),
+    /// Files beside the report: path and words.
+    Links(Vec<(String, String)>),
+}
+
+/// A sentence made of figures.
+#[derive(Debug)]
+pub struct Finding {
+    /// The sentence.
+    pub text: String,
+    /// The section that it is of.
+    pub section: &'static str,
+}
+
+/// A score with its definition and its floor.
+#[derive(Debug)]
+pub struct Definition {
+    /// The score.
+    pub metric: &'static Metric,
+    /// The score between two halves of the real drawings, or why there is none.
+    pub floor: String,
 }
 
 /// A table whose first column names its rows.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// The columns' names.
-    pub head: Vec<String>,
+    /// Its caption.
+    pub title: String,
+    /// The columns.
+    pub head: Vec<Column>,
     /// Cells, as many a row as there are columns.
-    pub rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<Cell>>,
+    /// Rows that stay below the others when these are sorted.
+    pub foot: Vec<Vec<Cell>>,
+}
+
+/// The head of a column.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Which way is better.
+    pub better: Option<Better>,
+}
+
+/// A cell.
+#[derive(Debug, Default)]
+pub struct Cell {
+    /// Its text.
+    pub text: String,
+    /// What it is sorted by, where that is a number.
+    pub key: Option<f64>,
+    /// Whether it is the best of its column.
+    pub best: bool,
+}
+
+impl Cell {
+    /// A number, with its text.
+    pub fn number(key: f64, text: impl Into<String>) -> Self {
+        Cell { text: text.into(), key: Some(key), best: false }
+    }
+
+    /// A count, its thousands apart.
+    pub fn count(n: usize) -> Self {
+        Cell::number(n as f64, crate::output::thousands(n as u64))
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Cell { text, ..Cell::default() }
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<&Measured> for Cell {
+    fn from(measured: &Measured) -> Self {
+        Cell::number(measured.value, measured.text())
+    }
+}
+
+impl From<Option<Measured>> for Cell {
+    /// What was not measured is a dash.
+    fn from(measured: Option<Measured>) -> Self {
+        measured.as_ref().map_or("–".into(), Cell::from)
+    }
 }
 
 impl Table {
     /// An empty table with these columns.
-    pub fn new(head: &[&str]) -> Self {
-        Table { head: head.iter().map(|&name| name.to_owned()).collect(), rows: Vec::new() }
+    pub fn new(title: impl Into<String>, head: &[&str]) -> Self {
+        let head = head.iter().map(|&name| Column { name: name.to_owned(), better: None }).collect();
+        Table { title: title.into(), head, ..Table::default() }
     }
 
     /// Adds a row.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());
+    }
+
+    /// Adds a column of a score, a value a row that is there already; the best is marked where `compared` says that they can be.
+    pub fn measured(&mut self, metric: &Metric, values: &[Option<Measured>], compared: bool) {
+        self.head.push(Column { name: metric.name.to_owned(), better: metric.better });
+        let first = match metric.better.filter(|_| compared).map(|better| best(values, better)) {
+            Some(Best::One(first)) => Some(first),
+            _ => None,
+        };
+        for (i, (row, value)) in self.rows.iter_mut().zip(values).enumerate() {
+            row.push(Cell { best: first == Some(i), ..Cell::from(*value) });
+        }
     }
 }
 
-/// A grid of drawings, white on black.
+/// A figure with everything that goes with it.
+#[derive(Debug)]
+pub struct Figure {
+    /// The stem of its files' names.
+    pub file: String,
+    /// Its title.
+    pub title: String,
+    /// How it was made.
+    pub caption: String,
+    /// The figure in words, for those who do not see it.
+    pub alt: String,
+    /// What it shows.
+    pub content: Content,
+}
+
+/// What a figure shows.
+#[derive(Debug)]
+pub enum Content {
+    /// Lines, bars or intervals between axes.
+    Chart(plot::Figure),
+    /// Points of a plane.
+    Points(Points),
+    /// Drawings.
+    Drawings(Drawings),
+    /// Samples with verdicts.
+    Graded(Vec<GradedDrawing>, Extents),
+}
+
+/// A grid of drawings, as the data are: never inverted.
 #[derive(Debug)]
 pub struct Drawings {
-    /// The caption.
-    pub caption: String,
-    /// The grid, without words in it.
-    pub picture: Picture,
-    /// The captions left of its rows, all of the same height; none for a grid without names.
+    /// The extents of a picture.
+    pub image: Extents,
+    /// Pictures in [0, 1], row by row.
+    pub pixels: Vec<f32>,
+    /// Pictures in a row.
+    pub columns: usize,
+    /// The captions left of its rows; none for a grid without names.
     pub rows: Vec<String>,
 }
 
-/// A sample, the class that a judge sees in it, and how sure it is.
+impl Drawings {
+    /// The grid, without words in it.
+    pub fn picture(&self) -> Picture {
+        grid(&self.pixels, self.columns, &GridOptions { image: self.image, scale: 2, ..GridOptions::default() })
+    }
+
+    /// How many rows there are.
+    pub fn count_rows(&self) -> usize {
+        (self.pixels.len() / self.image.len().max(1)).div_ceil(self.columns.max(1))
+    }
+}
+
+/// A sample and a classifier's verdict on it.
 #[derive(Debug)]
 pub struct GradedDrawing {
-    /// The sample.
+    /// Its values.
+    pub pixels: Vec<f32>,
+    /// The class that was asked for.
+    pub asked: Option<String>,
+    /// The class that is seen.
+    pub seen: String,
+    /// Its probability.
+    pub confidence: f32,
+}
+
+impl GradedDrawing {
+    /// Whether the class is the one that was asked for; `None` where none was.
+    pub fn right(&self) -> Option<bool> {
+        self.asked.as_ref().map(|asked| *asked == self.seen)
+    }
+
+    /// The verdict in words.
+    pub fn words(&self) -> String {
+        let sure = format!("{:.0}\u{a0}%", 100.0 * self.confidence);
+        match (&self.asked, self.right()) {
+            (Some(asked), Some(true)) => format!("asked: {asked}; recognised, {sure}"),
+            (Some(asked), _) => format!("asked: {asked}; taken for {}, {sure}", self.seen),
+            (None, _) => format!("seen: {}, {sure}", self.seen),
+        }
+    }
+}
+
+/// Drawings in one picture, by number.
+#[derive(Debug)]
+pub struct Sheet {
+    /// The picture.
     pub picture: Picture,
-    /// The class and the confidence.
-    pub verdict: String,
-    /// Whether it is the class that was asked for; `None` where none was.
-    pub right: Option<bool>,
+    /// Height and width of a drawing on it.
+    pub cell: (usize, usize),
+    /// Drawings in a row.
+    pub columns: usize,
+    /// Their classes.
+    pub labels: Vec<usize>,
+    /// The classes' names.
+    pub classes: Vec<String>,
 }

@@ -1,9 +1,12 @@
 //! The material of a report: runs with their scores and drawings.
 
-use inkgrad_models::data::Dataset;
-use inkgrad_models::study::{Evaluation, Gallery, Judge, Options};
+use inkgrad_models::data::{Dataset, Summary, describe};
+use inkgrad_models::image::{GridOptions, grid};
+use inkgrad_models::metrics::classifier::Verdict;
+use inkgrad_models::study::{Evaluation, Gallery, Judge, Options, Recognition};
 use inkgrad_models::{Models, Result};
 
+use super::document::Sheet;
 use crate::study::Subjected;
 
 /// Everything that a report shows.
@@ -12,14 +15,68 @@ pub struct Material<'a> {
     pub models: &'a Models,
     /// The data that all runs were trained on.
     pub dataset: &'a Dataset,
+    /// The same in numbers.
+    pub summary: Summary,
     /// The runs, in the order of the report.
     pub runs: Vec<Examined>,
     /// The judge of the samples.
     pub judge: &'a Judge,
+    /// Its verdict on real test drawings: how far it can be believed.
+    pub judged: Verdict,
     /// How much was measured.
     pub options: Options,
     /// The command that made the report.
     pub command: String,
+}
+
+/// The most pixels of a sheet of drawings: some 5,000 of 28×28.
+const MOST_PIXELS: usize = 4_000_000;
+/// Drawings in a row of the sheet.
+const COLUMNS: usize = 40;
+
+impl<'a> Material<'a> {
+    /// Gathers what is told of examined runs.
+    ///
+    /// # Errors
+    /// If the judge does not fit the data.
+    pub fn new(
+        models: &'a Models,
+        dataset: &'a Dataset,
+        runs: Vec<Examined>,
+        judge: &'a mut Judge,
+        options: Options,
+        command: String,
+    ) -> Result<Self> {
+        let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
+        let logits = judge.features(&test.images)?.logits;
+        let judged = Recognition::new(&logits, &test.labels, &dataset.classes)?.all;
+        Ok(Material { models, dataset, summary: describe(dataset), runs, judge, judged, options, command })
+    }
+
+    /// Whether scores are of drawings that were also trained on, since there are no others.
+    pub fn tests_on_training(&self) -> bool {
+        self.dataset.test.is_empty()
+    }
+
+    /// The drawings that points of maps stand for, as many as there is room for; `None` where there is no map.
+    pub fn sheet(&self) -> Option<Sheet> {
+        let most =
+            self.runs.iter().filter_map(|examined| Some(examined.evaluation.map.as_ref()?.labels.len())).max()?;
+        let test = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
+        let image = test.images.extents();
+        let shown = most.min(test.len()).min(MOST_PIXELS / image.len());
+        // Sixteen shades: a half of the bytes, and nothing that one sees at this size.
+        let values: Vec<f32> =
+            (0..shown).flat_map(|i| test.images.image(i)).map(|v| (v * 15.0).round() / 15.0).collect();
+        let options = GridOptions { image, scale: 1, gap: 0, ..GridOptions::default() };
+        Some(Sheet {
+            picture: grid(&values, COLUMNS, &options),
+            cell: (image.height, image.width),
+            columns: COLUMNS.min(shown.max(1)),
+            labels: test.labels[..most.min(test.len())].to_vec(),
+            classes: self.dataset.classes.clone(),
+        })
+    }
 }
 
 /// A run with everything that the report shows of it.
@@ -40,6 +97,26 @@ impl Examined {
     pub fn gather(mut run: Subjected, evaluation: Evaluation, dataset: &Dataset, judge: &mut Judge) -> Result<Self> {
         let gallery = Gallery::gather(&run.config, &mut run.inference, dataset, judge)?;
         Ok(Examined { run, evaluation, gallery })
+    }
+
+    /// Its name in every table, chart and legend.
+    pub fn label(&self) -> String {
+        self.run.label()
+    }
+
+    /// Whether its samples are of a prior, as opposed to reconstructions.
+    pub fn samples(&self) -> bool {
+        self.run.inference.network().has_prior()
+    }
+
+    /// Whether it codes drawings.
+    pub fn codes(&self) -> bool {
+        self.run.inference.network().is_autoencoder()
+    }
+
+    /// Whether one can ask it for a class.
+    pub fn sees_classes(&self) -> bool {
+        self.run.inference.network().sees_classes()
     }
 }
 

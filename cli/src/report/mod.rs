@@ -1,43 +1,46 @@
-//! The report of a study: one page that opens without a network, and its tables as Markdown.
+//! The report of a study: one page that opens without a network, and beside it the same as Markdown, every number as JSON, and
+//! each figure as PNG and CSV.
 
 mod chart;
+mod csv;
 mod document;
+mod files;
 mod html;
+mod json;
+mod live;
 mod markdown;
 mod material;
+mod measured;
+mod metric;
+mod picture;
 mod sections;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
 use inkgrad_models::Result;
-use inkgrad_models::run::atomic;
 
-use self::material::MADE_BY;
+pub use self::files::Files;
 pub use self::material::{Examined, Material};
-use crate::output;
 
-/// Writes the page to `out` and its Markdown beside it, whose path it gives.
+/// Writes all files of a report.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn write(material: &Material, out: &Path) -> Result<PathBuf> {
-    let document = sections::document(material);
-    let page = html::page(&document)?;
-    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let text = markdown::document(&document, &name);
-    atomic::write(out, |file| file.write_all(page.as_bytes()))?;
-    let beside = beside(out);
-    atomic::write(&beside, |file| file.write_all(text.as_bytes()))?;
-    Ok(beside)
-}
-
-/// Whether nothing of somebody else's is at `path`: no file, or an earlier report.
-pub fn may_replace(path: &Path) -> bool {
-    output::may_replace(path, MADE_BY)
-}
-
-/// The Markdown file that goes with a page.
-pub fn beside(out: &Path) -> PathBuf {
-    out.with_extension("md")
+/// If a figure cannot be drawn, or a file cannot be written.
+pub fn write(material: &Material, files: &Files) -> Result<()> {
+    let live = live::pages(material);
+    let document = sections::document(material, &live);
+    let folder = files.folder();
+    files.make_folder()?;
+    for (page, file) in live.iter().zip(sections::live_files(&live)) {
+        if let Ok(page) = &page.page {
+            files::write(&files.figures.join(file), page.as_bytes())?;
+        }
+    }
+    for figure in document.figures() {
+        let at = |ending: &str| files.figures.join(format!("{}.{ending}", figure.file));
+        files::write(&at("png"), &picture::picture(figure)?.to_png()?)?;
+        files::write(&at("csv"), csv::csv(figure).as_bytes())?;
+    }
+    files::write(&files.json, json::json(material, &document, &folder).as_bytes())?;
+    files::write(&files.markdown, markdown::document(&document, &folder).as_bytes())?;
+    // The page last: it links to all others.
+    files::write(&files.html, html::page(&document, &folder)?.as_bytes())
 }

@@ -102,16 +102,20 @@ fn runs_of_one_model_have_names_of_their_own() {
     }
     place.ok(&["report", "first", "second", "judge", "--samples", "20", "--out", "r.html"]);
     let found = rows(&place, "r.md");
-    let of_models: Vec<&str> =
-        found.iter().filter(|(head, _)| head == "model").map(|(_, row)| row[0].as_str()).collect();
+    let of_models: Vec<&str> = found.iter().filter(|(head, _)| head == "run").map(|(_, row)| row[0].as_str()).collect();
     for name in ["cnn-vae (beta 1.0)", "cnn-vae (beta 4.0)"] {
         assert!(of_models.iter().filter(|found| **found == name).count() >= 5, "{of_models:?}");
     }
     assert!(!of_models.contains(&"cnn-vae"), "{of_models:?}");
     let page = String::from_utf8(place.read("r.html")).unwrap();
-    for caption in
-        ["cnn-vae (beta 4.0): test drawings", "Samples of cnn-vae (beta 1.0), for which", "cnn-vae (beta 1.0): KL"]
-    {
+    for caption in [
+        "cnn-vae (beta 4.0): reconstructions",
+        "Samples of cnn-vae (beta 1.0), for which",
+        "cnn-vae (beta 1.0): KL",
+        "cnn-vae (beta 4.0): loss",
+        "aria-label=\"loss per image (nats) of cnn-vae (beta 1.0) over steps: ",
+        "Settings in which runs differ",
+    ] {
         assert!(page.contains(caption), "{caption}");
     }
     place.refused(&["report", "first", "./first", "--out", "r.html", "--force"], &["first: given twice"]);
@@ -167,11 +171,27 @@ fn a_report_needs_nothing_beside_it() {
     let place = with_runs();
     let out = place.json(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
     assert_eq!((out["runs"].as_u64(), out["markdown"].as_str()), (Some(4), Some("r.md")));
+    assert_eq!((out["json"].as_str(), out["figures"].as_str()), (Some("r.json"), Some("r-figures")));
     let page = String::from_utf8(place.read("r.html")).unwrap();
-    for outside in ["http://", "https://", "<script", "<link rel=\"stylesheet", "src=\"/", "@import", "url("] {
-        assert!(!page.contains(outside), "{outside}");
+    // The one address outside is the name of SVG's elements, which nobody asks for.
+    let own = page.replace("\"http://www.w3.org/2000/svg\"", "");
+    for outside in [
+        "http://",
+        "https://",
+        "<script src",
+        "fetch(",
+        "XMLHttpRequest",
+        "import(",
+        "<link rel=\"stylesheet",
+        "src=\"/",
+        "@import",
+        "url(",
+    ] {
+        assert!(!own.contains(outside), "{outside}");
     }
+    assert!(page.contains("default-src 'none'"));
     let sections = [
+        "findings",
         "data",
         "models",
         "training",
@@ -196,8 +216,87 @@ fn a_report_needs_nothing_beside_it() {
     assert!(text.contains("| cvae (both) | 928,225 |"), "{text}");
     // Scores are kept in the runs: the second report is the first.
     assert!(place.path("vae").join("evaluation.json").exists());
+    let before = beside(&place);
     place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html", "--json"]);
-    assert!(place.read("r.html") == page.as_bytes());
+    assert!(place.read("r.html") == page.as_bytes() && beside(&place) == before);
+}
+
+/// The files of a report at `r.html`, but for the page.
+fn beside(place: &Place) -> BTreeMap<String, Vec<u8>> {
+    let figures = place.files("r-figures").into_iter().map(|name| format!("r-figures/{name}"));
+    let files = figures.chain(["r.md", "r.json"].map(str::to_owned));
+    files.map(|name| (name.clone(), place.read(&name))).collect()
+}
+
+#[test]
+fn every_figure_is_a_file_with_its_numbers_and_every_number_is_in_one_object() {
+    let place = with_runs();
+    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    let all: Value = serde_json::from_slice(&place.read("r.json")).unwrap();
+    let figures = all["figures"].as_array().unwrap();
+    let (page, text) = (place.read("r.html"), place.read("r.md"));
+    let (page, text) = (String::from_utf8(page).unwrap(), String::from_utf8(text).unwrap());
+    assert!(figures.len() > 15, "{}", figures.len());
+    let mut titles = std::collections::BTreeSet::new();
+    for figure in figures {
+        let (png, csv) = (figure["png"].as_str().unwrap(), figure["csv"].as_str().unwrap());
+        assert!(place.read(png).starts_with(b"\x89PNG"), "{png}");
+        let numbers = String::from_utf8(place.read(csv)).unwrap();
+        let mut lines = numbers.lines();
+        let columns = lines.next().unwrap().split(',').count();
+        assert!(columns > 1 && lines.next().is_some(), "{csv}: {numbers}");
+        assert!(lines.all(|line| line.split(',').count() == columns), "{csv}");
+        for file in [png, csv] {
+            assert!(page.contains(&format!("href=\"{file}\"")) && text.contains(&format!("({file})")), "{file}");
+        }
+        assert!(figure["alt"].as_str().unwrap().len() > 20, "{figure}");
+        assert!(titles.insert(figure["title"].as_str().unwrap().to_owned()), "two figures have a title: {figure}");
+    }
+    // The numbers are those of evaluations.
+    for (run, at) in [("vae", 0), ("cvae", 1), ("ae", 2)] {
+        let kept: Value = serde_json::from_slice(&place.read(&format!("{run}/evaluation.json"))).unwrap();
+        assert_eq!(all["runs"][at]["evaluation"], kept["evaluation"]);
+        assert!(!all["runs"][at]["records"].as_array().unwrap().is_empty());
+    }
+    // Each run has a page on which its network runs.
+    for run in ["cnn-vae", "cvae-both", "cnn-ae", "classifier-cnn"] {
+        let live = String::from_utf8(place.read(&format!("r-figures/live-{run}.html"))).unwrap();
+        assert!(live.contains("function replay("), "{run}");
+    }
+}
+
+#[test]
+fn findings_are_figures_and_say_what_to_distrust() {
+    let place = with_runs();
+    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    let all: Value = serde_json::from_slice(&place.read("r.json")).unwrap();
+    let findings: Vec<&str> = all["findings"].as_array().unwrap().iter().map(|f| f["text"].as_str().unwrap()).collect();
+    let says = |parts: &[&str]| findings.iter().any(|text| parts.iter().all(|part| text.contains(part)));
+    assert!(says(&[
+        "4 runs were trained on d: 48 training drawings of 5 classes, 28×28 pixels; 12 drawings to test on."
+    ]));
+    assert!(
+        says(&["FD of samples from the prior", "its precision is not known, so none is called best"]),
+        "{findings:#?}"
+    );
+    // Twelve drawings are too few for anything.
+    assert!(says(&["The judge recognises", "of 12 real drawings"]), "{findings:#?}");
+    assert!(says(&["FID of 12 rows is biased upwards"]), "{findings:#?}");
+    assert!(says(&["untrained, nearly: not every training drawing was seen once"]), "{findings:#?}");
+    assert!(says(&["samples of z for each of 12 drawings: a loose one"]), "{findings:#?}");
+    let value = all["runs"][1]["evaluation"]["recognition"]["all"]["accuracy"].as_f64().unwrap();
+    assert!(
+        says(&["Recognised among samples of a class: cvae (both)", &format!("{:.0}", 100.0 * value)]),
+        "{findings:#?}"
+    );
+    // A run alone: no best, no table of differences.
+    place.ok(&["report", "ae", "--classifier", "judge", "--samples", "20", "--out", "one.html"]);
+    let text = String::from_utf8(place.read("one.md")).unwrap();
+    assert!(
+        text.contains("One run was trained on d")
+            && !text.contains("is best")
+            && !text.contains("in which runs differ")
+    );
 }
 
 /// Weights of zeros make constant features: what counts is that they are read, used, kept and named.
@@ -224,14 +323,22 @@ fn inceptions_scores_are_given_where_its_weights_are() {
 #[test]
 fn names_of_classes_are_text() {
     let place = Place::with_run();
-    fs::write(place.path("d").join("classes.txt"), "<b>\nyoga & co\nhand|s\nsnowman\nmotorbike\n").unwrap();
+    let names = "<b>\nyoga & co\nhand|s\nארנב\n\"onload=\"alert(1)\n";
+    fs::write(place.path("d").join("classes.txt"), names).unwrap();
     let args = ["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"];
     place.ok(&args);
     place.ok(&["report", "judge", "--out", "r.html"]);
     let (page, text) = (place.read("r.html"), place.read("r.md"));
     let (page, text) = (String::from_utf8(page).unwrap(), String::from_utf8(text).unwrap());
     assert!(!page.contains("<b>") && page.contains("&lt;b&gt;") && page.contains("yoga &amp; co"));
+    assert!(!page.contains("\"onload=\"") && page.contains("<bdi>ארנב</bdi>"));
     assert!(text.contains(r"| hand\|s |"), "{text}");
+    // Among the drawings of maps and samples, too.
+    place.ok(&["train", "cvae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "r"]);
+    place.ok(&["report", "r", "judge", "--samples", "20", "--out", "r.html"]);
+    let page = String::from_utf8(place.read("r.html")).unwrap();
+    assert!(!page.contains("<b>") && !page.contains("\"onload=\""));
+    assert_eq!(page.matches("</script>").count(), page.matches("<script").count());
 }
 
 #[test]
@@ -279,6 +386,21 @@ fn a_report_replaces_reports_alone() {
     place.write("notes.html", b"<p>my page</p>");
     place.refused(&report, &["notes.html: is no report"]);
     place.ok(&[&report[..], &["--force"]].concat());
+    // A folder of figures that is none.
+    place.write("notes.json", b"{}");
+    place.refused(&report, &["notes.json: is no report"]);
+    fs::remove_file(place.path("notes.json")).unwrap();
+    fs::remove_dir_all(place.path("notes-figures")).unwrap();
+    fs::create_dir(place.path("notes-figures")).unwrap();
+    place.write("notes-figures/my.png", b"mine");
+    place.refused(&report, &["notes-figures: holds files that are no report's, expected a new name (or --force)"]);
+    place.ok(&[&report[..], &["--force"]].concat());
+    assert_eq!(place.read("notes-figures/my.png"), b"mine");
+    place.ok(&report);
+    place.refused(&["report", "vae", "--out", "notes.md"], &["notes.md: has the name of what goes beside the page"]);
+    fs::create_dir(place.path("study")).unwrap();
+    place.write("study/report.md", b"mine");
+    place.refused(&["reproduce", "--quick", "--out", "study"], &["report.md: is no report", "expected a new --out"]);
 }
 
 #[test]
@@ -295,4 +417,10 @@ fn drawings_that_were_trained_on_are_named_as_such() {
     place.ok(&["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "r"]);
     let text = place.ok(&["evaluate", "--run", "r", "--samples", "20", "--out", "e.json"]);
     assert!(text.contains("d, its training drawings, since there are none to test on"), "{text}");
+    place.ok(&["report", "r", "--samples", "20", "--out", "r.html"]);
+    let text = String::from_utf8(place.read("r.md")).unwrap();
+    assert!(
+        text.contains("- There are no test drawings: everything is measured on drawings that were trained on."),
+        "{text}"
+    );
 }

@@ -80,14 +80,24 @@ impl Tiny {
     fn contents(&self, name: &str) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
         let mut found = contents(&self.out(name));
         for (path, bytes) in &mut found {
-            if path.starts_with("report.html") || path.starts_with("report.md") {
+            if path.extension().is_some_and(|ending| ending == "html" || ending == "md") {
                 let text = String::from_utf8(std::mem::take(bytes)).unwrap();
                 let text = text.replace(&self.out(name).display().to_string(), "OUT");
                 // The chapter on training tells times.
-                let chapter = ["id=\"training\"", "## Training"].iter().find_map(|head| text.find(head)).unwrap();
-                let next = ["id=\"reconstructions\"", "## Reconstructions"];
-                let next = next.iter().find_map(|head| text.find(head)).unwrap();
-                *bytes = format!("{}{}", &text[..chapter], &text[next..]).into_bytes();
+                let at = |heads: [&str; 2]| heads.iter().find_map(|head| text.find(head));
+                let chapter = at(["id=\"training\"", "\n## Training"]);
+                let next = at(["id=\"reconstructions\"", "\n## Reconstructions"]);
+                *bytes = match (chapter, next) {
+                    (Some(chapter), Some(next)) => format!("{}{}", &text[..chapter], &text[next..]).into_bytes(),
+                    // A page on which a network runs.
+                    _ => text.into_bytes(),
+                };
+            }
+            if path.starts_with("report.json") {
+                let text = String::from_utf8(std::mem::take(bytes)).unwrap();
+                let text = text.replace(&self.out(name).display().to_string(), "OUT");
+                let timeless = text.lines().filter(|line| !line.trim_start().starts_with("\"seconds\""));
+                *bytes = timeless.collect::<Vec<_>>().join("\n").into_bytes();
             }
         }
         found

@@ -1,122 +1,116 @@
 //! The chapters of a study's report, in its order.
 
+mod commands;
+mod doubts;
 mod drawings;
+mod findings;
 mod latents;
+mod overview;
+mod recognition;
 mod scores;
 mod training;
 
-use inkgrad_models::Models;
-use inkgrad_models::data::describe;
-use inkgrad_models::run::config::Config;
-
-use self::drawings::{by_class, interpolations, nearest, reconstructions, samples};
-use self::latents::{likelihoods, maps, usage};
-use self::scores::{recognition, scores, transfer};
-use self::training::training;
-use super::document::{Block, Document, Section, Table};
+use super::document::{Block, Document};
+use super::live::Live;
 use super::material::{Examined, MADE_BY, Material};
-use crate::output::{quoted, thousands};
-use crate::{help, settings};
-
-/// Pixels along each side of a drawing's pixel.
-const SCALE: usize = 2;
 
 /// The whole report.
-pub fn document(material: &Material) -> Document {
+///
+/// `live` are the runs' pages, which the report links to.
+pub fn document(material: &Material, live: &[Live]) -> Document {
     let Material { dataset, runs, .. } = material;
     let sections = vec![
-        data(material),
-        models(runs),
-        training(runs),
-        reconstructions(runs),
-        samples(material),
-        by_class(material),
-        maps(material),
-        interpolations(runs),
-        usage(runs),
-        likelihoods(runs),
-        scores(material),
-        recognition(material),
-        nearest(runs),
-        transfer(runs),
-        commands(material),
+        findings::findings(material),
+        overview::data(material),
+        overview::models(material, live),
+        training::training(runs),
+        drawings::reconstructions(runs),
+        drawings::samples(runs),
+        drawings::by_class(material),
+        latents::maps(material),
+        drawings::interpolations(runs),
+        latents::usage(runs),
+        latents::likelihoods(runs),
+        scores::scores(material),
+        recognition::recognition(material),
+        drawings::nearest(runs),
+        recognition::transfer(runs),
+        commands::commands(material),
     ];
-    Document {
+    let count = if runs.len() == 1 { "One run".to_owned() } else { format!("{} runs", runs.len()) };
+    let mut document = Document {
         title: "A study of drawings".to_owned(),
-        subtitle: format!("{} models on {}: {MADE_BY} {}.", runs.len(), dataset.name, env!("CARGO_PKG_VERSION")),
+        subtitle: format!("{count} on {}: {MADE_BY} {}.", dataset.name, env!("CARGO_PKG_VERSION")),
         sections: sections.into_iter().filter(|section| !section.blocks.is_empty()).collect(),
+        sheet: material.sheet(),
+    };
+    name_files(&mut document);
+    document
+}
+
+/// Gives figures' files names that no two share.
+fn name_files(document: &mut Document) {
+    let mut taken = std::collections::BTreeSet::new();
+    for section in &mut document.sections {
+        for block in &mut section.blocks {
+            let Block::Figures(figures) = block else { continue };
+            for figure in figures {
+                let stem = format!("{}-{}", section.id, slug(&figure.file));
+                let more = (2..).map(|i| format!("{stem}-{i}"));
+                let name = [stem.clone()].into_iter().chain(more).find(|name| !taken.contains(name));
+                figure.file = name.unwrap_or_default();
+                taken.insert(figure.file.clone());
+            }
+        }
     }
 }
 
-fn data(material: &Material) -> Section {
-    let summary = describe(material.dataset);
-    let mut table = Table::new(&["drawings of", "for training", "for test"]);
-    for class in &summary.classes {
-        table.row([class.name.clone(), thousands(class.train as u64), thousands(class.test as u64)]);
+/// The files of the runs' pages, no two the same.
+pub fn live_files(live: &[Live]) -> Vec<String> {
+    let mut files: Vec<String> = Vec::new();
+    for Live { label, .. } in live {
+        let stem = format!("live-{}", slug(label));
+        let more = (2..).map(|i| format!("{stem}-{i}.html"));
+        let name = [format!("{stem}.html")].into_iter().chain(more).find(|name| !files.contains(name));
+        files.extend(name);
     }
-    table.row(["all".into(), thousands(summary.train.images as u64), thousands(summary.test.images as u64)]);
-    let mut blocks = vec![Block::Text(format!("Source: {}.", summary.origin))];
-    if summary.synthetic {
-        blocks.push(Block::Warning(
-            "These drawings are synthetic: the program drew them, no person did. Scores on them say nothing about \
-             drawings by people."
-                .into(),
-        ));
-    }
-    blocks.push(Block::Table(table));
-    blocks.push(Block::Text(format!(
-        "{} pixels with a mean of {:.4} and a standard deviation of {:.4} over the training drawings; {} test \
-         drawings are also training drawings, pixel for pixel.",
-        material.dataset.train.images.extents(),
-        summary.train.mean,
-        summary.train.standard_deviation,
-        summary.test_also_in_train
-    )));
-    Section { id: "data", title: "Data", blocks }
+    files
 }
 
-fn models(runs: &[Examined]) -> Section {
-    let mut table = Table::new(&["model", "parameters", "latent", "weights", "what it is"]);
-    for Examined { run, .. } in runs {
-        let network = run.inference.network();
-        let latent = network.latent().map_or("–".to_owned(), |width| width.to_string());
-        let what = (network.spec().describe)(&run.config);
-        table.row([run.label(), thousands(network.params.count() as u64), latent, run.weights.clone(), what]);
+/// Letters and digits, and a dash for all else: a file's name on any system.
+fn slug(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == '.' => name.push(c.to_ascii_lowercase()),
+            _ if !name.is_empty() && !name.ends_with('-') => name.push('-'),
+            _ => {}
+        }
     }
-    Section { id: "models", title: "Models", blocks: vec![Block::Table(table)] }
+    name.trim_end_matches(['-', '.']).chars().take(80).collect()
 }
 
-fn sees_classes(examined: &Examined) -> bool {
-    examined.run.inference.network().sees_classes()
-}
-
-fn commands(material: &Material) -> Section {
-    let mut blocks = vec![Block::Commands(vec![material.command.clone()])];
-    let mut table = Table::new(&["model", "command", "seed", "threads", "inkgrad"]);
-    for Examined { run, .. } in &material.runs {
-        let config = &run.config;
-        table.row([
-            run.label(),
-            how_it_was_made(material.models, config, &run.path.display().to_string(), run.records.is_empty()),
-            config.seed.to_string(),
-            config.threads.to_string(),
-            config.inkgrad.clone(),
-        ]);
+/// Names as a sentence lists them: `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => names.concat(),
     }
-    blocks.push(Block::Text("The runs, as they can be trained one by one:".into()));
-    blocks.push(Block::Table(table));
-    blocks.push(Block::Text(format!(
-        "Scored with {} samples of seed {}. Results do not depend on the number of threads.",
-        thousands(material.options.samples as u64),
-        material.options.seed
-    )));
-    Section { id: "commands", title: "What was run", blocks }
 }
 
-/// The command that trains a run like this one; imported weights, which have no losses, were trained elsewhere.
-fn how_it_was_made(models: &Models, config: &Config, out: &str, imported: bool) -> String {
-    match imported {
-        true => format!("{}: weights that were imported", quoted(out)),
-        false => settings::training_command(models, &help::train(models), config, out),
+/// The labels of some runs.
+fn labels<'a>(runs: impl IntoIterator<Item = &'a Examined>) -> Vec<String> {
+    runs.into_iter().map(Examined::label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_are_plain() {
+        assert_eq!(slug("cnn-vae (beta 4.0): KL"), "cnn-vae-beta-4.0-kl");
+        assert_eq!(slug("../ חתול \n"), "");
+        assert_eq!(listed(&["a", "b", "c"].map(str::to_owned)), "a, b and c");
     }
 }

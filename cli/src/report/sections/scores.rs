@@ -1,201 +1,164 @@
-//! How good the samples are.
+//! How near generated drawings are to real ones.
 
-use inkgrad_models::image::{GridOptions, grid};
-use inkgrad_models::metrics::classifier::{Interval, Verdict};
-use inkgrad_models::study::{ClassScore, Judge, Passport, Recognition, Score};
+use inkgrad_models::study::{Passport, Score};
 
-use super::super::document::{Block, GradedDrawing, Section, Table};
+use super::super::document::{Block, Cell, Definition, Section, Table};
 use super::super::material::{Examined, Material};
-use super::{SCALE, sees_classes};
+use super::super::measured::Measured;
+use super::super::metric::{self, Metric};
+use super::listed;
 use crate::output::thousands;
-use crate::progress::number;
 
-/// A table for each extractor: a row a model, a column a score, and the floor, which all models share.
+/// Drawings that are scored apart from others: samples are new, reconstructions have seen their originals.
+struct Group {
+    title: &'static str,
+    of: fn(&Examined) -> bool,
+}
+
+const SAMPLES: Group = Group { title: "Samples from the prior", of: |examined| examined.samples() };
+const RECONSTRUCTIONS: Group =
+    Group { title: "Reconstructions, of models without a prior", of: |examined| !examined.samples() };
+const PIXELS: Group = Group { title: "Reconstructions of all test drawings", of: |_| true };
+
+/// A table for each extractor and kind of drawings: a row a run, a column a score, and the floor, which all runs share.
 pub fn scores(material: &Material) -> Section {
     let mut extractors: Vec<&Passport> = Vec::new();
-    for passport in all_scores(material).map(|(_, score)| &score.passport) {
+    for passport in all_scores(material).filter(|score| score.value.is_some()).map(|score| &score.passport) {
         if extractors.iter().all(|known| known.extractor != passport.extractor) {
             extractors.push(passport);
         }
     }
     let mut blocks = Vec::new();
     for passport in extractors {
-        blocks.push(Block::Heading(format!("By {}", passport.extractor)));
-        blocks.push(Block::Table(by_extractor(material, &passport.extractor)));
-        let weights = passport.sha256.as_deref().unwrap_or("none");
-        let (resize, seed) = (&passport.resize, passport.seed);
-        blocks.push(Block::Text(format!(
-            "Extractor: {}; SHA-256 of its weights: {weights}; resize: {resize}; samples of seed {seed}.",
-            passport.extractor
-        )));
-        blocks.extend(notes(material, &passport.extractor));
+        let groups: &[Group] = if passport.extractor == "pixels" { &[PIXELS] } else { &[SAMPLES, RECONSTRUCTIONS] };
+        let tables: Vec<Table> =
+            groups.iter().filter_map(|group| table(material, &passport.extractor, group)).collect();
+        if passport.extractor == "pixels" {
+            blocks.push(Block::Heading("By pixels".into()));
+        } else {
+            blocks.push(Block::Heading(format!("By features of {}", passport.extractor)));
+            let weights = passport.sha256.as_deref().unwrap_or("unknown");
+            let (resize, seed) = (&passport.resize, passport.seed);
+            blocks.push(Block::Text(format!(
+                "SHA-256 of its weights: {weights}; resize: {resize}; samples of seed {seed}."
+            )));
+        }
+        blocks.extend(tables.into_iter().map(Block::Table));
+        blocks.push(Block::Definitions(definitions(material, &passport.extractor)));
     }
     if !blocks.is_empty() {
-        let text = "The floor is the same score between two disjoint halves of the real drawings. Orders and subsets are \
-                    NumPy's of seed 2020, as torch-fidelity's.";
+        let text = "The floor is the same score between two disjoint halves of the real drawings: the best that a model can \
+                    hope for. Brackets are 95 % intervals: Wilson's of shares, the other side taken as it is. A value after ± \
+                    is a standard deviation over subsets. A best is marked only where its interval overlaps with no other's.";
         blocks.insert(0, Block::Text(text.into()));
     }
+    blocks.extend(missing(material).map(Block::Text));
     Section { id: "scores", title: "Scores", blocks }
 }
 
-fn all_scores<'a>(material: &'a Material) -> impl Iterator<Item = (&'a Examined, &'a Score)> {
-    material.runs.iter().flat_map(|examined| examined.evaluation.scores.iter().map(move |score| (examined, score)))
+fn all_scores<'a>(material: &'a Material) -> impl Iterator<Item = &'a Score> {
+    material.runs.iter().flat_map(|examined| examined.evaluation.scores.iter())
 }
 
-fn by_extractor(material: &Material, extractor: &str) -> Table {
-    let of_extractor = || all_scores(material).filter(|(_, score)| score.passport.extractor == extractor);
+/// The scores that an extractor gave a value, in order, each once.
+fn names<'a>(material: &'a Material, extractor: &str) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    for (_, score) in of_extractor() {
+    for score in all_scores(material).filter(|score| score.passport.extractor == extractor && score.value.is_some()) {
         if !names.contains(&score.name.as_str()) {
             names.push(&score.name);
         }
     }
-    let heads = names.iter().map(|name| name.trim_end_matches("_classifier").replace('_', " "));
-    let mut table = Table::new(&["model", "N real", "N generated"]);
-    table.head.extend(heads);
-    for Examined { run, evaluation, .. } in &material.runs {
-        let score = |name: &str| {
-            evaluation.scores.iter().find(|score| score.name == name && score.passport.extractor == extractor)
-        };
-        // The Inception Score counts no real drawings.
-        let Some(first) = names.first().and_then(|name| score(name)) else { continue };
-        let n = [first.passport.n_real, first.passport.n_generated].map(|n| thousands(n as u64));
-        let cells = names.iter().map(|name| score(name).map_or("–".to_owned(), value));
-        table.rows.push([run.label()].into_iter().chain(n).chain(cells).collect());
-    }
-    let floor = |name: &&str| {
-        let floor = of_extractor().find(|(_, score)| score.name == *name).and_then(|(_, score)| score.passport.floor);
-        floor.map_or("–".to_owned(), number)
+    names
+}
+
+/// A number of drawings, or from which to which.
+fn counts(of: impl Iterator<Item = usize>) -> String {
+    let (least, most) = of.fold((usize::MAX, 0), |(least, most), n| (least.min(n), most.max(n)));
+    let [low, high] = [least, most].map(|n| thousands(n as u64));
+    if least >= most { high } else { format!("{low} to {high}") }
+}
+
+fn table(material: &Material, extractor: &str, group: &Group) -> Option<Table> {
+    let score = |examined: &Examined, name: &str| -> Option<Score> {
+        let mut scores = examined.evaluation.scores.iter();
+        scores.find(|score| score.name == name && score.passport.extractor == extractor).cloned()
     };
-    let floors: Vec<String> = names.iter().map(floor).collect();
-    if floors.iter().any(|floor| floor != "–") {
-        table.rows.push(["floor", "", ""].map(str::to_owned).into_iter().chain(floors).collect());
+    let names = names(material, extractor);
+    let runs: Vec<&Examined> = material
+        .runs
+        .iter()
+        .filter(|examined| (group.of)(examined) && names.iter().any(|name| score(examined, name).is_some()))
+        .collect();
+    let first = |examined: &&&Examined| score(examined, names.first()?).map(|score| score.passport);
+    let passports: Vec<Passport> = runs.iter().filter_map(|examined| first(&examined)).collect();
+    if passports.is_empty() {
+        return None;
     }
-    table
+    let generated = counts(passports.iter().map(|passport| passport.n_generated));
+    let title = if extractor == "pixels" {
+        format!("{}: {generated}", group.title)
+    } else {
+        let real = counts(passports.iter().map(|passport| passport.n_real));
+        format!("{}: {generated} generated drawings against {real} real ones", group.title)
+    };
+    let mut table = Table::new(title, &["run"]);
+    for examined in &runs {
+        table.row([examined.label().into()]);
+    }
+    let mut floors: Vec<Cell> = vec!["floor".into()];
+    for name in &names {
+        let scores: Vec<Option<Score>> = runs.iter().map(|examined| score(examined, name)).collect();
+        let values: Vec<Option<Measured>> = scores.iter().map(|score| Measured::score(score.as_ref()?)).collect();
+        match metric::find(name) {
+            Some(metric) => table.measured(metric, &values, true),
+            // A score of a later version of inkgrad.
+            None => {
+                let unknown = Metric { key: "", name: "", definition: "", better: None };
+                table.measured(&unknown, &values, false);
+                table.head.last_mut().into_iter().for_each(|column| column.name = name.replace('_', " "));
+            }
+        }
+        let floor = scores.iter().flatten().find_map(|score| Some((score.passport.floor?, Measured::score(score)?)));
+        floors.push(floor.map_or("–".into(), |(floor, value)| {
+            Cell::number(floor, Measured { value: floor, ..value }.floor_text())
+        }));
+    }
+    if floors[1..].iter().any(|cell| cell.key.is_some()) {
+        table.foot.push(floors);
+    }
+    Some(table)
 }
 
-fn value(score: &Score) -> String {
-    let std = score.std.map_or(String::new(), |std| format!(" ± {}", number(std)));
-    score.value.map_or("–".to_owned(), |value| number(value) + &std)
+/// Each score with its definition and floor.
+fn definitions(material: &Material, extractor: &str) -> Vec<Definition> {
+    let known = |name: &&str| {
+        let metric = metric::find(name)?;
+        let of_name =
+            || all_scores(material).filter(|score| score.name == **name && score.passport.extractor == extractor);
+        let floor = of_name().find_map(|score| Some((score.passport.floor?, Measured::score(score)?)));
+        let floor = match floor {
+            Some((floor, value)) => Measured { value: floor, ..value }.floor_text(),
+            None if extractor == "pixels" || metric.key == "is" => "none, since it compares no two halves".to_owned(),
+            None => "none, too few real drawings".to_owned(),
+        };
+        Some(Definition { metric, floor })
+    };
+    names(material, extractor).iter().filter_map(known).collect()
 }
 
-/// Each note once, with the models that it is about.
-fn notes(material: &Material, extractor: &str) -> Vec<Block> {
-    let mut notes: Vec<(&str, Vec<String>)> = Vec::new();
-    for (examined, score) in all_scores(material).filter(|(_, score)| score.passport.extractor == extractor) {
+/// Scores that nobody measured, and why.
+fn missing(material: &Material) -> impl Iterator<Item = String> {
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for score in all_scores(material).filter(|score| score.value.is_none()) {
         let Some(note) = &score.note else { continue };
-        let label = examined.run.label();
+        let name = metric::find(&score.name).map_or(score.name.as_str(), |metric| metric.name).to_owned();
         match notes.iter_mut().find(|(known, _)| known == note) {
-            Some((_, models)) if models.contains(&label) => {}
-            Some((_, models)) => models.push(label),
-            None => notes.push((note, vec![label])),
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => notes.push((note.clone(), vec![name])),
         }
     }
-    notes.into_iter().map(|(note, models)| Block::Text(format!("{}: {note}.", models.join(", ")))).collect()
-}
-
-/// The accuracy with its interval, in percent.
-fn percent(verdict: &Verdict) -> String {
-    let Interval { low, high } = verdict.accuracy_interval;
-    format!("{:.1} % [{:.1}, {:.1}]", 100.0 * verdict.accuracy, 100.0 * low, 100.0 * high)
-}
-
-fn confidence(verdict: &Verdict) -> String {
-    let Interval { low, high } = verdict.confidence_interval;
-    format!("{:.3} [{low:.3}, {high:.3}]", verdict.confidence)
-}
-
-pub fn recognition(material: &Material) -> Section {
-    let judge = &material.judge;
-    let mut blocks = vec![Block::Text(format!(
-        "{} (weights {}…) judges drawings; confidence is the mean of its largest probability. Intervals are of 95 %: \
-         Wilson's of shares, the normal one of means.",
-        judge.name,
-        &judge.sha256[..12]
-    ))];
-    for examined in &material.runs {
-        let Examined { run, evaluation, gallery } = examined;
-        if let Some(found) = &evaluation.recognition {
-            blocks.push(Block::Heading(format!("{} on {}", judged_by(examined, judge), what_was_judged(examined))));
-            blocks.push(Block::Table(by_class_table(found)));
-        } else if let Some(found) = &evaluation.unasked {
-            blocks.push(Block::Heading(format!("Samples of {}, for which no class was asked", run.label())));
-            blocks.push(Block::Table(seen_table(found)));
-        }
-        if !gallery.graded.is_empty() && sees_classes(examined) {
-            let classes = &material.dataset.classes;
-            let graded = gallery.graded.iter().map(|graded| GradedDrawing {
-                picture: grid(
-                    &graded.drawing,
-                    1,
-                    &GridOptions { image: gallery.image, scale: SCALE, gap: 0, ..GridOptions::default() },
-                ),
-                verdict: format!("{} {:.0}\u{a0}%", classes[graded.seen], 100.0 * graded.confidence),
-                right: graded.asked.map(|asked| asked == graded.seen),
-            });
-            blocks.push(Block::Graded(graded.collect()));
-        }
-    }
-    Section { id: "recognition", title: "The classifier on samples", blocks }
-}
-
-fn judged_by(examined: &Examined, judge: &Judge) -> String {
-    match examined.run.inference.network().is_autoencoder() {
-        true => judge.name.clone(),
-        false => examined.run.label(),
-    }
-}
-
-fn what_was_judged(examined: &Examined) -> String {
-    let network = examined.run.inference.network();
-    match (network.is_autoencoder(), network.has_prior()) {
-        (false, _) => "test drawings".to_owned(),
-        (true, true) => format!("samples of {}", examined.run.label()),
-        (true, false) => format!("reconstructions by {}", examined.run.label()),
-    }
-}
-
-fn by_class_table(found: &Recognition) -> Table {
-    let mut table = Table::new(&["class", "drawings", "recognised", "confidence"]);
-    let all = ClassScore { class: "all".to_owned(), verdict: Some(found.all) };
-    for ClassScore { class, verdict } in found.classes.iter().chain([&all]) {
-        let n = thousands(verdict.map_or(0, |verdict| verdict.n) as u64);
-        let [share, sure] = [percent, confidence].map(|of| verdict.as_ref().map_or("–".to_owned(), of));
-        table.row([class.clone(), n, share, sure]);
-    }
-    table
-}
-
-/// How verdicts are spread.
-fn seen_table(found: &Recognition) -> Table {
-    let mut table = Table::new(&["class seen", "samples", "share", "confidence"]);
-    let all = ClassScore { class: "all".to_owned(), verdict: Some(found.all) };
-    for ClassScore { class, verdict } in found.classes.iter().chain([&all]) {
-        let n = verdict.map_or(0, |verdict| verdict.n);
-        let share = format!("{:.1} %", 100.0 * n as f64 / found.all.n as f64);
-        table.row([class.clone(), thousands(n as u64), share, verdict.as_ref().map_or("–".to_owned(), confidence)]);
-    }
-    table
-}
-
-pub fn transfer(runs: &[Examined]) -> Section {
-    let mut table = Table::new(&["model", "samples → real", "real → samples", "real → real", "trained on", "epochs"]);
-    for Examined { run, evaluation, .. } in runs {
-        let Some(found) = &evaluation.transfer else { continue };
-        table.row([
-            run.label(),
-            percent(&found.samples_to_real),
-            percent(&found.real_to_samples),
-            percent(&found.real_to_real),
-            thousands(found.trained_on as u64),
-            found.epochs.to_string(),
-        ]);
-    }
-    let mut blocks = Vec::new();
-    if !table.rows.is_empty() {
-        let text = "A classifier (mlp) trained on the left is tested on the right; real drawings on the right are test \
-                    drawings.";
-        blocks = vec![Block::Text(text.into()), Block::Table(table)];
-    }
-    Section { id: "transfer", title: "Train on samples, test on real", blocks }
+    notes
+        .into_iter()
+        .map(|(note, names)| format!("Not measured: {} of InceptionV3's features: {note}.", listed(&names)))
 }

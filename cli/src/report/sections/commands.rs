@@ -1,0 +1,40 @@
+//! The commands that led here.
+
+use inkgrad_models::Models;
+use inkgrad_models::run::config::Config;
+
+use super::super::document::{Block, Section, Table};
+use super::super::material::{Examined, Material};
+use crate::output::{quoted, thousands};
+use crate::{help, settings};
+
+pub fn commands(material: &Material) -> Section {
+    let mut blocks = vec![Block::Commands(vec![material.command.clone()])];
+    let mut table =
+        Table::new("Runs, as they can be trained one by one", &["run", "command", "seed", "threads", "inkgrad"]);
+    for Examined { run, .. } in &material.runs {
+        let config = &run.config;
+        table.row([
+            run.label().into(),
+            how_it_was_made(material.models, config, &run.path.display().to_string(), run.records.is_empty()).into(),
+            config.seed.to_string().into(),
+            config.threads.to_string().into(),
+            config.inkgrad.clone().into(),
+        ]);
+    }
+    blocks.push(Block::Table(table));
+    blocks.push(Block::Text(format!(
+        "Scored with {} samples of seed {}. Results do not depend on the number of threads.",
+        thousands(material.options.samples as u64),
+        material.options.seed
+    )));
+    Section { id: "commands", title: "What was run", blocks }
+}
+
+/// The command that trains a run like this one; imported weights, which have no losses, were trained elsewhere.
+fn how_it_was_made(models: &Models, config: &Config, out: &str, imported: bool) -> String {
+    match imported {
+        true => format!("{}: weights that were imported", quoted(out)),
+        false => settings::training_command(models, &help::train(models), config, out),
+    }
+}
