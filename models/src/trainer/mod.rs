@@ -1,4 +1,27 @@
 //! Training: batches, steps, records, checkpoints, and going on after an interruption.
+//!
+//! ```
+//! use inkgrad_models::data::builtin;
+//! use inkgrad_models::prelude::*;
+//!
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+//! write_course(&builtin(40, 1)?, &data)?;
+//!
+//! let models = Models::builtin();
+//! let data = data.display().to_string();
+//! let defaults = models.defaults("classifier")?;
+//! let config = Config { data, epochs: None, steps: Some(2), batch_size: 8, ..defaults };
+//! let (mut trainer, _) = Trainer::start(&models, config, &run, false)?;
+//! trainer.run(&mut ())?; // leaves weights, records, a checkpoint and figures in `run`
+//!
+//! let longer = Overrides { steps: Some(3), ..Overrides::default() };
+//! let mut resumed = Trainer::resume(&models, &run, &longer)?;
+//! assert_eq!(resumed.steps_done(), 2);
+//! resumed.run(&mut ())?;
+//! assert_eq!(resumed.steps_done(), 3);
+//! # Ok::<(), Error>(())
+//! ```
 
 mod batches;
 mod compute;
@@ -6,6 +29,8 @@ mod figures;
 mod fit;
 mod import;
 mod init;
+mod loading;
+mod observer;
 mod on_device;
 mod opened;
 mod rescue;
@@ -26,58 +51,20 @@ use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
+pub use self::loading::{load_data, load_run_data, note_data};
+pub use self::observer::{Observer, Outcome, Progress};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::opened::{Opened, Which};
 pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
-use crate::data::{self, Dataset, LoadOptions};
+use crate::data::Dataset;
 use crate::model::{Models, Network};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::records::{MetricsLog, Record, Split, Terms};
+use crate::run::records::{self, MetricsLog, Record, Split, Terms};
 use crate::run::tensorboard::EventFile;
 use crate::{Error, Result, text};
-
-/// Who watches a run and may stop it; `()` does neither.
-pub trait Observer {
-    /// Called after every step on the processor; on a device, whenever its steps were waited for.
-    fn step(&mut self, _progress: &Progress) {}
-    /// Called for every record that goes into `metrics.jsonl`.
-    fn record(&mut self, _record: &Record) {}
-    /// Asked after every step: whether to stop there.
-    fn stop(&self) -> bool {
-        false
-    }
-}
-
-impl Observer for () {}
-
-/// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Steps taken.
-    pub step: u64,
-    /// Steps of the whole run.
-    pub total: u64,
-    /// Passes over the training set, with the fraction of the one under way.
-    pub epoch: f64,
-    /// Mean loss since the epoch (or the logging interval) began.
-    pub loss: f64,
-    /// Drawings of the steps since the last time.
-    pub drawings: usize,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// All steps were taken.
-    Finished,
-    /// The observer stopped it; it can be resumed.
-    Stopped,
-    /// The validation loss did not improve for as long as the configuration allows.
-    Converged,
-}
 
 /// A run under way.
 pub struct Trainer {
@@ -110,63 +97,8 @@ pub struct Trainer {
     pending: Vec<Record>,
 }
 
-/// Loads the data that a configuration names.
-///
-/// # Errors
-/// Those of [`data::load`].
-pub fn load_data(config: &Config) -> Result<Dataset> {
-    let mut options = LoadOptions {
-        test_fraction: config.test_fraction,
-        seed: config.seed,
-        recognized_only: config.recognized_only,
-        ..LoadOptions::default()
-    };
-    if config.quick {
-        options.builtin_drawings = QUICK_DRAWINGS;
-    }
-    data::load(&config.data, &options)
-}
-
-/// Writes down what a configuration's data is, so that it is found and known again.
-pub fn note_data(config: &mut Config, dataset: &Dataset) {
-    config.data_sha256 = Some(dataset.fingerprint());
-    // Of a run that is trained again, the folder that it knew.
-    if config.data != "builtin" && !config.data_path.as_ref().is_some_and(|path| Path::new(path).exists()) {
-        config.data_path = Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
-    }
-}
-
-/// Loads the data that a run was trained on, wherever it is called from. With `changed` other contents are meant.
-///
-/// # Errors
-/// Those of [`data::load`]; if the contents are not those that the run began with, unless that is meant.
-pub fn load_run_data(config: &Config, changed: bool) -> Result<Dataset> {
-    let moved = config.data_path.as_ref().filter(|path| Path::new(path).exists());
-    let found = Config { data: moved.unwrap_or(&config.data).clone(), ..config.clone() };
-    let dataset = load_data(&found)?;
-    let Some(expected) = config.data_sha256.as_ref().filter(|_| !changed) else { return Ok(dataset) };
-    if dataset.classes != config.classes {
-        let (found_classes, expected) = (dataset.classes.join(", "), config.classes.join(", "));
-        return Err(Error::input(&found.data, format!("holds the classes {found_classes}, expected {expected}")));
-    }
-    let fingerprint = dataset.fingerprint();
-    if fingerprint == *expected {
-        return Ok(dataset);
-    }
-    let (train, test) = (dataset.train.len(), dataset.test.len());
-    let problem = format!(
-        "holds other drawings than this run began with ({train} to train on and {test} to test on, SHA-256 {:.12}…), expected \
-         those of SHA-256 {expected:.12}…; --data-changed if they are meant",
-        fingerprint
-    );
-    Err(Error::input(&found.data, problem))
-}
-
 /// How often TensorBoard is shown, over a run, what the network draws.
 const PICTURES: u64 = 10;
-
-/// Built-in drawings of a `--quick` run.
-const QUICK_DRAWINGS: usize = 5_000;
 
 /// The optimizer of `params` parameters and the schedule of `total` steps that a configuration asks for.
 fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Schedule) {
@@ -348,7 +280,8 @@ impl Trainer {
         Ok(outcome)
     }
 
-    /// Records the training loss since the last record, and the losses on held-back drawings. Returns whether the
+    /// Records the training loss since the last record, and the losses on held-back drawings, which [`Stepper::evaluate`] measures
+    /// with the same noise every time. Returns whether the
     /// validation loss has stopped improving.
     fn record(
         &mut self,
@@ -442,6 +375,14 @@ impl Trainer {
     fn stopped(&self, step: u64, problem: String) -> Error {
         let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
         Error::input(self.folder.path().display(), format!("step {step}: {problem}{kept}; a smaller --lr may help"))
+    }
+
+    /// All records of the run so far, as `metrics.jsonl` has them.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or somebody else has written to it.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        records::read(self.folder.metrics())
     }
 
     /// Where the run is kept.

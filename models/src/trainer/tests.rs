@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::check::variants;
+use crate::data;
 use crate::run::config::Overrides;
 
 /// Lets a run go on to its end.
@@ -158,4 +159,22 @@ fn one_class_is_none_to_tell_apart() {
         assert_eq!(error, format!("{data}: 1 class, expected at least 2 for {model}"));
         assert!(!path.exists());
     }
+}
+
+/// A VAE draws latents when it is evaluated too: from the number of the batch, and from nothing that training leaves behind.
+#[test]
+fn the_same_weights_have_the_same_losses_whenever_they_are_measured() {
+    let models = Models::builtin();
+    let data = data::builtin(30, 1).unwrap().train;
+    let mut network = models.build(&models.defaults("cnn-vae").unwrap()).unwrap();
+    network.initialise(3);
+    let (all, team): (Vec<usize>, Team) = ((0..data.len()).collect(), Team::solo());
+    let mut stepper = Stepper::default();
+    let before = stepper.evaluate(&network, &data, &all, 9, &team);
+    let (mut other, mut optimizer) = (network.clone(), Optimizer::adam(&network.params));
+    let clock = inkgrad_engine::Clock { seed: 5, step: 17 };
+    stepper.step(&mut other, &mut optimizer, &data, &all[..9], clock, 1e-3, &team).unwrap();
+    assert_eq!(stepper.evaluate(&network, &data, &all, 9, &team), before);
+    assert_eq!(Stepper::default().evaluate(&network, &data, &all, 9, &team), before);
+    assert_ne!(stepper.evaluate(&other, &data, &all, 9, &team), before);
 }

@@ -4,6 +4,7 @@
 //! what was never written; with `INKGRAD_TEST_DEVICE=cuda` on the GPU of this machine. `INKGRAD_TEST_APART=1` gives each
 //! buffer of an operation's launches an allocation of its own, for tools that watch a GPU's memory.
 
+mod cases;
 mod convolutions;
 mod models;
 mod mutants;

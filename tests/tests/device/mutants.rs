@@ -15,13 +15,13 @@ use inkgrad_kernels::gpu::{Launches, Precision, Span};
 use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
 
+use crate::cases::{
+    GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state,
+    lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged,
+};
 use crate::convolutions::{self, Kernel};
 use crate::error;
-use crate::operations::{
-    AGAIN, GRU_BYTES, LSTM_BYTES, TF32_TOLERANCE, TOLERANCE, compare, equal_scores, gru_from_state, gru_of_eight,
-    gru_with_rest, long_sums, lstm_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise,
-    one_class, ragged,
-};
+use crate::operations::{AGAIN, TF32_TOLERANCE, TOLERANCE, compare};
 
 /// A way to see whether a kernel computes what it should.
 enum Probe {

@@ -1,0 +1,159 @@
+//! Cases that are chosen, beside those that are drawn: shapes at the borders of tiles and blocks.
+
+use inkgrad_engine::Shape;
+use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
+
+/// Numbers of all inputs.
+pub fn size(case: &Case) -> usize {
+    case.inputs.iter().map(|x| x.values.len()).sum()
+}
+
+fn linear([b, i, o]: [usize; 3]) -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: format!("x ({b}, {i}), weight ({o}, {i})"),
+        inputs: vec![draw.values([b, i]), draw.weights([o, i], i), draw.biases(o)],
+        f32: Box::new(|tape, x| tape.linear(x[0], x[1], x[2])),
+        f64: Box::new(|tape, x| tape.linear(x[0], x[1], x[2])),
+    }
+}
+
+/// A layer whose products are cut along their sums.
+pub fn long_sums() -> Case {
+    linear([5, 700, 70])
+}
+
+/// A layer whose products have more than half a tile of rows and columns, and sums that end within a tile's first half.
+pub fn ragged() -> Case {
+    linear([40, 21, 37])
+}
+
+/// The same with sums that end within a tile's second half.
+pub fn more_ragged() -> Case {
+    linear([40, 29, 37])
+}
+
+fn linear_relu([b, i, o]: [usize; 3]) -> Case {
+    Case {
+        f32: Box::new(|tape, x| tape.linear_relu(x[0], x[1], x[2])),
+        f64: Box::new(|tape, x| tape.linear_relu(x[0], x[1], x[2])),
+        ..linear([b, i, o])
+    }
+}
+
+/// A layer with a ReLU and less than half a tile of columns, whose sums end within a tile's first half.
+pub fn narrow() -> Case {
+    linear_relu([9, 21, 30])
+}
+
+/// The same with sums that end within a tile's second half.
+pub fn more_narrow() -> Case {
+    linear_relu([9, 29, 30])
+}
+
+/// A softmax that has nothing to choose from.
+pub fn one_class() -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: "logits (3, 1)".to_owned(),
+        inputs: vec![draw.values([3, 1]), draw.labels(3, 1)],
+        f32: Box::new(|tape, x| tape.softmax_cross_entropy(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.softmax_cross_entropy(x[0], x[1])),
+    }
+}
+
+/// Scores with equal ones among them, over more than a block.
+pub fn equal_scores() -> Case {
+    const ROWS: usize = 300;
+    const CLASSES: usize = 5;
+    let given = |shape: &[usize], value: fn(usize) -> usize| CaseInput {
+        shape: Shape::try_from(shape).unwrap(),
+        values: (0..shape.iter().product()).map(|i| value(i) as f64).collect(),
+        differentiable: false,
+    };
+    Case {
+        label: format!("logits ({ROWS}, {CLASSES})"),
+        inputs: vec![given(&[ROWS, CLASSES], |i| i * 7 % 11 % 4), given(&[ROWS], |i| i % CLASSES)],
+        f32: Box::new(|tape, x| tape.correct(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.correct(x[0], x[1])),
+    }
+}
+
+/// The first drawn case of an operation that has `inputs` inputs.
+fn with_inputs(name: &str, inputs: usize) -> Case {
+    let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+    (0..).map(|seed| (spec.draw)(&mut Draw::small(seed))).find(|case| case.inputs.len() == inputs).expect("a case")
+}
+
+/// An LSTM that begins in a given state.
+pub fn lstm_from_state() -> Case {
+    with_inputs("lstm", 7)
+}
+
+/// A GRU that begins in a given state.
+pub fn gru_from_state() -> Case {
+    with_inputs("gru", 6)
+}
+
+/// The inputs of a recurrent layer over five sequences, which is more than a block has.
+fn sequences(gates: usize, hidden: usize) -> Vec<CaseInput> {
+    let mut draw = Draw::small(1);
+    let rows = gates * hidden;
+    let (x, w_ih, w_hh) = (draw.values([5, 4, 3]), draw.weights([rows, 3], 3), draw.weights([rows, hidden], hidden));
+    vec![x, w_ih, w_hh, draw.biases(rows), draw.biases(rows)]
+}
+
+fn lstm(hidden: usize) -> Case {
+    Case {
+        label: format!("x (5, 4, 3), {hidden} units"),
+        inputs: sequences(4, hidden),
+        f32: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+        f64: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+    }
+}
+
+fn gru(hidden: usize) -> Case {
+    Case {
+        label: format!("x (5, 4, 3), {hidden} units"),
+        inputs: sequences(3, hidden),
+        f32: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+        f64: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+    }
+}
+
+/// An LSTM of eight units, whose recurrent weights are walked by fours to the end.
+pub fn lstm_of_eight() -> Case {
+    lstm(8)
+}
+
+/// An LSTM of more units, of which two are left over.
+pub fn lstm_with_rest() -> Case {
+    lstm(58)
+}
+
+/// A GRU of eight units.
+pub fn gru_of_eight() -> Case {
+    gru(8)
+}
+
+/// A GRU of more units, of which two are left over.
+pub fn gru_with_rest() -> Case {
+    gru(78)
+}
+
+/// Bytes of shared memory with which [`lstm_with_rest`] keeps four rows of recurrent weights in its forward and none in its
+/// backward, or eight and four. Products need 8704.
+pub const LSTM_BYTES: [usize; 2] = [160 * 58, (160 + 4 * 16) * 58];
+/// The same for [`gru_with_rest`].
+pub const GRU_BYTES: [usize; 2] = [112 * 78, (112 + 4 * 12) * 78];
+
+/// Noise in every part of its distribution.
+pub fn noise() -> Case {
+    let mut draw = Draw::small(1);
+    Case {
+        label: "(8, 70), noise drawn".to_owned(),
+        inputs: vec![draw.values([8, 70]), draw.values([8, 70])],
+        f32: Box::new(|tape, x| tape.reparameterize(x[0], x[1])),
+        f64: Box::new(|tape, x| tape.reparameterize(x[0], x[1])),
+    }
+}
