@@ -7,7 +7,7 @@
 
 use inkgrad_engine::nn::Linear;
 use inkgrad_engine::{Float, Params, Tape};
-use inkgrad_models::data::{Dataset, Extents, Images, Origin, Pixels, Split, write_course};
+use inkgrad_models::data::{Dataset, Extents, Images, Origin, Pixels, Examples, write_course};
 use inkgrad_models::model::{Decoding, Encoding, Kind, Model, ModelOption, Training};
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::trainer::Trainer;
@@ -71,7 +71,7 @@ impl Model for ColourVae {
 }
 
 /// Discs on black, each of one of six colours and at a place of its own.
-fn discs(n: usize) -> Split {
+fn discs(n: usize) -> Examples {
     let extents = Extents { height: 32, width: 32, channels: 3 };
     let value = |i: usize, y: usize, x: usize, channel: usize| {
         let (angle, hue) = (i as f32 * 0.7, i as f32 * 0.37 + channel as f32 * 2.1);
@@ -79,7 +79,7 @@ fn discs(n: usize) -> Split {
         if dy * dy + dx * dx < 64.0 { 255 * u8::from(hue.cos() > 0.0) } else { 0 }
     };
     let pixels = (0..n * extents.len()).map(|at| value(at / 3072, at / 96 % 32, at / 3 % 32, at % 3)).collect();
-    Split { images: Images::new(extents, Pixels::U8(pixels)).expect("whole pictures"), labels: vec![0; n] }
+    Examples { images: Images::new(extents, Pixels::U8(pixels)).expect("whole pictures"), labels: vec![0; n] }
 }
 
 fn main() -> Result<()> {

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
-use inkgrad_models::data::{Split, builtin, write_course};
+use inkgrad_models::data::{Examples, builtin, write_course};
 use inkgrad_models::run::checkpoint::save_tensors;
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::run::records::Record;
@@ -214,7 +214,7 @@ fn a_poisoned_parameter_is_named() {
     }
 }
 
-fn poison(name: &str, mut network: Network<f32>, data: &Split) {
+fn poison(name: &str, mut network: Network<f32>, data: &Examples) {
     network.initialise(7);
     let mut optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
     let mut stepper = Stepper::default();

@@ -10,7 +10,7 @@ use clap::Args;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::peak::peak_gflops;
-use inkgrad_models::data::{self, Split};
+use inkgrad_models::data::{self, Examples};
 use inkgrad_models::model::{Models, Network, Spec};
 use inkgrad_models::run::config::{Config, Device, Precision};
 use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
@@ -117,7 +117,7 @@ impl Bench {
 struct Workload {
     model: &'static str,
     batch: usize,
-    data: Split,
+    data: Examples,
     network: Network<f32>,
     optimizer: Optimizer<f32>,
     stepper: Stepper,

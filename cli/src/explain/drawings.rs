@@ -2,7 +2,7 @@
 
 use inkgrad_engine::Pool;
 use inkgrad_models::Result;
-use inkgrad_models::data::{Dataset, Images, Split};
+use inkgrad_models::data::{Dataset, Examples, Images};
 use inkgrad_models::infer::Inference;
 use inkgrad_models::tsne::{self, Points};
 use serde::Serialize;
@@ -36,7 +36,7 @@ impl Drawings {
         };
         let each = (split.images.extents().len() * 4).div_ceil(3);
         let count = (room / each).clamp(*COUNT.start(), *COUNT.end());
-        let Split { images, labels } = split.take(&in_turns(&split.labels, dataset.classes.len(), count));
+        let Examples { images, labels } = split.take(&in_turns(&split.labels, dataset.classes.len(), count));
         let pixels = half::bytes_base64(images.values().into_iter().map(|v| (v * 255.0).round() as u8));
         Drawings { split: name, labels, pixels, images }
     }

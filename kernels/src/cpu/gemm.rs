@@ -15,7 +15,7 @@ const SUMS: usize = 1 << 14;
 
 /// How a product is split into tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Split {
+enum Partition {
     /// Not at all.
     Serial,
     /// Into blocks of this many rows of C; each task packs all of B.
@@ -26,7 +26,7 @@ enum Split {
     Terms(usize),
 }
 
-impl Split {
+impl Partition {
     /// Multiplications below which a product is not split: some 20 µs of one core.
     const SERIAL_BELOW: usize = 1 << 20;
     /// Multiplications that are worth a task of their own.
@@ -46,7 +46,7 @@ impl Split {
     fn of(m: usize, k: usize, n: usize) -> Self {
         let work = m * k * n;
         if work < Self::SERIAL_BELOW {
-            return Split::Serial;
+            return Partition::Serial;
         }
         let tasks = (work / Self::TASK).min(Self::MAX_TASKS);
         let block = |len: usize, least: usize| len.div_ceil(tasks).max(least).next_multiple_of(16);
@@ -55,13 +55,13 @@ impl Split {
         let cut = |len: usize, block: usize| len.div_ceil(block);
         // Sorted by cost, ties in this order. A cut into fewer than four is taken only where nothing else can be cut.
         let mut choices = [
-            (cut(m, rows), k * n, Split::Rows(rows)),
-            (cut(n, cols), m * k, Split::Cols(cols)),
-            (cut(k, terms), 2 * m * n, Split::Terms(terms)),
+            (cut(m, rows), k * n, Partition::Rows(rows)),
+            (cut(n, cols), m * k, Partition::Cols(cols)),
+            (cut(k, terms), 2 * m * n, Partition::Terms(terms)),
         ];
         choices.sort_by_key(|&(tasks, cost, _)| (std::cmp::Reverse(tasks.min(4)), cost));
         match choices[0] {
-            (0 | 1, ..) => Split::Serial,
+            (0 | 1, ..) => Partition::Serial,
             (_, _, split) => split,
         }
     }
@@ -69,9 +69,9 @@ impl Split {
 
 /// Elements of `scratch` that [`gemm`] needs for A (m, k) and B (k, n): partial products, where a small C has long sums.
 pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
-    match Split::of(m, k, n) {
-        Split::Terms(chunk) => (k.div_ceil(chunk) - 1) * m * n,
-        Split::Serial | Split::Rows(_) | Split::Cols(_) => 0,
+    match Partition::of(m, k, n) {
+        Partition::Terms(chunk) => (k.div_ceil(chunk) - 1) * m * n,
+        Partition::Serial | Partition::Rows(_) | Partition::Cols(_) => 0,
     }
 }
 
@@ -86,22 +86,22 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>, scratch: &mut [T]) {
     let (m, k, n) = check_shapes(&a, &b, &c);
     let target = Target { start: c.data.as_mut_ptr(), layout: c.layout };
-    match Split::of(m, k, n) {
-        Split::Serial => {
+    match Partition::of(m, k, n) {
+        Partition::Serial => {
             // SAFETY: `c` is borrowed mutably here and used by this call alone.
             unsafe { target.multiply(alpha, a, b, beta) }
         }
-        Split::Rows(block) => team.run(m.div_ceil(block), |i| {
+        Partition::Rows(block) => team.run(m.div_ceil(block), |i| {
             let rows = i * block..m.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no rows.
             unsafe { target.block(rows.clone(), 0..n).multiply(alpha, a.rows(rows), b, beta) }
         }),
-        Split::Cols(block) => team.run(n.div_ceil(block), |i| {
+        Partition::Cols(block) => team.run(n.div_ceil(block), |i| {
             let cols = i * block..n.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no columns.
             unsafe { target.block(0..m, cols.clone()).multiply(alpha, a, b.cols(cols), beta) }
         }),
-        Split::Terms(chunk) => {
+        Partition::Terms(chunk) => {
             // The first chunk goes to C itself, the others to products of their own.
             let needed = gemm_scratch_len(m, k, n);
             assert!(needed <= scratch.len(), "gemm: scratch of {} elements, expected {needed}", scratch.len());
@@ -276,10 +276,12 @@ mod tests {
     #[test]
     fn every_split_equals_the_triple_loop() {
         let pool = Pool::new(3);
-        for (size, split) in
-            [((600, 70, 65), Split::Rows(128)), ((37, 70, 900), Split::Cols(240)), ((33, 3001, 40), Split::Terms(432))]
-        {
-            assert_eq!(Split::of(size.0, size.1, size.2), split);
+        for (size, split) in [
+            ((600, 70, 65), Partition::Rows(128)),
+            ((37, 70, 900), Partition::Cols(240)),
+            ((33, 3001, 40), Partition::Terms(432)),
+        ] {
+            assert_eq!(Partition::of(size.0, size.1, size.2), split);
             for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
                 check::<f32>(&pool, size, ta, tb, 1.0, 1.0);
                 check::<f64>(&pool, size, ta, tb, -1.0, 0.0);

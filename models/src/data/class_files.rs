@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use super::extents::Layout;
 use super::npy::Array;
 use super::{
-    Dataset, Extents, Images, LoadOptions, Origin, Pixels, Split, class_names, folder_name, inner_file, is_clutter,
+    Dataset, Examples, Extents, Images, LoadOptions, Origin, Pixels, class_names, folder_name, inner_file, is_clutter,
     ndjson,
 };
 use crate::error::{Error, Result};
@@ -74,8 +74,8 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
     Ok(Dataset {
         name: folder_name(folder),
         classes,
-        train: Split { images: train, labels: plan.train.iter().map(|drawing| drawing.class).collect() },
-        test: Split { images: test, labels: plan.test.iter().map(|drawing| drawing.class).collect() },
+        train: Examples { images: train, labels: plan.train.iter().map(|drawing| drawing.class).collect() },
+        test: Examples { images: test, labels: plan.test.iter().map(|drawing| drawing.class).collect() },
         origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
     })
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::npy::{self, Array};
 use super::{
-    Dataset, LabelledFiles, Origin, Split, assemble, class_names, find_file, is_clutter, same_count, save_npy,
+    Dataset, Examples, LabelledFiles, Origin, assemble, class_names, find_file, is_clutter, same_count, save_npy,
 };
 use crate::error::{Error, Result};
 use crate::run::{atomic, disk};
@@ -35,8 +35,8 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
 fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
     let (images, labels) = (Array::open(&images_path)?, Array::open(&labels_path)?);
     same_count((images.layout()?.count, &images_path), (labels.label_count()?, &labels_path))?;
-    let split = Split { images: images.into_images()?, labels: labels.into_labels()? };
-    Ok(LabelledFiles { split, images_path, labels_path })
+    let examples = Examples { images: images.into_images()?, labels: labels.into_labels()? };
+    Ok(LabelledFiles { examples, images_path, labels_path })
 }
 
 /// Names of the four arrays in one `.npz`: ours, and those of Keras.
@@ -91,7 +91,7 @@ pub fn write_course(dataset: &Dataset, folder: impl AsRef<Path>) -> Result<()> {
         }
     }
     disk::create_dir_all(folder).map_err(Error::io(folder))?;
-    let labels = |split: &Split| split.labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
+    let labels = |split: &Examples| split.labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
     atomic::write(folder.join(class_names::FILE), |file| {
         use std::io::Write;
         dataset.classes.iter().try_for_each(|class| writeln!(file, "{class}"))

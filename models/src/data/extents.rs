@@ -1,7 +1,16 @@
 //! The extents of a picture.
+//!
+//! ```
+//! use inkgrad_models::data::Extents;
+//!
+//! let colour: Extents = "32x32x3".parse().expect("extents");
+//! assert_eq!((colour, colour.len()), (Extents::from([32, 32, 3]), 3072));
+//! assert_eq!("32".parse::<Extents>().unwrap_err(), "32, expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, as 32x32x3");
+//! ```
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +121,21 @@ impl From<[usize; 3]> for Extents {
 impl From<Extents> for [usize; 3] {
     fn from(Extents { height, width, channels }: Extents) -> Self {
         [height, width, channels]
+    }
+}
+
+impl FromStr for Extents {
+    type Err = String;
+
+    /// `28x28`, or `32x32x3`: height, width and channels, which are 1 where they are not given.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text}, expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, as 32x32x3");
+        let numbers: Result<Vec<usize>, _> = text.split(['x', '×']).map(str::parse).collect();
+        match *numbers.map_err(|_| bad())? {
+            [height, width] => Ok(Self { height, width, channels: 1 }),
+            [height, width, channels] => Ok(Self { height, width, channels }),
+            _ => Err(bad()),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::extents::SIDES;
 use super::{
-    Dataset, Extents, Images, LabelledFiles, Origin, Pixels, Split, assemble, inner_file, is_clutter, same_count,
+    Dataset, Examples, Extents, Images, LabelledFiles, Origin, Pixels, assemble, inner_file, is_clutter, same_count,
 };
 use crate::error::{Error, Result};
 use crate::{memory, text};
@@ -120,11 +120,11 @@ fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles
     }
     same_count((images.shape[0], &images_path), (labels.shape[0], &labels_path))?;
     let (pixels, labels) = (images.values()?, labels.values()?);
-    let split = Split {
+    let examples = Examples {
         images: Images::from_checked(extents, Pixels::U8(pixels)),
         labels: labels.into_iter().map(usize::from).collect(),
     };
-    Ok(LabelledFiles { split, images_path, labels_path })
+    Ok(LabelledFiles { examples, images_path, labels_path })
 }
 
 /// How gzip begins.

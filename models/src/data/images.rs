@@ -62,6 +62,29 @@ impl Images {
         Ok(Self { extents, pixels })
     }
 
+    /// `n` pictures of bytes, each from the function of (picture, row, column, channel).
+    ///
+    /// ```
+    /// use inkgrad_models::data::Images;
+    ///
+    /// // Two grey ramps, the second one upside down.
+    /// let ramps = Images::from_fn([16, 16, 1], 2, |i, y, _, _| 16 * if i == 0 { y } else { 15 - y } as u8);
+    /// assert_eq!((ramps.len(), ramps.image(1)[0]), (2, 240.0 / 255.0));
+    /// ```
+    pub fn from_fn(extents: impl Into<Extents>, n: usize, f: impl Fn(usize, usize, usize, usize) -> u8) -> Self {
+        let extents = extents.into();
+        let Extents { height, width, channels } = extents;
+        let mut pixels = Vec::with_capacity(n * extents.len());
+        for i in 0..n {
+            for y in 0..height {
+                for x in 0..width {
+                    pixels.extend((0..channels).map(|channel| f(i, y, x, channel)));
+                }
+            }
+        }
+        Self { extents, pixels: Pixels::U8(pixels) }
+    }
+
     /// Height, width and channels.
     pub fn extents(&self) -> Extents {
         self.extents

@@ -1,4 +1,16 @@
 //! Pictures of 28×28 or other extents with class labels, read from files or drawn by the program.
+//!
+//! ```
+//! use inkgrad_models::data::{Dataset, Images, builtin};
+//!
+//! let drawings = builtin(20, 42)?; // synthetic, the same for the same seed
+//! assert_eq!(drawings.train.labels.len(), drawings.train.len());
+//!
+//! // Pictures of a program's own, without labels.
+//! let squares = |n| Images::from_fn([32, 32, 3], n, |i, y, x, _| if y.max(x) < 8 + i { 255 } else { 0 });
+//! assert_eq!(Dataset::unlabelled("squares", squares(9), squares(3))?.train.len(), 9);
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 pub mod builtin;
 mod class_files;
@@ -43,14 +55,31 @@ pub struct Dataset {
     /// Name of each class; label `i` means `classes[i]`.
     pub classes: Vec<String>,
     /// Drawings to train on; never empty.
-    pub train: Split,
+    pub train: Examples,
     /// Drawings to test on.
-    pub test: Split,
+    pub test: Examples,
     /// Where the drawings come from.
     pub origin: Origin,
 }
 
 impl Dataset {
+    /// Pictures that are told apart by nothing, all of one class, `name`: data for a model that needs no labels.
+    ///
+    /// # Errors
+    /// When there is no picture to train on, or the two parts' extents differ.
+    pub fn unlabelled(name: &str, train: Images, test: Images) -> Result<Self> {
+        if train.is_empty() {
+            return Err(Error::input(name, "no pictures to train on, expected at least one"));
+        }
+        if train.extents() != test.extents() {
+            let problem = format!("test pictures of {}, expected {} as in training", test.extents(), train.extents());
+            return Err(Error::input(name, problem));
+        }
+        let examples = |images: Images| Examples { labels: vec![0; images.len()], images };
+        let (train, test) = (examples(train), examples(test));
+        Ok(Dataset { name: name.to_owned(), classes: vec![name.to_owned()], train, test, origin: Origin::Memory })
+    }
+
     /// The SHA-256 of everything that a network is shown: extents, classes, pixels and labels, in order.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
@@ -67,16 +96,16 @@ impl Dataset {
     }
 }
 
-/// One part of a data set: images and as many labels.
+/// Labelled pictures: one part of a data set, or some of it.
 #[derive(Clone, Debug)]
-pub struct Split {
+pub struct Examples {
     /// The pictures, all of the same extents.
     pub images: Images,
     /// Class of each drawing, an index into [`Dataset::classes`].
     pub labels: Vec<usize>,
 }
 
-impl Split {
+impl Examples {
     /// Number of drawings.
     pub fn len(&self) -> usize {
         self.images.len()
@@ -91,9 +120,9 @@ impl Split {
     ///
     /// # Panics
     /// When an index has no picture.
-    pub fn take(&self, indices: &[usize]) -> Split {
+    pub fn take(&self, indices: &[usize]) -> Examples {
         let images = self.images.take(indices);
-        Split { images, labels: indices.iter().map(|&i| self.labels[i]).collect() }
+        Examples { images, labels: indices.iter().map(|&i| self.labels[i]).collect() }
     }
 
     /// Writes the pictures at `indices` to `out`, values in [0, 1]; see [`Images::gather`].
@@ -110,6 +139,8 @@ pub enum Origin {
         /// Seed of the drawings.
         seed: u64,
     },
+    /// Made by the program that holds it.
+    Memory,
     /// A folder in the course layout.
     Course(PathBuf),
     /// A folder of one `.npy` or `.ndjson` file a class, split by the program.
@@ -133,6 +164,7 @@ impl fmt::Display for Origin {
             Self::Builtin { seed } => {
                 write!(f, "synthetic: strokes drawn by inkgrad itself, not by people (seed {seed})")
             }
+            Self::Memory => f.write_str("made by the program that trains on it"),
             Self::Course(path) => write!(f, "course layout in {}", path.display()),
             Self::ClassFiles { path, test_fraction, seed, unrecognized } => {
                 write!(f, "one file a class in {} (test fraction {test_fraction}, seed {seed})", path.display())?;
@@ -202,18 +234,18 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
 ///
 /// `train` and `test` come with the places of their images and labels, for the errors.
 fn assemble(folder: &Path, origin: Origin, mut train: LabelledFiles, mut test: LabelledFiles) -> Result<Dataset> {
-    if train.split.is_empty() {
+    if train.examples.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
     }
-    let (expected, found) = (train.split.images.extents(), test.split.images.extents());
-    if found != expected && !test.split.is_empty() {
+    let (expected, found) = (train.examples.images.extents(), test.examples.images.extents());
+    if found != expected && !test.examples.is_empty() {
         return Err(Error::input(
             test.images_path.display(),
             format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
         ));
     }
     let classes = class_names::read_or_number(folder, &mut [&mut train, &mut test])?;
-    Ok(Dataset { name: folder_name(folder), classes, train: train.split, test: test.split, origin })
+    Ok(Dataset { name: folder_name(folder), classes, train: train.examples, test: test.examples, origin })
 }
 
 /// Compares the counts of images and labels, which their headers announce, before either is read.
@@ -253,9 +285,9 @@ fn is_clutter(name: &std::ffi::OsStr) -> bool {
     name.starts_with(b".") || name == b"__MACOSX"
 }
 
-/// A split and the files that it was read from.
+/// Labelled pictures and the files that they were read from.
 struct LabelledFiles {
-    split: Split,
+    examples: Examples,
     images_path: PathBuf,
     labels_path: PathBuf,
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use serde::Serialize;
 
-use super::{Dataset, Extents, Images, Origin, Split};
+use super::{Dataset, Examples, Extents, Images, Origin};
 
 /// Numbers about a data set, for `data info`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -56,7 +56,7 @@ pub struct SplitSummary {
 
 /// Counts and measures a data set.
 pub fn describe(dataset: &Dataset) -> Summary {
-    let count = |split: &Split, class| split.labels.iter().filter(|&&label| label == class).count();
+    let count = |split: &Examples, class| split.labels.iter().filter(|&&label| label == class).count();
     let classes = dataset.classes.iter().enumerate().map(|(class, name)| ClassCount {
         name: name.clone(),
         train: count(&dataset.train, class),

@@ -7,7 +7,7 @@ use super::judge::{Judge, fingerprint};
 use super::map::Map;
 use super::recognition::{Recognition, Transfer};
 use super::scores::{self, Score};
-use crate::data::{Dataset, Extents, Images, Pixels, Split};
+use crate::data::{Dataset, Examples, Extents, Images, Pixels};
 use crate::infer::Inference;
 use crate::metrics::latent::{self, Usage};
 use crate::metrics::likelihood::{self, Likelihood};
@@ -165,7 +165,7 @@ pub fn evaluate(
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
         evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         if let Some(labels) = generated.labels {
-            let samples = Split { images: generated.images, labels };
+            let samples = Examples { images: generated.images, labels };
             let Options { seed, threads, .. } = options;
             let measured = Transfer::measure(&samples, &dataset.train, test, &dataset.classes, seed, threads, watch);
             evaluation.transfer = Some(measured?);
@@ -199,7 +199,7 @@ pub(super) fn to_images(extents: Extents, pixels: Vec<f32>) -> Result<Images> {
 
 fn likelihood_of(
     inference: &mut Inference,
-    test: &Split,
+    test: &Examples,
     options: Options,
     watch: &mut Watch,
 ) -> Result<Option<Likelihood>> {
@@ -216,7 +216,7 @@ fn likelihood_of(
     .map(Some)
 }
 
-fn nearest(samples: &Images, dataset: &Dataset, test: &Split) -> Result<Nearest> {
+fn nearest(samples: &Images, dataset: &Dataset, test: &Examples) -> Result<Nearest> {
     let train = dataset.train.images.values();
     // Samples may come class by class: take them from all over.
     let some = |images: &Images| {

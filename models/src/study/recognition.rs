@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Watch;
-use crate::data::Split;
+use crate::data::Examples;
 use crate::infer::Inference;
 use crate::metrics::Table;
 use crate::metrics::classifier::{Verdict, on_samples};
@@ -75,9 +75,9 @@ impl Transfer {
     /// # Errors
     /// If a classifier cannot be trained.
     pub fn measure(
-        samples: &Split,
-        train: &Split,
-        test: &Split,
+        samples: &Examples,
+        train: &Examples,
+        test: &Examples,
         names: &[String],
         seed: u64,
         threads: usize,
@@ -85,7 +85,7 @@ impl Transfer {
     ) -> Result<Self> {
         const EPOCHS: u64 = 10;
         let n = samples.len().min(train.len());
-        let mut fitted = |data: &Split| -> Result<Inference> {
+        let mut fitted = |data: &Examples| -> Result<Inference> {
             let spec = Spec::of::<Classifier>();
             let defaults = Config::defaults(&spec);
             let config = Config {
@@ -104,7 +104,7 @@ impl Transfer {
         };
         let mut on_samples = fitted(&balanced(samples, n, names.len()))?;
         let mut on_real = fitted(&balanced(train, n, names.len()))?;
-        let test_on = |inference: &mut Inference, split: &Split| -> Result<Verdict> {
+        let test_on = |inference: &mut Inference, split: &Examples| -> Result<Verdict> {
             let logits = inference.features(&split.images)?.logits;
             Ok(Recognition::new(&logits, &split.labels, names)?.all)
         };
@@ -119,7 +119,7 @@ impl Transfer {
 }
 
 /// `n` drawings, the classes in turn as long as each lasts.
-pub(super) fn balanced(split: &Split, n: usize, classes: usize) -> Split {
+pub(super) fn balanced(split: &Examples, n: usize, classes: usize) -> Examples {
     let indices = in_turn(&split.labels, n, classes);
     split.take(&indices)
 }

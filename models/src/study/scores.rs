@@ -6,7 +6,7 @@ use super::Watch;
 use super::evaluate::Options;
 use super::judge::Judge;
 use crate::activations::Activations;
-use crate::data::{Images, Split};
+use crate::data::{Examples, Images};
 use crate::metrics::{self, FeatureScores, FeatureSource, Table, frechet};
 use crate::{Result, distance};
 
@@ -49,7 +49,7 @@ pub struct Passport {
 }
 
 /// How far reconstructions are from the test drawings.
-pub(super) fn distances(test: &Split, reconstructions: &[f32], seed: u64) -> Vec<Score> {
+pub(super) fn distances(test: &Examples, reconstructions: &[f32], seed: u64) -> Vec<Score> {
     let originals = test.images.values();
     let passport = Passport {
         n_real: test.len(),

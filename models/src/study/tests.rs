@@ -1,6 +1,6 @@
 use super::recognition::{balanced, in_turn};
 use super::*;
-use crate::data::{Images, PIXELS, Split};
+use crate::data::{Examples, Images, PIXELS};
 
 #[test]
 fn verdicts_are_counted_by_class() {
@@ -23,6 +23,6 @@ fn classes_take_turns_as_long_as_they_last() {
     assert_eq!(in_turn(&labels, 5, 2), [0, 3, 1, 4, 2]);
     assert_eq!(in_turn(&labels, 9, 3), [0, 3, 1, 4, 2, 5]);
     let pixels = (0..6).flat_map(|i| [i as u8; PIXELS]).collect();
-    let split = balanced(&Split { images: Images::from_u8(pixels), labels: labels.to_vec() }, 2, 2);
+    let split = balanced(&Examples { images: Images::from_u8(pixels), labels: labels.to_vec() }, 2, 2);
     assert_eq!((split.labels, split.images.image(1)[0]), (vec![0, 1], 3.0 / 255.0));
 }

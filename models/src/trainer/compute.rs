@@ -59,7 +59,7 @@ impl Trainer {
         Error::input("--device", format!("{}: {error}", self.config.device))
     }
 
-    fn split(&self, part: Part) -> &data::Split {
+    fn split(&self, part: Part) -> &data::Examples {
         match part {
             Part::Training => &self.dataset.train,
             Part::Test => &self.dataset.test,

@@ -4,7 +4,7 @@ use inkgrad_engine::{Clock, Pool};
 
 use super::batches::Batches;
 use super::step::Stepper;
-use crate::data::Split;
+use crate::data::Examples;
 use crate::model::{Network, Spec};
 use crate::run::config::Config;
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// If the configuration does not fit the data, or the loss is not finite.
-pub fn fit(spec: Spec, config: &Config, data: &Split, watch: &mut dyn FnMut(usize, usize)) -> Result<Network<f32>> {
+pub fn fit(spec: Spec, config: &Config, data: &Examples, watch: &mut dyn FnMut(usize, usize)) -> Result<Network<f32>> {
     let mut network = Network::new(spec, config)?;
     network.initialise(config.seed);
     let mut batches = Batches::new(config, data.len())?;

@@ -13,7 +13,7 @@ use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums};
-use crate::data::{Pixels, Split};
+use crate::data::{Examples, Pixels};
 use crate::model::{MAX_TERMS, Network, Training};
 
 /// Which drawings a step is about.
@@ -115,7 +115,7 @@ impl DeviceStepper {
     ///
     /// # Errors
     /// If the device has too little memory.
-    pub fn upload(&mut self, part: Part, split: &Split) -> Result<()> {
+    pub fn upload(&mut self, part: Part, split: &Examples) -> Result<()> {
         let device = &mut *self.device;
         let (address, len, bytes) = match split.images.pixels() {
             Pixels::U8(pixels) => (upload(device, pixels)?, pixels.len(), true),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
-use crate::data::Split;
+use crate::data::Examples;
 use crate::model::{MAX_TERMS, Network, Term, Training};
 
 /// The loss and the terms of some drawings, each the mean over them.
@@ -90,7 +90,7 @@ impl Stepper {
         &mut self,
         network: &mut Network<f32>,
         optimizer: &mut Optimizer<f32>,
-        data: &Split,
+        data: &Examples,
         batch: &[usize],
         clock: Clock,
         lr: f64,
@@ -108,11 +108,15 @@ impl Stepper {
         Ok(losses)
     }
 
-    /// The mean losses on the drawings `indices` of `data`, with noise of its own that is the same every time.
+    /// The mean losses on the drawings `indices` of `data`.
+    ///
+    /// The graph is that of training, so that a model's noise (a VAE's latents, dropout) is drawn here too, but from a seed of its own
+    /// and the number of the batch alone: the same weights give the same losses to the last bit, whatever was trained before, and
+    /// losses of two epochs differ by the weights, not by the draw.
     pub fn evaluate(
         &mut self,
         network: &Network<f32>,
-        data: &Split,
+        data: &Examples,
         indices: &[usize],
         batch: usize,
         team: &Team,
@@ -131,7 +135,7 @@ impl Stepper {
 /// The seed of the noise that drawings are evaluated with.
 pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
 
-fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Split, batch: &[usize]) {
+fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Examples, batch: &[usize]) {
     data.gather(batch, plan.input(graph.images));
     if let Some(labels) = graph.labels {
         let values = plan.input(labels).iter_mut().zip(batch);

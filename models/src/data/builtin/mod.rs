@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use self::pen::Pen;
 use super::raster::Rasterizer;
-use super::{Dataset, Images, Origin, PIXELS, Split};
+use super::{Dataset, Examples, Images, Origin, PIXELS};
 use crate::error::{Error, Result};
 
 /// The name of the data set in any output.
@@ -64,7 +64,7 @@ pub fn builtin(drawings: usize, seed: u64) -> Result<Dataset> {
     })
 }
 
-fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Split {
+fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Examples {
     let labels = drawings.clone().map(|i| i % CLASSES.len()).collect();
     let mut pixels = vec![0; drawings.len() * PIXELS];
     threads::shared(|| {
@@ -77,7 +77,7 @@ fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Split {
             fit::draw(&pen.finish(), rasterizer, image);
         })
     });
-    Split { images: Images::from_u8(pixels), labels }
+    Examples { images: Images::from_u8(pixels), labels }
 }
 
 #[cfg(test)]

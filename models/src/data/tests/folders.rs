@@ -41,7 +41,7 @@ fn a_written_course_folder_is_the_data_set_again() {
 
 #[test]
 fn a_summary_counts_and_measures() {
-    let split = |rows: &[u8], labels: &[usize]| Split {
+    let split = |rows: &[u8], labels: &[usize]| Examples {
         images: Images::from_u8(rows.iter().flat_map(|&v| [v; PIXELS]).collect()),
         labels: labels.to_vec(),
     };
@@ -123,11 +123,11 @@ fn class_files_are_split_by_seed() {
     let dataset = load(0.2, 1).unwrap();
     assert_eq!(dataset.classes, ["hand", "rabbit"]);
     assert_eq!((dataset.train.len(), dataset.test.len()), (24, 6));
-    let count = |split: &Split, class| split.labels.iter().filter(|&&label| label == class).count();
+    let count = |split: &Examples, class| split.labels.iter().filter(|&&label| label == class).count();
     assert_eq!([count(&dataset.train, 0), count(&dataset.train, 1)], [8, 16]);
     assert_eq!([count(&dataset.test, 0), count(&dataset.test, 1)], [2, 4]);
 
-    let pairs = |split: &Split| -> Vec<(usize, usize)> {
+    let pairs = |split: &Examples| -> Vec<(usize, usize)> {
         let Pixels::U8(pixels) = split.images.pixels() else { panic!("not bytes") };
         pixels.chunks(PIXELS).map(|image| (image[0].into(), image[1].into())).collect()
     };
