@@ -1,104 +1,79 @@
-//! A layer of your own: an LSTM whose last state is normalised over its features (Ba et al. 2016, "Layer normalization"),
-//! trained to say whether a sequence ends as it began.
+//! A layer of your own, the layer-normalised LSTM (Ba et al. 2016, equations 20 to 22): its gradients checked, then trained.
 //!
 //!     cargo run --release -p inkgrad-engine --example 06_own_layer
 
-use inkgrad_engine::gradcheck::check_op;
-use inkgrad_engine::ops::Spec;
+use inkgrad_engine::gradcheck::Problem;
+use inkgrad_engine::nn::{LayerNorm, Linear};
 use inkgrad_engine::prelude::*;
 
-/// y = (x − mean)/√(variance + ε) over the last axis.
-#[derive(Debug)]
-struct Normalise;
+const HIDDEN: usize = 16;
+const LENGTH: usize = 6;
+const BATCH: usize = 1 << LENGTH; // all sequences of six signs: does one end as it began?
 
-fn mean<T: Float>(values: impl ExactSizeIterator<Item = T>) -> T {
-    let n = T::from_f64(values.len() as f64);
-    values.fold(T::ZERO, |sum, value| sum + value) / n
+/// (i, f, o, g) = LN(W_x·x_t) + LN(W_h·h_{t−1}),  c_t = σ(f)·c_{t−1} + σ(i)·tanh(g),  h_t = σ(o)·tanh(LN(c_t))
+struct NormalisedLstm {
+    weights: [Linear; 2],
+    norms: [LayerNorm; 3],
 }
 
-/// The mean of a row, and 1/√(variance + ε).
-fn moments<T: Float>(x: &[T]) -> (T, T) {
-    let centre = mean(x.iter().copied());
-    let variance = mean(x.iter().map(|&x| (x - centre) * (x - centre)));
-    (centre, T::from_f64(1.0 / (variance.to_f64() + 1e-5).sqrt()))
-}
-
-impl<T: Float> Op<T> for Normalise {
-    fn name(&self) -> &'static str {
-        "normalise"
+impl NormalisedLstm {
+    fn new<T: Float>(params: &mut Params<T>, inputs: usize) -> Self {
+        let gates = 4 * HIDDEN;
+        let weights = [("x", inputs), ("h", HIDDEN)].map(|(name, n)| Linear::without_bias(params, name, n, gates));
+        let norms = [("x.norm", gates), ("h.norm", gates), ("c.norm", HIDDEN)];
+        NormalisedLstm { weights, norms: norms.map(|(name, n)| LayerNorm::new(params, name, n)) }
     }
 
-    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        Ok(inputs[0])
-    }
-
-    fn reads(&self) -> Reads {
-        Reads::inputs(&[0]).and_output()
-    }
-
-    fn forward(&self, run: Forward<'_, T>) {
-        let n = run.y_shape.last();
-        for (y, x) in run.y.chunks_exact_mut(n).zip(run.x[0].chunks_exact(n)) {
-            let (centre, scale) = moments(x);
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - centre) * scale);
+    /// `x: (B, T, inputs)` and the state to begin with, `(B, HIDDEN)`, to the last state `(B, HIDDEN)`.
+    fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, start: Tensor) -> Result<Tensor> {
+        let (mut h, mut c) = (start, start);
+        for t in 0..tape.shape(x).dims()[1] {
+            let x = tape.select(x, t)?; // (B, inputs)
+            let (from_x, from_h) = (self.weights[0].forward(tape, x)?, self.weights[1].forward(tape, h)?);
+            let (from_x, from_h) = (self.norms[0].forward(tape, from_x)?, self.norms[1].forward(tape, from_h)?);
+            let all = tape.add(from_x, from_h)?; // (B, 4·HIDDEN)
+            let [i, f, o, g] = tape.chunk(all, 1)?;
+            let (i, f, o, g) = (tape.sigmoid(i)?, tape.sigmoid(f)?, tape.sigmoid(o)?, tape.tanh(g)?);
+            let (kept, new) = (tape.mul(f, c)?, tape.mul(i, g)?);
+            c = tape.add(kept, new)?;
+            let normal = self.norms[2].forward(tape, c)?;
+            let out = tape.tanh(normal)?;
+            h = tape.mul(o, out)?;
         }
-    }
-
-    /// dx = scale·(dy − mean(dy) − y·mean(dy·y))
-    fn backward(&self, mut run: Backward<'_, T>) {
-        let (n, Some(dx)) = (run.y_shape.last(), run.dx.take(0)) else { return };
-        let rows = run.x[0].chunks_exact(n).zip(run.y.chunks_exact(n)).zip(run.dy.chunks_exact(n));
-        for (d, ((x, y), dy)) in dx.values.chunks_exact_mut(n).zip(rows) {
-            let (scale, all, along) =
-                (moments(x).1, mean(dy.iter().copied()), mean(dy.iter().zip(y).map(|(&dy, &y)| dy * y)));
-            let of = d.iter_mut().zip(dy).zip(y);
-            of.for_each(|((d, &dy), &y)| put(d, scale * (dy - all - y * along), dx.add));
-        }
+        Ok(h)
     }
 }
 
-const CHECK: Spec = Spec {
-    name: "normalise",
-    formula: "y = (x − mean)/√(variance + ε)",
-    draw: |draw| {
-        let shape = [draw.batch(), draw.whole(3, 9)];
-        inkgrad_engine::case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.record(Normalise, x))
-    },
-};
-
-fn main() -> Result<()> {
-    let checked = check_op(&CHECK, &Team::solo(), 10);
-    println!("gradient of {}: largest error {:.1e}", CHECK.formula, checked.error);
-    assert!(checked.passes());
-
-    const LENGTH: usize = 6;
-    let mut params = Params::<f32>::new();
-    let (lstm, last) =
-        (nn::Lstm::new(&mut params, "lstm", (1, 16), 1, false), nn::Linear::new(&mut params, "last", 16, 2));
+/// The network, compiled and filled in: its parameters, plan, loss, and how many answers are right.
+fn network<T: Float>() -> Result<(Params<T>, Plan<T>, Tensor, Tensor)> {
+    let (mut params, mut tape) = (Params::new(), Tape::new());
+    let (layer, last) = (NormalisedLstm::new(&mut params, 1), Linear::new(&mut params, "last", HIDDEN, 2));
     params.initialise(1);
-    let mut tape = Tape::new();
-    let (x, labels) = (tape.input("x", [64, LENGTH, 1]), tape.input("labels", [64]));
-    let states = lstm.forward(&mut tape, x)?; // (B, T, 16)
-    let state = tape.select(states, LENGTH - 1)?;
-    let state = tape.record(Normalise, &[state])?;
+    let (x, start) = (tape.input("x", [BATCH, LENGTH, 1]), tape.input("start", [BATCH, HIDDEN]));
+    let state = layer.forward(&mut tape, x, start)?;
     let logits = last.forward(&mut tape, state)?;
+    let labels = tape.input("labels", [BATCH]);
     let (loss, right) = (tape.softmax_cross_entropy(logits, labels)?, tape.correct(logits, labels)?);
     let mut plan = tape.compile(Compile { loss: Some(loss), keep: &[right], ..Compile::default() });
+    plan.fill_with(x, |at| if at / LENGTH >> (at % LENGTH) & 1 == 1 { -1.0 } else { 1.0 });
+    plan.fill_with(labels, |i| (i & 1 ^ i >> (LENGTH - 1)) as f64);
+    plan.fill_with(start, |_| 0.0);
+    Ok((params, plan, loss, right))
+}
 
-    // All 64 sequences of six signs.
-    let signs = |i: usize| (0..LENGTH).map(move |bit| if i >> bit & 1 == 1 { -1.0 } else { 1.0 });
-    plan.fill(x, &(0..64).flat_map(signs).collect::<Vec<f32>>())?;
-    plan.fill(labels, &(0..64).map(|i| (i & 1 ^ i >> 5) as f32).collect::<Vec<f32>>())?;
-    let (team, mut optimizer) = (Team::solo(), Optimizer::adam(&params));
-    for step in 0..=300 {
-        plan.forward(&params, &team, Clock { seed: 1, step });
-        if step % 50 == 0 {
-            println!("step {step:3}: loss {:.4}, {} of 64 right", plan.value(loss)[0], plan.value(right)[0]);
-        }
-        plan.backward(&mut params, &team);
-        optimizer.update(&mut params, &team, 0.02);
+fn main() -> Result<()> {
+    let team = &Team::solo();
+    let (params, plan, loss, _) = network::<f64>()?;
+    let checked = Problem { label: "normalised LSTM".into(), plan, loss, params, team }.check(1);
+    assert!(checked.passes(), "{checked}");
+    let (mut params, mut plan, loss, right) = network::<f32>()?;
+    let mut optimizer = Optimizer::adam(&params);
+    for step in 0..=100 {
+        plan.forward(&params, team, Clock { seed: 1, step });
+        plan.backward(&mut params, team);
+        optimizer.update(&mut params, team, 0.02);
     }
-    plan.forward(&params, &team, Clock::default());
-    assert_eq!(plan.value(right), [64.0]);
+    println!("{checked}; after 100 steps: loss {:.4}, {} of {BATCH} right", plan.value(loss)[0], plan.value(right)[0]);
+    assert_eq!(plan.value(right), [BATCH as f32]);
     Ok(())
 }

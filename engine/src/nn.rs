@@ -15,8 +15,10 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod mlp;
 mod norm;
 
+pub use mlp::Mlp;
 pub use norm::{BatchNorm, Dropout, LayerNorm, Statistics};
 
 use crate::ops::{Conv, ConvTranspose};
@@ -60,6 +62,9 @@ impl Linear {
     }
 
     /// `x: (B, inputs)` to `(B, out)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let weight = tape.param(&self.weight);
         match &self.bias {
@@ -72,6 +77,9 @@ impl Linear {
     }
 
     /// The same, followed by a ReLU.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         match &self.bias {
             Some(bias) => {
@@ -111,12 +119,18 @@ impl Conv2d {
     }
 
     /// `x: (B, H, W, inputs)` to `(B, H', W', out)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv2d(x, weight, bias, self.attributes)
     }
 
     /// The same, followed by a ReLU.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv2d(x, weight, bias, Conv { relu: true, ..self.attributes })
@@ -155,12 +169,18 @@ impl ConvTranspose2d {
     }
 
     /// `x: (B, H, W, inputs)` to `(B, H', W', out)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv_transpose2d(x, weight, bias, self.attributes)
     }
 
     /// The same, followed by a ReLU.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward_relu<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.conv_transpose2d(x, weight, bias, ConvTranspose { relu: true, ..self.attributes })
@@ -180,6 +200,9 @@ impl Embedding {
     }
 
     /// `labels: (B)` to `(B, features)`.
+    ///
+    /// # Errors
+    /// If `x` or the labels have another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, labels: Tensor) -> Result<Tensor> {
         let weight = tape.param(&self.weight);
         tape.embedding(weight, labels)
@@ -273,6 +296,9 @@ impl Lstm {
 
     /// `x: (B, T, inputs)` to the last layer's hidden states `(B, T, hidden)`, or `(B, T, 2·hidden)` with those of the
     /// way back behind.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         self.0.forward(tape, x, |tape, x, weights, reverse| tape.lstm(x, weights, None, reverse))
     }
@@ -296,6 +322,9 @@ impl Gru {
 
     /// `x: (B, T, inputs)` to the last layer's hidden states `(B, T, hidden)`, or `(B, T, 2·hidden)` with those of the
     /// way back behind.
+    ///
+    /// # Errors
+    /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         self.0.forward(tape, x, |tape, x, weights, reverse| tape.gru(x, weights, None, reverse))
     }

@@ -1,4 +1,14 @@
 //! The models of inkgrad and what surrounds them: networks, data, training, run folders.
+//!
+//! ```
+//! use inkgrad_models::prelude::*;
+//!
+//! let models = Models::builtin();
+//! let mut network = models.build(&models.defaults("cnn-vae")?)?;
+//! network.initialise(42);
+//! assert_eq!((network.params.count(), network.latent()?), (865_345, 32));
+//! # Ok::<(), Error>(())
+//! ```
 
 pub mod activations;
 pub mod check;
@@ -14,6 +24,7 @@ pub mod metrics;
 pub mod model;
 pub mod network;
 pub mod palette;
+pub mod prelude;
 pub mod run;
 pub mod sample;
 pub mod study;

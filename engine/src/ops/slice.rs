@@ -1,4 +1,8 @@
 //! y = x[…, start..end, …]: a range of one axis.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `slice` in `ops.json`
 
 use std::ops::Range;
 
@@ -127,6 +131,34 @@ impl<T: Float> Tape<T> {
     /// If `x` has no such axis, or the range is empty or goes beyond it.
     pub fn slice(&mut self, x: Tensor, axis: usize, range: Range<usize>) -> Result<Tensor> {
         self.record(Slice { axis, start: range.start, end: range.end }, &[x])
+    }
+
+    /// `N` equal parts of `x` along axis `axis`, in order, as `torch.chunk`: the gates of a cell, or a mean beside its variance.
+    ///
+    /// ```
+    /// # let mut tape = inkgrad_engine::Tape::<f32>::new();
+    /// let gates = tape.input("gates", [2, 12]);
+    /// let [i, f, o, g] = tape.chunk(gates, 1)?;
+    /// assert_eq!(tape.shape(g).dims(), [2, 3]);
+    /// # Ok::<(), inkgrad_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `x` has no such axis, or it is no multiple of `N`.
+    pub fn chunk<const N: usize>(&mut self, x: Tensor, axis: usize) -> Result<[Tensor; N]> {
+        let shape = self.shape(x);
+        let len = shape.dims().get(axis).copied().unwrap_or_default();
+        if N == 0 || len == 0 || len % N != 0 {
+            return Err(Error::shape(
+                SPEC.name,
+                format!("axis {axis} of {shape} in {N} parts, expected a multiple of {N}"),
+            ));
+        }
+        let mut parts = [x; N];
+        for (i, part) in parts.iter_mut().enumerate() {
+            *part = self.slice(x, axis, i * len / N..(i + 1) * len / N)?;
+        }
+        Ok(parts)
     }
 }
 

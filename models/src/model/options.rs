@@ -1,6 +1,7 @@
 //! Settings of a model's own, beside those that every run has.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,13 @@ pub struct ModelOption {
     pub help: &'static str,
     /// Its values and its default.
     pub kind: Kind,
+}
+
+impl ModelOption {
+    /// A whole number in `range`.
+    pub const fn whole(name: &'static str, help: &'static str, default: u64, range: RangeInclusive<u64>) -> Self {
+        ModelOption { name, help, kind: Kind::Whole { default, least: *range.start(), most: *range.end() } }
+    }
 }
 
 /// The values that an option may have.
