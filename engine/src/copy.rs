@@ -1,6 +1,8 @@
 //! y = x, in memory of its own. The tape records it where an operation is given one value twice, so it stands beside the
 //! tape; its line of the table of operations is in `ops/copy.rs`.
 
+use std::ops::RangeInclusive;
+
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
@@ -22,6 +24,10 @@ impl<T: Float> Op<T> for Copy {
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {
         Some(self)
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {

@@ -3,6 +3,8 @@
 //! An operation of your own, y = x³:
 //!
 //! ```
+//! use std::ops::RangeInclusive;
+//!
 //! use inkgrad_engine::op::Gradient;
 //! use inkgrad_engine::prelude::*;
 //!
@@ -12,6 +14,10 @@
 //! impl<T: Float> Op<T> for Cube {
 //!     fn name(&self) -> &'static str {
 //!         "cube"
+//!     }
+//!
+//!     fn inputs(&self) -> RangeInclusive<usize> {
+//!         1..=1
 //!     }
 //!
 //!     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -40,6 +46,8 @@
 //! params.value_mut(&w)[0] = 2.0;
 //! let at_w = tape.param(&w);
 //! let y = tape.record(Cube, &[at_w])?;
+//! let refused = tape.record(Cube, &[at_w, at_w]).unwrap_err();
+//! assert_eq!(refused.to_string(), "cube: 2 inputs, expected 1");
 //! let mut plan = tape.compile(Compile { loss: Some(y), ..Compile::default() });
 //! plan.forward(&params, &Team::solo(), Clock::default());
 //! plan.backward(&mut params, &Team::solo());
@@ -48,6 +56,7 @@
 //! ```
 
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
@@ -66,6 +75,12 @@ pub trait Op<T: Float>: Debug + Send + Sync {
     /// The settings that it was recorded with, by name, for those who look at a tape ([`Tape::node`](crate::Tape::node)).
     fn attributes(&self) -> Vec<(&'static str, Attribute)> {
         Vec::new()
+    }
+
+    /// How many inputs it takes. [`Tape::record`](crate::Tape::record) refuses any other number, so that an operation that says so
+    /// may index its inputs in [`Op::shape`] and in its runs.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        0..=MAX_INPUTS
     }
 
     /// The operation as a GPU computes it; `None` if it runs on the processor alone.

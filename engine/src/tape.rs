@@ -143,11 +143,17 @@ impl<T: Float> Tape<T> {
     /// Records an operation. Each operation's own file adds a method that is pleasanter to call.
     ///
     /// # Errors
-    /// If the inputs do not fit the operation, there are more than [`MAX_INPUTS`], one is of another tape, or some axis of
-    /// an input or of the output is 0.
+    /// If the inputs do not fit the operation, there are more than [`MAX_INPUTS`] or another number than [`Op::inputs`] says, one
+    /// is of another tape, or some axis of an input or of the output is 0.
     pub fn record(&mut self, op: impl Op<T> + 'static, inputs: &[Tensor]) -> Result<Tensor> {
-        if inputs.len() > MAX_INPUTS {
-            return Err(Error::shape(op.name(), format!("{} inputs, expected at most {MAX_INPUTS}", inputs.len())));
+        let (found, takes) = (inputs.len(), op.inputs());
+        if found > MAX_INPUTS {
+            return Err(Error::shape(op.name(), format!("{found} inputs, expected at most {MAX_INPUTS}")));
+        }
+        if !takes.contains(&found) {
+            let (least, most) = (takes.start(), takes.end());
+            let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            return Err(Error::shape(op.name(), format!("{found} inputs, expected {expected}")));
         }
         self.require_own(op.name(), inputs)?;
         let shapes: Vec<Shape> = inputs.iter().map(|&x| self.shape(x)).collect();

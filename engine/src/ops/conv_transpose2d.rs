@@ -1,5 +1,13 @@
 //! y[p · stride − padding + k] += x[p] · W[k], then + b: transposed convolution, optionally followed by a ReLU in the same
 //! pass. Channels-last pictures, PyTorch's weights.
+//!
+//! - CPU: `kernels/src/cpu/conv/mod.rs`, `kernels/src/cpu/reduce.rs`
+//! - GPU: `kernels/ptx/conv_down.ptx`, `kernels/ptx/conv_up.ptx`, `kernels/ptx/conv_up_single.ptx`,
+//!   `kernels/ptx/conv_weight.ptx`, `kernels/ptx/conv_weight_single.ptx`, `kernels/ptx/layout.ptx`,
+//!   `kernels/ptx/reduce.ptx`
+//! - PyTorch: `conv_transpose2d` in `ops.json`
+
+use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
@@ -61,6 +69,10 @@ impl<T: Float> Op<T> for ConvTranspose {
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {
         Some(self)
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        3..=3
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
