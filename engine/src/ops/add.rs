@@ -1,4 +1,8 @@
 //! y = a + b.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `add` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, elementwise};

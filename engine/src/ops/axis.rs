@@ -1,4 +1,8 @@
 //! y = Σ x along one axis, and the mean.
+//!
+//! - CPU: `kernels/src/cpu/axis.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `sum_axis`, `mean_axis` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{Along, copy_along, sum_along};

@@ -7,7 +7,9 @@
 //! [`nn::BatchNorm`](crate::nn::BatchNorm) keeps these in [`Params`](crate::Params), frozen, so that they travel with the
 //! weights under PyTorch's names.
 //!
-//! Both run on the processor alone: no kernel finds variances.
+//! - CPU: `kernels/src/cpu/norm.rs`, `kernels/src/cpu/reduce.rs`
+//! - GPU: none, no kernel finds variances
+//! - PyTorch: `batch_norm` in `ops.json`; `batch_norm_statistics`: none, the same cases record it
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{Team, norm, reduce};

@@ -3,6 +3,10 @@
 //! y = Σ max(x, 0) − x·t + ln(1 + e^{−|x|})
 //!
 //! which never takes the logarithm of a rounded probability.
+//!
+//! - CPU: `kernels/src/cpu/loss.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/loss.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `bce_with_logits`, `bce_of_sigmoid` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;

@@ -5,6 +5,10 @@
 //!
 //! Axes that are repeated, or kept, side by side count as one. Each run of repeated ones is a pass, from the left: (1, K, 1) to
 //! (R, K, C) goes by way of (R, K, 1).
+//!
+//! - CPU: `kernels/src/cpu/axis.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `broadcast` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{self, Along};

@@ -1,4 +1,8 @@
 //! y = [a, b, …]: rows of matrices joined end to end.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/layout.ptx`
+//! - PyTorch: `concat` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{

@@ -1,4 +1,8 @@
 //! The line of [`Copy`](crate::ops::Copy) in the table of operations.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`
+//! - PyTorch: none, it moves values as they are
 
 use super::case::{Spec, case};
 use crate::copy::{Copy, NAME};

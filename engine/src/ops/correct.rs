@@ -1,6 +1,8 @@
 //! y = how many rows of x are largest at their label, the first of equal ones: a classifier's right answers. No gradient.
 //!
-//! Kernels: [`cpu::loss::correct`](loss::correct), on a GPU [`gpu::loss::correct`] (`loss.ptx`).
+//! - CPU: `kernels/src/cpu/loss.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/loss.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: none, PyTorch has no such operation
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;

@@ -1,4 +1,8 @@
-//! y = a / b, element by element. On the processor alone: no kernel divides.
+//! y = a / b, element by element.
+//!
+//! - CPU: the loops below
+//! - GPU: none, no kernel divides
+//! - PyTorch: `div` in `ops.json`
 
 use inkgrad_kernels::Float;
 

@@ -1,7 +1,11 @@
 //! y = x / (1 − p) where a draw says so, with probability 1 − p, else 0 (Srivastava and others, 2014).
 //!
 //! The draw is a pure function of seed, step, the node's index and the element's, so that any number of threads draws the same,
-//! and the backward draws it again instead of keeping it. On the processor alone: no kernel draws uniform numbers.
+//! and the backward draws it again instead of keeping it.
+//!
+//! - CPU: `kernels/src/cpu/dropout.rs`
+//! - GPU: none, no kernel draws uniform numbers
+//! - PyTorch: none, PyTorch draws other numbers
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::dropout::{Mask, dropout};

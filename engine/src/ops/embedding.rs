@@ -1,4 +1,8 @@
 //! y[b] = W[label[b]]: a row of a table for each label.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/layout.ptx`
+//! - PyTorch: `embedding` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, layout};

@@ -1,5 +1,9 @@
 //! y[p] = b + Σₖ x[p · stride − padding + k] · W[k] with weights that are never trained: packed once, when the operation is
 //! made, for pictures of any size. Gradients go to x alone.
+//!
+//! - CPU: `kernels/src/cpu/frozen/mod.rs`, `kernels/src/cpu/conv/mod.rs`
+//! - GPU: none, no network that a GPU trains has it
+//! - PyTorch: none, InceptionV3 is compared whole (`tests/tests/inception.rs`)
 
 use std::sync::Arc;
 

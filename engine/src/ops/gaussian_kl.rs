@@ -1,5 +1,9 @@
 //! KL(N(μ, σ²) ‖ N(0, I)) = −½ Σ (1 + logσ² − μ² − e^{logσ²}), summed over batch and dimensions (Kingma and Welling, 2014,
 //! appendix B).
+//!
+//! - CPU: `kernels/src/cpu/loss.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/loss.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `gaussian_kl` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;

@@ -11,6 +11,10 @@
 //! - daₙ = dh·(1 − z)·(1 − n²), da_z = dh·(h' − n)·z(1 − z), daᵣ = daₙ·qₙ·r(1 − r)
 //! - dq = (daᵣ, da_z, daₙ·r), and dh' = dq·w_hh + dh·z
 //! - over all steps at once: dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h', db_ih = Σ da, db_hh = Σ dq
+//!
+//! - CPU: `kernels/src/cpu/recurrent/gru.rs`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `gru` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::recurrent::gru::{self, GruGradients, GruInputs};

@@ -1,5 +1,9 @@
 //! y = (x − m) / √(v + eps) · weight + bias, with mean m and (biased) variance v of each row along the last axis (Ba, Kiros and
-//! Hinton, "Layer normalization", 2016). On the processor alone: no kernel finds a row's variance.
+//! Hinton, "Layer normalization", 2016).
+//!
+//! - CPU: `kernels/src/cpu/norm.rs`, `kernels/src/cpu/reduce.rs`
+//! - GPU: none, no kernel finds a row's variance
+//! - PyTorch: `layer_norm` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{norm, reduce};

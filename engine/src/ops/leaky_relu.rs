@@ -1,5 +1,9 @@
 //! y = x where x > 0, else slope·x (Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models",
 //! 2013).
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`
+//! - PyTorch: `leaky_relu` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, elementwise};

@@ -11,6 +11,10 @@
 //! - dc = (the next step's f·dc) + dh·o·(1 − tanh² c)
 //! - dz = (dc·g·i(1 − i), dc·c'·f(1 − f), dc·i·(1 − g²), dh·tanh c·o(1 − o)), and dh' = dz·w_hh
 //! - over all steps at once: dx = dz·w_ih, dw_ih = dzᵀ·x, dw_hh = dzᵀ·h', db = Σ dz
+//!
+//! - CPU: `kernels/src/cpu/recurrent/lstm.rs`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`, `kernels/ptx/lstm_backward.ptx`
+//! - PyTorch: `lstm` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::recurrent::lstm::{self, LstmGradients, LstmInputs};

@@ -1,5 +1,9 @@
 //! y = A·B for matrices in the last two axes, one product for each index of the axes before them, which are equal. Either
 //! operand may be stored transposed.
+//!
+//! - CPU: `kernels/src/cpu/gemm.rs`
+//! - GPU: `kernels/ptx/gemm.ptx`
+//! - PyTorch: `matmul` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;

@@ -1,5 +1,9 @@
 //! y = max x along one axis. Of equal maxima the first one has the whole gradient, as in PyTorch's `x.max(dim)` on the
-//! processor (its `x.amax(dim)` shares it out). NaN is larger than any number. On the processor alone: no kernel finds maxima.
+//! processor (its `x.amax(dim)` shares it out). NaN is larger than any number.
+//!
+//! - CPU: `kernels/src/cpu/axis.rs`
+//! - GPU: none, no kernel finds maxima
+//! - PyTorch: `max_axis` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{Along, max_along, max_along_backward};

@@ -1,5 +1,14 @@
 //! The operations, one file each: formula, shape rule, forward and right under it backward, and a recipe for random
 //! valid cases ([`Spec`]) that every property test draws from.
+//!
+//! ```
+//! use inkgrad_engine::ops::{Draw, OPS};
+//!
+//! let spec = OPS.iter().find(|spec| spec.name == "softmax").expect("an operation");
+//! assert_eq!(spec.formula, "y = eˣ / Σ eˣ");
+//! let case = (spec.draw)(&mut Draw::small(7)); // the same for the same seed
+//! assert!(case.inputs[0].differentiable);
+//! ```
 
 mod add;
 mod axis;

@@ -1,4 +1,8 @@
 //! y = mean (x − t)² over all elements.
+//!
+//! - CPU: `kernels/src/cpu/loss.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/loss.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `mse` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;

@@ -1,4 +1,8 @@
 //! y = a · b, element by element.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `mul` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Target, elementwise};

@@ -3,6 +3,10 @@
 //! On the processor each run along y's last axis is gathered from x at one stride. On a GPU a permutation is a row of
 //! transpositions of (batch, rows, columns): the i-th brings y's axis i to its place, by exchanging all axes before it that are
 //! still to come with itself and those behind it. [`Tape::transpose`] is the case of the last two of three axes, in blocks.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `permute` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target, elementwise, layout};

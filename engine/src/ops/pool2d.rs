@@ -1,4 +1,8 @@
 //! y[p] = mean or maximum of x over the window of p: channels-last pictures.
+//!
+//! - CPU: `kernels/src/cpu/pool.rs`
+//! - GPU: none, no network that a GPU trains has it
+//! - PyTorch: `avg_pool2d` in `graphs.json`; `max_pool2d`: none, InceptionV3 is compared whole (`tests/tests/inception.rs`)
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::Grid;

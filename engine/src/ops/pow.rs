@@ -1,4 +1,8 @@
-//! y = xᵖ with a constant p. On the processor alone: no kernel has logarithms.
+//! y = xᵖ with a constant p.
+//!
+//! - CPU: the loops below
+//! - GPU: none, no kernel has logarithms
+//! - PyTorch: `pow` in `ops.json`
 
 use inkgrad_kernels::Float;
 

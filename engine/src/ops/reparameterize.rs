@@ -1,6 +1,10 @@
 //! z = μ + e^{½ logσ²} · ε with ε ~ N(0, I) (Kingma and Welling, "Auto-encoding variational Bayes", 2014, section 2.4).
 //!
 //! ε is a pure function of seed, step and the node's index, so that any device and any number of threads draws the same.
+//!
+//! - CPU: `kernels/src/cpu/rng.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/random.ptx`
+//! - PyTorch: `reparameterise` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::rng;

@@ -1,4 +1,8 @@
 //! y[b, t] = x[b] for each of T steps: a vector made a sequence.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/layout.ptx`
+//! - PyTorch: `repeat` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{

@@ -1,4 +1,8 @@
 //! y = c · x with a constant c, and y = −x.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`
+//! - PyTorch: `neg` in `ops.json`; `scale` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Target, elementwise};

@@ -1,4 +1,8 @@
 //! y[b] = x[b, t]: one step of a sequence.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`
+//! - PyTorch: `select` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{

@@ -4,8 +4,12 @@
 //! - log_softmax: y = x − ln Σ eˣ
 //! - logsumexp: y = ln Σ eˣ
 //!
-//! Each takes the largest element off first, so that none overflows. Kernels: [`cpu::softmax`](softmax), on a GPU the one of
-//! the cross-entropy (`loss.ptx`), which leaves the probabilities and −ln p of one label.
+//! Each takes the largest element off first, so that none overflows. The GPU's kernel is the one of
+//! the cross-entropy, which leaves the probabilities and −ln p of one label.
+//!
+//! - CPU: `kernels/src/cpu/softmax.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/loss.ptx`
+//! - PyTorch: `softmax`, `log_softmax`, `logsumexp` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::Along;

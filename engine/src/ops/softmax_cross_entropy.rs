@@ -1,4 +1,8 @@
 //! y = −mean ln softmax(x)[label]: the cross-entropy of a classifier, from logits.
+//!
+//! - CPU: `kernels/src/cpu/loss.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/loss.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `cross_entropy` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;

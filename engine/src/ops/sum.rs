@@ -1,4 +1,8 @@
 //! y = Σ x over all elements.
+//!
+//! - CPU: `kernels/src/cpu/reduce.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`, `kernels/ptx/reduce.ptx`
+//! - PyTorch: `sum` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::reduce;

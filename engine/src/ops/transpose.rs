@@ -1,4 +1,8 @@
 //! y[b, j, i] = x[b, i, j]: the last two axes change places. Turns channels-first pictures into channels-last ones and back.
+//!
+//! - CPU: the loops below
+//! - GPU: `kernels/ptx/layout.ptx`
+//! - PyTorch: `transpose` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{Launches, Target, layout};

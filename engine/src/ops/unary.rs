@@ -1,5 +1,10 @@
 //! The element-wise functions of one input. The slice loops, with their formulas, are in `kernels::cpu::activation` and
 //! `kernels::cpu::gelu`.
+//!
+//! - CPU: `kernels/src/cpu/activation.rs`, `kernels/src/cpu/gelu.rs`
+//! - GPU: `kernels/ptx/elementwise.ptx`; `ln`, `sqrt`, `gelu`, `gelu_tanh`: none, no kernel has logarithms, roots, erf, or
+//!   a cube in a sigmoid
+//! - PyTorch: `relu`, `sigmoid`, `tanh`, `softplus`, `exp`, `ln`, `sqrt`, `abs`, `gelu`, `gelu_tanh` in `ops.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{activation, gelu};

@@ -9,6 +9,7 @@ mod convolutions;
 mod models;
 mod mutants;
 mod operations;
+mod pages;
 mod runs;
 
 use inkgrad_engine::device::{Device, Precision};
