@@ -1,4 +1,32 @@
-//! The two register tiles that all convolutions are made of.
+//! The register tiles that all convolutions are made of: sums that stay in registers while all that adds to them streams by.
+//!
+//! [`patch`], for pictures that go in and out. A row is a picture of the batch, so that one load of weights serves all of them;
+//! a column is an output channel, so that 16 of them, a panel, are one vector of lanes:
+//!
+//! ```text
+//!                                      a panel of packed weights w: (factors, 16)
+//!                                      j = 0    1    2   …   15    output channels
+//!                                    ┌─────────────────────────┐
+//!                              i = 0 │ w₀₀  w₀₁  w₀₂  …  w₀₁₅  │   one load a factor, used by all rows
+//!    one pixel's factors           1 │ w₁₀  w₁₁  w₁₂  …  w₁₁₅  │
+//!    of each picture               ⋮ │  ⋮                      │   i runs over the taps' runs: kernel places × channels
+//!      i = 0   1   2  …              └─────────────────────────┘
+//!    ┌─────────────────┐             ┌─────────────────────────┐
+//!    │ x₀₀ x₀₁ x₀₂  …  │ picture 0   │ sums[0]                 │ + bias, ReLU → y, picture 0, 16 channels of the pixel
+//!    │ x₁₀ x₁₁ x₁₂  …  │ picture 1   │ sums[1]                 │              → y, picture 1
+//!    │  ⋮              │     ⋮       │  ⋮        the tile      │
+//!    │ one broadcast   │ ROWS − 1    │ sums[ROWS − 1]          │ ROWS × 16 sums: a register a row with AVX-512, two with AVX2
+//!    └─────────────────┘             └─────────────────────────┘
+//! ```
+//!
+//! [`outer`], for the gradient of weights. A row is a channel of one side, a column one of the 16 channels in a panel of packed
+//! pixels of the other, and what streams by are the pixels that a kernel's place joins:
+//!
+//! ```text
+//!    for every pixel:   x[pixel]: (ROWS)  ×  panel[pixel]: (16)   →   sums[r][j] += x[pixel][r] · panel[pixel][j]
+//! ```
+//!
+//! [`dot`] is `patch` for a single output channel: its lanes lie along the factors and are summed at the end.
 
 use super::{LANES, Store};
 use crate::Float;
