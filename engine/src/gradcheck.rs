@@ -10,6 +10,29 @@
 //! A check never panics on account of what it checks: an operation that panics, that leaves a gradient unwritten or computes
 //! one that is not finite, a case that does not fit, and a point without a derivative are failures, and the [`Outcome`] says
 //! which operation, input and element it was.
+//!
+//! ```
+//! use inkgrad_engine::gradcheck::{Problem, check_op};
+//! use inkgrad_engine::ops::OPS;
+//! use inkgrad_engine::prelude::*;
+//!
+//! // Every operation of the table, on random cases.
+//! let team = Team::solo();
+//! assert!(check_op(&OPS[0], &team, 2).passes());
+//!
+//! // A loss of your own, at a point of your own: Σ tanh(w)².
+//! let (mut tape, mut params) = (Tape::new(), Params::new());
+//! let w = params.declare("w", [5], Init::Normal);
+//! let at_w = tape.param(&w);
+//! let y = tape.tanh(at_w)?;
+//! let square = tape.mul(y, y)?;
+//! let loss = tape.sum(square)?;
+//! params.initialise(1);
+//! let plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+//! let outcome = Problem { label: "tanh²".to_owned(), plan, loss, params, team: &team }.check(1);
+//! assert!(outcome.passes() && outcome.unreached.is_empty(), "{outcome}");
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::fmt;
 use std::ops::Range;
@@ -73,12 +96,15 @@ pub struct Outcome {
     pub error: f64,
     /// Where it was found and, of one that is too large, what was found.
     pub place: String,
+    /// The parameters that no gradient reaches at this point, frozen ones apart: nothing leads from them to the loss, or all that
+    /// does is zero here. Nothing but zeros was compared of them, so that they pass whatever their gradient is elsewhere.
+    pub unreached: Vec<String>,
 }
 
 impl fmt::Display for Outcome {
     /// One line: `LABEL: error 3.2e-9 at PLACE`, or what is wrong instead.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outcome { label, error, place, compared } = self;
+        let Outcome { label, error, place, compared, .. } = self;
         match error.is_nan() {
             true => write!(f, "{label}: {place}"),
             false if *error == 0.0 => write!(f, "{label}: {compared} derivatives without an error"),
@@ -90,7 +116,7 @@ impl fmt::Display for Outcome {
 impl Outcome {
     /// An outcome that fails.
     fn failed(label: impl Into<String>, place: impl Into<String>) -> Outcome {
-        Outcome { label: label.into(), compared: 0, error: f64::NAN, place: place.into() }
+        Outcome { label: label.into(), compared: 0, error: f64::NAN, place: place.into(), unreached: Vec::new() }
     }
 
     /// Whether the error is within [`TOLERANCE`]; NaN is not.
@@ -214,9 +240,12 @@ impl Problem<'_> {
             return Outcome::failed(self.label, place);
         }
         let analytic = self.params.grads.clone();
-        let mut outcome = Outcome { label: self.label.clone(), compared: 0, error: 0.0, place: String::new() };
+        let mut outcome = Outcome { error: 0.0, ..Outcome::failed(self.label.clone(), "") };
         for (i, param) in list.iter().enumerate() {
             let gradient = &analytic[param.range()];
+            if !self.params.is_frozen(param) && gradient.iter().all(|&g| g == 0.0) {
+                outcome.unreached.push(param.name.clone());
+            }
             if full {
                 self.by_element(param, gradient, &mut outcome);
             } else {

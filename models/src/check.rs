@@ -1,8 +1,19 @@
 //! The gradient check of whole models, in `f64`.
+//!
+//! ```
+//! use inkgrad_engine::Team;
+//! use inkgrad_models::{Models, check};
+//!
+//! // A whole training step of one of its structures, as `inkgrad gradcheck` checks it.
+//! let spec = Models::builtin().get("classifier")?;
+//! let (name, config) = &check::variants(&spec)[0];
+//! let outcome = check::check_model(spec, name, config, &Team::solo())?;
+//! assert!(outcome.passes(), "{outcome}");
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 use inkgrad_engine::gradcheck::{Outcome, Problem};
-use inkgrad_engine::{Compile, Tape, Team};
-use inkgrad_kernels::cpu::rng;
+use inkgrad_engine::{Compile, Tape, Team, rng};
 
 use crate::Result;
 use crate::data::{self, Extents};
@@ -68,9 +79,9 @@ pub fn resized(spec: &Spec) -> Vec<(String, Config)> {
     sized(spec).into_iter().map(odd).collect()
 }
 
-/// Compares the analytic and the numeric gradients of a whole training step on built-in drawings, or on noise where pictures have
-/// other extents, at the initial
-/// parameters but for the biases, which are moved by ½ away from zero. At the initial ones, thousands of ReLUs stand so near
+/// Compares the analytic and the numeric gradients of a whole training step on built-in drawings, or on noise where
+/// `config.image` has other extents than they, at the initial parameters but for the biases, which are moved by ½ away from zero.
+/// At the initial ones, thousands of ReLUs stand so near
 /// their corner that some switch within any step of a numeric gradient that rounding allows: the encoder's gradients are a
 /// thousandth of the loss.
 ///

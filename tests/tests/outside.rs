@@ -59,6 +59,9 @@ fn a_model_of_somebody_elses_gets_trainer_resume_samples_and_report() {
 
     run(&["sample", "--run", "run", "--n", "9", "--out", "samples.npy", "--png", "samples.png"]);
     assert!(run(&["gradcheck", "--model", "two-layer-vae"]).contains("all 1 within 1e-6"));
+    assert!(run(&["gradcheck", "--model", "two-layer-vae", "--image", "16x20x3"]).contains("all 1 within 1e-6"));
+    let cube = run(&["gradcheck", "--op", "cube"]);
+    assert!(cube.contains("cube") && cube.contains("all 1 within 1e-6"), "{cube}");
     run(&["report", "run", "--samples", "20", "--out", "report.html"]);
     let report = String::from_utf8(read("report.md")).unwrap();
     for part in ["two-layer-vae", "dense layers to a latent and back", "mean_square", "--set width=32"] {

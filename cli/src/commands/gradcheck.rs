@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_engine::gradcheck::{self, Outcome, TOLERANCE};
-use inkgrad_engine::ops::{OPS, Spec};
+use inkgrad_engine::ops::Spec;
 use inkgrad_engine::{Pool, Team};
+use inkgrad_models::data::Extents;
 use inkgrad_models::model::Spec as ModelSpec;
+use inkgrad_models::model::config::Config;
 use inkgrad_models::{Error, Models, Result, check};
 use serde::Serialize;
 
@@ -22,6 +24,9 @@ pub struct Gradcheck {
     /// Check this model alone
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Check models at these extents of a picture, such as 32x32x3, instead of a drawing's
+    #[arg(long, value_name = "HxW[xC]")]
+    image: Option<Extents>,
     #[command(flatten)]
     compute: Compute,
 }
@@ -46,20 +51,25 @@ struct Row {
     error: f64,
     /// The case and the input, or the parameter, with that error.
     place: String,
+    /// The model's parameters of which nothing but zeros was compared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreached: Vec<String>,
     passed: bool,
 }
 
 impl Gradcheck {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let threads = self.compute.threads()?;
-        let (ops, models) = (self.ops()?, self.models(models)?);
+        let (ops, models) = (self.ops(models)?, self.models(models)?);
+        let image = self.image;
         let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
             let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
             let variants = models.iter().flat_map(|&spec| {
-                let own = check::variants(&spec).into_iter();
-                own.chain(check::resized(&spec)).map(move |variant| (spec, variant))
+                let others = if image.is_some() { check::sized(&spec) } else { check::resized(&spec) };
+                check::variants(&spec).into_iter().chain(others).map(move |variant| (spec, variant))
             });
             let models = variants.map(|(spec, (name, config))| {
+                let config = Config { image: image.unwrap_or(config.image), ..config };
                 let outcome = check::check_model(spec, &name, &config, team)?;
                 Ok(Row::new("model", name, outcome.place.clone(), &outcome))
             });
@@ -71,13 +81,13 @@ impl Gradcheck {
     }
 
     /// The operations to check: all, or the chosen one, or none where only a model is chosen.
-    fn ops(&self) -> Result<Vec<&'static Spec>> {
+    fn ops<'m>(&self, models: &'m Models) -> Result<Vec<&'m Spec>> {
         let Some(name) = &self.op else {
-            return Ok(if self.model.is_none() { OPS.iter().collect() } else { Vec::new() });
+            return Ok(if self.model.is_none() { models.operations().collect() } else { Vec::new() });
         };
-        let found: Vec<&Spec> = OPS.iter().filter(|spec| spec.name == name).collect();
+        let found: Vec<&Spec> = models.operations().filter(|spec| spec.name == name).collect();
         if found.is_empty() {
-            let known: Vec<&str> = OPS.iter().map(|spec| spec.name).collect();
+            let known: Vec<&str> = models.operations().map(|spec| spec.name).collect();
             let problem = format!("unknown operation `{name}`, expected one of {}", known.join(", "));
             return Err(Error::input("--op", problem));
         }
@@ -101,16 +111,25 @@ fn check_op(spec: &Spec, team: &Team) -> Row {
 
 impl Row {
     fn new(kind: &'static str, name: String, place: String, outcome: &Outcome) -> Self {
-        Row { kind, name, compared: outcome.compared, error: outcome.error, place, passed: outcome.passes() }
+        let Outcome { compared, error, .. } = *outcome;
+        let unreached = if kind == "model" { outcome.unreached.clone() } else { Vec::new() };
+        Row { kind, name, compared, error, place, unreached, passed: outcome.passes() }
     }
 }
 
 impl Report for Table {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:<6} {:<24} {:>9} {:>23}", "kind", "name", "compared", "largest relative error")?;
-        for Row { kind, name, compared, error, place, passed } in &self.results {
+        for Row { kind, name, compared, error, place, unreached, passed } in &self.results {
             write!(out, "{kind:<6} {name:<24} {compared:>9} {error:>23.2e}  ")?;
-            if *passed { writeln!(out, "ok")? } else { writeln!(out, "FAILED at {place}")? }
+            if *passed {
+                writeln!(out, "ok")?
+            } else {
+                writeln!(out, "FAILED at {place}")?
+            }
+            if !unreached.is_empty() {
+                writeln!(out, "       warning: no gradient reaches {} in this draw", unreached.join(", "))?;
+            }
         }
         let failed = self.results.iter().filter(|row| !row.passed).count();
         match failed {

@@ -242,3 +242,22 @@ fn the_same_case_can_be_drawn_again() {
     let expected = "faulty x (0), drawn from Draw::small(0): faulty: input 0 is (0), expected no axis of 0";
     assert_eq!(outcome.to_string(), expected);
 }
+
+#[test]
+fn parameters_that_no_gradient_reaches_are_named() {
+    let (mut tape, mut params, team) = (Tape::<f64>::new(), Params::new(), Team::solo());
+    let [used, dead, apart, still] =
+        ["used", "dead", "apart", "still"].map(|name| params.declare(name, [2], Init::Normal));
+    params.initialise(1);
+    params.value_mut(&dead).fill(-1.0); // on the flat side of the ReLU
+    params.freeze("still").unwrap();
+    let [at_used, at_dead, _, at_still] = [&used, &dead, &apart, &still].map(|param| tape.param(param));
+    let rectified = tape.relu(at_dead).unwrap();
+    let rows = [at_used, rectified, at_still].map(|x| tape.reshape(x, [1, 2]).unwrap());
+    let parts = tape.concat_all(&rows).unwrap();
+    let square = tape.mul(parts, parts).unwrap();
+    let loss = tape.sum(square).unwrap();
+    let plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+    let outcome = super::Problem { label: "four parts".to_owned(), plan, loss, params, team: &team }.check(1);
+    assert_eq!(outcome.unreached, ["dead", "apart"]);
+}

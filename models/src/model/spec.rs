@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use inkgrad_engine::{Float, Params};
+use inkgrad_engine::{Float, Params, ops};
 
 use super::config::Config;
 use super::facts::is_key;
@@ -120,14 +120,14 @@ pub(super) mod sealed {
     }
 }
 
-/// The models that a program knows.
+/// The models that a program knows, and the operations of its own.
 #[derive(Debug, Clone)]
-pub struct Models(Vec<Spec>);
+pub struct Models(Vec<Spec>, Vec<ops::Spec>);
 
 impl Models {
     /// These models.
     pub(crate) fn of(specs: Vec<Spec>) -> Self {
-        Models(specs)
+        Models(specs, Vec::new())
     }
 
     /// These and `M`.
@@ -155,6 +155,22 @@ impl Models {
         }
         self.0.push(Spec::of::<M>());
         self
+    }
+
+    /// These and an operation, for `inkgrad gradcheck`.
+    ///
+    /// # Panics
+    /// If an operation has its name already.
+    #[track_caller]
+    pub fn with_operation(mut self, spec: ops::Spec) -> Self {
+        assert!(self.operations().all(|other| other.name != spec.name), "two operations with the name `{}`", spec.name);
+        self.1.push(spec);
+        self
+    }
+
+    /// The engine's operations, and those of the program's own behind them.
+    pub fn operations(&self) -> impl Iterator<Item = &ops::Spec> {
+        ops::OPS.iter().chain(&self.1)
     }
 
     /// All of them, in order.

@@ -1,8 +1,12 @@
-//! All of inkgrad's commands with a model of one's own beside the six: `outside train two-layer-vae --quick --out run`.
+//! All of inkgrad's commands with a model of one's own beside the six, `outside train two-layer-vae --quick --out run`, and an
+//! operation of one's own, `outside gradcheck --op cube`.
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 use inkgrad_engine::nn::Linear;
+use inkgrad_engine::ops::Spec;
+use inkgrad_engine::prelude::{Backward, Forward, Op, Reads, Shape, put};
 use inkgrad_engine::{Float, Params, Tape, Tensor};
 use inkgrad_models::data::Extents;
 use inkgrad_models::model::{Decoding, Encoding, Kind, Model, ModelOption, Training};
@@ -83,6 +87,48 @@ impl TwoLayerVae {
     }
 }
 
+/// y = x³.
+#[derive(Debug)]
+struct Cube;
+
+impl<T: Float> Op<T> for Cube {
+    fn name(&self) -> &'static str {
+        CUBE.name
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> inkgrad_engine::Result<Shape> {
+        Ok(inputs[0])
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::inputs(&[0])
+    }
+
+    fn forward(&self, run: Forward<'_, T>) {
+        run.y.iter_mut().zip(run.x[0]).for_each(|(y, &x)| *y = x * x * x);
+    }
+
+    /// dx = 3x² · dy
+    fn backward(&self, mut run: Backward<'_, T>) {
+        let Some(dx) = run.dx.take(0) else { return };
+        let of = dx.values.iter_mut().zip(run.x[0]).zip(run.dy);
+        of.for_each(|((d, &x), &dy)| put(d, T::from_f64(3.0) * x * x * dy, dx.add));
+    }
+}
+
+const CUBE: Spec = Spec {
+    name: "cube",
+    formula: "y = x³",
+    draw: |draw| {
+        let shape = [draw.batch(), draw.extent()];
+        inkgrad_engine::case!(format!("{shape:?}"), vec![draw.values(shape)], |tape, x| tape.record(Cube, x))
+    },
+};
+
 fn main() -> ExitCode {
-    inkgrad::main(&Models::builtin().with::<TwoLayerVae>())
+    inkgrad::main(&Models::builtin().with::<TwoLayerVae>().with_operation(CUBE))
 }
