@@ -1,4 +1,14 @@
 //! PNG pictures: grids of drawings.
+//!
+//! ```
+//! use inkgrad_models::data::Images;
+//! use inkgrad_models::image::{GridOptions, grid};
+//!
+//! let ramps = Images::from_fn([28, 28, 1], 6, |i, y, _, _| (9 * y + i) as u8);
+//! let png = grid(&ramps.values(), 3, &GridOptions::default()).to_png()?; // two rows of three
+//! assert!(png.starts_with(b"\x89PNG"));
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 pub mod text;
 

@@ -1,4 +1,20 @@
 //! Using a trained network: coding, decoding, reconstructing and classifying any number of drawings.
+//!
+//! ```
+//! use inkgrad_models::infer::Inference;
+//! use inkgrad_models::{data::builtin, prelude::*, sample};
+//!
+//! let models = Models::builtin();
+//! let mut network = models.build(&models.defaults("cnn-vae")?)?;
+//! network.initialise(42);
+//! let mut inference = Inference::new(network, 1);
+//! let drawings = builtin(10, 1)?.test.images;
+//! let latents = inference.encode(&drawings, None)?; // (N, 32), means and log-variances
+//! assert_eq!(latents.mu.len(), drawings.len() * latents.width);
+//! let samples = inference.decode(&sample::prior(3, latents.width, 7), None)?; // (3, 28, 28)
+//! assert_eq!(samples.len(), 3 * 784);
+//! # Ok::<(), Error>(())
+//! ```
 
 use std::collections::HashMap;
 

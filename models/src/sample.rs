@@ -1,5 +1,13 @@
 //! Latents to decode: draws from the prior, the other strategies of the original study, each under its own name, and
 //! what lies between two latents.
+//!
+//! ```
+//! use inkgrad_models::sample::{prior, slerp};
+//!
+//! let latents = prior(2, 16, 42); // (2, 16), the same for the same seed
+//! let (a, b) = latents.split_at(16);
+//! assert_eq!(slerp(a, b, 0.0), a);
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

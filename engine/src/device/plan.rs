@@ -88,6 +88,9 @@ impl DevicePlan {
     ///
     /// # Errors
     /// If the device was lost.
+    ///
+    /// # Panics
+    /// If `x` is not an input, or `values` are not as many as its shape has.
     pub fn write(&self, device: &mut dyn Device, x: Tensor, values: &[f32]) -> Result<(), DeviceError> {
         let span = self.input(x);
         assert_eq!(values.len(), span.len, "numbers of input {}", x.index());

@@ -191,6 +191,9 @@ impl Team {
     /// As [`Team::pieces`], where a call also has memory to work in: a piece of `memory` that no other call has at the time.
     /// The content that it finds there depends on chance. At most as many calls run at the same time as there are whole pieces
     /// of `memory`.
+    ///
+    /// # Panics
+    /// If `memory` has no whole piece while there is something to do.
     pub fn pieces_in<T: Send, const N: usize>(
         &self,
         slices: [(&mut [T], usize); N],

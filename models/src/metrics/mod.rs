@@ -3,6 +3,15 @@
 //! Each score is one file with its formula and source. [`score()`] computes all scores of two sets of features, with
 //! their [`Protocol`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads,
 //! which are rayon's, or those of [`on_threads`].
+//!
+//! ```
+//! use inkgrad_models::metrics::{Table, frechet};
+//!
+//! let features: Vec<f32> = (0..60).map(|i| (i as f32).sin()).collect();
+//! let (real, generated) = (Table::new("real", &features, 3)?, Table::new("generated", &features, 3)?);
+//! assert!(frechet::fid(real, generated)?.abs() < 1e-6); // of a set and itself
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 pub mod classifier;
 pub mod frechet;

@@ -77,7 +77,8 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
     /// If it cannot be built so, in a line that says what was found and what is expected.
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self>;
 
-    /// Records the loss of `batch` pictures, and the terms that are to be reported with it.
+    /// Records the loss of `batch` pictures, and the terms that are to be reported with it. Validation and test losses are measured
+    /// with this graph too: noise that it draws is then the same at every measurement.
     ///
     /// # Errors
     /// If operations and shapes do not fit together.

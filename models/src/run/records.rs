@@ -1,4 +1,14 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
+//!
+//! ```
+//! use inkgrad_models::run::records::{MetricsLog, Record, Split, read};
+//!
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let path = folder.path().join("metrics.jsonl");
+//! MetricsLog::open(&path)?.append(&Record::new(100, 1.0, Split::Train, 184.2))?;
+//! assert_eq!(read(&path)?[0].loss, 184.2);
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 use std::fmt;
 use std::fs;

@@ -6,6 +6,18 @@
 //!
 //! Nothing depends on the number of threads, to the last bit: work is cut by the number of points alone, and sums have a
 //! fixed order.
+//!
+//! ```
+//! use inkgrad_engine::Team;
+//! use inkgrad_models::tsne::{Points, TsneConfig, embed};
+//!
+//! // Two clusters of eight points in three dimensions.
+//! let values: Vec<f32> = (0..48).map(|i| (i / 24 * 9) as f32 + (i as f32).sin()).collect();
+//! let config = TsneConfig { perplexity: 3.0, ..TsneConfig::default() };
+//! let plane = embed(&config, Points::new("clusters", &values, 16, 3)?, &Team::solo(), |_| {})?;
+//! assert_eq!(plane.points.len(), 16 * 2);
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 mod affinities;
 mod descent;

@@ -1,4 +1,18 @@
 //! Weights from files: safetensors, and what PyTorch's `torch.save` writes, new and old.
+//!
+//! ```
+//! use inkgrad_models::{prelude::*, trainer::save_weights, weights};
+//!
+//! let models = Models::builtin();
+//! let config = models.defaults("cnn-ae")?;
+//! let network = models.build(&config)?;
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let path = folder.path().join("model.safetensors");
+//! save_weights(&path, &config, &network)?;
+//! let loaded = weights::load(&path, None)?;
+//! assert_eq!(loaded.tensors.len(), network.layout().len());
+//! # Ok::<(), Error>(())
+//! ```
 
 mod container;
 mod legacy;
