@@ -87,6 +87,8 @@ pub struct Trainer {
     best: Option<f64>,
     /// The step that it was found after, where that is known.
     best_step: Option<u64>,
+    /// The step of the best weights that the folder is known to hold.
+    best_kept: Option<u64>,
     /// Validations since the best.
     since_best: u64,
     /// Remarks on the weights that it began with.
@@ -161,6 +163,7 @@ impl Trainer {
             earlier: 0.0,
             best: None,
             best_step: None,
+            best_kept: None,
             since_best: 0,
             notes: Vec::new(),
             saved: None,

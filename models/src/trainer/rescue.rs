@@ -69,10 +69,13 @@ impl Trainer {
         self.config.save(&folder.config())?;
         let records = self.log.before(&self.pending)?;
         atomic::write(folder.metrics(), |file| file.write_all(&records))?;
-        // The best weights are those in memory, which the checkpoint brings, or those that were kept before.
-        if let Ok(bytes) = std::fs::read(self.folder.best()) {
+        // The best weights are those in memory, or those that were kept before.
+        if !self.is_best()
+            && let Ok(bytes) = std::fs::read(self.folder.best())
+        {
             atomic::write(folder.best(), |file| file.write_all(&bytes))?;
         }
-        self.save_in(&folder, seconds)
+        self.save_in(&folder, seconds)?;
+        if self.is_best() { self.save_best(&folder) } else { Ok(()) }
     }
 }

@@ -132,7 +132,7 @@ impl Trainer {
                 format!("{asked} steps in all, expected at least the {done} that are done"),
             ));
         }
-        trainer.save_best(&trainer.folder)?;
+        trainer.restore_best()?;
         records::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = records::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.record_changes(&before, trainer.step);
@@ -190,12 +190,16 @@ impl Trainer {
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
     pub(super) fn save(&mut self, seconds: f64) -> Result<()> {
         self.save_in(&self.folder, seconds)?;
+        if self.is_best() && self.best_kept != self.best_step {
+            self.save_best(&self.folder)?;
+            self.best_kept = self.best_step;
+        }
         self.saved = Some(self.step);
         self.pending.clear();
         Ok(())
     }
 
-    /// The same in another folder.
+    /// Writes the state and the weights, without the best, in any folder.
     pub(super) fn save_in(&self, folder: &RunFolder, seconds: f64) -> Result<()> {
         self.check_finite()?;
         let mut metadata = BTreeMap::from(
@@ -238,26 +242,36 @@ impl Trainer {
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
         checkpoint::save_tensors(folder.state(), &tensors, &metadata)?;
-        save_weights(&folder.model(), &self.config, &self.network)?;
-        self.save_best(folder)
+        save_weights(&folder.model(), &self.config, &self.network)
     }
 
-    /// Writes the present weights as the best, where they are and the file holds others.
-    fn save_best(&self, folder: &RunFolder) -> Result<()> {
-        if self.best_step != Some(self.step) {
+    /// Whether the present weights are those that validated best.
+    pub(super) fn is_best(&self) -> bool {
+        self.best_step == Some(self.step)
+    }
+
+    /// Writes the present weights as the best.
+    pub(super) fn save_best(&self, folder: &RunFolder) -> Result<()> {
+        let metadata = [("step".to_owned(), self.step.to_string())];
+        write_weights(&folder.best(), &self.config, &self.network, metadata)
+    }
+
+    /// Makes the best weights anew where they are those of the checkpoint and were lost after it.
+    fn restore_best(&mut self) -> Result<()> {
+        if !self.is_best() {
             return Ok(());
         }
-        let (step, file) = (self.step.to_string(), folder.best());
-        let same = checkpoint::load_tensors(&file).is_ok_and(|found| {
+        let step = self.step.to_string();
+        let kept = checkpoint::load_tensors(self.folder.best()).is_ok_and(|found| {
             let list = self.network.list();
             let is_param = |p: &Param| found.get(&p.name).is_ok_and(|t| t.values == self.network.params.value(p));
             found.metadata("step") == Some(&step) && list.iter().all(is_param)
         });
-        if same {
-            return Ok(());
+        if !kept {
+            self.save_best(&self.folder)?;
         }
-        let metadata = [("step".to_owned(), step)];
-        write_weights(&file, &self.config, &self.network, metadata)
+        self.best_kept = self.best_step;
+        Ok(())
     }
 }
 
