@@ -24,6 +24,7 @@ mod report;
 mod session;
 mod settings;
 mod study;
+mod target;
 
 use std::env;
 use std::ffi::OsString;

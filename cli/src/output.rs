@@ -5,8 +5,10 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use inkgrad_models::{Error, Result, text};
+use inkgrad_models::text;
 use serde::Serialize;
+
+pub use crate::target::{check as check_target, check_apart, check_place};
 
 /// A command's result: one JSON object, or text.
 pub trait Report: Serialize {
@@ -53,20 +55,8 @@ pub fn note(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", text::message(&line.to_string()));
 }
 
-/// Checks, before any work, that a file can be put at `path`.
-pub fn check_target(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Err(Error::input(path.display(), "is a folder, expected a file's name"));
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            Err(Error::input(path.display(), format_args!("no folder {}, expected it to exist", parent.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether nothing of somebody else's is at `path`: no file, or one with the words by which its maker is known.
+/// Whether nothing of somebody else's is at `path`: no file, or one with the words by which its maker, a command, is known. No
+/// command's words begin with another's.
 pub fn may_replace(path: &Path, made_by: &str) -> bool {
     match fs::read(path) {
         Ok(bytes) => bytes.windows(made_by.len()).any(|window| window == made_by.as_bytes()),

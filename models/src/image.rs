@@ -85,6 +85,8 @@ impl Picture {
             Channels::Grey => png::ColorType::Grayscale,
             Channels::Rgb => png::ColorType::Rgb,
         });
+        // By which a picture is known that may be made anew.
+        encoder.add_text_chunk("Software".to_owned(), "inkgrad".to_owned())?;
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&self.pixels)?;
         writer.finish()

@@ -47,6 +47,7 @@ struct Share {
 impl Classify {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
+        output::check_apart(&self.out, [Some(&self.images), self.labels.as_ref()].into_iter().flatten())?;
         let mut session = self.run.open_classifier(models)?;
         let images = session.load_images(&self.images)?;
         let labels = session.labels(self.labels.is_some(), self.labels.as_deref(), images.len(), &self.images)?;

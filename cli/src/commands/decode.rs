@@ -37,6 +37,7 @@ struct Decoded {
 impl Decode {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
+        output::check_apart(&self.out, [Some(&self.latents), self.labels.as_ref()].into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
         let (model, expected) = (session.config.model.clone(), session.inference.network().latent()?);
         let (n, width, latents) = load_matrix(&self.latents)?;

@@ -47,6 +47,7 @@ impl Encode {
             .into_iter()
             .flatten()
             .try_for_each(|path| output::check_target(path))?;
+        output::check_apart(&self.out, [Some(&self.images), self.labels.as_ref()].into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
         let model = session.config.model.clone();
         if self.logvar.is_some() && !session.inference.network().has_prior() {

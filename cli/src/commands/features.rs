@@ -91,6 +91,7 @@ impl Features {
             .into_iter()
             .flatten()
             .try_for_each(|path| output::check_target(path))?;
+        output::check_apart(&self.out, [&self.images])?;
         let threads = self.compute.threads()?;
         if self.network == Network::Classifier
             && let Some(rule) = self.resize

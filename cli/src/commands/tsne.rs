@@ -83,6 +83,7 @@ struct Embedded {
 impl Tsne {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_apart(&self.out, [Some(&self.input), self.labels.as_ref()].into_iter().flatten())?;
         let threads = self.compute.threads()?;
         let (rows, width, values) = load_precise_matrix(&self.input)?;
         let name = self.input.display().to_string();

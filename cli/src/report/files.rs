@@ -55,7 +55,7 @@ impl Files {
             return Err(Error::input(files[i].display(), problem));
         }
         for path in files {
-            output::check_target(path)?;
+            output::check_place(path)?;
             if !force && !output::may_replace(path, MADE_BY) {
                 return Err(Error::input(path.display(), format!("is no report of inkgrad's, expected {instead}")));
             }

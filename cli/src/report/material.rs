@@ -121,4 +121,4 @@ impl Examined {
 }
 
 /// A report's words about itself, by which an earlier one is known.
-pub const MADE_BY: &str = "made by inkgrad";
+pub const MADE_BY: &str = "made by inkgrad report";

@@ -127,6 +127,31 @@ fn folders_in_the_way() {
     place.refused(&["data", "synth", "--n", "60", "--out", "vae/config.toml"], &["is a file"]);
 }
 
+/// Nothing that a command did not make is replaced by what it makes.
+#[test]
+fn files_in_the_way() {
+    let place = Place::with_run();
+    let sample = |out: &'static str| ["sample", "--run", "vae", "--n", "2", "--out", out];
+    for out in ["d/train_images.npy", "d/train_labels.npy", "vae/model.safetensors", "vae/config.toml", "d/classes.txt"]
+    {
+        let before = place.read(out);
+        place.refused(&sample(out), &[out, "expected a new name"]);
+        assert!(place.read(out) == before, "{out}");
+    }
+    place.refused(&sample("-"), &["is no file's name"]);
+    place.ok(&sample("s.npy"));
+    place.ok(&[&sample("s.npy")[..], &["--png", "s.png"]].concat());
+    place.ok(&[&sample("s.npy")[..], &["--png", "s.png"]].concat());
+    place.write("photo.png", b"\x89PNG\r\n\x1a\n of somebody else");
+    place.refused(&[&sample("s.npy")[..], &["--png", "photo.png"]].concat(), &["photo.png: is there already"]);
+    place.ok(&["encode", "--run", "vae", "--images", "s.npy", "--out", "z.npy"]);
+    place.refused(
+        &["decode", "--run", "vae", "--latents", "z.npy", "--out", "./z.npy"],
+        &["is read as well as written"],
+    );
+    place.refused(&["encode", "--run", "vae", "--images", "s.npy", "--out", "s.npy"], &["is read as well as written"]);
+}
+
 #[test]
 fn targets_that_cannot_be_written() {
     let place = Place::with_run();

@@ -401,6 +401,11 @@ fn a_report_replaces_reports_alone() {
     fs::create_dir(place.path("study")).unwrap();
     place.write("study/report.md", b"mine");
     place.refused(&["reproduce", "--quick", "--out", "study"], &["report.md: is no report", "expected a new --out"]);
+    // Nor does one command take the other's page for its own.
+    let explain = ["explain", "--run", "vae", "--out", "notes.html"];
+    place.refused(&explain, &["notes.html: is no page of inkgrad explain"]);
+    place.ok(&[&explain[..], &["--force"]].concat());
+    place.refused(&report, &["notes.html: is no report"]);
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! Files that results go to: what is there already is replaced only where this program made it.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use inkgrad_models::{Error, Result};
+
+/// How NumPy's and PNG's files begin.
+const NUMPY: &[u8] = b"\x93NUMPY";
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// More than the header of any array of ours, the first chunks of a picture, the first fields of scores or the metadata of weights.
+const START: u64 = 4096;
+
+/// Files of a data set, whoever made them.
+const OF_DATA: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
+
+/// Files of a run, where its settings lie beside them.
+const OF_A_RUN: [&str; 3] = ["model.safetensors", "best.safetensors", "state.safetensors"];
+const SETTINGS: &str = "config.toml";
+
+/// Checks, before any work, that a file can be put at `path`, whatever is there now.
+///
+/// # Errors
+/// One line that says why not.
+pub fn check_place(path: &Path) -> Result<()> {
+    let refused = |problem: String| Err(Error::input(path.display(), problem));
+    if path == Path::new("-") {
+        return refused("is no file's name, expected one (standard output is /dev/stdout)".to_owned());
+    }
+    if path.is_dir() {
+        return refused("is a folder, expected a file's name".to_owned());
+    }
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
+        Some(parent) => refused(format!("no folder {}, expected it to exist", parent.display())),
+        None => Ok(()),
+    }
+}
+
+/// The same, and that nothing of somebody else's is lost by it.
+///
+/// # Errors
+/// One line that says why not.
+pub fn check(path: &Path) -> Result<()> {
+    check_place(path)?;
+    // Devices and pipes lose nothing.
+    if !path.is_file() {
+        return Ok(());
+    }
+    let refused = |problem: &str| Err(Error::input(path.display(), problem));
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let is_one_of = |names: &[&str]| names.iter().any(|name| real.file_name().is_some_and(|found| found == *name));
+    if is_one_of(&OF_DATA) || is_one_of(&OF_A_RUN) && real.with_file_name(SETTINGS).exists() {
+        return refused("belongs to a run or a data set, expected a new name");
+    }
+    match start(path) {
+        Ok(start) if !is_ours(path, &start) => {
+            refused("is there already and was not made by this command, expected a new name")
+        }
+        // A file that cannot be read shows its fault when it is written.
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a result does not take the place of a file that it is made of.
+///
+/// # Errors
+/// If it does.
+pub fn check_apart(out: &Path, inputs: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if inputs.into_iter().any(|input| real(input.as_ref()) == real(out)) {
+        return Err(Error::input(out.display(), "is read as well as written, expected another name for the result"));
+    }
+    Ok(())
+}
+
+fn has_extension(path: &Path, expected: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(expected))
+}
+
+fn start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(START).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a file that begins so is one that a command of ours has written under such a name: an array of floats, a picture
+/// or scores or weights that name their maker. An empty file is nobody's loss.
+fn is_ours(path: &Path, start: &[u8]) -> bool {
+    let contains = |part: &str| start.windows(part.len()).any(|window| window == part.as_bytes());
+    start.is_empty()
+        || start.starts_with(NUMPY) && !has_extension(path, "png") && (contains("'<f4'") || contains("'<f8'"))
+        || start.starts_with(PNG) && has_extension(path, "png") && contains("inkgrad")
+        || start.starts_with(b"{") && has_extension(path, "json") && contains("\"inkgrad\"")
+        || has_extension(path, "safetensors") && contains("\"model\":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_made_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let file = |name: &str, bytes: &[u8]| {
+            fs::write(at(name), bytes).unwrap();
+            check(&at(name)).map_err(|error| error.to_string())
+        };
+        let array = |kind: &str| [NUMPY, format!("\x01\0v\0{{'descr': '{kind}', ").as_bytes()].concat();
+        for (name, bytes) in [
+            ("s.npy", array("<f4")),
+            ("z.npy", array("<f8")),
+            ("e.json", b"{\n  \"inkgrad\": \"0.1.0\"".to_vec()),
+            ("p.png", [PNG, b"....tEXtSoftware\0inkgrad"].concat()),
+            ("w.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\",\"model\":\"cvae\"}".to_vec()),
+            ("empty.npy", Vec::new()),
+        ] {
+            assert_eq!(file(name, &bytes), Ok(()), "{name}");
+        }
+        for (name, bytes) in [
+            ("labels.npy", array("<i8")),
+            ("pixels.npy", array("|u1")),
+            ("notes.npy", b"my notes".to_vec()),
+            ("notes.txt", b"my notes".to_vec()),
+            ("a.json", b"{\"mine\": 1}".to_vec()),
+            ("photo.png", [PNG, b"...."].concat()),
+            ("hf.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"}".to_vec()),
+        ] {
+            assert!(
+                file(name, &bytes).unwrap_err().ends_with("was not made by this command, expected a new name"),
+                "{name}"
+            );
+        }
+        let weights = b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"model\":\"cvae\"}";
+        assert_eq!(file(OF_A_RUN[0], weights), Ok(()), "weights that were exported, beside no run's settings");
+        assert!(file(SETTINGS, b"model = \"cvae\"").is_err());
+        for name in OF_DATA {
+            assert!(file(name, &array("<f4")).unwrap_err().contains("belongs to a run or a data set"), "{name}");
+        }
+        for name in OF_A_RUN {
+            assert!(file(name, weights).unwrap_err().contains("belongs to a run or a data set"), "{name}");
+        }
+        assert!(check(Path::new("-")).is_err() && check(folder.path()).is_err() && check(&at("none/s.npy")).is_err());
+        check(&at("new.npy")).unwrap();
+        check(Path::new("/dev/null")).unwrap();
+    }
+
+    #[test]
+    fn a_result_is_no_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let (z, y) = (folder.path().join("z.npy"), folder.path().join("y.npy"));
+        fs::write(&z, "").unwrap();
+        check_apart(&y, [z.as_path()]).unwrap();
+        let other = folder.path().join(".").join("z.npy");
+        assert!(check_apart(&other, [z.as_path()]).unwrap_err().to_string().contains("is read as well as written"));
+    }
+}
