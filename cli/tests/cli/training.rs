@@ -189,30 +189,40 @@ fn last_step(metrics: &Path) -> u64 {
     record.map_or(0, |record| record["step"].as_u64().unwrap())
 }
 
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
 /// A checkpoint is written after every step here, so that a kill falls before, between, during and after the writing of
-/// its files.
+/// its files. Every second interruption is a SIGKILL; `INKGRAD_KILLS=50` gives fifty of them, `INKGRAD_SEED=N` other moments.
 #[test]
 #[cfg(unix)]
-fn a_run_interrupted_at_twenty_random_steps_ends_bit_for_bit_as_one_that_was_not() {
+fn a_run_interrupted_at_random_steps_ends_bit_for_bit_as_one_that_was_not() {
     let place = Place::with_run();
-    let options = ["--steps", "300", "--batch-size", "8", "--log-every", "1", "--threads", "1"];
+    let parts = 2 * number("INKGRAD_KILLS", 10);
+    let steps = (15 * parts).to_string();
+    let options = ["--steps", &steps, "--batch-size", "8", "--log-every", "1", "--threads", "1"];
     let train = |out| [&["train", "cnn-ae", "--data", "d", "--out", out][..], &options].concat();
     place.ok(&train("whole"));
-    let mut rng = SmallRng::seed_from_u64(1);
-    for part in 0..20 {
+    let mut rng = SmallRng::seed_from_u64(number("INKGRAD_SEED", 1));
+    let mut killed = 0;
+    for part in 0..parts {
         let args = if part == 0 { train("parts") } else { vec!["train", "--resume", "parts"] };
-        let signal = ["-INT", "-KILL", "-KILL", "-TERM"][part % 4];
-        let step = part as u64 * 14 + rng.random_range(1..=14);
+        let signal = ["-INT", "-KILL", "-KILL", "-TERM"][part as usize % 4];
+        let step = part * 14 + rng.random_range(1..=14);
         let delay = Duration::from_micros(rng.random_range(0..12_000));
         let (status, stderr) = interrupt(&place, &args, "parts", signal, step, delay);
         if signal == "-KILL" {
             assert_eq!(status, None, "{stderr}");
+            killed += 1;
         } else {
             assert_eq!(status, Some(130), "{stderr}");
             let line = stderr.lines().find(|line| line.starts_with("stopped after step ")).expect("how to resume");
             assert!(line.ends_with("; resume with: inkgrad train --resume parts"), "{line}");
         }
     }
+    eprintln!("{killed} killed, {} ended by other signals", parts - killed);
     let ended = place.ok(&["train", "--resume", "parts"]);
     assert!(ended.contains("finished"), "{ended}");
     assert!(place.read("whole/model.safetensors") == place.read("parts/model.safetensors"));

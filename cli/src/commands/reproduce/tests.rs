@@ -146,13 +146,19 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every operation of a run is tested by itself (tests/injection.rs): here every fourth, from one run to the next. What
-/// follows depends on the trained runs alone, so it is enough that these are the same.
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+/// Every operation of a run is tested by itself (tests/injection.rs): here every fourth, from one run to the next, or with
+/// `INKGRAD_STRIDE=1` all of them. What follows depends on the trained runs alone, so it is enough that these are the same.
 #[test]
 fn a_study_that_dies_in_its_training_goes_on() {
     let small = Tiny::new();
     small.with("trained", |study| study.train()).unwrap();
-    at_every_operation((&small, None, "trained"), (Failure::Killed, 4), |study| study.train());
+    let stride = number("INKGRAD_STRIDE", 4) as usize;
+    at_every_operation((&small, None, "trained"), (Failure::Killed, stride), |study| study.train());
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn a_study_in_a_process_of_its_own() {
     }
 }
 
-/// `INKGRAD_KILLS=50` kills so often.
+/// `INKGRAD_KILLS=50` kills so often, `INKGRAD_SEED=N` at other moments.
 #[test]
 #[cfg(unix)]
 fn a_study_killed_at_random_moments_goes_on() {
@@ -212,8 +218,8 @@ fn a_study_killed_at_random_moments_goes_on() {
     let expected = small.contents("study");
     fs::remove_dir_all(small.out("study")).unwrap();
 
-    let kills = std::env::var("INKGRAD_KILLS").map_or(8, |kills| kills.parse().unwrap());
-    let mut rng = rand::rngs::SmallRng::seed_from_u64(3);
+    let kills = number("INKGRAD_KILLS", 8);
+    let mut rng = rand::rngs::SmallRng::seed_from_u64(number("INKGRAD_SEED", 3));
     let (mut killed, mut late) = (0, 0);
     while killed < kills {
         let mut child = begin();
