@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::Device;
 use inkgrad_models::Models;
@@ -181,19 +181,33 @@ fn npy_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A zip of one stored file.
-fn npz_seeds() -> Vec<Vec<u8>> {
-    let (name, array) = (b"train_images.npy", npy_of("|u1", "(1, 28, 28)", &[1; 784]));
+/// A zip of one array, stored or deflated.
+fn npz_of(array: &[u8], deflated: bool) -> Vec<u8> {
+    let name = b"train_images.npy";
     let mut crc = flate2::Crc::new();
-    crc.update(&array);
-    let sum = crc.sum().to_le_bytes();
-    let (size, length) = ((array.len() as u32).to_le_bytes(), (name.len() as u16).to_le_bytes());
-    let common: Vec<u8> = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &sum, &size, &size, &length, &[0, 0]].concat();
-    let local = [b"PK\x03\x04", &common[..], name, &array].concat();
+    crc.update(array);
+    let mut packed = array.to_vec();
+    if deflated {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(array).expect("into memory");
+        packed = encoder.finish().expect("into memory");
+    }
+    let method = if deflated { 8 } else { 0 };
+    let sizes = [packed.len(), array.len()].map(|size| (size as u32).to_le_bytes()).concat();
+    let (sum, length) = (crc.sum().to_le_bytes(), (name.len() as u16).to_le_bytes());
+    let common: Vec<u8> = [&[20, 0, 0, 0, method, 0, 0, 0, 0, 0][..], &sum, &sizes, &length, &[0, 0]].concat();
+    let local = [b"PK\x03\x04", &common[..], name, &packed].concat();
     let central = [b"PK\x01\x02\x14\x00", &common[..], &[0; 14], name].concat();
     let (at, length) = ((local.len() as u32).to_le_bytes(), (central.len() as u32).to_le_bytes());
     let end = [b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &length[..], &at, b"\0\0"].concat();
-    vec![[local, central, end].concat()]
+    [local, central, end].concat()
+}
+
+/// Small ones, and a bomb.
+fn npz_seeds() -> Vec<Vec<u8>> {
+    let small = npy_of("|u1", "(1, 28, 28)", &[1; 784]);
+    let bomb = npy_of("|u1", "(90000, 28, 28)", &vec![0; 90_000 * 784]);
+    vec![npz_of(&small, false), npz_of(&small, true), npz_of(&bomb, true)]
 }
 
 fn idx_of(extents: &[u32], values: &[u8]) -> Vec<u8> {

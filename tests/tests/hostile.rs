@@ -1,6 +1,8 @@
 //! The seeds of `tests/fuzz` and changes of them: no panic, no reading for seconds, no allocation out of proportion.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -68,13 +70,22 @@ fn change(seed: &[u8], rng: &mut TestRng) -> Vec<u8> {
     bytes
 }
 
+/// Inputs in which `tests/fuzz/run` found a fault, once mended.
+fn regressions(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(target);
+    let mut paths: Vec<_> = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read(path).unwrap()).collect()
+}
+
 #[test]
 fn every_reader_takes_or_refuses_seeds_and_changes_of_them() {
     let changes = std::env::var("INKGRAD_INPUTS").map_or(CHANGES, |inputs| inputs.parse().unwrap());
     let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[15; 32]);
     for target in TARGETS {
-        let seeds = (target.seeds)();
+        let mut seeds = (target.seeds)();
         assert!(!seeds.is_empty(), "{}", target.name);
+        seeds.extend(regressions(target.name));
         let (begun, mut slowest, mut inputs) = (Instant::now(), Duration::ZERO, 0);
         LARGEST.store(0, Ordering::Relaxed);
         for seed in &seeds {
