@@ -214,40 +214,50 @@ fn npz_files_do_where_npy_files_do() {
     assert_eq!(load_images(one).unwrap().len(), 4);
 }
 
-/// A zip of one deflated array: a header, then zeros.
-fn deflated(header: &str, zeros: usize) -> Vec<u8> {
-    use std::io::{Read, Write};
-    let mut archive = rawzip::ZipArchiveWriter::new(Vec::new());
-    let method = rawzip::CompressionMethod::DEFLATE;
-    let (mut entry, config) = archive.new_file("arr_0.npy").compression_method(method).start().unwrap();
-    let encoder = flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::best());
-    let mut writer = config.wrap(encoder);
-    writer.write_all(&npy(1, header, &[])).unwrap();
-    std::io::copy(&mut std::io::repeat(0).take(zeros as u64), &mut writer).unwrap();
-    let (encoder, descriptor) = writer.finish().unwrap();
-    encoder.finish().unwrap();
-    entry.finish(descriptor).unwrap();
-    archive.finish().unwrap()
+/// A zip of one deflated array: a header, then `blocks` times `len` zeros. After a full flush deflate refers to nothing before it,
+/// so that the block is packed once and repeated.
+fn deflated(header: &str, blocks: usize, len: usize) -> Vec<u8> {
+    use flate2::{Compress, Compression, Crc, FlushCompress};
+    let (head, zeros) = (npy(1, header, &[]), vec![0; len]);
+    let mut deflate = Compress::new(Compression::best(), false);
+    let mut pack = |bytes: &[u8], flush| {
+        let mut packed = Vec::with_capacity(bytes.len() / 500 + 1000);
+        deflate.compress_vec(bytes, &mut packed, flush).unwrap();
+        packed
+    };
+    let first = pack(&head, FlushCompress::Full);
+    let block = pack(&zeros, FlushCompress::Full);
+    let packed = [first, block.repeat(blocks), pack(&[], FlushCompress::Finish)].concat();
+    let mut crc = Crc::new();
+    crc.update(&head);
+    (0..blocks).for_each(|_| crc.update(&zeros));
+
+    let name = b"arr_0.npy";
+    let numbers = [crc.sum(), packed.len() as u32, (head.len() + blocks * len) as u32];
+    let numbers = numbers.map(u32::to_le_bytes).concat();
+    let common = [&[20, 0, 0, 0, 8, 0, 0, 0, 0, 0], &numbers[..], &[name.len() as u8, 0, 0, 0]].concat();
+    let local = [b"PK\x03\x04", &common[..], name, &packed].concat();
+    let central = [b"PK\x01\x02\x14\x00", &common[..], &[0; 14], name].concat();
+    let place = [central.len() as u32, local.len() as u32].map(u32::to_le_bytes).concat();
+    let end = [b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &place[..], b"\0\0"].concat();
+    [local, central, end].concat()
 }
 
 /// A gigabyte of zeros in a megabyte is refused by its headers alone, whatever it is read as, also where widening makes it large.
 #[test]
 fn bombs_are_refused_before_they_are_unpacked() {
     let folder = Folder::new();
-    let small = folder.write("small.npz", deflated(&header("|u1", false, "(50, 28, 28)"), 50 * 784));
+    let small = folder.write("small.npz", deflated(&header("|u1", false, "(50, 28, 28)"), 5, 10 * 784));
     assert_eq!(load_images(small).unwrap().len(), 50);
-    let whole = 1 << 30;
-    let bytes = deflated(&header("|u1", false, &format!("({}, 32, 32)", whole >> 10)), whole);
+    let bytes = deflated(&header("|u1", false, "(1048576, 32, 32)"), 128, 1 << 23);
     assert!(bytes.len() < 1_100_000, "{} bytes", bytes.len());
     let bomb = folder.write("bomb.npz", bytes);
     let expected = ["bomb.npz", "packed bytes become 1024 MiB", "times as many"];
-    let started = std::time::Instant::now();
     assert_error(load_images(&bomb), &expected);
     assert_error(load_labels(&bomb), &expected);
     assert_error(load_matrix(&bomb), &expected);
-    assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
     // Labels of a byte each take eight.
-    let labels = folder.write("labels.npz", deflated(&header("|u1", false, "(60000000,)"), 60_000_000));
+    let labels = folder.write("labels.npz", deflated(&header("|u1", false, "(60000000,)"), 10, 6_000_000));
     assert_error(load_labels(labels), &["labels.npz", "become 458 MiB"]);
 }
 
