@@ -107,8 +107,11 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
     (
         "score",
         [
-            ("score --real f.npy --generated g.npy", "FID, KID, precision and recall, density and coverage"),
-            ("score --real f.npy --generated g.npy --logits l.npy --json", "The Inception Score too, as JSON"),
+            ("score --real f.npy --generated g.npy --logits l.npy", "FID, KID, IS and the others of given features"),
+            (
+                "score --real pngs --generated made --classifier runs/judge",
+                "Of two folders of pictures, by a classifier",
+            ),
         ],
     ),
     (

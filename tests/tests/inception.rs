@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use inkgrad_models::data::{Images, PIXELS};
+use inkgrad_models::data::{Extents, Images, PIXELS, Pixels};
 use inkgrad_models::features::{Cache, Extractor};
-use inkgrad_models::inception::{FEATURES, INPUT, Resize, Variant, layout};
+use inkgrad_models::inception::{FEATURES, INPUT, Resampler, Resize, Variant, layout};
 use inkgrad_models::run::checkpoint::save_tensors;
 use inkgrad_tests::fixture::{self, Rule, Sampled, draw};
 use serde::Deserialize;
@@ -57,10 +57,55 @@ fn drawings_are_enlarged_as_others_do() {
     for &rule in Resize::ALL {
         let mut out = vec![0.0; fixture.batch * INPUT * INPUT];
         for (i, out) in out.chunks_exact_mut(INPUT * INPUT).enumerate() {
-            rule.apply(&images.image(i), out);
+            Resampler::new(rule, images.extents()).apply(&images.image(i), out);
         }
         let error = fixture.rules[rule.name()].error(&out);
         assert!(error <= 2e-6, "{rule}: {error:.1e}");
+    }
+}
+
+/// `inception-sizes.json`.
+#[derive(Debug, Deserialize)]
+struct Sizes {
+    sizes: BTreeMap<String, BTreeMap<String, Sampled>>,
+    features: BTreeMap<String, Sampled>,
+}
+
+/// The picture that stands for a size, `HxWxC`.
+fn sized(name: &str) -> Images {
+    let sides: Vec<usize> = name.split('x').map(|side| side.parse().unwrap()).collect();
+    let extents = Extents { height: sides[0], width: sides[1], channels: sides[2] };
+    let u: Vec<f64> = draw(&format!("picture {name}"), extents.len(), Rule::Range { low: 0.0, high: 1.0 });
+    Images::new(extents, Pixels::U8(u.iter().map(|u| (u * 256.0) as u8).collect())).unwrap()
+}
+
+#[test]
+fn pictures_of_other_sizes_are_resized_as_others_do() {
+    let fixture: Sizes = fixture::load("inception-sizes");
+    assert_eq!(fixture.sizes.len(), 4);
+    for (name, rules) in &fixture.sizes {
+        let picture = sized(name);
+        for &rule in Resize::ALL {
+            let mut out = vec![0.0; INPUT * INPUT * picture.extents().channels];
+            Resampler::new(rule, picture.extents()).apply(&picture.image(0), &mut out);
+            let error = rules[rule.name()].error(&out);
+            // torch-fidelity places its pixels in f32, of which a side of 411 takes a few digits.
+            assert!(error <= 1e-5, "{name}, {rule}: {error:.1e}");
+        }
+    }
+}
+
+#[test]
+fn features_of_pictures_in_colour_agree_with_torchvision() {
+    let fixture: Sizes = fixture::load("inception-sizes");
+    let folder = tempfile::tempdir().unwrap();
+    for (variant, expected) in [Variant::Fid, Variant::Torchvision].map(|v| (v, &fixture.features[&v.to_string()])) {
+        let path = folder.path().join(format!("{variant}.safetensors"));
+        write_weights(&path, variant);
+        let mut extractor = Extractor::inception(&path, Resize::Tf1, 2).unwrap();
+        let features = extractor.features(&sized("40x52x3"), &Cache::none(), &mut |_| {}).unwrap();
+        let error = expected.error(&features.values);
+        assert!(error <= 2e-5, "{variant}: {error:.1e}");
     }
 }
 

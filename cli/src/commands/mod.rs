@@ -107,7 +107,7 @@ impl Command {
             Self::Report(command) => command.run(models, json),
             Self::Explain(command) => command.run(models, json),
             Self::Reproduce(command) => command.run(models, json),
-            Self::Score(command) => command.run(json),
+            Self::Score(command) => command.run(models, json),
             Self::Tsne(command) => command.run(json),
             Self::Features(command) => command.run(models, json),
             Self::Import(command) => command.run(models, json),

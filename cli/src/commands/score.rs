@@ -1,53 +1,98 @@
-//! `inkgrad score`: how far generated features are from real ones.
+//! `inkgrad score`: how far generated drawings are from real ones, by their features.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
-use inkgrad_models::data::load_matrix;
+use clap::{Args, ValueEnum};
+use inkgrad_models::data::{Images, Source, load_matrix};
+use inkgrad_models::features::pictures::{Pictures, same_size};
+use inkgrad_models::features::{Cache, Extractor, Provenance};
+use inkgrad_models::inception::Resize;
 use inkgrad_models::metrics::{self, FeatureScores, FeatureSource, Options, Scores, Table};
 use inkgrad_models::run::config::MOST_THREADS;
+use inkgrad_models::trainer::Which;
+use inkgrad_models::{Error, Models, Result};
 
 use crate::args::{self, within};
 use crate::output::{self, Report, thousands};
+use crate::progress::Parts;
+use crate::session;
 
+/// Features are given as arrays, or are made here by a network: of folders of PNG and JPEG files, or of arrays of drawings.
 #[derive(Debug, Args)]
 pub struct Score {
-    /// Features of real drawings: floats (N, d), as `features` writes them
-    #[arg(long, value_name = "F.npy")]
+    /// Real drawings: a folder of pictures, or an array, with no network of features (N, d) as `features` writes them
+    #[arg(long, value_name = "DIR|F.npy")]
     real: PathBuf,
-    /// Features of generated drawings, by the same network
-    #[arg(long, value_name = "G.npy")]
+    /// Generated drawings, alike
+    #[arg(long, value_name = "DIR|F.npy")]
     generated: PathBuf,
-    /// Logits of the generated drawings, for the Inception Score: floats (N, classes)
+    /// What makes features of drawings: inception or classifier, with --weights, or pixels, as they are
+    #[arg(long, value_name = "NETWORK", hide_possible_values = true)]
+    network: Option<Network>,
+    /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
+    #[arg(long, value_name = "F.pth|F.safetensors|RUN", requires = "network")]
+    weights: Option<PathBuf>,
+    /// A classifier's run, in place of --network classifier --weights RUN
+    #[arg(long, value_name = "RUN", conflicts_with = "network")]
+    classifier: Option<PathBuf>,
+    /// A run's weights: last or best [default: best where a share was kept for validation]
+    #[arg(long, value_name = "WHICH")]
+    run_weights: Option<Which>,
+    /// The same as --network pixels
+    #[arg(value_name = "pixels", value_parser = ["pixels"], hide_possible_values = true, conflicts_with_all = ["network", "classifier"])]
+    pixels: Option<String>,
+    /// Logits of the generated drawings, for the Inception Score: floats (N, classes) [default: the network's]
     #[arg(long, value_name = "L.npy")]
     logits: Option<PathBuf>,
     /// Compute FID∞ too, which takes as long as fifteen FIDs
     #[arg(long)]
     fid_infinity: bool,
-    /// The network that the features are of, for the passport
-    #[arg(long, value_name = "NAME", default_value = "unknown")]
+    /// The network that given features are of, for the passport
+    #[arg(long, value_name = "NAME", default_value = "unknown", conflicts_with_all = ["network", "classifier", "pixels"])]
     extractor: String,
     /// The SHA-256 of its weights, for the passport
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["network", "classifier", "pixels"])]
     weights_sha256: Option<String>,
-    /// How drawings were resized for it, for the passport
+    /// How InceptionV3's pictures are resized: tf1, half-pixel or bicubic [default: tf1]; of given features for the passport
     #[arg(long, value_name = "RULE")]
     resize: Option<String>,
+    /// Where features are kept for the next time [default: inkgrad/features in the user's folder for caches]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// Make the features anew and keep none
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", value_parser = within(1..=MOST_THREADS))]
     threads: Option<usize>,
 }
 
+/// The extractor that leaves drawings as they are, in passports.
+const PIXELS: &str = "pixels";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Network {
+    Inception,
+    Classifier,
+    Pixels,
+}
+
 impl Score {
-    pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let (real, generated) = (FeatureFiles::load(self.real)?, FeatureFiles::load(self.generated)?);
-        let logits = self.logits.map(FeatureFiles::load).transpose()?;
+    pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        let (real, generated, made) = self.features(models)?;
+        let logits = match &self.logits {
+            Some(path) => Some(FeatureFiles::load(path)?),
+            None => generated.logits(&self.generated),
+        };
         let logits = logits.as_ref().map(FeatureFiles::table).transpose()?;
-        let extractor =
-            FeatureSource { name: self.extractor, weights_sha256: self.weights_sha256, resize: self.resize };
-        let options = Options { extractor, fid_infinity: self.fid_infinity };
+        let given = || FeatureSource {
+            name: self.extractor.clone(),
+            weights_sha256: self.weights_sha256.clone(),
+            resize: self.resize.clone(),
+        };
+        let options = Options { extractor: made.unwrap_or_else(given), fid_infinity: self.fid_infinity };
         let (real, generated) = (real.table()?, generated.table()?);
         let measure = || metrics::score(real, generated, logits, &options);
         let scores = metrics::on_threads(args::threads(self.threads), measure)?;
@@ -58,22 +103,179 @@ impl Score {
         output::report(&scores, json)?;
         Ok(ExitCode::SUCCESS)
     }
+
+    /// The features of both sides and, where they are made here, by what.
+    fn features(&self, models: &Models) -> Result<(FeatureFiles, FeatureFiles, Option<FeatureSource>)> {
+        let network = match (&self.classifier, &self.pixels) {
+            (Some(_), _) => Some(Network::Classifier),
+            (_, Some(_)) => Some(Network::Pixels),
+            _ => self.network,
+        };
+        self.check(network)?;
+        match network {
+            None => Ok((FeatureFiles::load(&self.real)?, FeatureFiles::load(&self.generated)?, None)),
+            Some(Network::Pixels) => {
+                let [real, generated] = self.pixel_rows()?;
+                let source = FeatureSource { name: PIXELS.to_owned(), weights_sha256: None, resize: None };
+                Ok((real, generated, Some(source)))
+            }
+            Some(network) => {
+                let mut extractor = self.extractor(models, network)?;
+                let (real, generated) =
+                    (self.side(&mut extractor, &self.real)?, self.side(&mut extractor, &self.generated)?);
+                let Provenance { extractor: name, weights_sha256, resize } = extractor.provenance().clone();
+                let resize = resize.map(|rule| rule.name().to_owned());
+                Ok((real, generated, Some(FeatureSource { name, weights_sha256: Some(weights_sha256), resize })))
+            }
+        }
+    }
+
+    /// Refuses options that do not go with the network.
+    fn check(&self, network: Option<Network>) -> Result<()> {
+        let refuse = |option: &str, problem: &str| Err(Error::input(option, problem));
+        match network {
+            None => match [("--real", &self.real), ("--generated", &self.generated)]
+                .into_iter()
+                .find(|(_, path)| path.is_dir())
+            {
+                Some((option, path)) => {
+                    let expected =
+                        "expected --network inception --weights F, --classifier RUN or --network pixels beside it";
+                    refuse(option, &format!("{} is a folder of pictures, {expected}", path.display()))
+                }
+                None => Ok(()),
+            },
+            Some(Network::Inception | Network::Classifier) if self.weights.is_none() && self.classifier.is_none() => {
+                refuse("--weights", "missing, expected the network's file or run")
+            }
+            Some(Network::Pixels) if self.weights.is_some() => refuse("--weights", "given for pixels, expected none"),
+            Some(Network::Classifier | Network::Pixels) if self.resize.is_some() => {
+                refuse("--resize", "given without InceptionV3, expected none: pictures keep their size")
+            }
+            Some(Network::Inception | Network::Pixels) if self.run_weights.is_some() => {
+                refuse("--run-weights", "given without a classifier, expected none")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn extractor(&self, models: &Models, network: Network) -> Result<Extractor> {
+        let threads = args::threads(self.threads);
+        let weights = self.classifier.as_deref().or(self.weights.as_deref()).unwrap_or(Path::new(""));
+        if network == Network::Classifier {
+            let (extractor, note) = Extractor::classifier(models, weights, self.run_weights, threads)?;
+            note.iter().for_each(output::note);
+            return Ok(extractor);
+        }
+        let rule = self.resize.as_deref().map(str::parse).transpose();
+        let rule = rule.map_err(|problem: String| Error::input("--resize", problem))?;
+        Extractor::inception(weights, rule.unwrap_or(Resize::Tf1), threads)
+    }
+
+    /// The features of a folder's pictures, of an array of drawings, or of an array that has them already.
+    fn side(&self, extractor: &mut Extractor, path: &Path) -> Result<FeatureFiles> {
+        let cache = match &self.cache {
+            Some(folder) => Cache::at(folder),
+            None if self.no_cache => Cache::none(),
+            None => Cache::default_place(),
+        };
+        let name = path.display().to_string();
+        let features = if path.is_dir() {
+            let pictures = find(path)?;
+            let mut progress = Parts::new("pictures", pictures.len());
+            let features = extractor.folder_features(&pictures, &cache, &mut |done| progress.advance(done));
+            progress.finish();
+            features?
+        } else {
+            let width = extractor.width()?;
+            if let Ok((_, found, values)) = load_matrix(path)
+                && found == width
+            {
+                return Ok(FeatureFiles { name, width, values, logits: None });
+            }
+            let images = session::load_images(path)?;
+            let mut progress = Parts::new("drawings", images.len());
+            let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
+            progress.finish();
+            features?
+        };
+        // torch-fidelity leaves the bias of InceptionV3's logits out.
+        let inception = extractor.provenance().resize.is_some();
+        let logits = if inception { features.unbiased.clone() } else { features.logits() };
+        let logits = Some((features.classes(), logits));
+        Ok(FeatureFiles { name, width: features.width, values: features.values, logits })
+    }
+
+    /// The pixels of both sides as features.
+    fn pixel_rows(&self) -> Result<[FeatureFiles; 2]> {
+        let paths = [&self.real, &self.generated];
+        let folders = paths.map(|path| path.is_dir().then(|| find(path)));
+        let mut found = Vec::new();
+        for folder in folders {
+            found.push(folder.transpose()?);
+        }
+        let sets: Vec<&Pictures> = found.iter().flatten().collect();
+        let total = sets.iter().map(|set| set.len()).sum();
+        let mut progress = Parts::new("pictures", total);
+        let read = same_size(&sets, &mut |done| progress.advance(done));
+        progress.finish();
+        let mut read = read?.into_iter();
+        let mut sides = Vec::new();
+        for (path, folder) in paths.into_iter().zip(&found) {
+            let images = match folder {
+                Some(_) => read.next().unwrap_or_else(|| Images::from_u8(Vec::new())),
+                None => session::load_images(path)?,
+            };
+            sides.push((path, images));
+        }
+        let [(real_path, real), (path, generated)] = <[_; 2]>::try_from(sides).unwrap_or_else(|_| unreachable!("two"));
+        if real.extents() != generated.extents() {
+            let (found, expected) = (generated.extents(), real.extents());
+            let problem = format!("pictures of {found}, expected {expected} as in {}", real_path.display());
+            return Err(Error::input(path.display(), problem));
+        }
+        let table = |path: &Path, images: &Images| FeatureFiles {
+            name: path.display().to_string(),
+            width: images.extents().len(),
+            values: images.values(),
+            logits: None,
+        };
+        Ok([table(real_path, &real), table(path, &generated)])
+    }
 }
 
-/// A file of features or logits.
+/// The pictures below a folder; says which files are none.
+fn find(folder: &Path) -> Result<Pictures> {
+    let pictures = Pictures::find(folder)?;
+    if let [first, others @ ..] = pictures.left_out() {
+        let others = if others.is_empty() { String::new() } else { format!(" and {} others", others.len()) };
+        output::note(format_args!("{}{others}: no PNG or JPEG by name, left out", first.display()));
+    }
+    Ok(pictures)
+}
+
+/// Features or logits, a row a drawing.
 struct FeatureFiles {
     name: String,
     width: usize,
     values: Vec<f32>,
+    /// Logits beside them, and of how many classes.
+    logits: Option<(usize, Vec<f32>)>,
 }
 
 impl FeatureFiles {
-    fn load(path: PathBuf) -> inkgrad_models::Result<Self> {
-        let (_, width, values) = load_matrix(&path)?;
-        Ok(FeatureFiles { name: path.display().to_string(), width, values })
+    fn load(path: &Path) -> Result<Self> {
+        let (_, width, values) = load_matrix(path)?;
+        Ok(FeatureFiles { name: path.display().to_string(), width, values, logits: None })
     }
 
-    fn table(&self) -> inkgrad_models::Result<Table<'_>> {
+    /// The logits as a table of their own.
+    fn logits(&self, of: &Path) -> Option<Self> {
+        let (width, values) = self.logits.clone()?;
+        Some(FeatureFiles { name: format!("{}: logits", of.display()), width, values, logits: None })
+    }
+
+    fn table(&self) -> Result<Table<'_>> {
         Table::new(&self.name, &self.values, self.width)
     }
 }
@@ -110,8 +312,10 @@ impl Report for Scores {
             row("  ±", std, None)?;
         }
         let extractor = &passport.extractor;
-        let weights = extractor.weights_sha256.as_deref().unwrap_or("unknown");
-        let resize = extractor.resize.as_deref().unwrap_or("unknown");
+        // Pixels have neither.
+        let absent = if extractor.name == PIXELS { "none" } else { "unknown" };
+        let weights = extractor.weights_sha256.as_deref().unwrap_or(absent);
+        let resize = extractor.resize.as_deref().unwrap_or(absent);
         writeln!(out, "floor: the same between two disjoint halves of the real rows")?;
         writeln!(out, "extractor {}, weights {weights}, resize {resize}, seed {}", extractor.name, passport.seed)
     }

@@ -104,3 +104,119 @@ fn features_that_cannot_be_scored() {
     let logits = ["score", "--real", "f.npy", "--generated", "eight.npy", "--logits", "eight.npy"];
     place.refused(&logits, &["eight.npy: 8 rows, expected at least 10 for 10 splits"]);
 }
+
+/// Writes a picture of these bytes as a PNG file.
+fn png(place: &Place, name: &str, (height, width): (u32, u32), colour: png::ColorType, bytes: &[u8]) {
+    let path = place.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(std::fs::File::create(path).unwrap(), width, height);
+    encoder.set_color(colour);
+    encoder.write_header().unwrap().write_image_data(bytes).unwrap();
+}
+
+/// A folder of grey drawings, 28×28, the first of which have a file `shift` later.
+fn drawings(place: &Place, folder: &str, count: usize, shift: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    for i in 0..count {
+        let bytes: Vec<u8> = (0..28 * 28).map(|p| ((p * (i + shift + 3) + i * i) % 251) as u8).collect();
+        png(place, &format!("{folder}/{i:03}.png"), (28, 28), png::ColorType::Grayscale, &bytes);
+        all.extend(bytes);
+    }
+    all
+}
+
+#[test]
+fn folders_are_scored_by_their_pixels_as_arrays_of_them_are() {
+    let place = Place::new();
+    let (real, generated) = (drawings(&place, "real", 30, 0), drawings(&place, "made", 20, 2));
+    save_npy(place.path("r.npy"), &[30, 28, 28], &real).unwrap();
+    save_npy(place.path("g.npy"), &[20, 28, 28], &generated).unwrap();
+    let folders = place.json(&["score", "--real", "real", "--generated", "made", "--network", "pixels"]);
+    assert_eq!((&folders["passport"]["real"], &folders["passport"]["width"]), (&30.into(), &784.into()));
+    assert_eq!(folders["passport"]["name"], "pixels");
+    assert!(folders["fid"].as_f64().unwrap() > 0.0 && folders["is_mean"].is_null());
+    let mixed = place.json(&["score", "--real", "real", "--generated", "g.npy", "pixels"]);
+    let arrays = place.json(&["score", "--real", "r.npy", "--generated", "g.npy", "pixels"]);
+    assert!(folders == arrays && mixed == arrays);
+    // The same pixels as features that are given.
+    let floats = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v) / 255.0).collect::<Vec<f32>>();
+    save_npy(place.path("rf.npy"), &[30, 784], &floats(&real)).unwrap();
+    save_npy(place.path("gf.npy"), &[20, 784], &floats(&generated)).unwrap();
+    let given = place.json(&["score", "--real", "rf.npy", "--generated", "gf.npy"]);
+    assert_eq!(given["fid"], arrays["fid"]);
+    // Files that are no pictures by name are left out aloud; colours that are equal are grey.
+    place.write("made/notes.txt", b"not a picture");
+    let bytes: Vec<u8> = generated[..784].iter().flat_map(|&v| [v; 3]).collect();
+    png(&place, "made/000.png", (28, 28), png::ColorType::Rgb, &bytes);
+    let ended = place.run(&["score", "--real", "real", "--generated", "made", "pixels", "--json"]);
+    assert!(ended.stderr.contains("made/notes.txt: no PNG or JPEG by name, left out"), "{}", ended.stderr);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&ended.stdout).unwrap(), arrays);
+}
+
+#[test]
+fn folders_are_scored_by_a_classifier_and_their_features_are_kept() {
+    let place = Place::with_run();
+    let train = ["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"];
+    place.ok(&train);
+    drawings(&place, "real", 12, 0);
+    drawings(&place, "made", 12, 5);
+    let args = ["score", "--real", "real", "--generated", "made", "--classifier", "judge", "--cache", "kept"];
+    let first = place.json(&args);
+    assert_eq!(first["passport"]["name"], "classifier-mlp");
+    assert!(first["is_mean"].as_f64().unwrap() >= 1.0, "{first}");
+    assert_eq!(place.files("kept").len(), 2);
+    assert_eq!(place.json(&args), first);
+    let long = ["score", "--real", "real", "--generated", "made", "--network", "classifier", "--weights", "judge"];
+    assert_eq!(place.json(&[&long[..], &["--no-cache"]].concat()), first);
+    // Other contents have other features, whatever their names.
+    drawings(&place, "made", 12, 6);
+    assert_ne!(place.json(&args)["fid"], first["fid"]);
+    assert_eq!(place.files("kept").len(), 3);
+    png(&place, "made/big.png", (32, 28), png::ColorType::Grayscale, &[9; 32 * 28]);
+    place.refused(&args, &["made/big.png: 32×28, expected 28×28 as made/000.png"]);
+}
+
+#[test]
+fn a_jpeg_file_is_read_as_others_read_it() {
+    let place = Place::new();
+    drawings(&place, "real", 12, 0);
+    drawings(&place, "made", 11, 0);
+    // Of Pillow, quality 90: pixel (y, x) is 4 (x + y).
+    place.write("made/011.JPG", include_bytes!("ramp.jpg"));
+    place.json(&["score", "--real", "real", "--generated", "made", "pixels"]);
+    let ramp: Vec<u8> = (0..28 * 28).map(|p| (4 * (p / 28 + p % 28)) as u8).collect();
+    std::fs::remove_dir_all(place.path("real")).unwrap();
+    std::fs::create_dir(place.path("ramps")).unwrap();
+    for i in 0..12 {
+        png(&place, &format!("real/{i}.png"), (28, 28), png::ColorType::Grayscale, &ramp);
+        place.write(&format!("ramps/{i}.jpg"), include_bytes!("ramp.jpg"));
+    }
+    let scores = place.json(&["score", "--real", "real", "--generated", "ramps", "pixels"]);
+    // A level or two of 255 apart, pixel by pixel.
+    let distance = (scores["fid"].as_f64().unwrap() / 784.0).sqrt() * 255.0;
+    assert!(distance < 1.5, "{distance}");
+}
+
+#[test]
+fn folders_that_cannot_be_scored_are_refused() {
+    let place = Place::with_run();
+    drawings(&place, "real", 12, 0);
+    let score = |rest: &[&'static str]| [&["score", "--real", "real", "--generated", "d"], rest].concat();
+    place.refused(&score(&[]), &["--real: real is a folder of pictures, expected --network inception"]);
+    place.refused(&score(&["pixels"]), &["d: no pictures, expected PNG or JPEG files"]);
+    place.refused(&score(&["--network", "inception"]), &["--weights: missing, expected the network's file or run"]);
+    place.refused(&score(&["--classifier", "vae"]), &["vae: holds cnn-vae, expected a classifier"]);
+    place.refused(&score(&["--network", "pixels", "--resize", "tf1"]), &["--resize: given without InceptionV3"]);
+    let own = ["score", "--real", "real", "--generated", "real", "pixels"];
+    for (bytes, problem) in [
+        (&b"GIF89a"[..], "neither PNG nor JPEG by its first bytes"),
+        (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n and no more", "real/new.png: "),
+        (b"\xff\xd8\xff\xe0 and no more", "real/new.png: "),
+    ] {
+        place.write("real/new.png", bytes);
+        place.refused(&own, &["real/new.png: ", problem]);
+    }
+    png(&place, "real/new.png", (14, 28), png::ColorType::Grayscale, &[0; 14 * 28]);
+    place.refused(&own, &["real/new.png: 14×28, expected 28×28 as real/000.png"]);
+}

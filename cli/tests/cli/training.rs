@@ -378,6 +378,14 @@ fn a_run_knows_its_data_wherever_it_is_called_from() {
 }
 
 #[test]
+fn a_finished_run_that_is_resumed_leaves_no_empty_events() {
+    let place = Place::with_run();
+    let before = place.files("vae");
+    place.ok(&["train", "--resume", "vae"]);
+    assert_eq!(place.files("vae"), before);
+}
+
+#[test]
 fn settings_that_would_not_be_heeded_are_refused() {
     let place = Place::with_run();
     place.refused(&train("new", &["--momentum", "0.5"]), &["--momentum: 0.5 with adam, expected --optimizer sgd"]);

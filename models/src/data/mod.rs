@@ -23,6 +23,7 @@ mod images;
 mod ndjson;
 pub mod npy;
 mod raster;
+mod source;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use course::write_course;
 pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
 pub use npy::{Floats, load_images, load_labels, load_matrix, load_precise_matrix, save_npy};
+pub use source::Source;
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
 use sha2::{Digest, Sha256};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::pictures::Pictures;
 use super::{Features, Provenance, hexadecimal};
 use crate::data::{Images, Pixels};
 use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
@@ -47,12 +48,7 @@ impl Cache {
 
     /// The key under which the features of `images` are kept.
     pub(super) fn key(&self, provenance: &Provenance, images: &Images) -> String {
-        let mut digest = Sha256::new();
-        let rule = provenance.resize.map_or("", |rule| rule.name());
-        for part in [VERSION, provenance.extractor.as_bytes(), provenance.weights_sha256.as_bytes(), rule.as_bytes()] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
-        }
+        let mut digest = Self::start(provenance);
         digest.update(images.pixel_type());
         match images.pixels() {
             Pixels::U8(pixels) => digest.update(pixels),
@@ -64,6 +60,25 @@ impl Cache {
             }
         }
         hexadecimal(digest)
+    }
+
+    /// The key under which the features of a folder's pictures are kept.
+    pub(super) fn folder_key(&self, provenance: &Provenance, pictures: &Pictures) -> Result<String> {
+        let mut digest = Self::start(provenance);
+        digest.update("pictures");
+        digest.update(pictures.sha256()?);
+        Ok(hexadecimal(digest))
+    }
+
+    /// The part of a key that is about the network.
+    fn start(provenance: &Provenance) -> Sha256 {
+        let mut digest = Sha256::new();
+        let rule = provenance.resize.map_or("", |rule| rule.name());
+        for part in [VERSION, provenance.extractor.as_bytes(), provenance.weights_sha256.as_bytes(), rule.as_bytes()] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        digest
     }
 
     /// The features with this key, if they are there and whole.

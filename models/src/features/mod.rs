@@ -1,6 +1,7 @@
 //! The material of scores: a network's features of drawings, made once and kept on disk.
 
 mod cache;
+pub mod pictures;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -11,9 +12,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::cache::{Cache, caches};
+use self::pictures::Pictures;
 pub use crate::activations::Features;
-use crate::data::Images;
-use crate::inception::{Inception, Resize};
+use crate::data::{Images, Source};
+use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
 use crate::trainer::{Opened, Which};
@@ -80,6 +82,53 @@ impl Extractor {
     /// Where the features come from.
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
+    }
+
+    /// The features of the pictures in a folder, in their order, from the cache where it has them. InceptionV3 takes pictures
+    /// of any sizes, which its rule resizes; a classifier those that it was trained on.
+    ///
+    /// # Errors
+    /// If a file is no picture, or not what the network is for; those of [`Extractor::features`].
+    pub fn folder_features(
+        &mut self,
+        pictures: &Pictures,
+        cache: &Cache,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<Features> {
+        let key = cache.folder_key(&self.provenance, pictures)?;
+        if let Some(found) = cache.load(&key) {
+            watch(pictures.len());
+            return Ok(found);
+        }
+        cache.prepare()?;
+        let features = match &mut self.network {
+            Network::Inception(network) => network.features(pictures, watch)?,
+            Network::Classifier(network) => {
+                let images = pictures::same_size(&[pictures], &mut |_| {})?.remove(0);
+                let (found, expected) = (images.extents(), network.network().image());
+                if found != expected {
+                    let problem = format!("pictures of {found}, expected {expected} as in the classifier's training");
+                    return Err(Error::input(pictures.folder().display(), problem));
+                }
+                let features = network.unbiased_features(&images)?;
+                watch(images.len());
+                features
+            }
+        };
+        // As with arrays.
+        let _ = cache.store(&key, &features);
+        Ok(features)
+    }
+
+    /// Numbers of a row of features.
+    ///
+    /// # Errors
+    /// None for networks that could be loaded.
+    pub fn width(&self) -> Result<usize> {
+        match &self.network {
+            Network::Inception(_) => Ok(inception::FEATURES),
+            Network::Classifier(network) => network.network().features(),
+        }
     }
 
     /// The features of drawings, from the cache where it has them. `watch` is told now and then how many drawings are done.

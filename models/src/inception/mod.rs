@@ -14,16 +14,17 @@ mod weights;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use inkgrad_engine::ops::Window;
 use inkgrad_engine::{Clock, Compile, Params, Plan, Pool, Tape, Tensor};
 
-use self::network::{Graph, Recording};
-pub use self::resize::{INPUT, Resize};
+use self::network::{COLOURS, Graph, Recording};
+pub use self::resize::{INPUT, Resampler, Resize};
 use self::weights::Weights;
 use crate::Result;
 use crate::activations::Features;
-use crate::data::{Extents, Images, PIXELS};
+use crate::data::{Extents, Source};
 use crate::error::Error;
 
 /// Features of a drawing: the mean over the last 8×8 pixels.
@@ -82,14 +83,33 @@ pub fn layout(variant: Variant) -> Result<Vec<(String, Vec<usize>)>> {
 pub struct Inception {
     weights: Weights,
     rule: Resize,
+    /// Those of the sizes seen last.
+    resamplers: Vec<Arc<Resampler>>,
     pool: Pool,
     plan: Option<Compiled>,
+}
+
+/// Sizes of pictures whose resamplers are kept.
+const SIZES: usize = 64;
+
+/// A picture, and what resizes it.
+type Sized = (Arc<Resampler>, Vec<f32>);
+
+/// The channels of a batch: 1 where none of its pictures has colour.
+fn channels(pictures: &[(Extents, Vec<f32>)]) -> Result<usize> {
+    match pictures.iter().find(|(extents, _)| ![1, COLOURS].contains(&extents.channels)) {
+        Some((extents, _)) => {
+            Err(Error::input("Inception", format_args!("pictures of {extents}, expected 1 channel or {COLOURS}")))
+        }
+        None => Ok(pictures.iter().map(|(extents, _)| extents.channels).max().unwrap_or(1)),
+    }
 }
 
 /// A plan for some number of drawings.
 #[derive(Debug)]
 struct Compiled {
     batch: usize,
+    channels: usize,
     images: Tensor,
     features: Tensor,
     logits: Tensor,
@@ -102,7 +122,13 @@ impl Inception {
     /// # Errors
     /// If the file cannot be read, or a tensor is missing, unknown or of another shape; `AuxLogits` is passed over.
     pub fn load(path: &Path, rule: Resize, threads: usize) -> Result<Self> {
-        Ok(Inception { weights: Weights::load(path)?, rule, pool: Pool::new(threads), plan: None })
+        Ok(Inception {
+            weights: Weights::load(path)?,
+            rule,
+            resamplers: Vec::new(),
+            pool: Pool::new(threads),
+            plan: None,
+        })
     }
 
     /// Which weights these are.
@@ -110,15 +136,11 @@ impl Inception {
         self.weights.variant
     }
 
-    /// The features and logits of drawings. `watch` is told after every 16 how many are done.
+    /// The features and logits of pictures of any sizes, grey or in colour. `watch` is told after every 16 how many are done.
     ///
     /// # Errors
-    /// Where the pictures are not 28×28 and grey, which are what the rules of enlargement are made for.
-    pub fn features(&mut self, images: &Images, watch: &mut dyn FnMut(usize)) -> Result<Features> {
-        if !images.extents().is_drawing() {
-            let (found, expected) = (images.extents(), Extents::DRAWING);
-            return Err(Error::input("Inception", format_args!("pictures of {found}, expected {expected}, grey")));
-        }
+    /// Where a picture cannot be read, or has neither 1 channel nor 3.
+    pub fn features(&mut self, images: &dyn Source, watch: &mut dyn FnMut(usize)) -> Result<Features> {
         let (n, classes) = (images.len(), self.weights.bias.len());
         let mut features = Features {
             width: FEATURES,
@@ -126,19 +148,20 @@ impl Inception {
             unbiased: Vec::with_capacity(n * classes),
             bias: self.weights.bias.clone(),
         };
-        let (variant, rule) = (self.weights.variant, self.rule);
+        let variant = self.weights.variant;
         for first in (0..n).step_by(BATCH) {
-            let batch: Vec<usize> = (first..n.min(first + BATCH)).collect();
+            let pictures = (first..n.min(first + BATCH)).map(|i| images.picture(i)).collect::<Result<Vec<_>>>()?;
+            let channels = channels(&pictures)?;
+            let pictures: Vec<Sized> = pictures.into_iter().map(|picture| self.sized(picture, channels)).collect();
             let mut compiled = match self.plan.take() {
-                Some(compiled) if compiled.batch == batch.len() => compiled,
-                _ => self.compile(batch.len())?,
+                Some(compiled) if (compiled.batch, compiled.channels) == (pictures.len(), channels) => compiled,
+                _ => self.compile(pictures.len(), channels)?,
             };
-            let mut drawings = vec![0.0; batch.len() * PIXELS];
-            images.gather(&batch, &mut drawings);
             self.pool.enter(|team| {
                 let input = compiled.plan.input(compiled.images);
-                team.pieces([(input, INPUT * INPUT)], |i, [input]| {
-                    rule.apply(&drawings[i * PIXELS..][..PIXELS], input);
+                team.pieces([(input, INPUT * INPUT * channels)], |i, [input]| {
+                    let (resampler, picture) = &pictures[i];
+                    resampler.apply(picture, input);
                     input.iter_mut().for_each(|pixel| *pixel = variant.scale(*pixel));
                 });
                 compiled.plan.forward(&Params::new(), team, Clock::default());
@@ -146,22 +169,41 @@ impl Inception {
             features.values.extend_from_slice(compiled.plan.value(compiled.features));
             features.unbiased.extend_from_slice(compiled.plan.value(compiled.logits));
             self.plan = Some(compiled);
-            watch(first + batch.len());
+            watch(first + pictures.len());
         }
         Ok(features)
     }
 
-    /// Records and plans the network for `batch` drawings.
-    fn compile(&self, batch: usize) -> Result<Compiled> {
+    /// A picture with as many channels, and what resizes it.
+    fn sized(&mut self, (extents, values): (Extents, Vec<f32>), channels: usize) -> Sized {
+        let values = match (extents.channels, channels) {
+            (1, 3) => values.into_iter().flat_map(|v| [v; 3]).collect(),
+            _ => values,
+        };
+        let extents = Extents { channels, ..extents };
+        if let Some(known) = self.resamplers.iter().find(|known| known.extents() == extents) {
+            return (Arc::clone(known), values);
+        }
+        if self.resamplers.len() >= SIZES {
+            self.resamplers.clear();
+        }
+        let new = Arc::new(Resampler::new(self.rule, extents));
+        self.resamplers.push(Arc::clone(&new));
+        (new, values)
+    }
+
+    /// Records and plans the network for `batch` pictures with as many channels.
+    fn compile(&self, batch: usize, channels: usize) -> Result<Compiled> {
         let mut tape = Tape::new();
-        let images = tape.input("images", [batch, INPUT, INPUT, 1]);
-        let mut builder = Recording { tape: &mut tape, layers: &self.weights.layers };
+        let images = tape.input("images", [batch, INPUT, INPUT, channels]);
+        let Weights { layers, colour, .. } = &self.weights;
+        let mut builder = Recording { tape: &mut tape, layers, colour };
         let x = Graph { builder: &mut builder, variant: self.weights.variant }.body(images)?; // (B, 8, 8, 2048)
         let shape = tape.shape(x);
         let window = Window { kernel: (shape.dims()[1], shape.dims()[2]), stride: (1, 1), padding: (0, 0) };
         let features = tape.avg_pool2d(x, window, true)?; // (B, 1, 1, 2048)
         let logits = tape.frozen_conv2d(features, &self.weights.last)?; // (B, 1, 1, classes)
         let plan = tape.compile(Compile { keep: &[features, logits], ..Compile::default() });
-        Ok(Compiled { batch, images, features, logits, plan })
+        Ok(Compiled { batch, channels, images, features, logits, plan })
     }
 }

@@ -55,17 +55,23 @@ impl Builder for Listing {
     }
 }
 
+/// Channels of a picture in colour; no layer but the first has as many inputs.
+pub(super) const COLOURS: usize = 3;
+
 /// Records layers on a tape.
 #[derive(Debug)]
 pub(super) struct Recording<'a> {
     pub(super) tape: &'a mut Tape<f32>,
     pub(super) layers: &'a Layers,
+    /// The first layer for pictures in colour.
+    pub(super) colour: &'a Arc<Frozen<f32>>,
 }
 
 impl Builder for Recording<'_> {
     type Value = Tensor;
-    fn conv(&mut self, x: Tensor, name: String, _: Filter) -> Result<Tensor> {
-        self.tape.frozen_conv2d(x, &self.layers[&name])
+    fn conv(&mut self, x: Tensor, name: String, filter: Filter) -> Result<Tensor> {
+        let weights = if filter.inputs == COLOURS { self.colour } else { &self.layers[&name] };
+        self.tape.frozen_conv2d(x, weights)
     }
     fn average(&mut self, x: Tensor, window: Window, count_padding: bool) -> Result<Tensor> {
         self.tape.avg_pool2d(x, window, count_padding)
@@ -93,7 +99,7 @@ pub(super) struct Graph<'a, B> {
 }
 
 impl<B: Builder> Graph<'_, B> {
-    /// From pictures `(B, 299, 299, 1)` to `(B, 8, 8, 2048)`.
+    /// From pictures `(B, 299, 299, 1)`, or 3 for 1, to `(B, 8, 8, 2048)`.
     pub(super) fn body(&mut self, x: B::Value) -> Result<B::Value> {
         let x = self.conv(x, "Conv2d_1a_3x3", 32, (3, 3), 2, (0, 0))?;
         let x = self.conv(x, "Conv2d_2a_3x3", 32, (3, 3), 1, (0, 0))?;

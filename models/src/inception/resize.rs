@@ -1,15 +1,13 @@
-//! From a drawing of 28×28 to a network's input of 299×299, by the three rules that published scores use.
+//! From a picture to a network's input of 299×299, by the three rules that published scores use.
 
-use std::sync::LazyLock;
-
-use crate::data::{PIXELS, SIDE};
+use crate::data::Extents;
 use crate::run::config::choice;
 
 /// Width and height of the network's input.
 pub const INPUT: usize = 299;
 
 choice! {
-    /// How drawings are enlarged.
+    /// How pictures are resized.
     Resize("rule") {
         /// TensorFlow 1's bilinear, as torch-fidelity has it: pixel `i` of the output is at `i · in / out`.
         Tf1 = "tf1",
@@ -21,66 +19,91 @@ choice! {
 }
 
 /// Which input pixels an output pixel is made of, along one axis.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Taps {
     first: usize,
-    /// Weights of `first`, `first + 1`, …; zeros behind the last.
-    weights: [f32; 4],
+    /// Weights of `first`, `first + 1`, …
+    weights: Vec<f32>,
 }
 
-impl Resize {
-    /// Enlarges one drawing, values in [0, 1], to `out: (299, 299)` in [0, 1] (a bicubic goes a little beyond).
+/// A rule at work on pictures of one size.
+#[derive(Debug, Clone)]
+pub struct Resampler {
+    from: Extents,
+    columns: Vec<Taps>,
+    rows: Vec<Taps>,
+}
+
+impl Resampler {
+    /// A rule for pictures of these extents.
+    pub fn new(rule: Resize, from: Extents) -> Self {
+        let taps = |side: usize| (0..INPUT).map(|i| rule.taps(i, side)).collect();
+        Resampler { from, columns: taps(from.width), rows: taps(from.height) }
+    }
+
+    /// The extents of the pictures.
+    pub fn extents(&self) -> Extents {
+        self.from
+    }
+
+    /// Resizes one picture, values in [0, 1], to `out: (299, 299, channels)` in [0, 1] (a bicubic goes a little beyond).
     ///
     /// # Panics
     /// If a slice has another length.
-    pub fn apply(self, drawing: &[f32], out: &mut [f32]) {
-        assert_eq!((drawing.len(), out.len()), (PIXELS, INPUT * INPUT), "a drawing and its enlargement");
-        let taps = &TAPS[self as usize];
+    pub fn apply(&self, picture: &[f32], out: &mut [f32]) {
+        let Extents { width, channels, .. } = self.from;
+        let lengths = (self.from.len(), INPUT * INPUT * channels);
+        assert_eq!((picture.len(), out.len()), lengths, "a picture and what it is resized to");
         // Columns first, as Pillow does; the rows of the result are mixed next.
-        let mut wide = vec![0.0f32; SIDE * INPUT];
-        for (row, wide) in drawing.chunks_exact(SIDE).zip(wide.chunks_exact_mut(INPUT)) {
-            for (out, taps) in wide.iter_mut().zip(taps) {
-                *out = (row[taps.first..].iter().zip(taps.weights)).map(|(x, weight)| x * weight).sum();
+        let row = INPUT * channels;
+        let mut wide = vec![0.0f32; self.from.height * row];
+        for (from, wide) in picture.chunks_exact(width * channels).zip(wide.chunks_exact_mut(row)) {
+            for (out, taps) in wide.chunks_exact_mut(channels).zip(&self.columns) {
+                for (channel, out) in out.iter_mut().enumerate() {
+                    let values = from[taps.first * channels + channel..].iter().step_by(channels);
+                    *out = values.zip(&taps.weights).map(|(x, weight)| x * weight).sum();
+                }
             }
         }
-        for (out, taps) in out.chunks_exact_mut(INPUT).zip(taps) {
+        for (out, taps) in out.chunks_exact_mut(row).zip(&self.rows) {
             out.fill(0.0);
-            for (row, weight) in wide[taps.first * INPUT..].chunks_exact(INPUT).zip(taps.weights) {
-                out.iter_mut().zip(row).for_each(|(out, x)| *out += weight * x);
+            for (from, &weight) in wide[taps.first * row..].chunks_exact(row).zip(&taps.weights) {
+                out.iter_mut().zip(from).for_each(|(out, x)| *out += weight * x);
             }
         }
     }
+}
 
-    /// The taps of output pixel `i`.
-    fn taps(self, i: usize) -> Taps {
-        let scale = SIDE as f64 / INPUT as f64;
+impl Resize {
+    /// The taps of output pixel `i` of a side with `side` pixels.
+    fn taps(self, i: usize, side: usize) -> Taps {
+        let scale = side as f64 / INPUT as f64;
         match self {
             // src = i · in / out, between ⌊src⌋ and the next pixel; in f32, as TensorFlow and torch-fidelity compute it.
-            Resize::Tf1 => linear(i as f32 * (SIDE as f32 / INPUT as f32)),
-            // src = (i + ½) · in / out − ½, not below 0
-            Resize::HalfPixel => linear((((i as f64 + 0.5) * scale - 0.5) as f32).max(0.0)),
+            Resize::Tf1 => linear(i as f32 * (side as f32 / INPUT as f32), side),
+            // src = (i + ½) · in / out − ½, not below 0; in f32, as PyTorch computes it
+            Resize::HalfPixel => linear((side as f32 / INPUT as f32 * (i as f32 + 0.5) - 0.5).max(0.0), side),
+            // Of a larger picture the kernel is as much wider: Pillow's antialiasing.
             Resize::Bicubic => {
-                let centre = (i as f64 + 0.5) * scale;
-                let first = (centre - 2.0 + 0.5).max(0.0) as usize;
-                let last = ((centre + 2.0 + 0.5) as usize).min(SIDE);
-                let raw: Vec<f64> = (first..last).map(|x| cubic(x as f64 - centre + 0.5)).collect();
+                let (centre, wider) = ((i as f64 + 0.5) * scale, scale.max(1.0));
+                let first = (centre - 2.0 * wider + 0.5).max(0.0) as usize;
+                let last = ((centre + 2.0 * wider + 0.5) as usize).min(side);
+                let raw: Vec<f64> = (first..last).map(|x| cubic((x as f64 - centre + 0.5) / wider)).collect();
                 let sum: f64 = raw.iter().sum();
-                let mut weights = [0.0; 4];
-                weights.iter_mut().zip(&raw).for_each(|(weight, raw)| *weight = (raw / sum) as f32);
-                Taps { first, weights }
+                Taps { first, weights: raw.iter().map(|raw| (raw / sum) as f32).collect() }
             }
         }
     }
 }
 
 /// Between the pixels left and right of `at`, the last one repeated.
-fn linear(at: f32) -> Taps {
-    let first = (at as usize).min(SIDE - 1);
+fn linear(at: f32, side: usize) -> Taps {
+    let first = (at as usize).min(side - 1);
     let share = at - first as f32;
-    if first + 1 < SIDE {
-        Taps { first, weights: [1.0 - share, share, 0.0, 0.0] }
+    if first + 1 < side {
+        Taps { first, weights: vec![1.0 - share, share] }
     } else {
-        Taps { first, weights: [1.0, 0.0, 0.0, 0.0] }
+        Taps { first, weights: vec![1.0] }
     }
 }
 
@@ -97,35 +120,56 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
-/// The taps of each rule, in the order of [`Resize::ALL`].
-static TAPS: LazyLock<Vec<Vec<Taps>>> =
-    LazyLock::new(|| Resize::ALL.iter().map(|rule| (0..INPUT).map(|i| rule.taps(i)).collect()).collect());
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn weights_add_up_to_one_and_stay_inside() {
-        for taps in TAPS.iter().flatten() {
-            let sum: f32 = taps.weights.iter().sum();
-            assert!((sum - 1.0).abs() < 1e-6, "{taps:?}");
-            let last = taps.weights.iter().rposition(|&weight| weight != 0.0).unwrap();
-            assert!(taps.first + last < SIDE, "{taps:?}");
+        for &rule in Resize::ALL {
+            for side in [1, 2, 28, 64, 299, 500] {
+                for taps in (0..INPUT).map(|i| rule.taps(i, side)) {
+                    let sum: f32 = taps.weights.iter().sum();
+                    assert!((sum - 1.0).abs() < 1e-6, "{rule}, {side}: {taps:?}");
+                    assert!(taps.first + taps.weights.len() <= side, "{rule}, {side}: {taps:?}");
+                }
+            }
         }
     }
 
     #[test]
     fn rules_place_pixels_where_they_say() {
         // A ramp along the columns shows where each output pixel reads.
-        let ramp: Vec<f32> = (0..PIXELS).map(|i| (i % SIDE) as f32 / 27.0).collect();
-        let mut out = vec![0.0; INPUT * INPUT];
+        let side = Extents::DRAWING.width;
+        let ramp: Vec<f32> = (0..side * side).map(|i| (i % side) as f32 / 27.0).collect();
+        let apply = |rule: Resize| {
+            let mut out = vec![0.0; INPUT * INPUT];
+            Resampler::new(rule, Extents::DRAWING).apply(&ramp, &mut out);
+            out
+        };
         let scale = 28.0 / 299.0;
-        Resize::Tf1.apply(&ramp, &mut out);
+        let out = apply(Resize::Tf1);
         assert!((out[100] * 27.0 - 100.0 * scale).abs() < 1e-4 && out[298] == 1.0);
-        Resize::HalfPixel.apply(&ramp, &mut out);
+        let out = apply(Resize::HalfPixel);
         assert!((out[100] * 27.0 - (100.5 * scale - 0.5)).abs() < 1e-4 && out[0] == 0.0);
-        Resize::Bicubic.apply(&ramp, &mut out);
+        let out = apply(Resize::Bicubic);
         assert!((out[150] * 27.0 - (150.5 * scale - 0.5)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn colours_do_not_mix_and_a_picture_of_the_input_s_size_stays() {
+        let extents = Extents { height: 10, width: 14, channels: 3 };
+        let colours = [0.25f32, 0.5, 0.75];
+        let picture: Vec<f32> = colours.iter().copied().cycle().take(extents.len()).collect();
+        for &rule in Resize::ALL {
+            let mut out = vec![0.0; INPUT * INPUT * 3];
+            Resampler::new(rule, extents).apply(&picture, &mut out);
+            assert!(out.iter().zip(colours.iter().cycle()).all(|(a, b)| (a - b).abs() < 1e-6), "{rule}");
+            let same = Extents { height: INPUT, width: INPUT, channels: 1 };
+            let noise: Vec<f32> = (0..same.len()).map(|i| (i * 7919 % 256) as f32 / 255.0).collect();
+            let mut out = vec![0.0; same.len()];
+            Resampler::new(rule, same).apply(&noise, &mut out);
+            assert!(out.iter().zip(&noise).all(|(a, b)| (a - b).abs() < 1e-4), "{rule}");
+        }
     }
 }

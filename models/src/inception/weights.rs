@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use inkgrad_engine::ops::{Filter, Frozen};
 
-use super::network::{Graph, Layer, Layers, Listing};
+use super::network::{COLOURS, Graph, Layer, Layers, Listing};
 use super::{FEATURES, Variant};
 use crate::run::checkpoint::Tensors;
 use crate::{Error, Result, weights};
@@ -14,14 +14,13 @@ use crate::{Error, Result, weights};
 /// Batch norm's ε in every layer.
 const EPSILON: f64 = 1e-3;
 
-/// Colours of the network's input, which are equal for a drawing.
-const COLOURS: usize = 3;
-
 /// All weights, packed.
 #[derive(Debug)]
 pub(super) struct Weights {
     pub(super) variant: Variant,
     pub(super) layers: Layers,
+    /// The first layer for pictures whose colours differ.
+    pub(super) colour: Arc<Frozen<f32>>,
     /// From features to logits, without the bias.
     pub(super) last: Arc<Frozen<f32>>,
     /// The logits' bias.
@@ -39,13 +38,16 @@ impl Weights {
         let mut next = || values.next().unwrap_or_default();
 
         let mut layers = BTreeMap::new();
+        let mut colour = None;
         for layer in listing {
             let [w, scale, shift, mean, variance] = std::array::from_fn(|_| next());
             if let Some(bad) = variance.iter().find(|&&v| v < 0.0) {
                 let problem = format!("{}.bn.running_var holds {bad}, expected no negative variance", layer.name);
                 return Err(Error::input(path.display(), problem));
             }
-            layers.insert(layer.name, Arc::new(fold(layer.filter, &w, [&scale, &shift, &mean, &variance])));
+            let statistics = [&scale[..], &shift, &mean, &variance];
+            colour.get_or_insert_with(|| Arc::new(fold(Filter { inputs: COLOURS, ..layer.filter }, &w, statistics)));
+            layers.insert(layer.name, Arc::new(fold(layer.filter, &w, statistics)));
         }
         let (w, bias) = (next(), next());
         let filter = Filter {
@@ -57,7 +59,8 @@ impl Weights {
             relu: false,
         };
         let last = Arc::new(Frozen::new(filter, &w, &vec![0.0; bias.len()]));
-        Ok(Weights { variant, layers, last, bias })
+        let colour = colour.unwrap_or_else(|| Arc::clone(&last));
+        Ok(Weights { variant, layers, colour, last, bias })
     }
 }
 

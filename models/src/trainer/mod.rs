@@ -230,7 +230,10 @@ impl Trainer {
     }
 
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
-        self.events = Some(EventFile::create(self.folder.path())?);
+        // A run that is done already has nothing more to show.
+        if self.step < self.batches.total() {
+            self.events = Some(EventFile::create(self.folder.path())?);
+        }
         let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
