@@ -4,7 +4,7 @@
 //! use inkgrad_models::prelude::*;
 //!
 //! let models = Models::builtin();
-//! let mut network = models.build(&models.defaults("cnn-vae")?)?;
+//! let mut network = models.build::<f32>(&models.defaults("cnn-vae")?)?;
 //! network.initialise(42);
 //! assert_eq!((network.params.count(), network.latent()?), (865_345, 32));
 //! # Ok::<(), Error>(())

@@ -8,7 +8,7 @@ use crate::{Float, Params, Result, Tape, Tensor};
 /// ```
 /// use inkgrad_engine::prelude::*;
 ///
-/// let (mut tape, mut params) = (Tape::<f32>::new(), Params::new());
+/// let (mut tape, mut params) = (Tape::<f32>::new(), Params::<f32>::new());
 /// let mlp = nn::Mlp::new(&mut params, "decoder", &[8, 64, 784]);
 /// let z = tape.input("z", [32, 8]);
 /// let logits = mlp.forward(&mut tape, z)?;

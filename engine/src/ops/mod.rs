@@ -5,7 +5,7 @@
 //! use inkgrad_engine::ops::{Draw, OPS};
 //!
 //! let spec = OPS.iter().find(|spec| spec.name == "softmax").expect("an operation");
-//! assert_eq!(spec.formula, "y = eˣ / Σ eˣ");
+//! assert_eq!(spec.formula, "y = eˣ / Σ eˣ over the last axis");
 //! let case = (spec.draw)(&mut Draw::small(7)); // the same for the same seed
 //! assert!(case.inputs[0].differentiable);
 //! ```

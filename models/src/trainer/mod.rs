@@ -14,6 +14,7 @@
 //! let config = Config { data, epochs: None, steps: Some(2), batch_size: 8, ..defaults };
 //! let (mut trainer, _) = Trainer::start(&models, config, &run, false)?;
 //! trainer.run(&mut ())?; // leaves weights, records, a checkpoint and figures in `run`
+//! drop(trainer); // the folder has one owner at a time
 //!
 //! let longer = Overrides { steps: Some(3), ..Overrides::default() };
 //! let mut resumed = Trainer::resume(&models, &run, &longer)?;

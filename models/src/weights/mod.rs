@@ -10,7 +10,7 @@
 //! let path = folder.path().join("model.safetensors");
 //! save_weights(&path, &config, &network)?;
 //! let loaded = weights::load(&path, None)?;
-//! assert_eq!(loaded.tensors.len(), network.layout().len());
+//! assert_eq!(loaded.tensors.iter().count(), network.layout().len());
 //! # Ok::<(), Error>(())
 //! ```
 
