@@ -109,7 +109,7 @@ fn raised(at: &Point<'_>) -> bool {
 fn one_maximum(at: &Point<'_>) -> bool {
     let (dims, axis) = (at.shapes[0].dims(), whole(at.attributes, 0));
     let inner: usize = dims[axis + 1..].iter().product();
-    (0..at.values[0].len()).filter(|i| i / inner % dims[axis] == 0).all(|first| {
+    (0..at.values[0].len()).filter(|i| (i / inner).is_multiple_of(dims[axis])).all(|first| {
         let line = (0..dims[axis]).map(|k| at.values[0][first + k * inner]);
         apart(line)
     })
