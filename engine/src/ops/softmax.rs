@@ -20,7 +20,7 @@ use inkgrad_kernels::gpu::{
 };
 
 use super::broadcast::{device_copy_along, device_sum_along};
-use super::case::{Spec, case};
+use super::case::{CaseInput, Draw, Spec, case};
 use super::elementwise::PIECE;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -325,12 +325,25 @@ impl<T: Float> Tape<T> {
     }
 }
 
+/// Spread values, in whose first row the second largest comes near the largest: where one element has each row to itself, all
+/// gradients are next to zero, and a numeric one shows nothing but rounding.
+fn contested(draw: &mut Draw, shape: Shape) -> CaseInput {
+    let mut x = draw.spread(shape);
+    let row = &mut x.values[..shape.last()];
+    let largest = (0..row.len()).fold(0, |largest, i| if row[i] > row[largest] { i } else { largest });
+    let next = (largest + 1) % row.len();
+    if next != largest {
+        row[next] = f64::from((row[largest] - draw.number(0.1, 1.5)) as f32);
+    }
+    x
+}
+
 pub(super) const SOFTMAX: Spec = Spec {
     name: "softmax",
     formula: "y = eˣ / Σ eˣ over the last axis",
     draw: |draw| {
         let shape = draw.shape(1);
-        case!(format!("{shape}"), vec![draw.spread(shape)], |tape, x| tape.softmax(x[0]))
+        case!(format!("{shape}"), vec![contested(draw, shape)], |tape, x| tape.softmax(x[0]))
     },
 };
 
