@@ -71,7 +71,9 @@ impl Reproduce {
         for (path, config) in &configs {
             check(models, path, config)?;
         }
-        Files::of(&self.out.join(PAGE)).check(false, "a new --out")?;
+        if self.out.exists() {
+            Files::of(&self.out.join(PAGE)).check(false, "a new --out")?;
+        }
         let inception = self.inception.load(threads)?;
         interrupt::listen()?;
         let options = self.options(threads);

@@ -93,7 +93,7 @@ impl Measured {
             Spread::Deviation(std) if std <= 1e-6 * self.value.abs() => plain(value) + unit,
             Spread::Deviation(std) => {
                 let decimals = decimals(scale * std, value);
-                format!("{} ± {}{unit}", fixed(value, decimals), fixed(scale * std, decimals))
+                format!("{}\u{a0}±\u{a0}{}{unit}", fixed(value, decimals), fixed(scale * std, decimals))
             }
             Spread::Interval(Interval { low, high }) => {
                 let decimals = decimals(scale * (high - low) / 2.0, value);
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn precision_decides_the_digits() {
         let with = |value, std| Measured { value, spread: Spread::Deviation(std), share: false }.text();
-        assert_eq!(with(0.0123456, 0.00142), "0.0123 ± 0.0014");
-        assert_eq!(with(123.456, 12.0), "123 ± 12");
-        assert_eq!(with(-0.00001, 0.012), "0.000 ± 0.012");
+        assert_eq!(with(0.0123456, 0.00142), "0.0123\u{a0}±\u{a0}0.0014");
+        assert_eq!(with(123.456, 12.0), "123\u{a0}±\u{a0}12");
+        assert_eq!(with(-0.00001, 0.012), "0.000\u{a0}±\u{a0}0.012");
         assert_eq!([with(1.5, 0.0), with(168.933196109, 1e-9)], ["1.50", "169"]);
-        assert_eq!([with(156.31, 3.7), with(45.678, 0.0952)], ["156 ± 4", "45.68 ± 0.10"]);
+        assert_eq!([with(156.31, 3.7), with(45.678, 0.41)], ["156\u{a0}±\u{a0}4", "45.7\u{a0}±\u{a0}0.4"]);
         assert_eq!(within(121.13, 123.456, 125.7).unwrap().text(), "123.5 [121.1,\u{a0}125.7]");
         assert_eq!([0.0123456, 12.3456, 1234.56, 0.0, -4.5678].map(plain), ["0.0123", "12.3", "1235", "0", "−4.57"]);
         assert_eq!(plain(f64::NAN), "not a number");

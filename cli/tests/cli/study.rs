@@ -294,7 +294,7 @@ fn findings_are_figures_and_say_what_to_distrust() {
     let text = String::from_utf8(place.read("one.md")).unwrap();
     assert!(
         text.contains("One run was trained on d")
-            && !text.contains("is best")
+            && !text.contains(") is best")
             && !text.contains("in which runs differ")
     );
 }
@@ -318,6 +318,24 @@ fn inceptions_scores_are_given_where_its_weights_are() {
         assert_eq!(passport["sha256"].as_str().unwrap().len(), 64);
     }
     assert_eq!(place.files("caches/inkgrad/features").len(), 2);
+}
+
+#[test]
+fn pictures_of_other_sizes_and_in_colour_have_a_report() {
+    let place = Place::new();
+    fs::create_dir(place.path("d")).unwrap();
+    for (class, shade) in [("cat", 40u8), ("dog", 200)] {
+        let pixels: Vec<u8> = (0..80 * 16 * 24 * 3).map(|i| shade.wrapping_add((i % 37) as u8)).collect();
+        save_npy(place.path(&format!("d/{class}.npy")), &[80, 16, 24, 3], &pixels).unwrap();
+    }
+    place.ok(&["train", "cnn-vae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "r"]);
+    place.ok(&["report", "r", "--samples", "20", "--out", "r.html"]);
+    let (page, text) = (place.read("r.html"), String::from_utf8(place.read("r.md")).unwrap());
+    let page = String::from_utf8(page).unwrap();
+    assert!(text.contains("of 2 classes, 16×24"), "{text}");
+    assert!(page.contains("\"width\":24,\"height\":16"));
+    let numbers = String::from_utf8(place.read("r-figures/reconstructions-cnn-vae.csv")).unwrap();
+    assert!(numbers.starts_with("row,column,y0x0c0,y0x0c1,y0x0c2,y0x1c0"));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn drawings(drawings: &Drawings, alt: &str) -> Result<Markup> {
     let picture = image(&drawings.picture(), alt)?;
     Ok(html! {
         div.drawings.bare[drawings.rows.is_empty()] {
-            @if !drawings.rows.is_empty() { div.names { @for row in &drawings.rows { span { bdi { (row) } } } } }
+            @if !drawings.rows.is_empty() { div.names { @for row in &drawings.rows { span title=(row) { bdi { (row) } } } } }
             (picture)
         }
     })

@@ -107,7 +107,7 @@ fn definitions(definitions: &[Definition]) -> Markup {
         dl.definitions { @for Definition { metric, floor } in definitions {
             div {
                 dt { (metric.name) @if let Some(better) = metric.better {
-                    " " span aria-hidden="true" { (better.arrow()) } span.unseen { ", " (better.words()) }
+                    "\u{a0}" span aria-hidden="true" { (better.arrow()) } span.unseen { ", " (better.words()) }
                 } }
                 dd { (metric.definition) @if !floor.is_empty() { "; floor: " (floor) } "." }
             }

@@ -35,7 +35,7 @@ pub(super) fn table(table: &Table) -> Markup {
                 @for (Column { name, better }, &words) in table.head.iter().zip(&words) {
                     th.words[words] scope="col" role="columnheader" {
                         (name) @if let Some(better) = better {
-                            " " span aria-hidden="true" { (better.arrow()) } span.unseen { ", " (better.words()) }
+                            "\u{a0}" span aria-hidden="true" { (better.arrow()) } span.unseen { ", " (better.words()) }
                         }
                     }
                 }

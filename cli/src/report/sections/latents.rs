@@ -106,7 +106,7 @@ pub fn likelihoods(runs: &[Examined]) -> Section {
         ));
         let title = "Likelihood of test drawings";
         blocks.extend(
-            intervals(title, "−ln p(x), nats a drawing", &values, None).map(|figure| Block::Figures(vec![figure])),
+            intervals(title, "−ln p(x) (nats a drawing)", &values, None).map(|figure| Block::Figures(vec![figure])),
         );
     }
     Section { id: "likelihood", title: "Likelihood", blocks }
@@ -138,7 +138,7 @@ pub fn usage(runs: &[Examined]) -> Section {
         let caption =
             format!("over test drawings, largest first; {} of {} dimensions active", latents.active, kl.len());
         let panels = vec![Panel { label: "nats".to_owned(), marks: Marks::Bars(kl) }];
-        let x_label = "dimension, by KL".to_owned();
+        let x_label = "dimension by KL".to_owned();
         let content = Plot { title: title.clone(), caption: caption.clone(), x_label, whole: true, panels };
         figures.push(Figure { file: run.label(), title, caption, alt, content: Content::Chart(content) });
     }

@@ -26,7 +26,7 @@ pub fn recognition(material: &Material) -> Section {
     let chance = ("chance".to_owned(), 100.0 / material.dataset.classes.len().max(1) as f64);
     let compared = comparisons(material).into_iter().filter(|comparison| comparison.metric.key == "recognised");
     let charts = compared.filter_map(|comparison| {
-        intervals(&comparison.what, "recognised, %", &comparison.values, Some(chance.clone()))
+        intervals(&comparison.what, "recognised (%)", &comparison.values, Some(chance.clone()))
     });
     let charts: Vec<Figure> = charts.collect();
     if !charts.is_empty() {
