@@ -203,9 +203,9 @@ fn seeds(runs: &[Examined]) -> Vec<Finding> {
     if once.is_empty() {
         return Vec::new();
     }
-    let whose = if once.len() == runs.len() { String::new() } else { format!("{}: ", listed(&labels(once))) };
-    let text = format!(
-        "{whose}trained with one seed; intervals are over drawings, and say nothing about how another seed would do."
-    );
+    let whose =
+        if once.len() == runs.len() { "Trained".to_owned() } else { format!("{}: trained", listed(&labels(once))) };
+    let text =
+        format!("{whose} with one seed; intervals are over drawings, and say nothing about how another seed would do.");
     vec![Finding { text, section: "models" }]
 }
