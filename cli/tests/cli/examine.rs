@@ -109,7 +109,9 @@ fn help_names_every_command_and_model() {
     assert!(place.ok(&["--version"]).starts_with("inkgrad "));
     for command in ["train", "sample", "reconstruct", "encode", "decode", "interpolate", "explain", "bench", "data"] {
         let help = place.ok(&[command, "--help"]);
-        let options = help.lines().filter(|line| line.trim_start().starts_with("--"));
+        // Behind the usage, which may take several lines.
+        let lines = help.lines().skip_while(|line| !line.starts_with("Options:"));
+        let options = lines.filter(|line| line.trim_start().starts_with("--"));
         // Every option says in the same line what it does.
         options.for_each(|line| assert!(line.trim().contains("  "), "{command}: {line}"));
     }
