@@ -17,7 +17,7 @@ use inkgrad_engine::{Compile, Tape, Team, rng};
 
 use crate::Result;
 use crate::data::{self, Extents};
-use crate::model::{Kind, Network, Spec, Value};
+use crate::model::{Form, Kind, Network, Spec, Value};
 use crate::run::config::Config;
 
 /// Drawings of the checked step: odd, so that nothing falls on the border of a tile.
@@ -57,7 +57,7 @@ pub fn sized(spec: &Spec) -> Vec<(String, Config)> {
                     Value::List(default.iter().map(|n| (n / 3 + 1).max(least)).collect())
                 }
                 Kind::Flag { default } => Value::Flag(!default),
-                Kind::OneOf(_) | Kind::Number { .. } | Kind::IfGiven(_) => continue,
+                Kind::OneOf(_) | Kind::Number { .. } | Kind::WarmUp | Kind::IfGiven(_) => continue,
             };
             let tried = config.clone().with(option.name, value.clone());
             if builds(&tried) {
@@ -68,6 +68,37 @@ pub fn sized(spec: &Spec) -> Vec<(String, Config)> {
         (!sizes.is_empty()).then(|| (format!("{label}, {}", sizes.join(", ")), config))
     };
     variants(spec).into_iter().filter_map(resized).collect()
+}
+
+/// The least pictures: the fewer pixels a loss sums over, the more digits a difference of two losses leaves.
+const LEAST: Extents = Extents { height: 16, width: 16, channels: 1 };
+
+/// A model at other sizes, on the least pictures, with each other value of the options that choose what is minimised.
+pub fn objectives(spec: &Spec) -> Vec<(String, Config)> {
+    let Some((label, config)) = sized(spec).into_iter().next() else { return Vec::new() };
+    let config = Config { image: LEAST, classes: vec![String::new(); 2], ..config };
+    // Twice the weight, where it is heeded: a total correlation weighs β − 1.
+    let doubled = |config: Config| {
+        let double = config.clone().with_number("beta", 2.0);
+        let heeded = spec.option("beta").is_some() && Network::<f64>::new(*spec, &double).is_ok();
+        if heeded { double } else { config }
+    };
+    let model = label.split(',').next().unwrap_or(spec.name);
+    let mut list = Vec::new();
+    for option in spec.options.iter().filter(|option| !option.kind.is_resolved()) {
+        let values: Vec<Value> = match *option.kind.bare() {
+            Kind::OneOf(names) => names[1..].iter().map(|&name| Value::Text(name.to_owned())).collect(),
+            // Within what three drawings of noise have.
+            Kind::Number { .. } => vec![Value::Number(0.05)],
+            Kind::WarmUp => Form::ALL.iter().map(|form| Value::Text(format!("4:{form}"))).collect(),
+            _ => continue,
+        };
+        list.extend(values.into_iter().map(|value| {
+            let label = format!("{model}, {} {value}", option.name.replace('_', " "));
+            (label, doubled(config.clone().with(option.name, value)))
+        }));
+    }
+    list
 }
 
 /// Pictures whose sides do not halve evenly, in colour.
@@ -96,7 +127,7 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
         network.params.value_mut(param).iter_mut().for_each(|value| *value += 0.5 * value.signum());
     }
     let mut tape = Tape::new();
-    let graph = network.training(&mut tape, BATCH)?;
+    let graph = network.step(&mut tape, BATCH)?;
     let mut plan = tape.compile(Compile { loss: Some(graph.loss.tensor), ..Compile::default() });
 
     let batch: Vec<usize> = (0..BATCH).collect();
@@ -107,6 +138,10 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
         false => rng::fill_uniform(team, SEED, 0, 0, &mut images),
     }
     plan.input(graph.images).iter_mut().zip(images).for_each(|(to, from)| *to = from.into());
+    for scheduled in &graph.scheduled {
+        // Somewhere on the way.
+        plan.input(scheduled.tensor)[0] = scheduled.at(0.4 * scheduled.warm_up.epochs);
+    }
     if let Some(labels) = graph.labels {
         plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);
     }

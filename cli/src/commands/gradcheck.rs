@@ -66,6 +66,7 @@ impl Gradcheck {
             let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
             let variants = models.iter().flat_map(|&spec| {
                 let others = if image.is_some() { check::sized(&spec) } else { check::resized(&spec) };
+                let others = others.into_iter().chain(check::objectives(&spec));
                 check::variants(&spec).into_iter().chain(others).map(move |variant| (spec, variant))
             });
             let models = variants.map(|(spec, (name, config))| {

@@ -6,6 +6,7 @@ mod examine;
 mod explain;
 mod features;
 mod limits;
+mod objectives;
 mod prompt;
 mod scores;
 mod sizes;

@@ -34,6 +34,14 @@ impl Facts {
         let training = graph.record(|tape| graphs.training(tape, BATCH))?;
         graph.check_training(&training)?;
         facts.terms = training.terms.iter().map(|term| term.name).collect();
+        let mut graph = Recorded::new(name, "step", image);
+        let step = graph.record(|tape| graphs.step(tape, BATCH))?;
+        graph.check_training(&step)?;
+        let named: Vec<&str> = step.terms.iter().map(|term| term.name).collect();
+        if named != facts.terms {
+            let (found, expected) = (named.join(", "), facts.terms.join(", "));
+            return graph.problem(format_args!("the terms {found}, expected those of training: {expected}"));
+        }
 
         let mut graph = Recorded::new(name, "encoding", image);
         if let Some(encoding) = graph.record(|tape| graphs.encoding(tape, BATCH))? {
@@ -128,7 +136,12 @@ impl<'a, T: Float> Recorded<'a, T> {
             }
         }
         self.check_images(training.images, training.labels)?;
-        self.check_inputs(&[Some(training.images), training.labels])?;
+        let mut filled = vec![Some(training.images), training.labels];
+        for scheduled in &training.scheduled {
+            self.expect_shape("a scheduled input", scheduled.tensor, Shape::SCALAR)?;
+            filled.push(Some(scheduled.tensor));
+        }
+        self.check_inputs(&filled)?;
         if !self.tape.has_parameters(training.loss.tensor) {
             return self.problem("the loss depends on no parameter, so that there is nothing to train");
         }

@@ -2,6 +2,8 @@
 
 use inkgrad_engine::Tensor;
 
+use super::Scheduled;
+
 /// The most terms that a training step reports beside its loss.
 pub const MAX_TERMS: usize = 7;
 
@@ -31,6 +33,8 @@ pub struct Training {
     pub loss: Term,
     /// Numbers that are reported beside the loss, at most [`MAX_TERMS`].
     pub terms: Vec<Term>,
+    /// Scalar inputs that change from step to step.
+    pub scheduled: Vec<Scheduled>,
 }
 
 impl Training {
@@ -45,7 +49,13 @@ impl Training {
     }
 
     fn new(images: Tensor, loss: Tensor, per: f64) -> Self {
-        Training { images, labels: None, loss: Term { name: "loss", tensor: loss, per }, terms: Vec::new() }
+        Training {
+            images,
+            labels: None,
+            loss: Term { name: "loss", tensor: loss, per },
+            terms: Vec::new(),
+            scheduled: Vec::new(),
+        }
     }
 
     /// The same with an input of labels.
@@ -62,6 +72,12 @@ impl Training {
     /// The same with a scalar that is divided by `per` and reported beside the loss.
     pub fn term_per(mut self, name: &'static str, tensor: Tensor, per: f64) -> Self {
         self.terms.push(Term { name, tensor, per });
+        self
+    }
+
+    /// The same with a scalar input that changes from step to step, where there is one.
+    pub fn scheduled(mut self, input: impl Into<Option<Scheduled>>) -> Self {
+        self.scheduled.extend(input.into());
         self
     }
 

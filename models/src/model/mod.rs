@@ -10,6 +10,7 @@ mod facts;
 mod graph;
 mod options;
 mod overrides;
+mod ramp;
 mod resolve;
 mod settings;
 mod sizes;
@@ -22,10 +23,12 @@ use std::sync::Arc;
 
 use inkgrad_engine::{Float, Param, Params, Tape};
 
+pub(crate) use self::choice::choice;
 use self::config::Config;
 use self::facts::Facts;
 pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
+pub use self::ramp::{Form, Scheduled, WarmUp};
 pub use self::settings::{Rule, Setting, option};
 pub use self::sizes::Sizes;
 pub use self::spec::{Element, Models, Spec, TermFigure};
@@ -84,6 +87,15 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
     /// If operations and shapes do not fit together.
     fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
 
+    /// The same with inputs for weights that change from step to step, which training fills ([`Training::scheduled`]);
+    /// [`Model::training`] has them as they are in the end. By default nothing changes.
+    ///
+    /// # Errors
+    /// As [`Model::training`].
+    fn step<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        self.training(tape, batch)
+    }
+
     /// Records how `batch` pictures become latents; `None` if it does not.
     ///
     /// # Errors
@@ -112,6 +124,7 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
 /// A model's graphs, whatever the model is.
 trait Graphs<T>: fmt::Debug + Send + Sync {
     fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
+    fn step(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
     fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>>;
     fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Decoding>>;
     fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>>;
@@ -121,6 +134,10 @@ trait Graphs<T>: fmt::Debug + Send + Sync {
 impl<T: Float, M: Model> Graphs<T> for M {
     fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
         Model::training(self, tape, batch)
+    }
+
+    fn step(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        Model::step(self, tape, batch)
     }
 
     fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>> {
@@ -239,12 +256,20 @@ impl<T: Float> Network<T> {
         self.facts.features.ok_or_else(|| self.no_classifier())
     }
 
-    /// Records a training step for `batch` pictures.
+    /// Records the loss of `batch` pictures, as it is in the end of training.
     ///
     /// # Errors
     /// See [`Model::training`].
     pub fn training(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
         self.graphs.training(tape, batch)
+    }
+
+    /// The same with inputs for weights that change from step to step.
+    ///
+    /// # Errors
+    /// See [`Model::step`].
+    pub fn step(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+        self.graphs.step(tape, batch)
     }
 
     /// Records the encoder for `batch` pictures.

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::WarmUp;
+
 /// A setting that one model has: its key in `config.toml`, and what it may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelOption {
@@ -62,6 +64,8 @@ pub enum Kind {
         /// Where it is not given.
         default: bool,
     },
+    /// Epochs of a rise and its form, as in `10:cyclic` ([`WarmUp`](super::WarmUp)); by default there is none.
+    WarmUp,
     /// As the kind that it names, but in `config.toml` only where it was given: a setting that came after the first runs, whose
     /// configurations stay as they are.
     IfGiven(&'static Kind),
@@ -92,10 +96,8 @@ impl fmt::Display for Value {
             Value::Number(value) => value.fmt(f),
             Value::Flag(value) => f.pad(if *value { "yes" } else { "no" }),
             Value::List(values) if values.is_empty() => f.pad("[]"),
-            Value::List(values) => {
-                let values: Vec<String> = values.iter().map(u64::to_string).collect();
-                f.pad(&values.join(","))
-            }
+            // As a command line has it: `32,64,128`.
+            Value::List(values) => f.pad(&values.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
             Value::Text(value) => f.pad(value),
             Value::Other(value) => value.fmt(f),
         }
@@ -129,6 +131,7 @@ impl Kind {
             Kind::Number { default, .. } => Value::Number(default),
             Kind::List { default, .. } => Value::List(default.to_vec()),
             Kind::Flag { default } => Value::Flag(default),
+            Kind::WarmUp => Value::Text(String::new()),
             Kind::IfGiven(kind) => kind.default(),
         }
     }
@@ -167,9 +170,16 @@ impl Kind {
                 "no" | "false" => Some(Value::Flag(false)),
                 _ => None,
             },
+            (Kind::WarmUp, value @ (Value::Whole(_) | Value::Number(_) | Value::Text(_))) => {
+                value.to_string().parse::<WarmUp>().ok().map(|warm_up| Value::Text(warm_up.to_string()))
+            }
             _ => None,
         };
-        good.ok_or_else(|| format!("{value}, expected {self}"))
+        good.ok_or_else(|| match value {
+            // As the file has it that it was read from.
+            Value::List(list) => format!("{list:?}, expected {self}"),
+            value => format!("{value}, expected {self}"),
+        })
     }
 }
 
@@ -186,6 +196,7 @@ impl fmt::Display for Kind {
                 write!(f, "1 to {longest} whole numbers from {least} to {most}, as in 32,64")
             }
             Kind::Flag { .. } => f.write_str("yes or no"),
+            Kind::WarmUp => f.write_str("epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid"),
             Kind::IfGiven(kind) => kind.fmt(f),
         }
     }
@@ -219,6 +230,8 @@ mod tests {
         assert_eq!(list.check(&Value::parse("16, 32")), Ok(Value::List(vec![16, 32])));
         assert_eq!(list.check(&Value::parse("16")), Ok(Value::List(vec![16])));
         assert_eq!(read("x = [1, 2, 3]"), Ok(Value::List(vec![1, 2, 3])));
+        // What is shown can be given again.
+        assert_eq!(list.check(&Value::parse(&Value::List(vec![4, 6]).to_string())), Ok(Value::List(vec![4, 6])));
         let expected = "expected 1 to 3 whole numbers from 1 to 100, as in 32,64";
         assert_eq!(read("x = [1, 2, 3, 4]"), Err(format!("1,2,3,4, {expected}")));
         assert_eq!(read("x = []"), Err(format!("[], {expected}")));

@@ -149,7 +149,8 @@ impl Models {
                 "{model} has an option `{name}`, which every run has already: give it another name"
             );
             assert!(M::OPTIONS[..i].iter().all(|other| other.name != name), "{model} has two options `{name}`");
-            if let Err(problem) = option.kind.check(&option.kind.default()) {
+            // An option that is only there where it was given need not have a default among its values.
+            if let (true, Err(problem)) = (option.kind.is_resolved(), option.kind.check(&option.kind.default())) {
                 panic!("{model}'s option `{name}` has the default {problem}");
             }
         }

@@ -7,6 +7,7 @@ pub mod classifier;
 mod convolutions;
 mod decoder;
 mod encoder;
+pub mod objective;
 mod sizes;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use inkgrad_engine::{Init, Pool};
 use serde::Deserialize;
 
-use crate::check::{check_model, resized, variants};
+use crate::check::{check_model, objectives, resized, variants};
 use crate::data::{Images, PIXELS};
 use crate::infer::Inference;
 use crate::model::config::{Config, Overrides};
@@ -112,15 +112,65 @@ fn gradients_at_other_sizes_agree_with_numeric_ones() {
     });
     let expected = [
         "lstm-ae, latent 43, hidden 43, layers 3, bidirectional yes, pictures of 17×22×3",
-        "cnn-ae, latent 22, channels [6, 11], pictures of 17×22×3",
-        "rnn-vae, latent 11, channels [11, 22, 43], hidden 86, layers 2, bidirectional no, pictures of 17×22×3",
-        "cnn-vae, latent 11, channels [11, 22, 43], pictures of 17×22×3",
-        "cvae latent, latent 11, channels [11, 22, 43], pictures of 17×22×3",
-        "cvae both, latent 11, channels [11, 22, 43], pictures of 17×22×3",
+        "cnn-ae, latent 22, channels 6,11, pictures of 17×22×3",
+        "rnn-vae, latent 11, channels 11,22,43, hidden 86, layers 2, bidirectional no, pictures of 17×22×3",
+        "cnn-vae, latent 11, channels 11,22,43, pictures of 17×22×3",
+        "cvae latent, latent 11, channels 11,22,43, pictures of 17×22×3",
+        "cvae both, latent 11, channels 11,22,43, pictures of 17×22×3",
         "classifier mlp, hidden 86, layers 3, pictures of 17×22×3",
-        "classifier cnn, hidden 86, channels [11, 22, 43], pictures of 17×22×3",
+        "classifier cnn, hidden 86, channels 11,22,43, pictures of 17×22×3",
     ];
     assert_eq!(sizes, expected);
+}
+
+#[test]
+fn gradients_of_every_objective_agree_with_numeric_ones() {
+    let mut checked: Vec<String> = Vec::new();
+    Pool::new(2).enter(|team| {
+        let models = Models::builtin();
+        let all = models.iter().flat_map(|spec| objectives(spec).into_iter().map(move |variant| (*spec, variant)));
+        for (spec, (label, config)) in all {
+            let outcome = check_model(spec, &label, &config, team).unwrap();
+            assert!(outcome.passes(), "{outcome:?}");
+            checked.extend((spec.name == "cnn-vae").then_some(label));
+        }
+    });
+    let expected = [
+        "objective iwae",
+        "objective wae-mmd",
+        "objective beta-tc",
+        "likelihood continuous-bernoulli",
+        "likelihood gaussian",
+        "kl warmup 4:linear",
+        "kl warmup 4:cyclic",
+        "kl warmup 4:sigmoid",
+        "free bits 0.05",
+        "capacity 0.05",
+    ];
+    assert_eq!(checked, expected.map(|what| format!("cnn-vae, {what}")));
+}
+
+#[test]
+fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
+    let line = |options: &[(&str, &str)]| {
+        let config = with("cnn-vae", [28, 28, 1], options);
+        let built = config.and_then(|config| Network::<f32>::new(Models::builtin().get("cnn-vae")?, &config).map(drop));
+        built.unwrap_err().to_string()
+    };
+    let elbo = "with the objective elbo, expected --objective iwae";
+    assert_eq!(line(&[("importance_samples", "4")]), format!("--importance-samples: 4 {elbo}"));
+    let iwae = ("objective", "iwae");
+    let expected = "with the objective iwae, expected --objective elbo";
+    assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected}"));
+    assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected}"));
+    assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected}"));
+    assert_eq!(line(&[iwae, ("beta", "2")]), "--beta: 2 with the objective iwae, expected 1");
+    assert_eq!(line(&[("free_bits", "1"), ("capacity", "5")]), "--capacity: 5 with --free-bits, expected one of them");
+    assert_eq!(line(&[("objective", "vae")]), "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc");
+    let forms = "expected epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid";
+    assert_eq!(line(&[("kl_warmup", "0")]), format!("--kl-warmup: 0, {forms}"));
+    assert_eq!(line(&[("kl_warmup", "9:cosine")]), format!("--kl-warmup: 9:cosine, {forms}"));
+    assert_eq!(line(&[("importance_samples", "0")]), "--importance-samples: 0, expected a whole number from 1 to 1000");
 }
 
 /// Settings of a model, with options as a command line has them.
@@ -178,7 +228,7 @@ fn sizes_that_cannot_be_are_refused() {
         "--hidden: 9 for cnn-ae, expected only for lstm-ae, rnn-vae, classifier"
     );
     assert_eq!(line("rnn-vae", &[("bidirectional", "maybe")]), "--bidirectional: maybe, expected yes or no");
-    assert_eq!(line("classifier", &[("channels", "8")]), "--channels: [8] for an mlp, expected only for --arch cnn");
+    assert_eq!(line("classifier", &[("channels", "8")]), "--channels: 8 for an mlp, expected only for --arch cnn");
     let layers = [("arch", "cnn"), ("layers", "3")];
     assert_eq!(line("classifier", &layers), "--layers: 3 for a cnn, expected only for --arch mlp");
     let found = line("cnn-vae", &[("channels", "60000,60000,60000")]);

@@ -9,6 +9,9 @@ use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
 use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
+use super::objective::{
+    BETA, CAPACITY, Coded, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, SAMPLES, Time, WARM_UP,
+};
 use super::sizes::{Count, flag, size, whole};
 use super::{images_input, require_classes};
 use crate::data::Extents;
@@ -18,6 +21,13 @@ use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, Sizes, TermFigu
 /// Numbers of a latent.
 const LATENT: ModelOption = size!(latent, 32);
 
+/// The options of an objective, and more.
+macro_rules! options {
+    ($($more:ident),*) => {
+        &[BETA, OBJECTIVE, SAMPLES, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
+    };
+}
+
 /// `rnn-vae`: 1,728,065 parameters.
 pub type RnnVae = Vae<Recurrent>;
 /// `cnn-vae`: 865,345 parameters.
@@ -25,7 +35,7 @@ pub type CnnVae = Vae<Convolutional>;
 /// `cvae`: 865,505 parameters for five classes, 928,225 where the encoder sees them too.
 pub type Cvae = Vae<Conditional>;
 
-/// An encoder, a decoder, and the weight of the divergence.
+/// An encoder, a decoder, and what they are trained for.
 #[derive(Debug, Clone)]
 pub struct Vae<V> {
     image: Extents,
@@ -35,7 +45,7 @@ pub struct Vae<V> {
     decoder: Decoder,
     /// The part of a latent that its class adds before it is decoded.
     class_embedding: Option<Embedding>,
-    beta: f64,
+    objective: Objective,
     variant: PhantomData<V>,
 }
 
@@ -46,7 +56,7 @@ pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
     /// The model in one line.
     const SUMMARY: &'static str;
     /// Its options.
-    const OPTIONS: &'static [ModelOption] = &[BETA, LATENT, CHANNELS];
+    const OPTIONS: &'static [ModelOption] = options![LATENT, CHANNELS];
 
     /// Its description with its options, for reports.
     fn describe(config: &Config) -> String;
@@ -63,13 +73,6 @@ pub trait Variant: fmt::Debug + Send + Sync + Sized + 'static {
     /// If the configuration has too few classes, or there is too little memory for its sizes.
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>>;
 }
-
-/// The weight of the divergence, β.
-const BETA: ModelOption = ModelOption {
-    name: "beta",
-    help: "the weight of the KL term",
-    kind: Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
-};
 
 /// Where a cvae's class goes in.
 const CONDITION: ModelOption = ModelOption {
@@ -93,7 +96,7 @@ pub struct Conditional;
 impl Variant for Recurrent {
     const NAME: &'static str = "rnn-vae";
     const SUMMARY: &'static str = "variational autoencoder with a bidirectional GRU as its encoder";
-    const OPTIONS: &'static [ModelOption] = &[BETA, LATENT, CHANNELS, HIDDEN, LAYERS, BIDIRECTIONAL];
+    const OPTIONS: &'static [ModelOption] = options![LATENT, CHANNELS, HIDDEN, LAYERS, BIDIRECTIONAL];
 
     fn describe(config: &Config) -> String {
         let ways = if flag(config, &BIDIRECTIONAL) { "bidirectional " } else { "" };
@@ -112,7 +115,7 @@ impl Variant for Recurrent {
         let encoder = Encoder::rnn(params, latent, &rows);
         let decoder = Decoder::new(params, latent, &stack, None);
         count.settle(params);
-        Ok(Vae::new(encoder, decoder, None, config))
+        Vae::new(encoder, decoder, None, config)
     }
 }
 
@@ -131,14 +134,14 @@ impl Variant for Convolutional {
         let encoder = Encoder::cnn(params, latent, &stack, None);
         let decoder = Decoder::new(params, latent, &stack, None);
         count.settle(params);
-        Ok(Vae::new(encoder, decoder, None, config))
+        Vae::new(encoder, decoder, None, config)
     }
 }
 
 impl Variant for Conditional {
     const NAME: &'static str = "cvae";
     const SUMMARY: &'static str = "cnn-vae that is told the class";
-    const OPTIONS: &'static [ModelOption] = &[CONDITION, BETA, LATENT, CHANNELS];
+    const OPTIONS: &'static [ModelOption] = options![CONDITION, LATENT, CHANNELS];
 
     fn describe(config: &Config) -> String {
         let told = if config.text("condition") == "both" { "encoder and decoder are" } else { "decoder is" };
@@ -155,7 +158,7 @@ impl Variant for Conditional {
         let decoder = Decoder::new(params, latent, &stack, seen);
         let class_embedding = Embedding::new(params, "class_embedding", classes, latent);
         count.settle(params);
-        Ok(Vae::new(encoder, decoder, Some(class_embedding), config))
+        Vae::new(encoder, decoder, Some(class_embedding), config)
     }
 }
 
@@ -167,7 +170,7 @@ impl<V: Variant> Model for Vae<V> {
     const FIGURES: &'static [TermFigure] = &[TermFigure {
         file: "components",
         title: "reconstruction and KL",
-        panels: &[("bce", "BCE per image"), ("kl", "KL per image")],
+        panels: &[("bce", "BCE per image"), ("nll", "−ln p(x|z) per image"), ("kl", "KL per image")],
     }];
 
     fn describe(config: &Config) -> String {
@@ -187,7 +190,11 @@ impl<V: Variant> Model for Vae<V> {
     }
 
     fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Training> {
-        self.training_with(tape, batch, None)
+        self.record(tape, batch, Noise::default(), Time::End)
+    }
+
+    fn step<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Training> {
+        self.record(tape, batch, Noise::default(), Time::Step)
     }
 
     fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Encoding>> {
@@ -206,12 +213,18 @@ impl<V: Variant> Model for Vae<V> {
 }
 
 impl<V> Vae<V> {
-    fn new(encoder: Encoder, decoder: Decoder, class_embedding: Option<Embedding>, config: &Config) -> Self {
-        let (image, latent, beta) = (config.image, whole(config, &LATENT), config.number("beta"));
-        Vae { image, latent, encoder, decoder, class_embedding, beta, variant: PhantomData }
+    fn new(
+        encoder: Encoder,
+        decoder: Decoder,
+        class_embedding: Option<Embedding>,
+        config: &Config,
+    ) -> crate::Result<Self> {
+        let (image, latent, objective) = (config.image, whole(config, &LATENT), Objective::new(config)?);
+        Ok(Vae { image, latent, encoder, decoder, class_embedding, objective, variant: PhantomData })
     }
 
-    /// BCE + β·KL, summed over the batch, of drawings coded and decoded with `noise: (B, 32)`, or with noise drawn each step.
+    /// The loss of drawings coded and decoded with `noise: (B, 32)`, or with noise drawn each step: by default BCE + β·KL, summed
+    /// over the batch.
     ///
     /// # Errors
     /// If the noise is not of that shape.
@@ -221,19 +234,26 @@ impl<V> Vae<V> {
         batch: usize,
         noise: Option<Tensor>,
     ) -> crate::Result<Training> {
+        self.record(tape, batch, Noise { latents: noise, prior: None }, Time::End)
+    }
+
+    /// The same with any noise given, and with the weights of a step or of the end of training.
+    ///
+    /// # Errors
+    /// If noise has another shape than the objective wants.
+    pub fn record<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        batch: usize,
+        noise: Noise,
+        time: Time,
+    ) -> crate::Result<Training> {
         let images = images_input(tape, self.image, batch);
         let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
-        let z = match noise {
-            Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
-            None => tape.reparameterize(mu, logvar)?,
-        };
-        let logits = self.decode(tape, z, labels)?;
-        let bce = tape.bce_with_logits(logits, images)?;
-        let kl = tape.gaussian_kl(mu, logvar)?;
-        let weighted = if self.beta == 1.0 { kl } else { tape.scale(kl, self.beta)? };
-        let loss = tape.add(bce, weighted)?;
-        Ok(Training::sum(images, loss, batch).labels(labels).term("bce", bce).term("kl", kl))
+        let decode = |tape: &mut Tape<T>, z: Tensor, labels: Option<Tensor>| self.decode(tape, z, labels);
+        let coded = Coded { batch, images, labels, mu, logvar, decode: &decode };
+        self.objective.record(tape, &coded, noise, time)
     }
 
     /// `z: (B, 32)` and classes to the logits of a drawing, `(B, 28, 28, 1)`.

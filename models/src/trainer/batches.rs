@@ -95,6 +95,14 @@ impl Batches {
         self.training.len().div_ceil(self.batch) as u64
     }
 
+    /// The same as a part of a pass may have it, where batches are drawn from all drawings.
+    pub fn steps_of_a_pass(&self) -> f64 {
+        match self.plan {
+            Order::Epochs { .. } => self.steps_per_epoch() as f64,
+            Order::Steps => self.training.len() as f64 / self.batch as f64,
+        }
+    }
+
     /// Passes over the training set after `step` steps.
     pub fn epoch(&self, step: u64) -> f64 {
         match self.plan {

@@ -36,7 +36,11 @@ impl Trainer {
     /// The configuration's choice, with all that it needs there.
     pub(super) fn compute(&self) -> Result<Compute> {
         match self.config.device.kind().open(self.config.precision.kind()) {
-            Ok(None) => Ok(Compute::Cpu(Stepper::default())),
+            Ok(None) => {
+                let mut stepper = Stepper::default();
+                stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
+                Ok(Compute::Cpu(stepper))
+            }
             Ok(Some(device)) => self.compute_on(device),
             Err(error) => Err(self.unusable(&error.into())),
         }
@@ -47,6 +51,7 @@ impl Trainer {
         let opened = || {
             let precision = self.config.precision.kind();
             let mut stepper = DeviceStepper::on(device, precision, &self.network, &self.optimizer)?;
+            stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
             for part in [Part::Training, Part::Test].into_iter().filter(|&part| !self.split(part).is_empty()) {
                 stepper.upload(part, self.split(part))?;
             }

@@ -43,7 +43,7 @@ pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()
         return Ok(());
     }
     let mut tape = Tape::new();
-    let graph = network.training(&mut tape, config.batch_size)?;
+    let graph = network.step(&mut tape, config.batch_size)?;
     let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
     let (parameters, moments) = (network.params.count(), 2 * size_of::<f32>());
     let bytes = (moments * parameters).saturating_add(tape.compile(options).arena_bytes());

@@ -12,9 +12,9 @@ use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
-use super::step::{EVALUATION_SEED, Losses, Sums};
+use super::step::{EVALUATION_SEED, Losses, Sums, epoch};
 use crate::data::{Examples, Pixels};
-use crate::model::{MAX_TERMS, Network, Training};
+use crate::model::{MAX_TERMS, Network, Scheduled, Training};
 
 /// Which drawings a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +48,8 @@ pub struct DeviceStepper {
     prepared: VecDeque<usize>,
     /// Whether a step was launched whose losses are not read yet.
     unread: bool,
+    /// Steps of a pass over the drawings, by which weights that change find their values; without it they are as in the end.
+    pub steps_per_epoch: Option<f64>,
 }
 
 /// A split of the data set on the device.
@@ -65,6 +67,8 @@ struct Planned {
     graph: Training,
     /// Which drawings, `u32`: (steps, batch size).
     index: Buffer,
+    /// The values of each input that changes from step to step, `f32`: (steps).
+    scheduled: Vec<(Scheduled, Buffer)>,
     /// Forward, backward and update; and the first alone. Each has a number on the device.
     step: Vec<Launch>,
     forward: Vec<Launch>,
@@ -103,7 +107,17 @@ impl DeviceStepper {
         let update = state.update(rule, clip_norm);
         let (data, plans) = (HashMap::new(), HashMap::new());
         let prepared = VecDeque::with_capacity(STEPS);
-        Ok(DeviceStepper { device, state, update, data, plans, graphs: true, prepared, unread: false })
+        Ok(DeviceStepper {
+            device,
+            state,
+            update,
+            data,
+            plans,
+            graphs: true,
+            prepared,
+            unread: false,
+            steps_per_epoch: None,
+        })
     }
 
     /// The same launching kernel by kernel, no step as one graph: for comparison.
@@ -140,7 +154,7 @@ impl DeviceStepper {
     fn list(&mut self, network: &Network<f32>, part: Part, batch: usize) -> Result<Planned> {
         let (data, window) = (self.data[&part], self.state.window);
         let mut tape = Tape::new();
-        let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
+        let graph = network.step(&mut tape, batch).expect("a network fits its own shapes");
         let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
         let plan = DevicePlan::new(tape, options, &network.params, &self.state, &mut *self.device)?;
         // The table of indices.
@@ -152,6 +166,19 @@ impl DeviceStepper {
         if let Some(labels) = graph.labels {
             gather(&mut gathered, data.labels, index, window.record, plan.input(labels), 1);
         }
+        let mut scheduled = Vec::new();
+        if !graph.scheduled.is_empty() {
+            // A step's row in a table of one number a row.
+            let rows: Vec<u32> = (0..STEPS as u32).collect();
+            let bytes = 4 * STEPS as u64;
+            let rows = Buffer::read(upload(&mut *self.device, &rows)?, bytes);
+            for &input in &graph.scheduled {
+                let values = Buffer::read(self.device.alloc(bytes)?, bytes);
+                let table = Table { data: values, bytes: false };
+                gather(&mut gathered, table, rows, window.record, plan.input(input.tensor), 1);
+                scheduled.push((input, values));
+            }
+        }
         let mut forward = vec![window.begin()];
         forward.append(&mut gathered.list);
         forward.extend_from_slice(&plan.forward);
@@ -159,7 +186,7 @@ impl DeviceStepper {
         let numbers: Vec<(Span, f64)> = numbers.collect();
         forward.push(window.tally(&numbers, batch));
         let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
-        Ok(Planned { graph, index, step, forward, number: 2 * self.plans.len() as u64 })
+        Ok(Planned { graph, index, scheduled, step, forward, number: 2 * self.plans.len() as u64 })
     }
 
     /// Uploads what the steps of a window are told: which drawings, and the rest of their records.
@@ -169,19 +196,27 @@ impl DeviceStepper {
         part: Part,
         sums: &Sums,
         steps: impl Iterator<Item = (&'a [usize], Row)>,
+        epoch: impl Fn(u64) -> f64,
     ) -> Result<()> {
         self.prepared.clear();
+        let mut epochs = BTreeMap::<usize, Vec<f64>>::new();
         // A table for each size of batches, of which each names its row.
         let mut tables = BTreeMap::<usize, Vec<u32>>::new();
         let mut rows = Vec::with_capacity(STEPS);
         for (batch, row) in steps {
             let table = tables.entry(batch.len()).or_default();
             rows.push(Row { batch: table.len() / batch.len(), ..row });
+            epochs.entry(batch.len()).or_default().push(epoch(row.clock.step));
             table.extend(batch.iter().map(|&i| i as u32));
         }
         for (batch, table) in tables {
-            let index = self.plan(network, part, batch)?.index;
+            let planned = self.plan(network, part, batch)?;
+            let (index, scheduled) = (planned.index, planned.scheduled.clone());
             self.device.write(index.address, bytes_of(&table))?;
+            for (input, values) in scheduled {
+                let weights: Vec<f32> = epochs[&batch].iter().map(|&epoch| input.at(epoch) as f32).collect();
+                self.device.write(values.address, bytes_of(&weights))?;
+            }
         }
         Ok(self.state.window.prepare(&mut *self.device, &numbers(sums), &rows)?)
     }
@@ -202,7 +237,8 @@ impl DeviceStepper {
         let rows = rows.map(|(Upcoming { batch, clock, lr }, step)| {
             (batch.as_slice(), Row { clock: *clock, lr: *lr, step, batch: 0 })
         });
-        self.fill(network, Part::Training, sums, rows)?;
+        let steps_per_epoch = self.steps_per_epoch;
+        self.fill(network, Part::Training, sums, rows, |step| epoch(steps_per_epoch, step))?;
         self.prepared.extend(steps.iter().map(|step| step.batch.len()));
         Ok(())
     }
@@ -288,7 +324,7 @@ impl DeviceStepper {
             let rows = chunks.iter().zip(first..).map(|(&chunk, step)| {
                 (chunk, Row { clock: Clock { seed: EVALUATION_SEED, step }, lr: 0.0, step: 1, batch: 0 })
             });
-            self.fill(network, part, &sums, rows)?;
+            self.fill(network, part, &sums, rows, |_| f64::INFINITY)?;
             for chunk in chunks {
                 let planned = &self.plans[&(part, chunk.len())];
                 launch(&mut *self.device, self.graphs, planned.number + 1, &planned.forward)?;

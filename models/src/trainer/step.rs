@@ -50,6 +50,8 @@ pub struct Stepper {
     current: Option<usize>,
     /// Keeps every value and gradient of each plan.
     pub debug: bool,
+    /// Steps of a pass over the drawings, by which weights that change find their values; without it they are as in the end.
+    pub steps_per_epoch: Option<f64>,
 }
 
 impl Stepper {
@@ -58,7 +60,7 @@ impl Stepper {
         let entry = self.plans.entry(batch);
         entry.or_insert_with(|| {
             let mut tape = Tape::new();
-            let graph = network.training(&mut tape, batch).expect("a network fits its own shapes");
+            let graph = network.step(&mut tape, batch).expect("a network fits its own shapes");
             let plan = tape.compile(Compile {
                 loss: Some(graph.loss.tensor),
                 keep: &graph.kept(),
@@ -96,8 +98,10 @@ impl Stepper {
         lr: f64,
         team: &Team,
     ) -> Result<Losses> {
+        let epoch = epoch(self.steps_per_epoch, clock.step);
         let (graph, plan) = self.plan(network, batch.len());
         fill(graph, plan, data, batch);
+        schedule(graph, plan, epoch);
         plan.forward(&network.params, team, clock);
         let losses = read(graph, plan, batch.len());
         if !losses.loss.is_finite() {
@@ -110,9 +114,9 @@ impl Stepper {
 
     /// The mean losses on the drawings `indices` of `data`.
     ///
-    /// The graph is that of training, so that a model's noise (a VAE's latents, dropout) is drawn here too, but from a seed of its own
-    /// and the number of the batch alone: the same weights give the same losses to the last bit, whatever was trained before, and
-    /// losses of two epochs differ by the weights, not by the draw.
+    /// The graph is that of training, with scheduled weights as they are in the end, so that a model's noise (a VAE's latents, dropout)
+    /// is drawn here too, but from a seed of its own and the number of the batch alone: the same weights give the same losses to the
+    /// last bit, whatever was trained before, and losses of two epochs differ by the weights, not by the draw.
     pub fn evaluate(
         &mut self,
         network: &Network<f32>,
@@ -125,6 +129,7 @@ impl Stepper {
         for (i, batch) in indices.chunks(batch).enumerate() {
             let (graph, plan) = self.plan(network, batch.len());
             fill(graph, plan, data, batch);
+            schedule(graph, plan, f64::INFINITY);
             plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: i as u64 });
             sums.add(&read(graph, plan, batch.len()));
         }
@@ -134,6 +139,18 @@ impl Stepper {
 
 /// The seed of the noise that drawings are evaluated with.
 pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
+
+/// Passes over the drawings before step `step`, from 0; infinity where a pass has no length.
+pub(super) fn epoch(steps_per_epoch: Option<f64>, step: u64) -> f64 {
+    steps_per_epoch.map_or(f64::INFINITY, |steps| step as f64 / steps)
+}
+
+/// Fills the inputs that change from step to step.
+fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
+    for scheduled in &graph.scheduled {
+        plan.input(scheduled.tensor)[0] = scheduled.at(epoch) as f32;
+    }
+}
 
 fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Examples, batch: &[usize]) {
     data.gather(batch, plan.input(graph.images));

@@ -130,7 +130,8 @@ pub fn figures(spec: &Spec, config: &Config, records: &[Record]) -> Vec<(String,
     let mut figures =
         vec![("loss.png".to_owned(), figure("loss", vec![panel(spec.loss, &|record| Some(record.loss))]))];
     for own in spec.figures {
-        let panels = own.panels.iter().map(|&(name, label)| term(name, label)).collect();
+        let panels = own.panels.iter().map(|&(name, label)| term(name, label));
+        let panels = panels.filter(|panel| !panel.is_empty()).collect();
         figures.push((format!("{}.png", own.file), figure(own.title, panels)));
     }
     let shown: Vec<&str> = spec.figures.iter().flat_map(|own| own.panels).map(|&(name, _)| name).collect();

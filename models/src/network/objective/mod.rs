@@ -1,0 +1,228 @@
+//! The objectives that a variational autoencoder is trained with, each made of the tape's operations. docs/objectives.md has
+//! their formulas side by side.
+
+mod divergence;
+mod iwae;
+mod likelihood;
+mod mmd;
+mod tc;
+
+use inkgrad_engine::{Float, Tape, Tensor};
+
+use self::divergence::{Divergence, Weighted};
+pub use self::likelihood::Likelihood;
+use super::sizes::refuse;
+use crate::model::config::{Config, Device};
+use crate::model::{Kind, ModelOption, Training, Value, WarmUp};
+use crate::{Error, Result};
+
+/// The weight of the divergence, β.
+pub(super) const BETA: ModelOption = ModelOption {
+    name: "beta",
+    help: "the weight of the KL term",
+    kind: Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
+};
+
+/// What is minimised.
+pub(super) const OBJECTIVE: ModelOption = ModelOption {
+    name: "objective",
+    help: "elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder) or beta-tc (total correlation)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc"])),
+};
+
+/// Samples of the importance-weighted bound.
+pub(super) const SAMPLES: ModelOption = ModelOption {
+    name: "importance_samples",
+    help: "samples of a latent for each drawing, of the objective iwae",
+    kind: Kind::IfGiven(&Kind::Whole { default: 5, least: 1, most: 1000 }),
+};
+
+/// How pixels are distributed.
+pub(super) const LIKELIHOOD: ModelOption = ModelOption {
+    name: "likelihood",
+    help: "the distribution of pixels: bernoulli, continuous-bernoulli or gaussian (of variance 1)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["bernoulli", "continuous-bernoulli", "gaussian"])),
+};
+
+/// The rise of the divergence's weight.
+pub(super) const WARM_UP: ModelOption = ModelOption {
+    name: "kl_warmup",
+    help: "epochs over which the weight of the KL term rises, as in 10 or 10:cyclic",
+    kind: Kind::IfGiven(&Kind::WarmUp),
+};
+
+/// λ of free bits.
+pub(super) const FREE_BITS: ModelOption = ModelOption {
+    name: "free_bits",
+    help: "nats of each dimension's KL that cost nothing",
+    kind: Kind::IfGiven(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
+};
+
+/// C of a capacity.
+pub(super) const CAPACITY: ModelOption = ModelOption {
+    name: "capacity",
+    help: "nats at which the KL is held, reached over --kl-warmup",
+    kind: Kind::IfGiven(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
+};
+
+/// What a batch is coded as, and how it is decoded.
+pub(super) struct Coded<'a, T> {
+    pub(super) batch: usize,
+    pub(super) images: Tensor,
+    pub(super) labels: Option<Tensor>,
+    /// `(B, latent)`.
+    pub(super) mu: Tensor,
+    /// `(B, latent)`.
+    pub(super) logvar: Tensor,
+    /// `(N, latent)` and labels to the logits of N pictures.
+    pub(super) decode: &'a Decode<'a, T>,
+}
+
+/// Records a decoder.
+pub(super) type Decode<'a, T> = dyn Fn(&mut Tape<T>, Tensor, Option<Tensor>) -> inkgrad_engine::Result<Tensor> + 'a;
+
+impl<T: Float> Coded<'_, T> {
+    /// z ~ N(μ, σ²), with `noise` where it is given.
+    fn draw(&self, tape: &mut Tape<T>, noise: Option<Tensor>) -> Result<Tensor> {
+        Ok(match noise {
+            Some(noise) => tape.reparameterize_with(self.mu, self.logvar, noise)?,
+            None => tape.reparameterize(self.mu, self.logvar)?,
+        })
+    }
+}
+
+/// Noise as values of their own, for comparisons; drawn by the operations where it is not given.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Noise {
+    /// Of the latents, `(B, latent)`; `(B·K, latent)` for the K samples of iwae.
+    pub latents: Option<Tensor>,
+    /// Draws from the prior, `(B, latent)`, of wae-mmd.
+    pub prior: Option<Tensor>,
+}
+
+/// Which weights a recorded loss has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// Those of a step, which training fills.
+    Step,
+    /// Those of the end of training.
+    End,
+}
+
+/// An objective, as a configuration has it.
+#[derive(Debug, Clone)]
+pub(super) struct Objective {
+    bound: Bound,
+    likelihood: Likelihood,
+    divergence: Divergence,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    Elbo,
+    Iwae { samples: usize },
+    WaeMmd,
+    BetaTc,
+}
+
+impl Objective {
+    /// As `config` has it.
+    ///
+    /// # Errors
+    /// If settings are given that have no effect together.
+    pub(super) fn new(config: &Config) -> Result<Self> {
+        let text = |option: &ModelOption| match config.value(option) {
+            Value::Text(text) => text,
+            found => unreachable!("{} is {found:?}, which `Kind::check` refuses", option.name),
+        };
+        let number = |option: &ModelOption| match config.options.get(option.name) {
+            Some(&Value::Number(number)) => Some(number),
+            _ => None,
+        };
+        let name = text(&OBJECTIVE);
+        let beta = config.number(BETA.name);
+        let bound = match name.as_str() {
+            "iwae" => Bound::Iwae { samples: super::sizes::whole(config, &SAMPLES) },
+            "wae-mmd" => Bound::WaeMmd,
+            "beta-tc" => Bound::BetaTc,
+            _ => Bound::Elbo,
+        };
+        if !matches!(bound, Bound::Iwae { .. }) {
+            refuse(config, &SAMPLES, &format!("with the objective {name}, expected --objective iwae"))?;
+        }
+        if !matches!(bound, Bound::Elbo) {
+            for option in [&WARM_UP, &FREE_BITS, &CAPACITY] {
+                refuse(config, option, &format!("with the objective {name}, expected --objective elbo"))?;
+            }
+        }
+        if matches!(bound, Bound::Iwae { .. }) && beta != 1.0 {
+            return Err(Error::input("--beta", format_args!("{beta} with the objective iwae, expected 1")));
+        }
+        if config.options.contains_key(FREE_BITS.name) {
+            refuse(config, &CAPACITY, "with --free-bits, expected one of them")?;
+        }
+        let warm_up = match config.options.get(WARM_UP.name) {
+            Some(Value::Text(text)) => text.parse::<WarmUp>().ok(),
+            _ => None,
+        };
+        let likelihood = text(&LIKELIHOOD).parse().unwrap_or(Likelihood::Bernoulli);
+        if let (Bound::WaeMmd, true) = (bound, config.device != Device::Cpu) {
+            let problem = format!(
+                "{} with the objective wae-mmd, whose operation div has no kernels for a GPU, expected cpu",
+                config.device
+            );
+            return Err(Error::input("--device", problem));
+        }
+        let divergence = Divergence { beta, warm_up, free_bits: number(&FREE_BITS), capacity: number(&CAPACITY) };
+        Ok(Objective { bound, likelihood, divergence })
+    }
+
+    /// Records the loss, summed over a batch.
+    ///
+    /// # Errors
+    /// If the noise that is given has another shape.
+    pub(super) fn record<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        coded: &Coded<'_, T>,
+        noise: Noise,
+        time: Time,
+    ) -> Result<Training> {
+        match self.bound {
+            Bound::Elbo => self.elbo(tape, coded, noise.latents, time),
+            Bound::Iwae { samples } => iwae::record(self, tape, coded, samples, noise.latents),
+            Bound::WaeMmd => mmd::record(self, tape, coded, noise.latents, noise.prior),
+            Bound::BetaTc => tc::record(self, tape, coded, noise.latents),
+        }
+    }
+
+    /// The evidence lower bound (Kingma and Welling 2014): −ln p(x|z) + KL(q(z|x) ‖ N(0, I)), the divergence weighted.
+    fn elbo<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        coded: &Coded<'_, T>,
+        noise: Option<Tensor>,
+        time: Time,
+    ) -> Result<Training> {
+        let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+        let z = coded.draw(tape, noise)?;
+        let logits = (coded.decode)(tape, z, labels)?;
+        let nll = self.likelihood.sum(tape, logits, images)?;
+        let kl = tape.gaussian_kl(mu, logvar)?;
+        let Weighted { tensor, floored, scheduled } = self.divergence.weighted(tape, [mu, logvar], kl, time)?;
+        let loss = tape.add(nll, tensor)?;
+        let training = Training::sum(images, loss, batch).labels(labels).term(self.likelihood.term(), nll);
+        let training = training.term("kl", kl).scheduled(scheduled);
+        Ok(match floored {
+            None => training,
+            Some(floored) => training.term("floored_kl", floored),
+        })
+    }
+}
+
+/// The number `c` in the shape of `like`, which has to be finite: c·e^{0·x}.
+fn constant<T: Float>(tape: &mut Tape<T>, like: Tensor, c: f64) -> inkgrad_engine::Result<Tensor> {
+    let zeros = tape.scale(like, 0.0)?;
+    let ones = tape.exp(zeros)?;
+    tape.scale(ones, c)
+}
