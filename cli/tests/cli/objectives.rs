@@ -12,8 +12,11 @@ fn train<'a>(out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn objectives_stand_in_the_run_and_its_records() {
+    /// A run, its options, lines of its configuration, and its terms.
+    type Case = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
     let place = Place::with_run();
-    let cases: [(&str, &[&str], &[&str], &[&str]); 4] = [
+    let cases: [Case; 4] = [
         (
             "free",
             &["--kl-warmup", "2:cyclic", "--free-bits", "0.1"],

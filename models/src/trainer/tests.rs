@@ -102,10 +102,13 @@ fn small(data: &str, device: config::Device, options: &[(&str, &str)]) -> Config
 
 #[test]
 fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_operations() {
+    /// Options, the terms that they report, and why an emulated GPU is refused where it is.
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], Option<&'static str>);
+
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
     let models = Models::builtin();
-    let cases: [(&[(&str, &str)], &[&str], Option<&str>); 8] = [
+    let cases: [Case; 8] = [
         (&[("kl_warmup", "1:cyclic"), ("free_bits", "0.1")], &["bce", "kl", "floored_kl"], None),
         (&[("kl_warmup", "1"), ("capacity", "3")], &["bce", "kl"], None),
         (&[("objective", "iwae"), ("importance_samples", "3")], &["bce", "kl"], None),
