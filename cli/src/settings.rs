@@ -308,9 +308,11 @@ pub fn training_command(models: &Models, train: &Command, config: &Config, out: 
     }
     for (name, value) in &config.options {
         if defaults.options.get(name) != Some(value) {
+            // A flag may be given without a value, so that one has to be joined to it.
+            let joint = if matches!(value, Value::Flag(_)) { "=" } else { " " };
             let value = value.to_string();
             command += &match has_option(train, name) {
-                true => format!(" {} {}", option(name), quoted(&value)),
+                true => format!(" {}{joint}{}", option(name), quoted(&value)),
                 false => format!(" --set {}", quoted(&format!("{name}={value}"))),
             };
         }

@@ -22,6 +22,7 @@ fn company(name: &str) -> &'static [&'static str] {
         "momentum" => &["--optimizer", "sgd"],
         "precision" => &["--device", "emulated"],
         "patience" => &["--val-fraction", "0.3"],
+        "importance_samples" => &["--objective", "iwae"],
         _ => &[],
     }
 }
@@ -83,8 +84,13 @@ fn so_is_every_option_of_every_model() {
             if let Kind::OneOf(names) = own.kind.bare() {
                 tried.extend(*names);
             }
-            let way =
-                |value: &&&str| goes_round(&models, spec.name, own.name, &[option(own.name), (**value).to_owned()]);
+            let way = |value: &&&str| {
+                let given = match own.kind.bare() {
+                    Kind::Flag { .. } => vec![format!("{}={value}", option(own.name))],
+                    _ => vec![option(own.name), value.to_string()],
+                };
+                goes_round(&models, spec.name, own.name, &given)
+            };
             assert!(
                 tried.iter().find(way).is_some(),
                 "no value of {}'s {} that was tried will do",

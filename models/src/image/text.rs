@@ -25,9 +25,7 @@ pub fn drawable(text: &str, instead: &str) -> String {
     for character in text.chars() {
         match character {
             c if known(c) && !c.is_control() => drawn.push(c),
-            '\u{a0}' | '\n' | '\r' | '\t' => drawn.push(' '),
-            '−' => drawn.push('-'),
-            '…' => drawn.push_str("..."),
+            '\n' | '\r' | '\t' => drawn.push(' '),
             '∞' => drawn.push_str(" infinity"),
             _ => {
                 lost += 1;
@@ -78,7 +76,7 @@ mod tests {
 
     #[test]
     fn letters_that_the_font_lacks_are_replaced() {
-        assert_eq!(drawable("−ln p(x)\u{a0}≥ β…", "x"), "-ln p(x) ≥ β...");
+        assert_eq!(drawable("−ln p(x) ≥ −∞…", "x"), "−ln p(x) ≥ − infinity…");
         assert_eq!(drawable("naïve 猫 yoga", "x"), "naïve ? yoga");
         assert_eq!([drawable("ארנב", "class 3"), drawable("a\nb", "")], ["class 3", "a b"]);
     }

@@ -95,7 +95,6 @@ impl fmt::Display for Value {
             Value::Whole(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
             Value::Flag(value) => f.pad(if *value { "yes" } else { "no" }),
-            Value::List(values) if values.is_empty() => f.pad("[]"),
             // As a command line has it: `32,64,128`.
             Value::List(values) => f.pad(&values.iter().map(u64::to_string).collect::<Vec<_>>().join(",")),
             Value::Text(value) => f.pad(value),
@@ -233,7 +232,7 @@ mod tests {
         // What is shown can be given again.
         assert_eq!(list.check(&Value::parse(&Value::List(vec![4, 6]).to_string())), Ok(Value::List(vec![4, 6])));
         let expected = "expected 1 to 3 whole numbers from 1 to 100, as in 32,64";
-        assert_eq!(read("x = [1, 2, 3, 4]"), Err(format!("1,2,3,4, {expected}")));
+        assert_eq!(read("x = [1, 2, 3, 4]"), Err(format!("[1, 2, 3, 4], {expected}")));
         assert_eq!(read("x = []"), Err(format!("[], {expected}")));
         for bad in ["0", "101", "1,", "a,b", "-3", "1.5"] {
             assert_eq!(list.check(&Value::parse(bad)), Err(format!("{bad}, {expected}")));
