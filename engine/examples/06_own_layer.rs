@@ -55,8 +55,8 @@ fn network<T: Float>() -> Result<(Params<T>, Plan<T>, Tensor, Tensor)> {
     let labels = tape.input("labels", [BATCH]);
     let (loss, right) = (tape.softmax_cross_entropy(logits, labels)?, tape.correct(logits, labels)?);
     let mut plan = tape.compile(Compile { loss: Some(loss), keep: &[right], ..Compile::default() });
-    plan.fill_with(x, |at| if at / LENGTH >> (at % LENGTH) & 1 == 1 { -1.0 } else { 1.0 });
-    plan.fill_with(labels, |i| (i & 1 ^ i >> (LENGTH - 1)) as f64);
+    plan.fill_with(x, |at| if ((at / LENGTH) >> (at % LENGTH)) & 1 == 1 { -1.0 } else { 1.0 });
+    plan.fill_with(labels, |i| ((i & 1) ^ (i >> (LENGTH - 1))) as f64);
     plan.fill_with(start, |_| 0.0);
     Ok((params, plan, loss, right))
 }

@@ -152,7 +152,7 @@ multiversion! {
             let mut taps = [[T::ZERO; LANES]; TAPS];
             for residue in 0..RESIDUES * RESIDUES {
                 let mut columns = [[A::Lanes::<T>::splat(T::ZERO); 2]; CLASSES];
-                for cx in 0..CLASSES {
+                for (cx, column) in columns.iter_mut().enumerate() {
                     let mut classes = [A::Lanes::<T>::splat(T::ZERO); CLASSES];
                     for (cy, sum) in classes.iter_mut().enumerate() {
                         let row = (cy * CLASSES + cx) * channels + channel;
@@ -163,7 +163,7 @@ multiversion! {
                             *sum = sum.add(unsafe { A::Lanes::<T>::load(of_share.as_ptr()) });
                         }
                     }
-                    columns[cx] = taps_of(classes);
+                    *column = taps_of(classes);
                 }
                 let [c0, c1, c2, c3] = columns;
                 // The residue's taps b and a, vertically and horizontally.
