@@ -194,7 +194,7 @@ impl<T: Float> Plan<T> {
     }
 
     /// The gradient of a value after a backward, in a plan compiled with `debug`; `None` for those that the loss does not
-    /// lead to, that lead from no parameter, and for parameters, whose gradients [`Params::grad`] has.
+    /// lead to, that lead from no parameter, and for parameters, whose gradients [`Params::grad`](crate::Params::grad) has.
     ///
     /// # Panics
     /// If the plan was compiled without `debug`, or no backward has run since the last forward.

@@ -12,6 +12,7 @@ use crate::infer::Inference;
 use crate::metrics::latent::{self, Usage};
 use crate::metrics::likelihood::{self, Likelihood};
 use crate::metrics::{self, Table, neighbours};
+use crate::model::Value;
 use crate::run::config::Config;
 use crate::{Result, sample};
 
@@ -163,7 +164,9 @@ pub fn evaluate(
     }
     if inference.network().has_prior() {
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
-        evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
+        if decodes_probabilities(config) {
+            evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
+        }
         if let Some(labels) = generated.labels {
             let samples = Examples { images: generated.images, labels };
             let Options { seed, threads, .. } = options;
@@ -195,6 +198,12 @@ fn draw(inference: &mut Inference, classes: usize, options: Options) -> Result<S
 
 pub(super) fn to_images(extents: Extents, pixels: Vec<f32>) -> Result<Images> {
     Images::new(extents, Pixels::F32(pixels)).map_err(|problem| crate::Error::input("decoder", problem))
+}
+
+/// Whether decoded pixels are probabilities of ink, as the estimate of the likelihood takes them: not where an option `likelihood`
+/// says that the model was trained for pixels of another kind.
+fn decodes_probabilities(config: &Config) -> bool {
+    config.options.get("likelihood").is_none_or(|pixels| *pixels == Value::Text("bernoulli".to_owned()))
 }
 
 fn likelihood_of(
@@ -241,4 +250,19 @@ fn nearest(samples: &Images, dataset: &Dataset, test: &Examples) -> Result<Neare
 pub(super) fn nearest_in(pictures: &[f32], candidates: &[f32], extents: Extents) -> Result<Vec<neighbours::Nearest>> {
     let width = extents.len();
     neighbours::nearest(Table::new("drawings", pictures, width)?, Table::new("drawings", candidates, width)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Models;
+
+    #[test]
+    fn likelihoods_are_estimated_under_the_pixels_of_training_alone() {
+        let config = Models::builtin().defaults("cnn-vae").unwrap();
+        assert!(decodes_probabilities(&config));
+        for (pixels, does) in [("bernoulli", true), ("continuous-bernoulli", false), ("gaussian", false)] {
+            assert_eq!(decodes_probabilities(&config.clone().with_text("likelihood", pixels)), does, "{pixels}");
+        }
+    }
 }
