@@ -230,7 +230,7 @@ pub fn default(setting: &Setting, models: &Models, focus: Option<&Spec>) -> Stri
 pub fn own_help(own: &ModelOption) -> String {
     let mut help = own.help.chars();
     let first = help.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}: {} [default: {}]", help.as_str(), own.kind, own.kind.default())
+    format!("{first}{}: {} [default: {}]", help.as_str(), own.kind, own.kind.default_in_words())
 }
 
 /// The line of an option that some models have, with their defaults.

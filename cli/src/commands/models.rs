@@ -107,6 +107,20 @@ impl Line {
 /// The settings that a line has room for.
 const SHOWN: [&str; 5] = ["epochs", "steps", "batch_size", "lr", "val_fraction"];
 
+/// Words in lines of at most 80 columns, behind two blanks.
+fn write_wrapped(out: &mut dyn Write, words: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() && 2 + line.chars().count() + 1 + word.chars().count() > 80 {
+            writeln!(out, "  {line}")?;
+            line.clear();
+        }
+        line += if line.is_empty() { "" } else { " " };
+        line += &word;
+    }
+    writeln!(out, "  {line}")
+}
+
 impl Report for Listed {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         for line in &self.models {
@@ -121,8 +135,9 @@ impl Report for Listed {
                     writeln!(out, "  {}\n      {}", option(own.name), own_help(own))?;
                 }
             } else if !line.options.is_empty() {
-                let own = line.options.iter().map(|own| format!("{} {}", option(own.name), own.default));
-                writeln!(out, "  {}", own.collect::<Vec<_>>().join(" "))?;
+                let own =
+                    line.spec.options.iter().map(|own| format!("{} {}", option(own.name), own.kind.default_in_words()));
+                write_wrapped(out, own)?;
             }
         }
         let (image, classes, program) = (self.image, self.classes, text::program());

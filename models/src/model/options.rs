@@ -69,6 +69,8 @@ pub enum Kind {
     /// As the kind that it names, but in `config.toml` only where it was given: a setting that came after the first runs, whose
     /// configurations stay as they are.
     IfGiven(&'static Kind),
+    /// The same where there is no value unless one was given: a setting that is off by default.
+    Unset(&'static Kind),
 }
 
 /// An option's value.
@@ -132,17 +134,26 @@ impl Kind {
             Kind::Flag { default } => Value::Flag(default),
             Kind::WarmUp => Value::Text(String::new()),
             Kind::IfGiven(kind) => kind.default(),
+            Kind::Unset(_) => Value::Text(String::new()),
         }
     }
 
     /// Whether a configuration has the value where it was not given, too.
     pub fn is_resolved(&self) -> bool {
-        !matches!(self, Kind::IfGiven(_))
+        !matches!(self, Kind::IfGiven(_) | Kind::Unset(_))
     }
 
     /// The kind itself, of one that is there only where it was given.
     pub fn bare(&self) -> &Kind {
-        if let Kind::IfGiven(kind) = self { kind } else { self }
+        if let Kind::IfGiven(kind) | Kind::Unset(kind) = self { kind } else { self }
+    }
+
+    /// The default in words: `none` where there is no value unless one is given.
+    pub fn default_in_words(&self) -> String {
+        match self {
+            Kind::Unset(_) => "none".to_owned(),
+            kind => kind.default().to_string(),
+        }
     }
 
     /// The value in the form that this kind of option has.
@@ -196,7 +207,7 @@ impl fmt::Display for Kind {
             }
             Kind::Flag { .. } => f.write_str("yes or no"),
             Kind::WarmUp => f.write_str("epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid"),
-            Kind::IfGiven(kind) => kind.fmt(f),
+            Kind::IfGiven(kind) | Kind::Unset(kind) => kind.fmt(f),
         }
     }
 }
@@ -242,5 +253,8 @@ mod tests {
         assert_eq!(flag.check(&Value::parse("false")), Ok(Value::Flag(false)));
         assert_eq!(flag.check(&Value::parse("1")), Err("1, expected yes or no".to_owned()));
         assert_eq!(Kind::IfGiven(&Kind::Flag { default: true }).default(), Value::Flag(true));
+        let unset = Kind::Unset(&Kind::Number { default: 0.0, least: 0.0, most: 9.0 });
+        assert_eq!((unset.default_in_words().as_str(), unset.is_resolved()), ("none", false));
+        assert_eq!(unset.check(&Value::parse("10")), Err("10, expected a number from 0 to 9".to_owned()));
     }
 }

@@ -26,7 +26,7 @@ pub(super) const BETA: ModelOption = ModelOption {
 /// What is minimised.
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
-    help: "elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder) or beta-tc (total correlation)",
+    help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder) or beta-tc (total correlation)",
     kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc"])),
 };
 
@@ -48,21 +48,21 @@ pub(super) const LIKELIHOOD: ModelOption = ModelOption {
 pub(super) const WARM_UP: ModelOption = ModelOption {
     name: "kl_warmup",
     help: "epochs over which the weight of the KL term rises, as in 10 or 10:cyclic",
-    kind: Kind::IfGiven(&Kind::WarmUp),
+    kind: Kind::Unset(&Kind::WarmUp),
 };
 
 /// λ of free bits.
 pub(super) const FREE_BITS: ModelOption = ModelOption {
     name: "free_bits",
     help: "nats of each dimension's KL that cost nothing",
-    kind: Kind::IfGiven(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
+    kind: Kind::Unset(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
 };
 
 /// C of a capacity.
 pub(super) const CAPACITY: ModelOption = ModelOption {
     name: "capacity",
     help: "nats at which the KL is held, reached over --kl-warmup",
-    kind: Kind::IfGiven(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
+    kind: Kind::Unset(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
 };
 
 /// What a batch is coded as, and how it is decoded.
