@@ -166,13 +166,13 @@ pub fn tell_apart(runs: &mut [Subjected]) -> Result<()> {
     Ok(())
 }
 
-/// Of each run the settings, with their values, in which it differs from others of the same model and options that are names;
-/// the model's own come first. A setting that it has not is empty.
-pub fn differences(configs: &[Config]) -> Vec<Vec<(String, String)>> {
+/// Of each run the settings, with their values, in which it differs from others of the same `kind`; the model's own come first. A
+/// setting that it has not is empty.
+pub fn differences(configs: &[Config], kind: impl Fn(&Config) -> String) -> Vec<Vec<(String, String)>> {
     let settings: Vec<BTreeMap<String, String>> = configs.iter().map(Config::settings).collect();
-    let labels: Vec<String> = configs.iter().map(Config::label).collect();
+    let kinds: Vec<String> = configs.iter().map(kind).collect();
     let differing = |i: usize| {
-        let alike: Vec<usize> = (0..configs.len()).filter(|&j| labels[j] == labels[i]).collect();
+        let alike: Vec<usize> = (0..configs.len()).filter(|&j| kinds[j] == kinds[i]).collect();
         let keys: BTreeSet<&String> = alike.iter().flat_map(|&j| settings[j].keys()).collect();
         let own = |key: &&String| configs[i].options.contains_key(*key);
         let (own, others): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(own);
@@ -196,7 +196,7 @@ fn names(configs: &[Config], paths: &[PathBuf]) -> Vec<String> {
         };
         config.label_with(&differing.into_iter().map(word).collect::<Vec<_>>())
     };
-    let mut found: Vec<String> = configs.iter().zip(differences(configs)).map(name).collect();
+    let mut found: Vec<String> = configs.iter().zip(differences(configs, Config::label)).map(name).collect();
     // Then by the last part of the path, then by all of it.
     let last =
         |path: &PathBuf| path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());

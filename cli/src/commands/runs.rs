@@ -91,7 +91,8 @@ impl Runs {
             }
         }
         let configs: Vec<Config> = read.iter().map(|run| run.config.clone()).collect();
-        let rows = read.into_iter().zip(differences(&configs)).map(|(run, differs)| run.row(differs)).collect();
+        let differing = differences(&configs, |config| config.model.clone());
+        let rows = read.into_iter().zip(differing).map(|(run, differs)| run.row(differs)).collect();
         output::report(&Found { folder: self.folder, runs: rows, unreadable }, json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -169,9 +170,18 @@ impl Read {
 
     fn row(self, differs: Vec<(String, String)>) -> Row {
         let last = self.records.iter().max_by_key(|record| record.step);
+        let model = self.config.label();
+        // An option that was not given has its default; the label has those that are names.
+        let is_set = |(setting, value): &(String, String)| {
+            !value.is_empty() || Config::SETTINGS.iter().any(|known| known.name == setting)
+        };
+        let is_named = |(setting, value): &(String, String)| {
+            self.config.options.contains_key(setting) && model.contains(value.as_str()) && value.parse::<f64>().is_err()
+        };
+        let differs = differs.into_iter().filter(|found| is_set(found) && !is_named(found));
         Row {
-            model: self.config.label(),
-            differs: differs.into_iter().map(|(setting, value)| Difference { setting, value }).collect(),
+            differs: differs.map(|(setting, value)| Difference { setting, value }).collect(),
+            model,
             best: self.best(),
             step: last.map_or(0, |record| record.step),
             epoch: last.map_or(0.0, |record| record.epoch),
