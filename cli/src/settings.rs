@@ -177,7 +177,15 @@ pub fn with_model_options(mut command: Command, models: &Models, focus: Option<&
             continue;
         }
         let help = focus.map_or_else(|| described(own.name, models), |_| own_help(own));
-        let arg = Arg::new(format!("{OPTION}{}", own.name)).long(long).value_name("VALUE").help(help);
+        let value = match own.kind.bare() {
+            Kind::OneOf(_) => "NAME",
+            Kind::Whole { .. } => "N",
+            Kind::List { .. } => "N,N,…",
+            Kind::Flag { .. } => "YES|NO",
+            Kind::WarmUp => "N[:FORM]",
+            _ => "F",
+        };
+        let arg = Arg::new(format!("{OPTION}{}", own.name)).long(long).value_name(value).help(help);
         let arg = match own.kind.bare() {
             Kind::Flag { .. } => arg.num_args(0..=1).require_equals(true).default_missing_value("yes"),
             _ => arg,

@@ -20,7 +20,6 @@ mod needs;
 mod params;
 mod plan;
 pub mod prelude;
-mod profile;
 #[cfg(any(test, feature = "proptest"))]
 pub mod property;
 mod shape;
@@ -34,7 +33,6 @@ pub use inkgrad_kernels::launch::Error as DeviceError;
 pub use layout::Compile;
 pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
-pub use plan::Plan;
-pub use profile::{Profile, Times};
+pub use plan::{Plan, Profile, Times};
 pub use shape::{MAX_RANK, Shape};
 pub use tape::{Tape, Tensor};

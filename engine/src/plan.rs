@@ -26,6 +26,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod profile;
 mod replay;
 
 use std::fmt;
@@ -36,9 +37,11 @@ use inkgrad_kernels::Float;
 use crate::arena::{Arena, Lifetime};
 use crate::layout::{Compile, Layout, Needs, Place};
 use crate::op::Clock;
-use crate::profile::Stopwatch;
 use crate::tape::{Kind, Tape, Tensor};
 use crate::{Error, Result};
+
+use profile::Stopwatch;
+pub use profile::{Profile, Times};
 
 /// A compiled tape with its memory, to be run on the CPU.
 #[derive(Debug)]

@@ -10,6 +10,10 @@ const TRANSFORM_COST: usize = 6;
 /// The same for a vector of transformed weights, which are gathered from rows of taps.
 const WEIGHT_COST: usize = 24;
 
+/// The same for a vector of a weight gradient's partial result, which is cleared, added to for each slice of images, added up with
+/// others and transformed back.
+const PARTIAL_COST: usize = 48;
+
 /// Rows that share their weights and are used by the same residues: neighbours in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -65,27 +69,27 @@ impl Plan {
 
     /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
     pub(in crate::cpu::conv) fn of_up(g: &Geometry) -> Option<Plan> {
-        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded()))
+        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), WEIGHT_COST))
     }
 
     /// The plan of a geometry for which [`super::down`] costs less than the products one by one.
     pub(in crate::cpu::conv) fn of_down(g: &Geometry) -> Option<Plan> {
-        Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded()))
+        Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded(), WEIGHT_COST))
     }
 
     /// The plan of a geometry for which [`super::weight_gradient`] costs less than the products one by one.
     pub(in crate::cpu::conv) fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
-        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded()))
+        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST))
     }
 
     /// The cost model, in multiplications and additions of whole vectors: products, one by one, against products of points,
-    /// the transforms of both sides' pixels, and the weights' transform, which is once a call.
-    fn pays(&self, g: &Geometry, inputs: usize, outputs: usize) -> bool {
+    /// the transforms of both sides' pixels, and the weights' transform at `weight_cost` a vector, which is once a call.
+    fn pays(&self, g: &Geometry, inputs: usize, outputs: usize, weight_cost: usize) -> bool {
         let direct = g.flops() / (2 * self.small_channels * self.big_channels) as u64 * (inputs * outputs) as u64;
         let points = (self.batch * self.products() * inputs * outputs) as u64;
         let sides = self.small_padded() + RESIDUES * RESIDUES * self.big_padded();
         let transforms = (TRANSFORM_COST * self.batch * self.points() * sides) as u64;
-        let weights = (WEIGHT_COST * KINDS * inputs * outputs) as u64;
+        let weights = (weight_cost * KINDS * inputs * outputs) as u64;
         self.small_channels.min(self.big_channels) >= LANES && points + transforms + weights < direct
     }
 

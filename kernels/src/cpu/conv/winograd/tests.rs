@@ -94,6 +94,9 @@ fn the_cost_model_transforms_batches_and_multiplies_single_pictures_and_few_chan
         let found = [Plan::of_up(&g), Plan::of_down(&g), Plan::of_weight_gradient(&g)].map(|plan| plan.is_some());
         assert_eq!(found, [pays; 3], "{g:?}");
     }
+    // Partial results cost more than transformed weights.
+    let of_two = layer(2, (14, 64), (28, 32));
+    assert_eq!((Plan::of_up(&of_two).is_some(), Plan::of_weight_gradient(&of_two).is_some()), (true, false));
 }
 
 /// Largest error against f64 in units of the sum of the products' magnitudes.
