@@ -64,7 +64,7 @@ fn a_model_of_somebody_elses_gets_trainer_resume_samples_and_report() {
     assert!(cube.contains("cube") && cube.contains("all 1 within 1e-6"), "{cube}");
     run(&["report", "run", "--samples", "20", "--out", "report.html"]);
     let report = String::from_utf8(read("report.md")).unwrap();
-    for part in ["two-layer-vae", "dense layers to a latent and back", "mean_square", "--set width=32"] {
+    for part in ["two-layer-vae", "dense layers to a latent and back", "mean_square", "--width 32"] {
         assert!(report.contains(part), "no `{part}` in {report}");
     }
 
@@ -75,5 +75,5 @@ fn a_model_of_somebody_elses_gets_trainer_resume_samples_and_report() {
         .unwrap();
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(error.contains("--latent: 0, expected a whole number from 1 to 99"), "{error}");
+    assert!(error.contains("--set latent: 0, expected a whole number from 1 to 99"), "{error}");
 }

@@ -88,6 +88,19 @@ pub fn weight_gradient<T: Float>(
     if let Some(plan) = Plan::of_weight_gradient(geometry) {
         return winograd::weight_gradient(team, &plan, small, big, dw, add, scratch);
     }
+    direct(team, geometry, small, big, dw, add, scratch);
+}
+
+/// The same, product by product.
+pub(super) fn direct<T: Float>(
+    team: &Team,
+    geometry: &Geometry,
+    small: &[T],
+    big: &[T],
+    dw: &mut [T],
+    add: bool,
+    scratch: &mut [T],
+) {
     let cut = Cut::new(geometry);
     let (s, b) = (geometry.small, geometry.big);
     let scratch = &mut scratch[..cut.parts * cut.part()];

@@ -74,6 +74,11 @@ impl Cut {
 }
 
 impl Plan {
+    /// Partial results of a weight gradient: shares of the batch.
+    pub(super) fn shares(&self) -> usize {
+        Cut::new(self).shares
+    }
+
     /// Elements of scratch that [`weight_gradient`] needs.
     pub(in crate::cpu::conv) fn weight_gradient_scratch(&self) -> usize {
         Cut::new(self).scratch()

@@ -10,8 +10,8 @@ const TRANSFORM_COST: usize = 6;
 /// The same for a vector of transformed weights, which are gathered from rows of taps.
 const WEIGHT_COST: usize = 24;
 
-/// The same for a vector of a weight gradient's partial result, which is cleared, added to for each slice of images, added up with
-/// others and transformed back.
+/// The same for a vector of one of a weight gradient's partial results, which is cleared, added to for each slice of images, added
+/// up with others and transformed back.
 const PARTIAL_COST: usize = 48;
 
 /// Rows that share their weights and are used by the same residues: neighbours in memory.
@@ -79,7 +79,7 @@ impl Plan {
 
     /// The plan of a geometry for which [`super::weight_gradient`] costs less than the products one by one.
     pub(in crate::cpu::conv) fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
-        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST))
+        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST * plan.shares()))
     }
 
     /// The cost model, in multiplications and additions of whole vectors: products, one by one, against products of points,
