@@ -14,6 +14,9 @@ const WEIGHT_COST: usize = 24;
 /// up with others and transformed back.
 const PARTIAL_COST: usize = 48;
 
+/// Images of the smallest batch whose weight gradient goes this way: its gain was measured with many.
+const LEAST_BATCH: usize = 32;
+
 /// Rows that share their weights and are used by the same residues: neighbours in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -79,7 +82,10 @@ impl Plan {
 
     /// The plan of a geometry for which [`super::weight_gradient`] costs less than the products one by one.
     pub(in crate::cpu::conv) fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
-        Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST * plan.shares()))
+        Plan::new(g).filter(|plan| {
+            plan.batch >= LEAST_BATCH
+                && plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST * plan.shares())
+        })
     }
 
     /// The cost model, in multiplications and additions of whole vectors: products, one by one, against products of points,
