@@ -147,7 +147,7 @@ fn key_value(text: &str) -> Result<(String, Value), String> {
     }
 }
 
-/// What `--set` gives.
+/// The settings that `--set` gives.
 fn set(matches: &ArgMatches) -> impl Iterator<Item = &(String, Value)> {
     matches.try_get_many::<(String, Value)>(SET).ok().flatten().into_iter().flatten()
 }

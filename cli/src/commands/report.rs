@@ -93,7 +93,7 @@ impl ReportArgs {
 }
 
 impl Reported {
-    /// What is told of a report.
+    /// The facts that are told of a report.
     pub fn new(runs: usize, files: Files) -> Self {
         let Files { html, markdown, json, figures } = files;
         Reported { runs, html, markdown, json, figures }

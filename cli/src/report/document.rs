@@ -108,7 +108,7 @@ pub struct Column {
 pub struct Cell {
     /// Its text.
     pub text: String,
-    /// What it is sorted by, where that is a number.
+    /// The number that it is sorted by, where it is one.
     pub key: Option<f64>,
     /// Whether it is the best of its column.
     pub best: bool,
@@ -145,7 +145,7 @@ impl From<&Measured> for Cell {
 }
 
 impl From<Option<Measured>> for Cell {
-    /// What was not measured is a dash.
+    /// A dash stands for a figure that was not measured.
     fn from(measured: Option<Measured>) -> Self {
         measured.as_ref().map_or("–".into(), Cell::from)
     }

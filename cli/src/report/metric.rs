@@ -1,4 +1,4 @@
-//! What each score is: its name, its definition in a line, and which way is better.
+//! Each score's meaning: its name, its definition in a line, and which way is better.
 
 /// Which way a score is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

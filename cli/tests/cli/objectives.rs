@@ -1,4 +1,4 @@
-//! What a VAE is trained for, from the command line.
+//! Objectives of a VAE, from the command line.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What a person meets at the prompt: the greeting, help, completions, pages of the manual, lists of models and of runs.
+//! All that a person meets at the prompt: the greeting, help, completions, pages of the manual, lists of models and of runs.
 
 use std::fs;
 use std::path::Path;

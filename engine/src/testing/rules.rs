@@ -38,7 +38,7 @@ pub enum Smooth {
     Where(fn(&Point<'_>) -> bool),
 }
 
-/// What an operation is given.
+/// The operands that an operation is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Point<'a> {
     /// The shapes of its inputs.

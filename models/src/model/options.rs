@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(list.check(&Value::parse("16, 32")), Ok(Value::List(vec![16, 32])));
         assert_eq!(list.check(&Value::parse("16")), Ok(Value::List(vec![16])));
         assert_eq!(read("x = [1, 2, 3]"), Ok(Value::List(vec![1, 2, 3])));
-        // What is shown can be given again.
+        // A list that is shown can be given again.
         assert_eq!(list.check(&Value::parse(&Value::List(vec![4, 6]).to_string())), Ok(Value::List(vec![4, 6])));
         let expected = "expected 1 to 3 whole numbers from 1 to 100, as in 32,64";
         assert_eq!(read("x = [1, 2, 3, 4]"), Err(format!("[1, 2, 3, 4], {expected}")));

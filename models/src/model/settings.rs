@@ -25,7 +25,7 @@ impl Setting {
     /// Gives it the value `text`, as it is written on a command line.
     ///
     /// # Errors
-    /// What was expected, if it is of another type.
+    /// The type that was expected, if it is of another.
     pub fn give(&self, overrides: &mut Overrides, text: &str) -> Result<(), String> {
         (self.give)(overrides, text)
     }
@@ -171,7 +171,7 @@ macro_rules! facts {
     )* };
 }
 
-// What a run's file tells beside its settings.
+// Facts that a run's file tells beside its settings.
 facts!(Vec<String>, Vec<Change>, Extents);
 
 /// Makes [`Config`], [`Overrides`] and [`Config::SETTINGS`] of rows `name: type = default`; one that can be given has its

@@ -61,7 +61,7 @@ impl Page {
         pages.filter(|page| !page.specs.is_empty()).collect()
     }
 
-    /// What stands behind `- KEY: `, its lines joined and cut at semicolons.
+    /// The words behind `- KEY: `, its lines joined and cut at semicolons.
     fn line(&self, key: &str) -> Result<Vec<String>, String> {
         let comment: Vec<&str> = self.text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
         let start = format!("- {key}: ");
@@ -160,7 +160,7 @@ impl Page {
     }
 }
 
-/// What stands in backticks.
+/// The words in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

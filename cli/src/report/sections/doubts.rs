@@ -1,4 +1,4 @@
-//! What is to be distrusted, each for a reason that is a figure.
+//! Reasons for distrust, each of which is a figure.
 
 use inkgrad_models::run::records::{Record, Split};
 

@@ -23,7 +23,7 @@ pub(super) const BETA: ModelOption = ModelOption {
     kind: Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
 };
 
-/// What is minimised.
+/// The loss that is minimised.
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
     help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder) or beta-tc (total correlation)",
@@ -65,7 +65,7 @@ pub(super) const CAPACITY: ModelOption = ModelOption {
     kind: Kind::Unset(&Kind::Number { default: 0.0, least: 0.0, most: f64::INFINITY }),
 };
 
-/// What a batch is coded as, and how it is decoded.
+/// A batch's code, and how it is decoded.
 pub(super) struct Coded<'a, T> {
     pub(super) batch: usize,
     pub(super) images: Tensor,

@@ -52,7 +52,7 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// What is drawn between the axes.
+/// The marks between the axes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Marks {
     /// Lines over x.
