@@ -49,7 +49,7 @@ impl Compute {
 /// Which of a run's weights a command uses.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WeightsArgs {
-    /// The run's weights: last or best [default: best where a share was kept for validation]
+    /// The run's weights: last, best or ema [default: best where a share was kept for validation]
     #[arg(long, value_name = "WHICH")]
     weights: Option<Which>,
 }

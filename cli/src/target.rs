@@ -17,7 +17,7 @@ const START: u64 = 4096;
 const OF_DATA: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
 
 /// Files of a run, where its settings lie beside them.
-const OF_A_RUN: [&str; 3] = ["model.safetensors", "best.safetensors", "state.safetensors"];
+const OF_A_RUN: [&str; 4] = ["model.safetensors", "best.safetensors", "ema.safetensors", "state.safetensors"];
 const SETTINGS: &str = "config.toml";
 
 /// Checks, before any work, that a file can be put at `path`, whatever is there now.

@@ -23,10 +23,13 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod accumulate;
+
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::optimizer::{self, AdamStep};
 use inkgrad_kernels::cpu::{Team, reduce};
 
+pub use self::accumulate::Accumulator;
 use crate::Params;
 
 /// The numbers of Adam (Kingma and Ba 2015), and the weight decay of AdamW (Loshchilov and Hutter 2019).

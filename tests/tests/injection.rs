@@ -33,6 +33,7 @@ impl Place {
             epochs: Some(2),
             batch_size: 32,
             val_fraction: 0.2,
+            ema: Some(0.5),
             threads: 1,
             ..self.models.defaults(Small::NAME).unwrap()
         }

@@ -27,7 +27,7 @@ pub struct Features {
     /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
     #[arg(long, value_name = "F.pth|F.safetensors|RUN")]
     weights: PathBuf,
-    /// A run's weights: last or best [default: best where a share was kept for validation]
+    /// A run's weights: last, best or ema [default: best where a share was kept for validation]
     #[arg(long, value_name = "WHICH")]
     run_weights: Option<Which>,
     /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)

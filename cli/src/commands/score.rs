@@ -37,7 +37,7 @@ pub struct Score {
     /// A classifier's run, in place of --network classifier --weights RUN
     #[arg(long, value_name = "RUN", conflicts_with = "network")]
     classifier: Option<PathBuf>,
-    /// A run's weights: last or best [default: best where a share was kept for validation]
+    /// A run's weights: last, best or ema [default: best where a share was kept for validation]
     #[arg(long, value_name = "WHICH")]
     run_weights: Option<Which>,
     /// The same as --network pixels

@@ -42,7 +42,7 @@ pub struct Train {
     /// Start from the weights of this run or file, with a fresh optimizer
     #[arg(long, value_name = "RUN|FILE")]
     init: Option<PathBuf>,
-    /// Which of that run's weights: last or best [default: best where a share was kept for validation]
+    /// Which of that run's weights: last, best or ema [default: best where a share was kept for validation]
     #[arg(long, value_name = "WHICH", requires = "init")]
     weights: Option<Which>,
     /// Whether all of those weights have to fit: yes, or no to leave out what does not [default: yes]

@@ -19,6 +19,7 @@ fn words(line: &str) -> Vec<String> {
 /// Options without which a setting would not be heeded.
 fn company(name: &str) -> &'static [&'static str] {
     match name {
+        "weight_decay" => &["--optimizer", "adamw"],
         "momentum" => &["--optimizer", "sgd"],
         "precision" => &["--device", "emulated"],
         "patience" => &["--val-fraction", "0.3"],

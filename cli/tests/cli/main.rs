@@ -8,6 +8,7 @@ mod features;
 mod limits;
 mod objectives;
 mod prompt;
+mod rules;
 mod scores;
 mod sizes;
 mod study;

@@ -50,6 +50,8 @@ choice! {
     Optimizer("optimizer") {
         /// Adam with PyTorch's constants.
         Adam = "adam",
+        /// Adam with a weight decay that is decoupled from the gradient (Loshchilov and Hutter 2019).
+        AdamW = "adamw",
         /// Stochastic gradient descent with momentum.
         Sgd = "sgd",
     }
@@ -87,7 +89,34 @@ choice! {
     }
 }
 
+/// Beginnings of parameters' names, a comma between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Prefixes(pub Vec<String>);
+
+impl Prefixes {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Display for Prefixes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0.join(","))
+    }
+}
+
+impl std::str::FromStr for Prefixes {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Prefixes(text.split(',').map(|prefix| prefix.trim().to_owned()).collect()))
+    }
+}
+
 fields! {
+    Prefixes: "beginnings of parameters' names";
     Optimizer: "", Optimizer::NAMES;
     Schedule: "", Schedule::NAMES;
     Device: "", Device::NAMES;

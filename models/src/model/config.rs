@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::choice::choice;
-pub use super::choice::{Device, Optimizer, Precision, Schedule};
+pub use super::choice::{Device, Optimizer, Precision, Prefixes, Schedule};
 use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
 use super::{ModelOption, Spec, Value};
 use crate::data::Extents;
@@ -28,6 +28,9 @@ pub const MOST_THREADS: usize = most_threads!();
 
 /// The share of its last move that SGD keeps where nothing else is asked for.
 pub(super) const MOMENTUM: f64 = 0.9;
+
+/// AdamW's weight decay where nothing else is asked for, which is PyTorch's.
+pub const WEIGHT_DECAY: f64 = 0.01;
 
 settings! {
     /// `builtin` (drawn by the program) or a folder of drawings
@@ -66,8 +69,16 @@ settings! {
     steps: Option<u64> = None => value("N").good(&[(|c| c.steps != Some(0), "at least 1")]);
     /// Drawings a step
     batch_size: usize = 128 => value("N").kept().good(&[(|c| c.batch_size > 0, "at least 1")]);
-    /// The rule that moves the parameters: adam or sgd
+    /// Parts of a step's drawings whose gradients are computed one after the other and summed: less memory
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    accumulate: usize = 1 => value("N").kept().good(&[(|c| c.accumulate > 0, "at least 1")]);
+    /// The rule that moves the parameters: adam, adamw or sgd
     optimizer: Optimizer = Optimizer::Adam => value("NAME").kept();
+    /// The share of each parameter that adamw takes off a step, times the learning rate
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_decay: Option<f64> = None => value("F").default("0.01 with adamw").good(&[
+        (|c| c.weight_decay.is_none_or(|decay| decay >= 0.0 && decay.is_finite()), "a number of at least 0"),
+    ]);
     /// The share of its last move that sgd keeps; adam has no use for it
     momentum: f64 = MOMENTUM => value("F").kept().good(&[(|c| (0.0..1.0).contains(&c.momentum), "0 ≤ F < 1")]);
     /// The learning rate, at its highest
@@ -80,6 +91,15 @@ settings! {
     #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64> = None
         => value("F").default("do not").good(&[(|c| c.clip_norm.is_none_or(|n| n > 0.0 && n.is_finite()), "a number above 0")]);
+    /// Leave parameters as they are whose names begin so, a comma between beginnings
+    #[serde(default, skip_serializing_if = "Prefixes::is_empty")]
+    freeze: Prefixes = Prefixes::default() => value("PREFIX,…").kept().default("none").good(&[
+        (|c| c.freeze.0.iter().all(|prefix| !prefix.is_empty()), "beginnings of parameters' names, a comma between them"),
+    ]);
+    /// Keep an average of the weights too, with this share of it a step: 0.999 is over some 1000 steps
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ema: Option<f64> = None => value("F").kept().default("no average")
+        .good(&[(|c| c.ema.is_none_or(|ema| 0.0 < ema && ema < 1.0), "0 < F < 1")]);
     /// Where all randomness of the run starts
     seed: u64 = 42
         => value("N").kept().good(&[(|c| c.seed <= i64::MAX as u64, "at most 9223372036854775807 (TOML's largest integer)")]);
@@ -113,6 +133,14 @@ settings! {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 /// The precision of runs from before there was a choice.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Precision};
+use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Precision, WEIGHT_DECAY};
 use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
@@ -50,9 +50,14 @@ impl Config {
             config.begin_like(overrides);
             config.settle(models, Layer::File(path))?;
             config.check(Layer::File(path))?;
-            if config.momentum != MOMENTUM && options.optimizer.unwrap_or(config.optimizer) == Optimizer::Adam {
-                let problem = format_args!("{} with adam, expected the optimizer sgd", config.momentum);
+            let optimizer = options.optimizer.unwrap_or(config.optimizer);
+            if config.momentum != MOMENTUM && optimizer != Optimizer::Sgd {
+                let problem = format_args!("{} with {optimizer}, expected the optimizer sgd", config.momentum);
                 return Err(Error::input(Layer::File(path).place("momentum"), problem));
+            }
+            if let Some(decay) = config.weight_decay.filter(|_| optimizer != Optimizer::AdamW) {
+                let problem = format_args!("{decay} with {optimizer}, expected the optimizer adamw");
+                return Err(Error::input(Layer::File(path).place("weight_decay"), problem));
             }
         }
         config.apply(options);
@@ -60,8 +65,9 @@ impl Config {
             config.data_sha256 = None;
         }
         config.validate(models)?;
-        if let (Some(momentum), Optimizer::Adam) = (options.momentum, config.optimizer) {
-            return Err(Error::input("--momentum", format_args!("{momentum} with adam, expected --optimizer sgd")));
+        if let Some(momentum) = options.momentum.filter(|_| config.optimizer != Optimizer::Sgd) {
+            let problem = format_args!("{momentum} with {}, expected --optimizer sgd", config.optimizer);
+            return Err(Error::input("--momentum", problem));
         }
         Ok(config)
     }
@@ -101,13 +107,38 @@ impl Config {
     /// [`Error::Input`] for the first one that is wrong, with its option (`--lr`), what it is and what it should be.
     pub fn validate(&mut self, models: &Models) -> Result<()> {
         self.settle(models, Layer::Options)?;
+        if self.optimizer == Optimizer::AdamW {
+            self.weight_decay.get_or_insert(WEIGHT_DECAY);
+        }
         self.check(Layer::Options)?;
-        match self.patience {
-            Some(patience) if self.val_fraction == 0.0 => Err(Error::input(
-                "--patience",
-                format_args!("{patience} without validation, expected a --val-fraction"),
-            )),
-            _ => Ok(()),
+        self.check_together().map_err(|(key, problem)| Error::input(option(key), problem))
+    }
+
+    /// Refuses settings that would not be heeded beside others: the key, found and expected.
+    fn check_together(&self) -> Result<(), (&'static str, String)> {
+        if let Some(patience) = self.patience.filter(|_| self.val_fraction == 0.0) {
+            return Err(("patience", format!("{patience} without validation, expected a --val-fraction")));
+        }
+        if let Some(decay) = self.weight_decay.filter(|_| self.optimizer != Optimizer::AdamW) {
+            return Err(("weight_decay", format!("{decay} with {}, expected --optimizer adamw", self.optimizer)));
+        }
+        if self.accumulate > self.batch_size {
+            let problem = format!("{} parts of a step's {} drawings", self.accumulate, self.batch_size);
+            return Err(("accumulate", format!("{problem}, expected at most one a drawing")));
+        }
+        let on_processor_alone = [
+            ("optimizer", self.optimizer == Optimizer::AdamW),
+            ("freeze", !self.freeze.is_empty()),
+            ("ema", self.ema.is_some()),
+            ("accumulate", self.accumulate > 1),
+        ];
+        match on_processor_alone.iter().find(|(_, given)| *given && self.device != Device::Cpu) {
+            Some((key, _)) => {
+                let setting = Self::SETTINGS.iter().find(|setting| setting.name == *key).expect("a row of the table");
+                let value = (setting.value)(self).unwrap_or_default();
+                Err((key, format!("{value} on {}, which has no kernels for it, expected --device cpu", self.device)))
+            }
+            None => Ok(()),
         }
     }
 

@@ -121,6 +121,11 @@ impl RunFolder {
         self.file("best.safetensors")
     }
 
+    /// `ema.safetensors`: the moving average of the weights, where one is asked for.
+    pub fn ema(&self) -> PathBuf {
+        self.file("ema.safetensors")
+    }
+
     /// `state.safetensors`: what a resumed run goes on from.
     pub fn state(&self) -> PathBuf {
         self.file("state.safetensors")

@@ -37,7 +37,7 @@ impl Trainer {
     pub(super) fn compute(&self) -> Result<Compute> {
         match self.config.device.kind().open(self.config.precision.kind()) {
             Ok(None) => {
-                let mut stepper = Stepper::default();
+                let mut stepper = Stepper::for_run(&self.config);
                 stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
                 Ok(Compute::Cpu(stepper))
             }
@@ -81,6 +81,7 @@ impl Trainer {
                 let (batch, data) = (self.batches.next(self.step), &self.dataset.train);
                 let stepped = stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team);
                 let losses = stepped.map_err(|error| self.failed(next, error))?;
+                self.average.iter_mut().for_each(|average| average.update(&self.network.params, team));
                 self.sums.add(&losses);
                 losses.drawings
             }
@@ -148,7 +149,8 @@ impl Trainer {
 
     /// The mean losses on the drawings `indices` of a part of the data set.
     pub(super) fn evaluate(&self, compute: &mut Compute, part: Part, indices: &[usize], team: &Team) -> Result<Losses> {
-        let batch = self.config.batch_size;
+        // No more at a time than a step has.
+        let batch = self.config.batch_size.div_ceil(self.config.accumulate);
         match compute {
             Compute::Cpu(stepper) => Ok(stepper.evaluate(&self.network, self.split(part), indices, batch, team)),
             // The emulator would take hours; parameters were fetched for the record.

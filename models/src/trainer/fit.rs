@@ -1,5 +1,6 @@
 //! Training without a run folder, for networks that only serve a measurement.
 
+use inkgrad_engine::optim::Average;
 use inkgrad_engine::{Clock, Pool};
 
 use super::batches::Batches;
@@ -9,7 +10,7 @@ use crate::model::{Network, Spec};
 use crate::run::config::Config;
 use crate::{Error, Result};
 
-/// Trains the model `spec` as `config` describes it on `data`, in memory. The same configuration and data give the same network.
+/// Trains the model `spec` as `config` describes it on `data`, in memory; with `ema`, its weights are the average. The same configuration and data give the same network.
 /// `watch` is told after each step how many are done, and of how many.
 ///
 /// # Errors
@@ -17,17 +18,21 @@ use crate::{Error, Result};
 pub fn fit(spec: Spec, config: &Config, data: &Examples, watch: &mut dyn FnMut(usize, usize)) -> Result<Network<f32>> {
     let mut network = Network::new(spec, config)?;
     network.initialise(config.seed);
+    super::init::freeze(config, &mut network)?;
     let mut batches = Batches::new(config, data.len())?;
     let (mut optimizer, schedule) = super::optimizer(config, batches.total(), network.params.count());
-    let mut stepper = Stepper::default();
+    let mut average = config.ema.map(|decay| Average::new(&network.params, decay));
+    let mut stepper = Stepper::for_run(config);
     Pool::new(config.threads).enter(|team| {
         for step in 0..batches.total() {
             let (clock, rate) = (Clock { seed: config.seed, step }, schedule.rate(config.lr, step));
             stepper
                 .step(&mut network, &mut optimizer, data, batches.next(step), clock, rate, team)
                 .map_err(|error| Error::input(&config.model, format!("step {}: {error}", step + 1)))?;
+            average.iter_mut().for_each(|average| average.update(&network.params, team));
             watch(step as usize + 1, batches.total() as usize);
         }
+        average.iter_mut().for_each(|average| average.swap(&mut network.params));
         Ok(network)
     })
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use inkgrad_engine::inspect::Role;
+use inkgrad_engine::optim::Accumulator;
 use inkgrad_engine::{Compile, Tape};
 
 use super::import::hint;
@@ -32,8 +34,32 @@ pub fn find(models: &Models, place: &Path, which: Option<Which>) -> Result<(Path
     }
 }
 
-/// Checks that a training step can be had on this machine: the optimiser's moments beside the parameters that there are, and the
-/// values and gradients of a batch.
+/// Freezes the parameters that a configuration wants left as they are.
+///
+/// # Errors
+/// If a beginning fits no parameter's name, or nothing is left that the loss depends on.
+pub(super) fn freeze(config: &Config, network: &mut Network<f32>) -> Result<()> {
+    for prefix in &config.freeze.0 {
+        if network.params.freeze(prefix).is_err() {
+            let names: Vec<&str> = network.params.iter().map(|param| param.name.as_str()).collect();
+            let problem = format!("no parameter's name begins with `{prefix}`, expected one of {}", names.join(", "));
+            return Err(Error::input("--freeze", problem));
+        }
+    }
+    if !config.freeze.is_empty() {
+        let mut tape = Tape::new();
+        network.step(&mut tape, 1)?;
+        let trained = |role: &Role| matches!(role, Role::Param(param) if !network.params.is_frozen(param));
+        if !tape.tensors().any(|x| trained(&tape.node(x).role)) {
+            let problem = format!("{} leaves no parameter to train, expected at least one", config.freeze);
+            return Err(Error::input("--freeze", problem));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a training step can be had on this machine: the optimiser's moments beside the parameters that there are, sums of
+/// gradients, an average, and the values and gradients of a batch, or of the part that is computed at a time.
 ///
 /// # Errors
 /// One line with the need and what is free.
@@ -43,10 +69,11 @@ pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()
         return Ok(());
     }
     let mut tape = Tape::new();
-    let graph = network.step(&mut tape, config.batch_size)?;
+    let graph = network.step(&mut tape, config.batch_size.div_ceil(config.accumulate))?;
     let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
-    let (parameters, moments) = (network.params.count(), 2 * size_of::<f32>());
-    let bytes = (moments * parameters).saturating_add(tape.compile(options).arena_bytes());
+    let parameters = network.params.count();
+    let buffers = 2 + Accumulator::<f32>::buffers(config.accumulate) + usize::from(config.ema.is_some());
+    let bytes = (buffers * size_of::<f32>() * parameters).saturating_add(tape.compile(options).arena_bytes());
     let step = format_args!("{} ({parameters} parameters) in batches of {}", config.model, config.batch_size);
     memory::check(bytes as u64, step)
 }

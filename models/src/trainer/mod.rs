@@ -43,7 +43,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use inkgrad_engine::optim::{Optimizer, Rule, Schedule};
+use inkgrad_engine::optim::{Adam, Average, Optimizer, Rule, Schedule};
 use inkgrad_engine::{Pool, Team};
 use inkgrad_kernels::launch::Device;
 
@@ -74,6 +74,8 @@ pub struct Trainer {
     dataset: Dataset,
     network: Network<f32>,
     optimizer: Optimizer<f32>,
+    /// The weights' moving average, where one is asked for.
+    average: Option<Average<f32>>,
     schedule: Schedule,
     batches: Batches,
     log: MetricsLog,
@@ -107,6 +109,9 @@ const PICTURES: u64 = 10;
 fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Schedule) {
     let rule = match config.optimizer {
         config::Optimizer::Adam => Rule::Adam,
+        config::Optimizer::AdamW => {
+            Rule::AdamW(Adam { weight_decay: config.weight_decay.unwrap_or(config::WEIGHT_DECAY), ..Adam::DEFAULT })
+        }
         config::Optimizer::Sgd => Rule::Sgd(config.momentum),
     };
     let schedule = match config.schedule {
@@ -134,6 +139,7 @@ impl Trainer {
         init::check_memory(&config, &network)?;
         network.initialise(config.seed);
         let notes = init::apply(models, &config, &mut network)?;
+        init::freeze(&config, &mut network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
         let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
@@ -148,6 +154,7 @@ impl Trainer {
         batches: Batches,
     ) -> Result<Self> {
         let (optimizer, schedule) = optimizer(&config, batches.total(), network.params.count());
+        let average = config.ema.map(|decay| Average::new(&network.params, decay));
         let log = MetricsLog::open(folder.metrics())?;
         Ok(Trainer {
             config,
@@ -155,6 +162,7 @@ impl Trainer {
             dataset,
             network,
             optimizer,
+            average,
             schedule,
             batches,
             log,

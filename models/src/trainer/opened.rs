@@ -1,4 +1,4 @@
-//! A run's weights in use: the last, or those that validated best.
+//! A run's weights in use: the last, those that validated best, or their moving average.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ choice! {
         Last = "last",
         /// Those with the smallest loss on the drawings held back for validation.
         Best = "best",
+        /// The moving average of those after each step.
+        Ema = "ema",
     }
 }
 
@@ -46,6 +48,7 @@ impl Opened {
     pub fn open(models: &Models, path: &Path, asked: Option<Which>) -> Result<Self> {
         let (folder, config) = RunFolder::open(models, path)?;
         let (best, validated) = (folder.best(), config.val_fraction > 0.0);
+        let averaged = folder.ema().exists();
         let (file, kept) = match asked {
             Some(Which::Last) => (folder.model(), Which::Last),
             Some(Which::Best) if !best.exists() => {
@@ -54,9 +57,20 @@ impl Opened {
                     (true, false) => "it held nothing back for validation",
                     (true, true) => "it has not validated yet",
                 };
-                let problem = format!("best, but {} keeps none: {why}; expected last", path.display());
+                let expected = if averaged { "last or ema" } else { "last" };
+                let problem = format!("best, but {} keeps none: {why}; expected {expected}", path.display());
                 return Err(Error::input("--weights", problem));
             }
+            Some(Which::Ema) if !averaged => {
+                let why = match config.ema {
+                    None => "it was trained without --ema",
+                    Some(_) => "it has just begun",
+                };
+                let expected = if best.exists() { "last or best" } else { "last" };
+                let problem = format!("ema, but {} keeps none: {why}; expected {expected}", path.display());
+                return Err(Error::input("--weights", problem));
+            }
+            Some(Which::Ema) => (folder.ema(), Which::Ema),
             Some(Which::Best) => (best, Which::Best),
             None if validated && best.exists() => (best, Which::Best),
             None => (folder.model(), Which::Last),
@@ -66,7 +80,7 @@ impl Opened {
         check_model(&tensors, &config, &file)?;
         let step = tensors.metadata("step").map(|_| tensors.parse("step")).transpose()?;
         fill(&mut network, tensors)?;
-        let chosen = asked.is_some() || kept == Which::Best;
+        let chosen = asked.is_some() || kept == Which::Best || averaged;
         Ok(Opened { folder, config, network, kept, step, file, chosen })
     }
 
@@ -76,12 +90,21 @@ impl Opened {
             (Which::Last, _) => "the last".to_owned(),
             (Which::Best, Some(step)) => format!("the best by validation, of step {step}"),
             (Which::Best, None) => "the best by validation".to_owned(),
+            (Which::Ema, Some(step)) => format!("the average up to step {step}"),
+            (Which::Ema, None) => "the average".to_owned(),
         }
     }
 
-    /// The line that tells a person which weights are used; `None` where there was nothing to choose.
+    /// The line that tells a person which weights are used, and how to have others; `None` where there was nothing to choose.
     pub fn note(&self) -> Option<String> {
-        let other = if self.kept == Which::Best { " (--weights last for the last)" } else { "" };
-        self.chosen.then(|| format!("{}: weights: {}{other}", self.folder.path().display(), self.describe()))
+        let others = [
+            (Which::Last, self.folder.model(), "the last"),
+            (Which::Best, self.folder.best(), "the best by validation"),
+            (Which::Ema, self.folder.ema(), "the average"),
+        ];
+        let others = others.iter().filter(|(which, file, _)| *which != self.kept && file.exists());
+        let others: Vec<String> = others.map(|(which, _, words)| format!("--weights {which} for {words}")).collect();
+        let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+        self.chosen.then(|| format!("{}: weights: {}{others}", self.folder.path().display(), self.describe()))
     }
 }

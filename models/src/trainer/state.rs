@@ -75,10 +75,28 @@ fn missed(state: &Tensors, count: usize) -> Result<Vec<u64>> {
     })
 }
 
-/// The parts of the state that hold one number a parameter.
-const PARTS: [&str; 3] = ["param", "first", "second"];
-
 impl Trainer {
+    /// The parts of the state that hold one number a parameter; some are empty in some runs.
+    fn parts(&self) -> [(&'static str, &[f32]); 4] {
+        let average = self.average.as_ref().map_or(&[][..], |average| &average.values);
+        [
+            ("param", &self.network.params.values),
+            ("first", &self.optimizer.first),
+            ("second", &self.optimizer.second),
+            ("average", average),
+        ]
+    }
+
+    fn parts_mut(&mut self) -> [(&'static str, &mut [f32]); 4] {
+        let average = self.average.as_mut().map_or(&mut [][..], |average| &mut average.values);
+        [
+            ("param", &mut self.network.params.values),
+            ("first", &mut self.optimizer.first),
+            ("second", &mut self.optimizer.second),
+            ("average", average),
+        ]
+    }
+
     /// Goes on with an interrupted or finished run, with some settings changed.
     ///
     /// # Errors
@@ -116,6 +134,7 @@ impl Trainer {
         if state.is_none() {
             super::init::apply(models, &config, &mut network)?;
         }
+        super::init::freeze(&config, &mut network)?;
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         if let Some(state) = state {
             trainer.restore(state)?;
@@ -164,26 +183,21 @@ impl Trainer {
         let (loss, drawings) = (state.parse("sum_loss")?, state.parse("sum_drawings")?);
         self.sums = Sums { total: Losses { loss, terms, drawings } };
         let list = self.network.list();
-        let parts = if self.optimizer.second.is_empty() { &PARTS[..2] } else { &PARTS[..] };
+        let parts = self.parts_mut().into_iter().filter(|(_, buffer)| !buffer.is_empty()).collect::<Vec<_>>();
         let layout: Vec<(String, Vec<usize>)> = parts
             .iter()
-            .flat_map(|part| list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims().to_vec())))
+            .flat_map(|(part, _)| list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims().to_vec())))
             .collect();
         let values = state.take_all(&layout)?;
-        for (part, values) in values.chunks(list.len()).enumerate() {
+        for ((_, buffer), values) in parts.into_iter().zip(values.chunks(list.len())) {
             for (param, values) in list.iter().zip(values) {
-                let target = match part {
-                    0 => &mut self.network.params.values,
-                    1 => &mut self.optimizer.first,
-                    _ => &mut self.optimizer.second,
-                };
-                target[param.range()].copy_from_slice(values);
+                buffer[param.range()].copy_from_slice(values);
             }
         }
         Ok(())
     }
 
-    /// Writes the state, then the weights, then the best where these are the best. A resumed run reads the state alone and
+    /// Writes the state, then the weights and their average, then the best where these are the best. A resumed run reads the state alone and
     /// makes the best anew that were lost between the two, so that the files need not be of one moment.
     ///
     /// # Errors
@@ -231,10 +245,9 @@ impl Trainer {
             metadata.insert(format!("sum_{name}"), sum.to_string());
         }
         let list = self.network.list();
-        let buffers = [&self.network.params.values, &self.optimizer.first, &self.optimizer.second];
-        let named: Vec<(String, &[usize], &[f32])> = PARTS
-            .iter()
-            .zip(buffers)
+        let named: Vec<(String, &[usize], &[f32])> = self
+            .parts()
+            .into_iter()
             .filter(|(_, buffer)| !buffer.is_empty())
             .flat_map(|(part, buffer)| {
                 list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims(), &buffer[p.range()]))
@@ -242,7 +255,14 @@ impl Trainer {
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
         checkpoint::save_tensors(folder.state(), &tensors, &metadata)?;
-        save_weights(&folder.model(), &self.config, &self.network)
+        save_weights(&folder.model(), &self.config, &self.network)?;
+        match &self.average {
+            Some(average) => {
+                let metadata = [("step".to_owned(), self.step.to_string())];
+                write_weights(&folder.ema(), &self.config, &self.network, &average.values, metadata)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the present weights are those that validated best.
@@ -253,7 +273,7 @@ impl Trainer {
     /// Writes the present weights as the best.
     pub(super) fn save_best(&self, folder: &RunFolder) -> Result<()> {
         let metadata = [("step".to_owned(), self.step.to_string())];
-        write_weights(&folder.best(), &self.config, &self.network, metadata)
+        write_weights(&folder.best(), &self.config, &self.network, &self.network.params.values, metadata)
     }
 
     /// Makes the best weights anew where they are those of the checkpoint and were lost after it.
@@ -280,20 +300,21 @@ impl Trainer {
 /// # Errors
 /// If the file cannot be written.
 pub fn save_weights(path: &Path, config: &Config, network: &Network<f32>) -> Result<()> {
-    write_weights(path, config, network, [])
+    write_weights(path, config, network, &network.params.values, [])
 }
 
-/// The same with more metadata.
+/// The same of other `values` for the network's parameters, with more metadata.
 fn write_weights(
     path: &Path,
     config: &Config,
     network: &Network<f32>,
+    values: &[f32],
     more: impl IntoIterator<Item = (String, String)>,
 ) -> Result<()> {
     let named = [("format".to_owned(), "pt".to_owned()), ("model".to_owned(), config.model.to_string())];
     let metadata: BTreeMap<String, String> = named.into_iter().chain(more).collect();
     let list = network.list();
     let tensors: Vec<(&str, &[usize], &[f32])> =
-        list.iter().map(|p| (p.name.as_str(), p.shape.dims(), network.params.value(p))).collect();
+        list.iter().map(|p| (p.name.as_str(), p.shape.dims(), &values[p.range()])).collect();
     checkpoint::save_tensors(path, &tensors, &metadata)
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use inkgrad_engine::optim::Optimizer;
+use inkgrad_engine::inspect::Role;
+use inkgrad_engine::optim::{Accumulator, Optimizer};
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
 use crate::data::Examples;
 use crate::model::{MAX_TERMS, Network, Term, Training};
+use crate::run::config::Config;
 
 /// The loss and the terms of some drawings, each the mean over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -52,21 +54,34 @@ pub struct Stepper {
     pub debug: bool,
     /// Steps of a pass over the drawings, by which weights that change find their values; without it they are as in the end.
     pub steps_per_epoch: Option<f64>,
+    /// Parts of a step's drawings whose gradients are computed one after the other; 0 and 1 are the whole at once.
+    pub accumulate: usize,
+    /// Beginnings of the names of parameters that no step moves, which are frozen in the network too: gradients that only they
+    /// would need are left out.
+    pub frozen: Vec<String>,
+    sum: Accumulator<f32>,
+    /// The divisor of the loss of so many drawings, see [`Term::per`].
+    per: HashMap<usize, f64>,
 }
 
 impl Stepper {
+    /// One that takes steps as a configuration has them.
+    pub fn for_run(config: &Config) -> Self {
+        Stepper { accumulate: config.accumulate, frozen: config.freeze.0.clone(), ..Self::default() }
+    }
+
     fn plan(&mut self, network: &Network<f32>, batch: usize) -> &mut (Training, Plan<f32>) {
-        let debug = self.debug;
+        let (debug, frozen) = (self.debug, &self.frozen);
         let entry = self.plans.entry(batch);
         entry.or_insert_with(|| {
             let mut tape = Tape::new();
             let graph = network.step(&mut tape, batch).expect("a network fits its own shapes");
-            let plan = tape.compile(Compile {
-                loss: Some(graph.loss.tensor),
-                keep: &graph.kept(),
-                debug,
-                ..Compile::default()
-            });
+            let begins =
+                |role: Role, prefix: &str| matches!(role, Role::Param(param) if param.name.starts_with(prefix));
+            let is_met = |prefix: &str| tape.tensors().any(|x| begins(tape.node(x).role, prefix));
+            let frozen: Vec<&str> = frozen.iter().map(String::as_str).filter(|prefix| is_met(prefix)).collect();
+            let plan =
+                tape.compile(Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), frozen: &frozen, debug });
             (graph, plan)
         });
         if let Some(previous) = self.current.replace(batch).filter(|&previous| previous != batch)
@@ -99,6 +114,26 @@ impl Stepper {
         team: &Team,
     ) -> Result<Losses> {
         let epoch = epoch(self.steps_per_epoch, clock.step);
+        let parts = self.accumulate.min(batch.len());
+        let losses = match parts {
+            0 | 1 => self.gradient(network, data, batch, clock, epoch, team)?.0,
+            _ => self.gradient_in(parts, network, data, batch, clock, epoch, team)?,
+        };
+        optimizer.update(&mut network.params, team, lr);
+        Ok(losses)
+    }
+
+    /// Computes the gradient of the loss of the drawings `batch`; gives the losses, and the divisor of the one that is
+    /// differentiated.
+    fn gradient(
+        &mut self,
+        network: &mut Network<f32>,
+        data: &Examples,
+        batch: &[usize],
+        clock: Clock,
+        epoch: f64,
+        team: &Team,
+    ) -> Result<(Losses, f64)> {
         let (graph, plan) = self.plan(network, batch.len());
         fill(graph, plan, data, batch);
         schedule(graph, plan, epoch);
@@ -108,8 +143,46 @@ impl Stepper {
             plan.forward_checked(&network.params, team, clock)?;
         }
         plan.backward(&mut network.params, team);
-        optimizer.update(&mut network.params, team, lr);
-        Ok(losses)
+        Ok((losses, graph.loss.per))
+    }
+
+    /// The same from `parts` of them, as even as can be, one after the other. With B drawings in all and Bₖ in part k, whose loss
+    /// is Lₖ/perₖ a drawing, the loss is per·Σₖ Bₖ/B · Lₖ/perₖ: that of all of them at once, where drawings do not see each other.
+    /// Each part has noise of its own.
+    #[allow(clippy::too_many_arguments)]
+    fn gradient_in(
+        &mut self,
+        parts: usize,
+        network: &mut Network<f32>,
+        data: &Examples,
+        batch: &[usize],
+        clock: Clock,
+        epoch: f64,
+        team: &Team,
+    ) -> Result<Losses> {
+        let n = batch.len();
+        let per = *self
+            .per
+            .entry(n)
+            .or_insert_with(|| network.step(&mut Tape::new(), n).expect("a network fits its own shapes").loss.per);
+        let mut sums = Sums::default();
+        for part in 0..parts {
+            let batch = &batch[part * n / parts..(part + 1) * n / parts];
+            let clock = Clock { step: clock.step.wrapping_mul(self.accumulate as u64) + part as u64, ..clock };
+            match self.gradient(network, data, batch, clock, epoch, team) {
+                Ok((losses, of_part)) => {
+                    sums.add(&losses);
+                    let scale = per * batch.len() as f64 / (n as f64 * of_part);
+                    self.sum.take(&mut network.params, scale, team);
+                }
+                Err(error) => {
+                    self.sum.discard();
+                    return Err(error);
+                }
+            }
+        }
+        self.sum.give(&mut network.params, team);
+        Ok(sums.mean())
     }
 
     /// The mean losses on the drawings `indices` of `data`.

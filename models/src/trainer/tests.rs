@@ -1,5 +1,7 @@
 //! Short runs of every model.
 
+mod rules;
+
 use tempfile::TempDir;
 
 use super::*;

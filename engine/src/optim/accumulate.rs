@@ -1,0 +1,184 @@
+//! Gradient accumulation: the gradients of several backwards, summed in a fixed order, before one update.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Team;
+
+use crate::Params;
+
+/// Elements of a task.
+const PIECE: usize = 16_384;
+
+/// Sums gradients along a binary tree that depends on their number alone: of five, ((g₁ + g₂) + (g₃ + g₄)) + g₅. The error of
+/// rounding grows with the height of the tree, log₂ N, instead of with N as in a running sum. Memory: ⌊log₂ N⌋ + 1 sums that wait for
+/// their neighbours, and one in which a gradient arrives.
+///
+/// ```
+/// use inkgrad_engine::optim::Accumulator;
+/// use inkgrad_engine::prelude::*;
+///
+/// let (mut tape, mut params) = (Tape::<f32>::new(), Params::new());
+/// let w = params.declare("w", [2], Init::Constant(1.0));
+/// let (x, at_w) = (tape.input("x", [2]), tape.param(&w));
+/// let y = tape.mul(x, at_w)?;
+/// let loss = tape.sum(y)?;
+/// let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+///
+/// let (team, mut sum) = (Team::solo(), Accumulator::default());
+/// for part in 1..=3 {
+///     plan.fill(x, &[part as f32, 10.0])?;
+///     plan.forward(&params, &team, Clock::default());
+///     plan.backward(&mut params, &team);
+///     sum.take(&mut params, 0.5, &team); // half of each, and none is live afterwards
+/// }
+/// sum.give(&mut params, &team);
+/// assert_eq!(params.grad(&w), [3.0, 15.0]); // (1 + 2 + 3)/2, ready for an update
+/// assert!(params.is_live(&w));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Accumulator<T> {
+    /// Sums of 2ʰ gradients each, with their h, which falls from one to the next.
+    sums: Vec<(u32, Vec<T>)>,
+    /// Memory of sums that were added to others.
+    spare: Vec<Vec<T>>,
+    /// Which parameters' gradients were live in one of them, in the order of declaration.
+    live: Vec<bool>,
+}
+
+impl<T: Float> Accumulator<T> {
+    /// How many sums as large as the parameters are held at most for `parts` gradients.
+    pub fn buffers(parts: usize) -> usize {
+        if parts < 2 { 0 } else { parts.ilog2() as usize + 2 }
+    }
+
+    /// Takes the live gradients, each times `scale`; none are live afterwards, so that the next backward writes.
+    ///
+    /// # Panics
+    /// If the parameters are not as many as those before.
+    #[track_caller]
+    pub fn take(&mut self, params: &mut Params<T>, scale: f64, team: &Team) {
+        let count = params.count();
+        let mut sum = self.spare.pop().unwrap_or_else(|| vec![T::ZERO; count]);
+        assert!(sum.len() == count, "sums of {} gradients, but the parameters have {count}", sum.len());
+        self.live.resize(params.marks.len(), false);
+        let factor = T::from_f64(scale);
+        for (param, live) in params.iter().zip(&mut self.live) {
+            let (sum, is_live) = (&mut sum[param.range()], params.is_live(param));
+            *live |= is_live;
+            match is_live {
+                false => sum.fill(T::ZERO),
+                true => {
+                    let grad = params.grad(param);
+                    team.pieces([(sum, PIECE)], |i, [sum]| {
+                        sum.iter_mut().zip(&grad[i * PIECE..]).for_each(|(sum, &g)| *sum = g * factor);
+                    });
+                }
+            }
+        }
+        params.discard_gradients();
+        let mut height = 0;
+        while let Some((_, left)) = self.sums.pop_if(|(of, _)| *of == height) {
+            sum = self.add(left, sum, team);
+            height += 1;
+        }
+        self.sums.push((height, sum));
+    }
+
+    /// Makes the sum of all gradients that were taken the live one, and holds none afterwards.
+    ///
+    /// # Panics
+    /// If none were taken since the last time.
+    #[track_caller]
+    pub fn give(&mut self, params: &mut Params<T>, team: &Team) {
+        let (_, mut sum) = self.sums.pop().expect("a gradient to give: `Accumulator::take` one before");
+        while let Some((_, left)) = self.sums.pop() {
+            sum = self.add(left, sum, team);
+        }
+        params.grads.copy_from_slice(&sum);
+        self.spare.push(sum);
+        for (marks, live) in params.marks.iter_mut().zip(&mut self.live) {
+            marks.live = std::mem::take(live) && !marks.frozen;
+        }
+    }
+
+    /// Forgets the gradients that were taken.
+    pub fn discard(&mut self) {
+        self.spare.extend(self.sums.drain(..).map(|(_, sum)| sum));
+        self.live.fill(false);
+    }
+
+    /// left + right, in the memory of the former; the latter's is spare then.
+    fn add(&mut self, mut left: Vec<T>, right: Vec<T>, team: &Team) -> Vec<T> {
+        team.pieces([(&mut left, PIECE)], |i, [left]| {
+            left.iter_mut().zip(&right[i * PIECE..]).for_each(|(left, &right)| *left += right);
+        });
+        self.spare.push(right);
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Init, Pool};
+
+    /// The same tree by its definition: halves of the largest power of two below N, then the rest.
+    fn tree(numbers: &[f32]) -> f32 {
+        match numbers {
+            [one] => *one,
+            _ => {
+                let half = numbers.len().next_power_of_two() / 2;
+                tree(&numbers[..half]) + tree(&numbers[half..])
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_is_a_binary_tree_at_any_number_of_parts_and_threads() {
+        let count = 2 * PIECE + 5;
+        let number = |part: usize, i: usize| ((part * 31 + i) as f32 * 0.7).sin() * 10f32.powi((part % 5) as i32);
+        for parts in [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 21] {
+            for threads in [1, 3] {
+                let mut params = Params::<f32>::new();
+                let w = params.declare("w", [count], Init::Constant(0.0));
+                let stays = params.declare("stays", [2], Init::Constant(0.0));
+                params.freeze("stays").unwrap();
+                let mut sum = Accumulator::default();
+                // Twice: memory that was used before changes nothing.
+                for _ in 0..2 {
+                    Pool::new(threads).enter(|team| {
+                        for part in 0..parts {
+                            let grads = params.grads_mut();
+                            grads.iter_mut().enumerate().for_each(|(i, g)| *g = number(part, i));
+                            sum.take(&mut params, 1.0, team);
+                            assert!(!params.is_live(&w));
+                        }
+                        sum.give(&mut params, team);
+                    });
+                    assert!(params.is_live(&w) && !params.is_live(&stays));
+                    for i in (0..count).step_by(997) {
+                        let numbers: Vec<f32> = (0..parts).map(|part| number(part, i)).collect();
+                        assert_eq!(params.grad(&w)[i], tree(&numbers), "{parts} parts, {threads} threads, {i}");
+                    }
+                    assert!(sum.sums.is_empty() && sum.spare.len() <= Accumulator::<f32>::buffers(parts).max(2));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_discarded_is_not_in_the_next_sum() {
+        let mut params = Params::<f64>::new();
+        let w = params.declare("w", [1], Init::Constant(0.0));
+        let (mut sum, team) = (Accumulator::default(), Team::solo());
+        for (gradient, last) in [(f64::NAN, false), (2.0, true)] {
+            params.grads_mut()[0] = gradient;
+            sum.take(&mut params, 0.5, &team);
+            if !last {
+                sum.discard();
+            }
+        }
+        sum.give(&mut params, &team);
+        assert_eq!(params.grad(&w), [1.0]);
+    }
+}
