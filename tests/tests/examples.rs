@@ -1,0 +1,54 @@
+//! Every public module of the library crates shows its use: a doc-test in its file, or in one of its folder. A prelude only names
+//! what others show.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The source files of a module: its own and those of its folder.
+fn files(source: &Path, module: &str) -> Vec<PathBuf> {
+    let mut list = vec![source.join(format!("{module}.rs"))];
+    let mut folders = vec![source.join(module)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.expect("an entry of a module's folder").path();
+            if path.is_dir() { folders.push(path) } else { list.push(path) }
+        }
+    }
+    list.retain(|path| path.extension().is_some_and(|extension| extension == "rs") && path.is_file());
+    list
+}
+
+/// Whether a comment of the text holds an example that runs; Rust is what a fence without a language, or with one of rustdoc's
+/// words but `ignore` and `no_run`, begins.
+fn has_example(text: &str) -> bool {
+    let mut open = false;
+    text.lines().map(str::trim_start).any(|line| {
+        let Some(fence) = line.strip_prefix("//!").or(line.strip_prefix("///")).and_then(|c| c.trim_start().strip_prefix("```"))
+        else {
+            return false;
+        };
+        open = !open;
+        open && matches!(fence.trim(), "" | "rust" | "should_panic")
+    })
+}
+
+#[test]
+fn every_public_module_has_an_example_that_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut seen = 0;
+    for name in ["kernels", "engine", "models"] {
+        let source = root.join(name).join("src");
+        let text = fs::read_to_string(source.join("lib.rs")).expect("a crate's root");
+        for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+            if module == "prelude" {
+                continue;
+            }
+            let files = files(&source, module);
+            assert!(!files.is_empty(), "no file of the module {module} in {}", source.display());
+            let shown = files.iter().any(|file| has_example(&fs::read_to_string(file).expect("a source file")));
+            assert!(shown, "the module `{module}` of {name} has no doc-test: show its use in its comment");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen} public modules");
+}
