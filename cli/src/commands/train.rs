@@ -82,7 +82,7 @@ impl Train {
         if let Some(moved) = &moved {
             output::note(format_args!("the run that was there is now {}", moved.display()));
         }
-        trainer.notes().iter().for_each(|note| output::note(format_args!("--init: {note}")));
+        trainer.notes().iter().for_each(output::note);
         output::note(introduction(&trainer));
         let network = trainer.network();
         (network.spec().remarks)(trainer.config()).iter().for_each(output::note);

@@ -386,6 +386,15 @@ fn a_finished_run_that_is_resumed_leaves_no_empty_events() {
 }
 
 #[test]
+fn a_run_whose_records_are_gone_says_so_and_goes_on() {
+    let place = Place::with_run();
+    std::fs::remove_file(place.path("vae/metrics.jsonl")).unwrap();
+    let ended = place.run(&["train", "--resume", "vae", "--steps", "50"]);
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("metrics.jsonl: missing; curves and report begin behind step "), "{}", ended.stderr);
+}
+
+#[test]
 fn settings_that_would_not_be_heeded_are_refused() {
     let place = Place::with_run();
     place.refused(&train("new", &["--momentum", "0.5"]), &["--momentum: 0.5 with adam, expected --optimizer sgd"]);

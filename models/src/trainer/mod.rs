@@ -94,7 +94,7 @@ pub struct Trainer {
     best_kept: Option<u64>,
     /// Validations since the best.
     since_best: u64,
-    /// Remarks on the weights that it began with.
+    /// Remarks on what it began with: foreign weights, records that are missing.
     notes: Vec<String>,
     /// The step of the checkpoint in the folder.
     saved: Option<u64>,
@@ -139,6 +139,7 @@ impl Trainer {
         init::check_memory(&config, &network)?;
         network.initialise(config.seed);
         let notes = init::apply(models, &config, &mut network)?;
+        let notes = notes.iter().map(|note| format!("--init: {note}")).collect();
         init::freeze(&config, &mut network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
@@ -185,7 +186,7 @@ impl Trainer {
         &self.config
     }
 
-    /// Remarks on the weights that it began with, a line each.
+    /// Remarks on what it began with, a line each: foreign weights, records that are missing.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

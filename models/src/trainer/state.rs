@@ -135,6 +135,7 @@ impl Trainer {
             super::init::apply(models, &config, &mut network)?;
         }
         super::init::freeze(&config, &mut network)?;
+        let recorded = folder.metrics().exists();
         let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
         if let Some(state) = state {
             trainer.restore(state)?;
@@ -152,6 +153,11 @@ impl Trainer {
             ));
         }
         trainer.restore_best()?;
+        if !recorded && trainer.step > 0 {
+            let (path, step) = (trainer.folder.metrics(), trainer.step);
+            let gone = format!("{}: missing; curves and report begin behind step {step}", path.display());
+            trainer.notes.push(gone);
+        }
         records::truncate_after(trainer.folder.metrics(), trainer.step)?;
         trainer.log = records::MetricsLog::open(trainer.folder.metrics())?;
         trainer.config.record_changes(&before, trainer.step);
