@@ -3,6 +3,15 @@
 //! A kernel is an entry point of a module of PTX text. Its arguments are passed in the order of its parameters; pointers
 //! are passed as [`Buffer`]s, which say how far they reach and what the kernel may do there. A GPU sees the address
 //! alone; the emulator holds the kernel to the rest, also where buffers are neighbours in one arena.
+//!
+//! ```
+//! use inkgrad_kernels::launch::{Access, Arg, Buffer};
+//!
+//! let pixels = Buffer::read(0x1000, 4 * 784);
+//! assert_eq!(pixels.access, Access::Read);
+//! assert_eq!(Arg::Buffer(pixels).bits(), (0x1000, 8)); // a 64-bit parameter
+//! assert_eq!(Arg::F32(1.0).bits(), (0x3f80_0000, 4));
+//! ```
 
 mod apart;
 

@@ -1,4 +1,11 @@
 //! The text of the GPU's kernels, taken into the binary; a driver or the emulator compiles it at run time.
+//!
+//! ```
+//! use inkgrad_kernels::ptx::MODULES;
+//!
+//! let kernels: usize = MODULES.iter().map(|(_, text)| text.matches(".visible .entry").count()).sum();
+//! assert!(kernels > MODULES.len());
+//! ```
 
 /// Each module's file name and text.
 pub const MODULES: &[(&str, &str)] = &[

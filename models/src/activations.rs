@@ -1,4 +1,13 @@
 //! Layers of a network for drawings, before its answer: what scores are computed of.
+//!
+//! ```
+//! use inkgrad_models::activations::Features;
+//!
+//! // One drawing, two features, two classes.
+//! let features = Features { width: 2, values: vec![0.0, 1.0], unbiased: vec![1.0, -1.0], bias: vec![0.5, 0.25] };
+//! assert_eq!((features.len(), features.classes()), (1, 2));
+//! assert_eq!(features.logits(), [1.5, -0.75]);
+//! ```
 
 /// A classifier's last two layers for drawings.
 #[derive(Debug, Clone, PartialEq)]

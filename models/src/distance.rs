@@ -1,4 +1,12 @@
 //! How far reconstructions are from their originals.
+//!
+//! ```
+//! use inkgrad_models::distance::{bce, mse};
+//!
+//! let (originals, grey) = ([0.0, 1.0, 1.0, 0.0], [0.5; 4]); // two pictures of two pixels
+//! assert_eq!(mse(&originals, &grey), 0.25);
+//! assert!((bce(&originals, &grey, 2) - 2.0 * 2f64.ln()).abs() < 1e-12); // ln 2 a pixel
+//! ```
 
 /// The summed binary cross-entropy of a picture of `values`, −Σ x·ln p + (1 − x)·ln(1 − p), averaged over all pictures;
 /// both are `(N, values)` in [0, 1]. Logarithms end at −100, as PyTorch's do.

@@ -1,4 +1,13 @@
 //! Need of memory held against what is free, before it is asked for: an allocation that fails aborts the process.
+//!
+//! ```
+//! use inkgrad_models::memory;
+//!
+//! memory::check(1 << 20, "a picture")?; // a megabyte: never refused
+//! let error = memory::check(1 << 60, "five million drawings").expect_err("an exabyte");
+//! assert!(error.to_string().starts_with("five million drawings: "));
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,11 @@
 //! The colours and shapes that tell series and classes apart, the same in every chart.
+//!
+//! ```
+//! use inkgrad_models::palette::{COLORS, Shape, mark};
+//!
+//! assert_eq!(mark(0), (0, Shape::Disc));
+//! assert_eq!(mark(COLORS.len()), (0, Shape::Triangle)); // the first colour again, told apart by its shape
+//! ```
 
 /// Eight colours that stay apart under each of the three kinds of colour blindness, on white.
 pub const COLORS: [[u8; 3]; 8] = [

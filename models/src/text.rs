@@ -1,4 +1,11 @@
 //! Foreign text on its way to a person: names, paths and contents of files that somebody else made.
+//!
+//! ```
+//! use inkgrad_models::text::{escape, without_mark};
+//!
+//! assert_eq!(escape("a class\u{1b}[2J", false), "a class\\u{1b}[2J"); // no control of the terminal
+//! assert_eq!(without_mark(b"\xef\xbb\xbfrabbit"), b"rabbit"); // a byte-order mark
+//! ```
 
 /// The most characters of one message that are shown.
 const MOST: usize = 1500;

@@ -23,7 +23,8 @@ fn files(source: &Path, module: &str) -> Vec<PathBuf> {
 fn has_example(text: &str) -> bool {
     let mut open = false;
     text.lines().map(str::trim_start).any(|line| {
-        let Some(fence) = line.strip_prefix("//!").or(line.strip_prefix("///")).and_then(|c| c.trim_start().strip_prefix("```"))
+        let Some(fence) =
+            line.strip_prefix("//!").or(line.strip_prefix("///")).and_then(|c| c.trim_start().strip_prefix("```"))
         else {
             return false;
         };

@@ -1,6 +1,31 @@
 //! The devices that a plan can run on. On a GPU a step is a list of launches: [`op`] says what an operation adds to it, [`plan`]
 //! makes the list once, [`state`] holds what lives on the device from step to step, [`window`] what steps are told and add
 //! up to.
+//!
+//! ```
+//! use inkgrad_engine::device::{Device, Precision, plan::DevicePlan, state::State};
+//! use inkgrad_engine::prelude::*;
+//!
+//! let mut params = Params::<f32>::new();
+//! let line = nn::Linear::new(&mut params, "line", 3, 1);
+//! params.initialise(1);
+//! let mut tape = Tape::new();
+//! let x = tape.input("x", [2, 3]);
+//! let y = line.forward(&mut tape, x)?;
+//!
+//! // Kernels in PTX, run and checked by the emulator; `Device::Cuda` is a GPU.
+//! let mut device = Device::Emulated.open(Precision::Fp32)?.expect("a device that is not the processor");
+//! let state = State::new(&mut *device, &params, &Optimizer::adam(&params))?;
+//! let plan = DevicePlan::new(tape, Compile { keep: &[y], ..Compile::default() }, &params, &state, &mut *device)?;
+//! plan.write(&mut *device, x, &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0])?;
+//! for launch in &plan.forward {
+//!     device.launch(launch)?;
+//! }
+//! let y = plan.read(&mut *device, y)?;
+//! let weight = params.iter().next().expect("the layer's weight");
+//! assert!((y[0] - y[1] - params.value(&weight)[0]).abs() < 1e-6); // two rows, apart by the first weight
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod op;
 pub mod plan;

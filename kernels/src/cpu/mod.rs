@@ -1,5 +1,17 @@
 //! Kernels for the processor: generic over [`Float`](crate::Float), compiled for several instruction sets,
 //! split over threads in pieces whose size never depends on the number of threads.
+//!
+//! ```
+//! use inkgrad_kernels::cpu::Pool;
+//! use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
+//! use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
+//!
+//! let (a, b, mut c) = ([1.0f32, 2.0], [3.0, 4.0, 5.0, 6.0], [0.0; 2]);
+//! let mut scratch = vec![0.0; gemm_scratch_len(1, 2, 2)];
+//! let (a, b) = (Matrix::new(&a, 1, 2), Matrix::new(&b, 2, 2));
+//! Pool::new(2).enter(|team| gemm(team, 1.0, a, b, 0.0, MatrixMut::new(&mut c, 1, 2), &mut scratch));
+//! assert_eq!(c, [13.0, 16.0]);
+//! ```
 
 pub mod activation;
 pub mod axis;

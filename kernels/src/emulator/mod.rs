@@ -12,6 +12,22 @@
 //! have gaps between them; lanes of one warp that exchange values through memory need a `bar.warp.sync`; blocks of one
 //! launch may meet only in atomic operations. Where it is more lenient: approximate functions are exact up to the
 //! rounding that PTX allows for `tanh`, `lg2`, `sin` and `cos`; pieces of a word take no part in the race check.
+//!
+//! ```
+//! use inkgrad_kernels::emulator::Emulator;
+//! use inkgrad_kernels::launch::{Arg, Buffer, Device, Launch, download, upload};
+//! use inkgrad_kernels::ptx::MODULES;
+//!
+//! let (name, text) = MODULES.iter().find(|(name, _)| *name == "axpy.ptx").expect("a kernel to learn from");
+//! let mut device = Emulator::new(0);
+//! device.load_module(name, text)?;
+//! let (x, y) = (upload(&mut device, &[1.0f32, 2.0])?, upload(&mut device, &[10.0f32, 20.0])?);
+//! let (read, update) = (Arg::Buffer(Buffer::read(x, 8)), Arg::Buffer(Buffer::read_write(y, 8)));
+//! let args = vec![read, update, Arg::U32(2), Arg::F32(0.5)];
+//! device.launch(&Launch { entry: "axpy", grid: [1, 1, 1], block: [256, 1, 1], shared_bytes: 0, args })?;
+//! assert_eq!(download::<f32>(&mut device, y, 2)?, [10.5, 21.0]); // y + x/2
+//! # Ok::<(), inkgrad_kernels::launch::Error>(())
+//! ```
 
 mod access;
 mod alu;

@@ -14,6 +14,15 @@
 //! | [`layout`] | `layout.ptx` | loops of the operations |
 //! | [`random`] | `random.ptx` | `cpu::rng` |
 //! | [`optimizer`], [`step`] | `optimizer.ptx`, `step.ptx` | `cpu::optimizer` |
+//!
+//! ```
+//! use inkgrad_kernels::gpu::{Launches, Span, elementwise};
+//!
+//! let [a, b, sum] = [0, 4096, 8192].map(|address| Span { address, len: 1000 });
+//! let mut launches = Launches::default();
+//! elementwise::add(&mut launches, a, b, sum);
+//! assert_eq!(launches.list.len(), 1); // one kernel, with its grid, its block and its arguments
+//! ```
 
 pub mod activation;
 pub mod conv;

@@ -1,4 +1,24 @@
 //! The material of scores: a network's features of drawings, made once and kept on disk.
+//!
+//! ```
+//! use inkgrad_models::data::builtin;
+//! use inkgrad_models::features::{Cache, Extractor};
+//! use inkgrad_models::prelude::*;
+//!
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let (data, run) = (folder.path().join("data"), folder.path().join("classifier"));
+//! write_course(&builtin(40, 1)?, &data)?;
+//! let models = Models::builtin();
+//! let defaults = models.defaults("classifier")?;
+//! let config = Config { data: data.display().to_string(), epochs: None, steps: Some(2), batch_size: 8, ..defaults };
+//! Trainer::start(&models, config, &run, false)?.0.run(&mut ())?;
+//!
+//! let (mut extractor, _) = Extractor::classifier(&models, &run, None, 1)?;
+//! let images = builtin(10, 2)?.train.images;
+//! let features = extractor.features(&images, &Cache::none(), &mut |_| {})?;
+//! assert_eq!((features.len(), features.width), (images.len(), 256));
+//! # Ok::<(), Error>(())
+//! ```
 
 mod cache;
 pub mod pictures;

@@ -7,6 +7,18 @@
 //! | average pooling in the blocks counts the padding | no | yes |
 //! | pooling in `Mixed_7c` | maximum | average |
 //! | input | (v − 128) / 128 of bytes v | 2v − 1 of v in [0, 1] |
+//!
+//! Needs a file of weights; which tensors it has to hold can be asked without one.
+//!
+//! ```
+//! use inkgrad_models::inception::{self, Variant};
+//!
+//! for (variant, classes) in [(Variant::Fid, 1008), (Variant::Torchvision, 1000)] {
+//!     let layout = inception::layout(variant)?;
+//!     assert!(layout.contains(&("fc.weight".to_owned(), vec![classes, inception::FEATURES])));
+//! }
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 mod network;
 pub mod resize;

@@ -3,6 +3,40 @@
 //!
 //! Whoever brings a model of their own implements [`Model`] and adds it to the table, [`Models::with`]; the six of this crate
 //! are users of the same trait (`network/`). `models/examples/07_own_vae.rs` is one in full.
+//!
+//! ```
+//! use inkgrad_models::prelude::*;
+//!
+//! /// An autoencoder of one layer.
+//! #[derive(Debug)]
+//! struct Layer {
+//!     image: Extents,
+//!     layer: nn::Linear,
+//! }
+//!
+//! impl Model for Layer {
+//!     const NAME: &'static str = "layer";
+//!     const SUMMARY: &'static str = "every pixel from every pixel";
+//!
+//!     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self> {
+//!         let image = config.image;
+//!         Ok(Layer { image, layer: nn::Linear::new(params, "layer", image.len(), image.len()) })
+//!     }
+//!
+//!     fn training<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training> {
+//!         let images = tape.input("images", self.image.batch(batch)); // (B, H, W, C)
+//!         let pixels = tape.flatten(images);
+//!         let logits = self.layer.forward(tape, pixels)?;
+//!         let loss = tape.bce_with_logits(logits, pixels)?;
+//!         Ok(Training::sum(images, loss, batch).term("bce", loss))
+//!     }
+//! }
+//!
+//! let models = Models::builtin().with::<Layer>();
+//! let network = models.build::<f32>(&models.defaults("layer")?)?;
+//! assert_eq!(network.params.count(), 784 * 784 + 784);
+//! # Ok::<(), Error>(())
+//! ```
 
 mod choice;
 pub mod config;

@@ -1,4 +1,16 @@
 //! The six models of the study, each a [`Model`](crate::model::Model) like any other.
+//!
+//! ```
+//! use inkgrad_models::prelude::*;
+//!
+//! let models = Models::builtin();
+//! for spec in models.iter() {
+//!     let config = Config { classes: ["rabbit", "yoga"].map(str::to_owned).to_vec().into(), ..models.defaults(spec.name)? };
+//!     let network = models.build::<f32>(&config)?;
+//!     println!("{}: {} parameters", spec.name, network.params.count());
+//! }
+//! # Ok::<(), Error>(())
+//! ```
 
 #![expect(clippy::large_enum_variant, reason = "a model is one value, and moves once")]
 
