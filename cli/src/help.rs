@@ -180,7 +180,7 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
         "data info",
         [
             ("data info builtin", "Classes, counts and means of the built-in drawings"),
-            ("data info quickdraw --test-fraction 0.1", "Of a folder, a tenth of it to test on"),
+            ("data info photos --resize 64 --png sheet.png", "Of pictures, with some of each class in one"),
         ],
     ),
     (

@@ -13,6 +13,7 @@
 pub mod activations;
 pub mod check;
 pub mod data;
+mod digest;
 pub mod distance;
 pub mod error;
 pub mod features;

@@ -1,12 +1,14 @@
 //! `inkgrad data`: what a data set holds, and making one.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use inkgrad_models::data::{self, LoadOptions, Summary, download};
+use inkgrad_models::data::{self, Dataset, LoadOptions, SIDES, Summary, download};
+use inkgrad_models::image::text::drawable;
+use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
@@ -44,6 +46,12 @@ struct Info {
     /// Leave out drawings that Google's game did not recognise (.ndjson)
     #[arg(long)]
     recognized_only: bool,
+    /// The middle square of every picture at so many pixels a side
+    #[arg(long, value_name = "N", value_parser = within(SIDES))]
+    resize: Option<usize>,
+    /// A picture of the first training drawings of each class, a row a class
+    #[arg(long, value_name = "P.png")]
+    png: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -83,15 +91,7 @@ fn fraction(text: &str) -> Result<f64, String> {
 impl Data {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Info(info) => {
-                let options = LoadOptions {
-                    test_fraction: info.test_fraction,
-                    seed: info.seed,
-                    recognized_only: info.recognized_only,
-                    ..LoadOptions::default()
-                };
-                output::report(&data::describe(&data::load(&info.data, &options)?), json)?;
-            }
+            Command::Info(info) => output::report(&info.run()?, json)?,
             Command::Download(download) => output::report(&download.run()?, json)?,
             Command::Synth(synth) => output::report(&synth.run()?, json)?,
         }
@@ -99,17 +99,110 @@ impl Data {
     }
 }
 
+/// Drawings of a class in a picture.
+const COLUMNS: usize = 10;
+/// The most classes in a picture.
+const ROWS: usize = 40;
+/// Pixels that a side of a drawing takes in a picture, if it is small.
+const SHOWN_SIDE: usize = 84;
+
+#[derive(Debug, Serialize)]
+struct Informed {
+    #[serde(flatten)]
+    summary: Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    png: Option<PathBuf>,
+    /// Drawings in the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    png_images: Option<usize>,
+}
+
+impl Info {
+    fn run(self) -> Result<Informed> {
+        if let Some(path) = &self.png {
+            output::check_target(path)?;
+            check_outside(path, Path::new(&self.data))?;
+        }
+        let options = LoadOptions {
+            test_fraction: self.test_fraction,
+            seed: self.seed,
+            recognized_only: self.recognized_only,
+            resize: self.resize,
+            ..LoadOptions::default()
+        };
+        let dataset = data::load(&self.data, &options)?;
+        let png_images = self.png.as_deref().map(|path| contact_sheet(&dataset, path)).transpose()?;
+        Ok(Informed { summary: data::describe(&dataset), png: self.png, png_images })
+    }
+}
+
+/// Refuses a picture within a folder of drawings: it would be one of them the next time.
+fn check_outside(path: &Path, folder: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) => {
+            let problem = format_args!("lies within {}, which is read, expected another place", folder.display());
+            Err(Error::input(path.display(), problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Draws the first training drawings of each class and returns how many these are.
+fn contact_sheet(dataset: &Dataset, path: &Path) -> Result<usize> {
+    let (image, train) = (dataset.train.images.extents(), &dataset.train);
+    let classes = &dataset.classes[..dataset.classes.len().min(ROWS)];
+    let mut firsts = vec![Vec::new(); classes.len()];
+    for (i, &label) in train.labels.iter().enumerate().take(dataset.trained_on()) {
+        if let Some(row) = firsts.get_mut(label).filter(|row| row.len() < COLUMNS) {
+            row.push(i);
+        }
+    }
+    let columns = firsts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let mut cells = vec![0.0; classes.len() * columns * image.len()];
+    for (row, firsts) in cells.chunks_exact_mut(columns * image.len()).zip(&firsts) {
+        train.gather(firsts, &mut row[..firsts.len() * image.len()]);
+    }
+    let names: Vec<String> =
+        classes.iter().enumerate().map(|(class, name)| drawable(name, &format!("class {class}"))).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let title = drawable(&format!("{}: training drawings", dataset.name), "training drawings");
+    let of = match dataset.classes.len() {
+        n if n > ROWS => format!("the first {ROWS} of {} classes", thousands(n as u64)),
+        _ => "each class".to_owned(),
+    };
+    let caption = format!("the first {columns} of {of}, {} to train on in all", thousands(dataset.trained_on() as u64));
+    let scale = (SHOWN_SIDE / image.height.max(image.width)).max(1);
+    let options =
+        GridOptions { image, scale, row_labels: &names, title: &title, caption: &caption, ..GridOptions::default() };
+    grid(&cells, columns, &options).save_png(path)?;
+    Ok(firsts.iter().map(Vec::len).sum())
+}
+
+impl Report for Informed {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.summary.text(out)?;
+        output::picture_line(out, self.png.as_deref(), self.png_images, self.summary.train.images)
+    }
+}
+
 impl Report for Summary {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let count = |n: usize| format!(" {:>9}", thousands(n as u64));
+        let middle = |n: Option<usize>| n.map(count).unwrap_or_default();
         writeln!(out, "{}: {}", self.name, self.origin)?;
         writeln!(out, "  pictures of {}", self.extents)?;
-        writeln!(out, "  {:<20} {:>9} {:>9}", "class", "train", "test")?;
-        let mut row = |name: &str, train: usize, test: usize| {
-            writeln!(out, "  {name:<20} {:>9} {:>9}", thousands(train as u64), thousands(test as u64))
+        let validation = if self.validation.is_some() { format!(" {:>9}", "val") } else { String::new() };
+        writeln!(out, "  {:<20} {:>9}{validation} {:>9}", "class", "train", "test")?;
+        let mut row = |name: &str, train: usize, validation: Option<usize>, test: usize| {
+            writeln!(out, "  {name:<20}{}{}{}", count(train), middle(validation), count(test))
         };
-        self.classes.iter().try_for_each(|class| row(&class.name, class.train, class.test))?;
-        row("all", self.train.images, self.test.images)?;
-        for (name, split) in [("train", &self.train), ("test", &self.test)] {
+        self.classes.iter().try_for_each(|class| row(&class.name, class.train, class.validation, class.test))?;
+        row("all", self.train.images, self.validation.as_ref().map(|part| part.images), self.test.images)?;
+        for (name, split) in
+            [("train", Some(&self.train)), ("val", self.validation.as_ref()), ("test", Some(&self.test))]
+        {
+            let Some(split) = split else { continue };
             writeln!(
                 out,
                 "  {name:<5} {}, mean {:.4}, standard deviation {:.4}, {:.1} % of pixels inked",
@@ -122,7 +215,8 @@ impl Report for Summary {
         match self.test_also_in_train {
             0 => writeln!(out, "  no test drawing is a training drawing too"),
             n => writeln!(out, "  {} test drawings are training drawings too", thousands(n as u64)),
-        }
+        }?;
+        self.left_out.iter().try_for_each(|line| writeln!(out, "  {line}"))
     }
 }
 

@@ -83,6 +83,7 @@ impl Train {
             output::note(format_args!("the run that was there is now {}", moved.display()));
         }
         trainer.notes().iter().for_each(output::note);
+        trainer.dataset().left_out.iter().for_each(output::note);
         output::note(introduction(&trainer));
         let network = trainer.network();
         (network.spec().remarks)(trainer.config()).iter().for_each(output::note);
@@ -172,12 +173,16 @@ fn introduction(trainer: &Trainer) -> String {
         0 => String::new(),
         done => format!(", of which {} are done", thousands(done)),
     };
+    let validation = match data.validation {
+        0 => String::new(),
+        n => format!(", {} to validate on", thousands(n as u64)),
+    };
     format!(
-        "{} ({} parameters) on {}: {} drawings to train on, {} to test on; {} steps of {}{done}; {} threads",
+        "{} ({} parameters) on {}: {} drawings to train on{validation}, {} to test on; {} steps of {}{done}; {} threads",
         config.model,
         thousands(trainer.network().params.count() as u64),
         data.name,
-        thousands(data.train.len() as u64),
+        thousands(data.trained_on() as u64),
         thousands(data.test.len() as u64),
         thousands(trainer.total_steps()),
         config.batch_size,

@@ -59,7 +59,8 @@ fn every_setting_is_in_the_file_and_in_the_command_that_trains_such_a_run() {
     let models = Models::builtin();
     for setting in Config::SETTINGS {
         let option = setting.option();
-        let tried = ["3", "7", "0.3", "0.7", "drawings"].iter().chain(setting.choices).map(|value| value.to_string());
+        let tried =
+            ["3", "7", "0.3", "0.7", "32", "drawings"].iter().chain(setting.choices).map(|value| value.to_string());
         let mut ways: Vec<Vec<String>> = match setting.rule.value_name {
             Some(_) => tried.map(|value| vec![option.clone(), value]).collect(),
             None => vec![vec![option.clone()]],

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod coding;
+mod data;
 mod examine;
 mod explain;
 mod features;

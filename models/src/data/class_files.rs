@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
-
 use super::extents::Layout;
 use super::npy::Array;
+use super::split::{self, Drawing, Plan};
 use super::{
     Dataset, Examples, Extents, Images, LoadOptions, Origin, Pixels, class_names, folder_name, inner_file, is_clutter,
-    ndjson,
+    left_out, ndjson,
 };
 use crate::error::{Error, Result};
+
+/// Whether a folder has a file of a class.
+pub(super) fn is_any(folder: &Path) -> Result<bool> {
+    Ok(!find_classes(folder)?.is_empty())
+}
 
 /// Loads a folder of one file a class, classes in alphabetical order.
 ///
@@ -22,9 +24,7 @@ use crate::error::{Error, Result};
 /// a split, is drawn by the seed.
 pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
     let LoadOptions { test_fraction, seed, recognized_only, .. } = *options;
-    if !(0.0..1.0).contains(&test_fraction) {
-        return Err(Error::input("test fraction", format_args!("{test_fraction}, expected at least 0 and below 1")));
-    }
+    split::check_fraction(test_fraction)?;
     let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
     if recognized_only && !sources.iter().any(|source| matches!(source.kind, Kind::Ndjson)) {
         let problem =
@@ -63,7 +63,7 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         if drawings.len() != counts[class] {
             return Err(bad("the file changed while it was read"));
         }
-        let splits = images.get_or_insert_with(|| plan.room_for(drawings.pixels(), extents.len()));
+        let splits = images.get_or_insert_with(|| room_for(&plan, drawings.pixels(), extents.len()));
         for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
             scatter(drawings.pixels(), extents.len(), class, order, split).map_err(bad)?;
         }
@@ -76,7 +76,9 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         classes,
         train: Examples { images: train, labels: plan.train.iter().map(|drawing| drawing.class).collect() },
         test: Examples { images: test, labels: plan.test.iter().map(|drawing| drawing.class).collect() },
+        validation: 0,
         origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
+        left_out: left_out::files(folder, sources.iter().map(|source| source.path.as_path())),
     })
 }
 
@@ -146,52 +148,15 @@ fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
         }
         found.insert(class, Source { path, kind });
     }
-    if found.is_empty() {
-        return Err(Error::input(
-            folder.display(),
-            "no drawings, expected train_images.npy and its three companions, one <class>.npy or <class>.ndjson a \
-             class, or IDX files",
-        ));
-    }
     Ok(found)
 }
 
-/// A drawing in a class's file.
-#[derive(Clone, Copy)]
-struct Drawing {
-    class: usize,
-    row: usize,
-}
-
-/// Which drawing stands where in the splits.
-struct Plan {
-    train: Vec<Drawing>,
-    test: Vec<Drawing>,
-}
-
-impl Plan {
-    fn new(counts: &[usize], test_fraction: f64, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (mut train, mut test) = (Vec::new(), Vec::new());
-        for (class, &count) in counts.iter().enumerate() {
-            let mut drawings: Vec<Drawing> = (0..count).map(|row| Drawing { class, row }).collect();
-            drawings.shuffle(&mut rng);
-            let test_count = (count as f64 * test_fraction).round() as usize;
-            test.extend_from_slice(&drawings[..test_count]);
-            train.extend_from_slice(&drawings[test_count..]);
-        }
-        train.shuffle(&mut rng);
-        test.shuffle(&mut rng);
-        Self { train, test }
-    }
-
-    /// Room for both splits in the type of `source`, `each` values a picture.
-    fn room_for(&self, source: &Pixels, each: usize) -> [Pixels; 2] {
-        [&self.train, &self.test].map(|order| match source {
-            Pixels::U8(_) => Pixels::U8(vec![0; order.len() * each]),
-            Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * each]),
-        })
-    }
+/// Room for both splits in the type of `source`, `each` values a picture.
+fn room_for(plan: &Plan, source: &Pixels, each: usize) -> [Pixels; 2] {
+    [&plan.train, &plan.test].map(|order| match source {
+        Pixels::U8(_) => Pixels::U8(vec![0; order.len() * each]),
+        Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * each]),
+    })
 }
 
 /// Copies the images of one class, of `each` values, to their places in a split.

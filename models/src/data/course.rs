@@ -1,15 +1,18 @@
-//! The course layout: four arrays and, if labels have names, `classes.txt`.
+//! The course layout: four arrays and, if labels have names, `classes.txt`; two more arrays if there are drawings to validate on.
 
 use std::path::{Path, PathBuf};
 
 use super::npy::{self, Array};
 use super::{
-    Dataset, Examples, LabelledFiles, Origin, assemble, class_names, find_file, is_clutter, same_count, save_npy,
+    Dataset, Examples, LabelledFiles, Origin, Parts, assemble, class_names, find_file, is_clutter, left_out,
+    same_count, save_npy,
 };
 use crate::error::{Error, Result};
 use crate::run::{atomic, disk};
 
 const FILES: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
+/// Drawings to validate on, which may be there too.
+const VALIDATION: [&str; 2] = ["val_images.npy", "val_labels.npy"];
 
 /// Whether the folder has at least one file of the layout.
 pub(super) fn is_course(folder: &Path) -> bool {
@@ -26,9 +29,19 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
     }
     let place = |name: &str| find_file(folder, name).unwrap_or_else(|| folder.join(name));
     let part = |images: &str, labels: &str| -> Result<LabelledFiles> { read_part(place(images), place(labels)) };
-    let train = part(FILES[0], FILES[1])?;
-    let test = part(FILES[2], FILES[3])?;
-    assemble(folder, Origin::Course(folder.to_owned()), train, test)
+    let (train, test) = (part(FILES[0], FILES[1])?, part(FILES[2], FILES[3])?);
+    let validation = match VALIDATION.map(|file| find_file(folder, file)) {
+        [Some(images), Some(labels)] => Some(read_part(images, labels)?),
+        [None, None] => None,
+        [images, _] => {
+            let (found, missing) = if images.is_some() { (0, 1) } else { (1, 0) };
+            let problem = format_args!("{} without {}, expected both", VALIDATION[found], VALIDATION[missing]);
+            return Err(Error::input(folder.display(), problem));
+        }
+    };
+    let used: Vec<PathBuf> = FILES.iter().chain(&VALIDATION).filter_map(|file| find_file(folder, file)).collect();
+    let left_out = left_out::files(folder, used.iter().map(PathBuf::as_path));
+    assemble(folder, Origin::Course(folder.to_owned()), Parts { train, validation, test }, left_out)
 }
 
 /// Reads a part, once the counts that its two headers announce agree.
@@ -39,27 +52,67 @@ fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles
     Ok(LabelledFiles { examples, images_path, labels_path })
 }
 
-/// Names of the four arrays in one `.npz`: ours, and those of Keras.
+/// Names of the arrays in one `.npz`: ours, which are MedMNIST's, and those of Keras.
 const MEMBERS: [[&str; 4]; 2] =
     [["train_images", "train_labels", "test_images", "test_labels"], ["x_train", "y_train", "x_test", "y_test"]];
+/// Names of the images and of the labels to validate on, in the same order.
+const VALIDATION_MEMBERS: [&[[&str; 2]]; 2] =
+    [&[["val_images", "val_labels"]], &[["x_val", "y_val"], ["x_valid", "y_valid"]]];
 
-/// The `.npz` in the folder that holds all four arrays, and their names.
+/// An `.npz` with the four arrays, and perhaps two more.
+pub(super) struct Archive {
+    path: PathBuf,
+    /// The names of the four.
+    names: [String; 4],
+    /// The names of images and labels to validate on.
+    validation: Option<[String; 2]>,
+    /// The names of the others.
+    left_out: Vec<String>,
+}
+
+impl Archive {
+    /// The file at `path`, if it has all four.
+    ///
+    /// # Errors
+    /// When it has images to validate on without labels, or labels without images.
+    fn of(path: PathBuf) -> Result<Option<Self>> {
+        let mut inside = npy::npz_names(&path);
+        // They may lie in a folder of the archive.
+        let base = |found: &str| found.rsplit(['/', '\\']).next().map(str::to_owned);
+        let place = |name: &str| inside.iter().find(|found| base(found).as_deref() == Some(name)).cloned();
+        let places = |[a, b, c, d]: [&str; 4]| Some([place(a)?, place(b)?, place(c)?, place(d)?]);
+        let Some((kind, names)) = MEMBERS.into_iter().enumerate().find_map(|(i, names)| Some((i, places(names)?)))
+        else {
+            return Ok(None);
+        };
+        let mut validation = None;
+        for pair in VALIDATION_MEMBERS[kind] {
+            match (pair.map(place), &validation) {
+                ([Some(images), Some(labels)], None) => validation = Some([images, labels]),
+                ([None, None], _) | ([Some(_), Some(_)], Some(_)) => {}
+                ([images, _], _) => {
+                    let (found, missing) = if images.is_some() { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
+                    return Err(Error::input(path.display(), format_args!("{found} without {missing}, expected both")));
+                }
+            }
+        }
+        inside.retain(|name| !names.iter().chain(validation.iter().flatten()).any(|used| used == name));
+        Ok(Some(Self { path, names, validation, left_out: inside }))
+    }
+}
+
+/// The `.npz` in the folder that holds all four arrays.
 ///
 /// # Errors
 /// When several do.
-pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [String; 4])>> {
+pub(super) fn find_npz(folder: &Path) -> Result<Option<Archive>> {
     let mut found = Vec::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
         let path = entry.path();
         let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
         if is_npz && path.is_file() && !is_clutter(&entry.file_name()) {
-            let inside = npy::npz_names(&path);
-            // They may lie in a folder of the archive.
-            let place =
-                |name: &str| inside.iter().find(|found| found.rsplit(['/', '\\']).next() == Some(name)).cloned();
-            let places = |[a, b, c, d]: [&str; 4]| Some([place(a)?, place(b)?, place(c)?, place(d)?]);
-            found.extend(MEMBERS.into_iter().find_map(places).map(|names| (path, names)));
+            found.extend(Archive::of(path)?);
         }
     }
     match found.len() {
@@ -68,14 +121,18 @@ pub(super) fn find_npz(folder: &Path) -> Result<Option<(PathBuf, [String; 4])>> 
     }
 }
 
-/// Loads the four arrays of one `.npz`.
-pub(super) fn load_npz(folder: &Path, archive: &Path, names: &[String; 4]) -> Result<Dataset> {
+/// Loads the arrays of one `.npz`.
+pub(super) fn load_npz(folder: &Path, archive: &Archive) -> Result<Dataset> {
+    let Archive { path, names: [train_images, train_labels, test_images, test_labels], validation, left_out } = archive;
     let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
-        let place = |name| PathBuf::from(format!("{}:{name}", archive.display()));
+        let place = |name| PathBuf::from(format!("{}:{name}", path.display()));
         read_part(place(images), place(labels))
     };
-    let (train, test) = (part(&names[0], &names[1])?, part(&names[2], &names[3])?);
-    assemble(folder, Origin::Course(folder.to_owned()), train, test)
+    let (train, test) = (part(train_images, train_labels)?, part(test_images, test_labels)?);
+    let validation = validation.as_ref().map(|[images, labels]| part(images, labels)).transpose()?;
+    let mut remarks: Vec<String> = left_out::line(path, left_out.iter()).into_iter().collect();
+    remarks.extend(left_out::files(folder, [path.as_path()].into_iter()));
+    assemble(folder, Origin::Course(folder.to_owned()), Parts { train, validation, test }, remarks)
 }
 
 /// Writes a data set in the course layout: images (N, H, W) or (N, H, W, C) in their own type, labels `int64`, `classes.txt`.

@@ -12,7 +12,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::extents::SIDES;
 use super::{
-    Dataset, Examples, Extents, Images, LabelledFiles, Origin, Pixels, assemble, inner_file, is_clutter, same_count,
+    Dataset, Examples, Extents, Images, LabelledFiles, Origin, Parts, Pixels, assemble, inner_file, is_clutter,
+    left_out, same_count,
 };
 use crate::error::{Error, Result};
 use crate::{memory, text};
@@ -79,7 +80,9 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
     });
     let train = read_part(train_images?, train_labels?)?;
     let test = read_part(test_images?, test_labels?)?;
-    assemble(folder, Origin::Idx(folder.to_owned()), train, test)
+    // No ending of theirs is a drawing's, so that whatever has one is not used.
+    let left_out = left_out::files(folder, [].into_iter());
+    assemble(folder, Origin::Idx(folder.to_owned()), Parts { train, validation: None, test }, left_out)
 }
 
 /// The IDX files in a folder by what stands before their names: nothing, or `emnist-letters-` and the like.

@@ -139,6 +139,38 @@ impl Images {
         Self { extents: self.extents, pixels }
     }
 
+    /// Adds others of the same extents at the end.
+    ///
+    /// # Errors
+    /// If their values are of another type: both types.
+    pub(super) fn append(&mut self, others: Self) -> Result<(), String> {
+        let types = (others.pixel_type(), self.pixel_type());
+        match (&mut self.pixels, others.pixels) {
+            (Pixels::U8(pixels), Pixels::U8(others)) => pixels.extend(others),
+            (Pixels::F32(pixels), Pixels::F32(others)) => pixels.extend(others),
+            _ => return Err(format!("{}, expected {} as in training", types.0, types.1)),
+        }
+        Ok(())
+    }
+
+    /// The images from number `at` on, which are no longer among these then.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        fn off<T>(pixels: &mut Vec<T>, at: usize) -> Vec<T> {
+            let others = pixels.split_off(at);
+            pixels.shrink_to_fit();
+            others
+        }
+        let at = at * self.extents.len();
+        let pixels = match &mut self.pixels {
+            Pixels::U8(pixels) => Pixels::U8(off(pixels, at)),
+            Pixels::F32(pixels) => Pixels::F32(off(pixels, at)),
+        };
+        Self { extents: self.extents, pixels }
+    }
+
     /// All images as values in [0, 1], one after the other.
     pub fn values(&self) -> Vec<f32> {
         let mut out = vec![0.0; self.len() * self.extents.len()];

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod builtin;
+mod cifar;
 mod class_files;
 mod class_names;
 mod course;
@@ -20,10 +21,15 @@ pub mod download;
 mod extents;
 mod idx;
 mod images;
+mod left_out;
 mod ndjson;
 pub mod npy;
+mod picture_folders;
+pub mod pictures;
 mod raster;
+mod resize;
 mod source;
+mod split;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -41,8 +47,8 @@ pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
-use crate::features::hexadecimal;
 
 /// Width and height of a drawing.
 pub const SIDE: usize = 28;
@@ -56,12 +62,16 @@ pub struct Dataset {
     pub name: String,
     /// Name of each class; label `i` means `classes[i]`.
     pub classes: Vec<String>,
-    /// Drawings to train on; never empty.
+    /// Drawings to train on; never empty. The last of them may be there to validate on.
     pub train: Examples,
     /// Drawings to test on.
     pub test: Examples,
+    /// How many of the drawings to train on the data holds back for validation: the last ones, which no run trains on.
+    pub validation: usize,
     /// Where the drawings come from.
     pub origin: Origin,
+    /// What lies beside the drawings and is not used, a line each.
+    pub left_out: Vec<String>,
 }
 
 impl Dataset {
@@ -79,7 +89,15 @@ impl Dataset {
         }
         let examples = |images: Images| Examples { labels: vec![0; images.len()], images };
         let (train, test) = (examples(train), examples(test));
-        Ok(Dataset { name: name.to_owned(), classes: vec![name.to_owned()], train, test, origin: Origin::Memory })
+        Ok(Dataset {
+            name: name.to_owned(),
+            classes: vec![name.to_owned()],
+            train,
+            test,
+            validation: 0,
+            origin: Origin::Memory,
+            left_out: Vec::new(),
+        })
     }
 
     /// The SHA-256 of everything that a network is shown: extents, classes, pixels and labels, in order.
@@ -94,7 +112,22 @@ impl Dataset {
             }
             split.labels.iter().for_each(|&label| hash.update((label as u64).to_le_bytes()));
         }
+        if self.validation > 0 {
+            hash.update(format!("{} held back\n", self.validation));
+        }
         hexadecimal(hash)
+    }
+
+    /// How many drawings a run may train on: all but those that the data holds back.
+    pub fn trained_on(&self) -> usize {
+        self.train.len() - self.validation
+    }
+
+    /// The same with the middle square of every picture at `side`×`side` pixels.
+    fn resized(mut self, side: usize) -> Result<Self> {
+        self.train.images = self.train.images.resized(side)?;
+        self.test.images = self.test.images.resized(side)?;
+        Ok(self)
     }
 }
 
@@ -125,6 +158,16 @@ impl Examples {
     pub fn take(&self, indices: &[usize]) -> Examples {
         let images = self.images.take(indices);
         Examples { images, labels: indices.iter().map(|&i| self.labels[i]).collect() }
+    }
+
+    /// Adds others of the same extents at the end.
+    ///
+    /// # Errors
+    /// If their values are of another type: both types.
+    fn append(&mut self, others: Examples) -> Result<(), String> {
+        self.images.append(others.images)?;
+        self.labels.extend(others.labels);
+        Ok(())
     }
 
     /// Writes the pictures at `indices` to `out`, values in [0, 1]; see [`Images::gather`].
@@ -158,6 +201,22 @@ pub enum Origin {
     },
     /// A folder of MNIST-style IDX files.
     Idx(PathBuf),
+    /// The binary batches of CIFAR.
+    Cifar {
+        /// Their folder.
+        path: PathBuf,
+        /// `CIFAR-10` or `CIFAR-100`.
+        name: &'static str,
+        /// Files with training pictures.
+        batches: usize,
+    },
+    /// A folder of PNG and JPEG files.
+    Pictures {
+        /// The folder.
+        path: PathBuf,
+        /// Share of each class that became test pictures, and the seed of that split; `None` where the folder has its own.
+        split: Option<(f64, u64)>,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -176,6 +235,14 @@ impl fmt::Display for Origin {
                 }
             }
             Self::Idx(path) => write!(f, "IDX files in {}", path.display()),
+            Self::Cifar { path, name, batches } => {
+                let files = if *batches == 1 { "file" } else { "files" };
+                write!(f, "{name} in {}, {batches} {files} of training pictures", path.display())
+            }
+            Self::Pictures { path, split: None } => write!(f, "pictures in {}, split there", path.display()),
+            Self::Pictures { path, split: Some((test_fraction, seed)) } => {
+                write!(f, "pictures in {} (test fraction {test_fraction}, seed {seed})", path.display())
+            }
         }
     }
 }
@@ -183,7 +250,7 @@ impl fmt::Display for Origin {
 /// Settings of [`load`] that only some sources use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
-    /// Share of each class that becomes test drawings, for a folder of one file a class.
+    /// Share of each class that becomes test drawings, for a folder of one file or folder a class.
     pub test_fraction: f64,
     /// Seed of that split, and of the built-in drawings.
     pub seed: u64,
@@ -191,26 +258,40 @@ pub struct LoadOptions {
     pub builtin_drawings: usize,
     /// Whether drawings that Google's game did not recognise are left out: lines of strokes that say `"recognized":false`.
     pub recognized_only: bool,
+    /// The middle square of every picture at so many pixels a side, instead of the pictures as they are.
+    pub resize: Option<usize>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { test_fraction: 0.2, seed: 42, builtin_drawings: builtin::DEFAULT_DRAWINGS, recognized_only: false }
+        Self {
+            test_fraction: 0.2,
+            seed: 42,
+            builtin_drawings: builtin::DEFAULT_DRAWINGS,
+            recognized_only: false,
+            resize: None,
+        }
     }
 }
 
-/// Loads `builtin` or a folder: the course layout, IDX files, or one `.npy` or `.ndjson` file a
-/// class.
+/// Loads `builtin` or a folder: the course layout, IDX files, CIFAR's binary batches, one `.npy` or `.ndjson` file a class, or pictures.
 ///
 /// # Errors
 /// One line that names the file, what was found and what was expected.
 pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
-    let unheeded =
-        || Error::input("--recognized-only", format_args!("{spec} is no folder of .ndjson files, expected one"));
+    let dataset = load_as_stored(spec, options)?;
+    if options.recognized_only && !matches!(dataset.origin, Origin::ClassFiles { .. }) {
+        let problem = format_args!("{spec} is no folder of .ndjson files, expected one");
+        return Err(Error::input("--recognized-only", problem));
+    }
+    match options.resize {
+        Some(side) => dataset.resized(side),
+        None => Ok(dataset),
+    }
+}
+
+fn load_as_stored(spec: &str, options: &LoadOptions) -> Result<Dataset> {
     if spec == "builtin" {
-        if options.recognized_only {
-            return Err(unheeded());
-        }
         return builtin(options.builtin_drawings, options.seed);
     }
     let folder = Path::new(spec);
@@ -220,34 +301,65 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
     if !folder.is_dir() {
         return Err(Error::input(folder.display(), "found a file, expected `builtin` or a folder of drawings"));
     }
-    let dataset = if course::is_course(folder) {
+    if course::is_course(folder) {
         course::load(folder)
-    } else if let Some((archive, names)) = course::find_npz(folder)? {
-        course::load_npz(folder, &archive, &names)
+    } else if let Some(archive) = course::find_npz(folder)? {
+        course::load_npz(folder, &archive)
     } else if let Some(place) = idx::find_folder(folder)? {
         idx::load(&place)
+    } else if let Some(found) = cifar::find(folder)? {
+        cifar::load(folder, found)
+    } else if class_files::is_any(folder)? {
+        class_files::load(folder, options)
+    } else if let Some(found) = picture_folders::find(folder)? {
+        picture_folders::load(folder, found, options)
     } else {
-        return class_files::load(folder, options);
-    };
-    if options.recognized_only { Err(unheeded()) } else { dataset }
+        Err(nothing_in(folder))
+    }
+}
+
+/// Says which layouts there are.
+fn nothing_in(folder: &Path) -> Error {
+    Error::input(
+        folder.display(),
+        "no drawings, expected train_images.npy and its three companions, one <class>.npy or <class>.ndjson a class, IDX \
+         files, CIFAR's binary batches, or pictures in <class>/*.png",
+    )
+}
+
+/// The parts of a data set read from files.
+struct Parts {
+    train: LabelledFiles,
+    /// To validate on, where the data has such a part.
+    validation: Option<LabelledFiles>,
+    test: LabelledFiles,
 }
 
 /// Joins the parts of a data set read from `folder` and checks what every source has to guarantee.
-///
-/// `train` and `test` come with the places of their images and labels, for the errors.
-fn assemble(folder: &Path, origin: Origin, mut train: LabelledFiles, mut test: LabelledFiles) -> Result<Dataset> {
+fn assemble(folder: &Path, origin: Origin, parts: Parts, left_out: Vec<String>) -> Result<Dataset> {
+    let Parts { mut train, mut validation, mut test } = parts;
     if train.examples.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
     }
-    let (expected, found) = (train.examples.images.extents(), test.examples.images.extents());
-    if found != expected && !test.examples.is_empty() {
-        return Err(Error::input(
-            test.images_path.display(),
-            format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
-        ));
+    let expected = train.examples.images.extents();
+    for part in validation.iter().chain([&test]).filter(|part| !part.examples.is_empty()) {
+        let found = part.examples.images.extents();
+        if found != expected {
+            return Err(Error::input(
+                part.images_path.display(),
+                format_args!("pictures of {found}, expected {expected} as in {}", train.images_path.display()),
+            ));
+        }
     }
-    let classes = class_names::read_or_number(folder, &mut [&mut train, &mut test])?;
-    Ok(Dataset { name: folder_name(folder), classes, train: train.examples, test: test.examples, origin })
+    let mut all: Vec<&mut LabelledFiles> = [&mut train, &mut test].into_iter().chain(&mut validation).collect();
+    let classes = class_names::read_or_number(folder, &mut all)?;
+    let held_back = validation.as_ref().map_or(0, |part| part.examples.len());
+    if let Some(part) = validation.filter(|part| !part.examples.is_empty()) {
+        let joined = train.examples.append(part.examples);
+        joined.map_err(|problem| Error::input(part.images_path.display(), problem))?;
+    }
+    let (train, test) = (train.examples, test.examples);
+    Ok(Dataset { name: folder_name(folder), classes, train, test, validation: held_back, origin, left_out })
 }
 
 /// Compares the counts of images and labels, which their headers announce, before either is read.

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
 
 use serde::Serialize;
 
-use super::{Dataset, Examples, Extents, Images, Origin};
+use super::{Dataset, Extents, Images, Origin};
 
 /// Numbers about a data set, for `data info`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,10 +23,16 @@ pub struct Summary {
     pub extents: Extents,
     /// The training drawings.
     pub train: SplitSummary,
+    /// The drawings that the data has to validate on, where it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<SplitSummary>,
     /// The test drawings.
     pub test: SplitSummary,
     /// Test drawings that are also training drawings, pixel for pixel.
     pub test_also_in_train: usize,
+    /// What lies beside the drawings and is not used, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// How many drawings a class has.
@@ -35,6 +42,9 @@ pub struct ClassCount {
     pub name: String,
     /// Training drawings.
     pub train: usize,
+    /// Drawings to validate on, where the data has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
     /// Test drawings.
     pub test: usize,
 }
@@ -56,37 +66,44 @@ pub struct SplitSummary {
 
 /// Counts and measures a data set.
 pub fn describe(dataset: &Dataset) -> Summary {
-    let count = |split: &Examples, class| split.labels.iter().filter(|&&label| label == class).count();
+    let Dataset { train, test, .. } = dataset;
+    let trained_on = dataset.trained_on();
+    let has_validation = dataset.validation > 0;
+    let count = |labels: &[usize], class| labels.iter().filter(|&&label| label == class).count();
     let classes = dataset.classes.iter().enumerate().map(|(class, name)| ClassCount {
         name: name.clone(),
-        train: count(&dataset.train, class),
-        test: count(&dataset.test, class),
+        train: count(&train.labels[..trained_on], class),
+        validation: has_validation.then(|| count(&train.labels[trained_on..], class)),
+        test: count(&test.labels, class),
     });
     Summary {
         name: dataset.name.clone(),
         origin: dataset.origin.to_string(),
         synthetic: matches!(dataset.origin, Origin::Builtin { .. }),
         classes: classes.collect(),
-        extents: dataset.train.images.extents(),
-        train: describe_split(&dataset.train.images),
-        test: describe_split(&dataset.test.images),
-        test_also_in_train: count_shared(&dataset.train.images, &dataset.test.images),
+        extents: train.images.extents(),
+        train: describe_split(&train.images, 0..trained_on),
+        validation: has_validation.then(|| describe_split(&train.images, trained_on..train.len())),
+        test: describe_split(&test.images, 0..test.len()),
+        test_also_in_train: count_shared(&train.images, trained_on, &test.images),
+        left_out: dataset.left_out.clone(),
     }
 }
 
-fn describe_split(images: &Images) -> SplitSummary {
+fn describe_split(images: &Images, range: Range<usize>) -> SplitSummary {
+    let pictures = range.len();
     let (mut sum, mut squares, mut ink) = (0.0, 0.0, 0usize);
-    for i in 0..images.len() {
+    for i in range {
         for v in images.image(i) {
             sum += f64::from(v);
             squares += f64::from(v) * f64::from(v);
             ink += usize::from(v > 0.5);
         }
     }
-    let count = (images.len() * images.extents().len()).max(1) as f64;
+    let count = (pictures * images.extents().len()).max(1) as f64;
     let mean = sum / count;
     SplitSummary {
-        images: images.len(),
+        images: pictures,
         pixel_type: images.pixel_type(),
         mean,
         standard_deviation: (squares / count - mean * mean).max(0.0).sqrt(),
@@ -94,8 +111,8 @@ fn describe_split(images: &Images) -> SplitSummary {
     }
 }
 
-/// How many images of `test` are in `train`, told apart by a 64-bit hash of their values.
-fn count_shared(train: &Images, test: &Images) -> usize {
+/// How many images of `test` are among the first `trained_on` of `train`, told apart by a 64-bit hash of their values.
+fn count_shared(train: &Images, trained_on: usize, test: &Images) -> usize {
     let hash = |image: Vec<f32>| {
         let mut hasher = DefaultHasher::new();
         for v in image {
@@ -103,6 +120,6 @@ fn count_shared(train: &Images, test: &Images) -> usize {
         }
         hasher.finish()
     };
-    let known: HashSet<u64> = (0..train.len()).map(|i| hash(train.image(i))).collect();
+    let known: HashSet<u64> = (0..trained_on).map(|i| hash(train.image(i))).collect();
     (0..test.len()).filter(|&i| known.contains(&hash(test.image(i)))).count()
 }

@@ -21,20 +21,18 @@
 //! ```
 
 mod cache;
-pub mod pictures;
 
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 pub use self::cache::{Cache, caches};
-use self::pictures::Pictures;
 pub use crate::activations::Features;
+pub use crate::data::pictures;
+use crate::data::pictures::Pictures;
 use crate::data::{Images, Source};
+pub(crate) use crate::digest::hexadecimal;
+pub use crate::digest::sha256;
 use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
@@ -174,30 +172,4 @@ impl Extractor {
         let _ = cache.store(&key, &features);
         Ok(features)
     }
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// If the file cannot be read.
-pub fn sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    let mut digest = Sha256::new();
-    let mut block = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => return Ok(hexadecimal(digest)),
-            Ok(n) => digest.update(&block[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io(path)(error)),
-        }
-    }
-}
-
-/// A finished digest in hexadecimal.
-pub(crate) fn hexadecimal(digest: Sha256) -> String {
-    digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,7 +10,7 @@ pub(crate) use super::choice::choice;
 pub use super::choice::{Device, Optimizer, Precision, Prefixes, Schedule};
 use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
 use super::{ModelOption, Spec, Value};
-use crate::data::Extents;
+use crate::data::{Extents, SIDES};
 use crate::error::{Error, Result};
 use crate::run::atomic;
 
@@ -53,11 +53,18 @@ settings! {
     /// Leave out drawings that Google's game did not recognise (.ndjson)
     #[serde(default, skip_serializing_if = "is_false")]
     recognized_only: bool = false => SWITCH.kept();
+    /// The middle square of every picture at so many pixels a side, instead of pictures as they are
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resize: Option<usize> = None => value("N").kept().default("do not")
+        .good(&[(|c| c.resize.is_none_or(|side| SIDES.contains(&side)), "16 to 128")]);
     /// The names of the classes, in the order of their labels; known once the data is read.
     classes: Vec<String> = Vec::new();
     /// The extents of a picture; known once the data is read.
     #[serde(default, skip_serializing_if = "Extents::is_drawing")]
     image: Extents = Extents::default();
+    /// Drawings that the data holds back for validation itself; known once the data is read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    own_validation: usize = 0;
     /// The share of drawings tested on, for data without a split of its own
     test_fraction: f64 = 0.2
         => value("F").kept().good(&[(|c| 0.0 < c.test_fraction && c.test_fraction < 1.0, "0 < F < 1")]);
@@ -143,6 +150,10 @@ fn is_one(value: &usize) -> bool {
     *value == 1
 }
 
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
 /// The precision of runs from before there was a choice.
 fn fp32() -> Precision {
     Precision::Fp32
@@ -215,6 +226,11 @@ impl Config {
     /// The same with an option that is a number.
     pub fn with_number(self, name: &str, value: f64) -> Self {
         self.with(name, Value::Number(value))
+    }
+
+    /// Whether some drawings are held back for validation.
+    pub fn validates(&self) -> bool {
+        self.val_fraction > 0.0 || self.own_validation > 0
     }
 
     /// The model's label: its name, and in brackets the options that are names, as in `cvae (latent)`.

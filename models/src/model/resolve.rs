@@ -79,6 +79,7 @@ impl Config {
             self.classes = run.classes.unwrap_or_default();
         }
         (self.data_path, self.data_sha256) = (run.data_path, run.data_sha256);
+        self.own_validation = run.own_validation.unwrap_or(0);
         (self.init, self.init_sha256) = (run.init, run.init_sha256);
         self.init_partial = run.init_partial.unwrap_or(false);
     }
@@ -111,14 +112,29 @@ impl Config {
             self.weight_decay.get_or_insert(WEIGHT_DECAY);
         }
         self.check(Layer::Options)?;
+        if self.data == "builtin" {
+            // Only reading a folder tells whether it has drawings to validate on.
+            self.check_patience()?;
+        }
         self.check_together().map_err(|(key, problem)| Error::input(option(key), problem))
+    }
+
+    /// Refuses to stop by validation where there is none; to be asked once the data is known.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for `--patience`.
+    pub fn check_patience(&self) -> Result<()> {
+        match self.patience {
+            Some(patience) if !self.validates() => {
+                let problem = format_args!("{patience} without validation, expected a --val-fraction");
+                Err(Error::input("--patience", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses settings that would not be heeded beside others: the key, found and expected.
     fn check_together(&self) -> Result<(), (&'static str, String)> {
-        if let Some(patience) = self.patience.filter(|_| self.val_fraction == 0.0) {
-            return Err(("patience", format!("{patience} without validation, expected a --val-fraction")));
-        }
         if let Some(decay) = self.weight_decay.filter(|_| self.optimizer != Optimizer::AdamW) {
             return Err(("weight_decay", format!("{decay} with {}, expected --optimizer adamw", self.optimizer)));
         }

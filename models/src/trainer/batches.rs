@@ -46,14 +46,18 @@ fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
 const RECORDS_PER_EVALUATION: u64 = 5;
 
 impl Batches {
-    /// Splits `drawings` training drawings and plans the run.
+    /// Splits `drawings` training drawings and plans the run. Those that the data itself holds back for validation are the last.
     ///
     /// # Errors
-    /// If a batch would be larger than the training set.
+    /// If a batch would be larger than the training set; if the run is to stop by validation and there is none.
     pub fn new(config: &Config, drawings: usize) -> Result<Self> {
         let mut all: Vec<usize> = (0..drawings).collect();
-        let held_back = (drawings as f64 * config.val_fraction).round() as usize;
-        if held_back > 0 {
+        config.check_patience()?;
+        let held_back = match config.own_validation {
+            0 => (drawings as f64 * config.val_fraction).round() as usize,
+            own => own.min(drawings),
+        };
+        if held_back > 0 && config.own_validation == 0 {
             all.shuffle(&mut rng(config.seed, SPLIT));
         }
         let validation = all.split_off(drawings - held_back);

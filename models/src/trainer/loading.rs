@@ -18,6 +18,7 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
         test_fraction: config.test_fraction,
         seed: config.seed,
         recognized_only: config.recognized_only,
+        resize: config.resize,
         ..LoadOptions::default()
     };
     if config.quick {
@@ -26,9 +27,27 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     data::load(&config.data, &options)
 }
 
-/// Writes down what a configuration's data is, so that it is found and known again.
+/// Refuses a share for validation beside data that holds back drawings itself. The model's default `val_fraction` gives way.
+///
+/// # Errors
+/// [`Error::Input`] for `--val-fraction`.
+pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset) -> Result<()> {
+    let (fraction, own) = (config.val_fraction, dataset.validation);
+    if own > 0 && fraction > 0.0 && fraction != default {
+        let problem = format!("{fraction}, expected none: {} has {own} drawings to validate on", config.data);
+        return Err(Error::input("--val-fraction", problem));
+    }
+    Ok(())
+}
+
+/// Writes down what a configuration's data is, so that it is found and known again. Drawings that it holds back for validation take
+/// the place of a share.
 pub fn note_data(config: &mut Config, dataset: &Dataset) {
     config.data_sha256 = Some(dataset.fingerprint());
+    config.own_validation = dataset.validation;
+    if dataset.validation > 0 {
+        config.val_fraction = 0.0;
+    }
     // Of a run that is trained again, the folder that it knew.
     if config.data != "builtin" && !config.data_path.as_ref().is_some_and(|path| Path::new(path).exists()) {
         config.data_path = Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));

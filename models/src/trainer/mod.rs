@@ -130,6 +130,7 @@ impl Trainer {
     /// written in the first two cases. The path is where an earlier run was moved to.
     pub fn start(models: &Models, mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
         let dataset = load_run_data(&config, false)?;
+        loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
         note_data(&mut config, &dataset);

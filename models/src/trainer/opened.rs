@@ -47,7 +47,7 @@ impl Opened {
     /// If the folder holds no run, its weights do not fit its model, or the best are asked for and none are kept.
     pub fn open(models: &Models, path: &Path, asked: Option<Which>) -> Result<Self> {
         let (folder, config) = RunFolder::open(models, path)?;
-        let (best, validated) = (folder.best(), config.val_fraction > 0.0);
+        let (best, validated) = (folder.best(), config.validates());
         let averaged = folder.ema().exists();
         let (file, kept) = match asked {
             Some(Which::Last) => (folder.model(), Which::Last),

@@ -124,6 +124,7 @@ impl Trainer {
         }
         if options.data_changed || options.data.is_some() {
             config.data_sha256 = Some(dataset.fingerprint());
+            config.own_validation = dataset.validation;
             config.data_path =
                 Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
         }

@@ -60,7 +60,9 @@ pub fn builtin(drawings: usize, seed: u64) -> Result<Dataset> {
         classes: CLASSES.iter().map(|&(name, _)| name.to_owned()).collect(),
         train: draw_split(0..train, seed),
         test: draw_split(train..drawings, seed),
+        validation: 0,
         origin: Origin::Builtin { seed },
+        left_out: Vec::new(),
     })
 }
 

@@ -214,6 +214,65 @@ fn npz_files_do_where_npy_files_do() {
     assert_eq!(load_images(one).unwrap().len(), 4);
 }
 
+#[test]
+fn drawings_to_validate_on_are_held_back_and_other_arrays_are_named() {
+    let source = Folder::course(4, 2);
+    let read = |name: &str| fs::read(source.path(name)).unwrap();
+    let entries = |validation: [&'static str; 2]| {
+        vec![
+            ("x_train.npy", read("train_images.npy")),
+            ("y_train.npy", read("train_labels.npy")),
+            ("x_test.npy", read("test_images.npy")),
+            ("y_test.npy", read("test_labels.npy")),
+            (validation[0], read("test_images.npy")),
+            (validation[1], read("test_labels.npy")),
+        ]
+    };
+    let folder = Folder::new();
+    for names in [["x_val.npy", "y_val.npy"], ["x_valid.npy", "y_valid.npy"]] {
+        folder.write("mnist.npz", zip(&entries(names)));
+        let dataset = folder.load().unwrap();
+        assert_eq!((dataset.train.len(), dataset.validation, dataset.test.len()), (6, 2, 2), "{names:?}");
+        assert_eq!((&dataset.train.labels[4..], &dataset.left_out[..]), (&[0, 1][..], &[][..]), "{names:?}");
+        assert_eq!(dataset.train.images.image(5), dataset.test.images.image(1));
+    }
+    let mut more = entries(["x_val.npy", "y_val.npy"]);
+    more.extend([("z.npy", read("test_labels.npy")), ("x_extra.npy", read("test_images.npy"))]);
+    folder.write("mnist.npz", zip(&more));
+    save_npy(folder.path("latents.npy"), &[1], &[1f32]).unwrap();
+    let [inside, beside] = &folder.load().unwrap().left_out[..] else { panic!("two lines") };
+    assert!(inside.ends_with("mnist.npz: not used: x_extra, z"), "{inside}");
+    assert!(beside.ends_with(": not used: latents.npy"), "{beside}");
+
+    // MedMNIST's names, which are the course's.
+    let names = ["train_images", "train_labels", "test_images", "test_labels"].map(|name| format!("{name}.npy"));
+    let mut own: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), read(name))).collect();
+    own.extend([("val_images.npy", read("test_images.npy")), ("val_labels.npy", read("test_labels.npy"))]);
+    folder.write("mnist.npz", zip(&own));
+    assert_eq!(folder.load().unwrap().validation, 2);
+    own.pop();
+    folder.write("mnist.npz", zip(&own));
+    assert_error(folder.load(), &["mnist.npz: val_images without val_labels, expected both"]);
+}
+
+#[test]
+fn a_course_folder_may_have_drawings_to_validate_on() {
+    let folder = Folder::course(4, 2);
+    save_npy(folder.path("val_images.npy"), &[2, 28, 28], &bytes(2)).unwrap();
+    assert_error(folder.load(), &["val_images.npy without val_labels.npy"]);
+    save_npy(folder.path("val_labels.npy"), &[2], &[1i64, 1]).unwrap();
+    let dataset = folder.load().unwrap();
+    assert_eq!((dataset.train.len(), dataset.validation), (6, 2));
+    assert_eq!((dataset.train.labels.as_slice(), dataset.classes.len()), (&[0, 1, 0, 1, 1, 1][..], 2));
+    save_npy(folder.path("val_labels.npy"), &[2], &[1i64, 2]).unwrap();
+    assert_error(folder.load(), &["val_labels.npy: label 1 is 2"]);
+    save_npy(folder.path("val_labels.npy"), &[2], &[1i64, 1]).unwrap();
+    save_npy(folder.path("val_images.npy"), &[2, 28, 28], &[0f32; 2 * PIXELS]).unwrap();
+    assert_error(folder.load(), &["val_images.npy: float32, expected uint8 as in training"]);
+    save_npy(folder.path("val_images.npy"), &[2, 16, 16], &[0u8; 512]).unwrap();
+    assert_error(folder.load(), &["val_images.npy: pictures of 16×16, expected 28×28"]);
+}
+
 /// A zip of one deflated array: a header, then `blocks` times `len` zeros. After a full flush deflate refers to nothing before it,
 /// so that the block is packed once and repeated.
 fn deflated(header: &str, blocks: usize, len: usize) -> Vec<u8> {

@@ -50,7 +50,9 @@ fn a_summary_counts_and_measures() {
         classes: vec!["a".to_owned(), "b".to_owned()],
         train: split(&[0, 255, 255, 0], &[0, 0, 0, 1]),
         test: split(&[255, 51], &[0, 1]),
+        validation: 0,
         origin: Origin::Course("greys".into()),
+        left_out: Vec::new(),
     });
     let counts: Vec<_> = summary.classes.iter().map(|class| (class.name.as_str(), class.train, class.test)).collect();
     assert_eq!(counts, [("a", 3, 1), ("b", 1, 1)]);

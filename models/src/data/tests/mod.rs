@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use super::*;
 
 mod arrays;
+mod cifar;
 mod damaged;
 mod folders;
 mod idx;
 mod ndjson;
+mod pictures;
 
 /// A folder for one test, with helpers to fill it and to load it.
 struct Folder(tempfile::TempDir);

@@ -1,19 +1,21 @@
-//! Folders of pictures, PNG and JPEG files of any sizes, each read when it is needed.
+//! PNG and JPEG files of any sizes: finding them, and reading each when it is needed or many at once.
 
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use inkgrad_kernels::cpu::threads;
 use png::{BitDepth, ColorType, Decoder, Transformations};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{hexadecimal, sha256};
-use crate::data::{Extents, Images, Pixels, Source};
-use crate::memory;
-use crate::{Error, Result};
+use super::resize::middle_square;
+use super::{Extents, Images, Pixels, Source, is_clutter};
+use crate::digest::{hexadecimal, sha256};
+use crate::{Error, Result, memory, text};
 
 /// A picture: bytes row after row, the channels of a pixel side by side. One that has no colour has one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,23 +43,35 @@ impl Pictures {
     /// # Errors
     /// If a folder cannot be read, or there is none in it.
     pub fn find(folder: &Path) -> Result<Self> {
-        let mut pictures = Pictures { folder: folder.to_owned(), files: Vec::new(), left_out: Vec::new() };
-        pictures.look_in(folder)?;
-        pictures.files.sort_unstable();
+        let pictures = Self::look(folder, true)?;
         match pictures.files.is_empty() {
             true => Err(Error::input(folder.display(), "no pictures, expected PNG or JPEG files")),
             false => Ok(pictures),
         }
     }
 
-    fn look_in(&mut self, folder: &Path) -> Result<()> {
+    /// The PNG and JPEG files in a folder, in the order of their names, and perhaps of those within it; there may be none.
+    pub(super) fn look(folder: &Path, within: bool) -> Result<Self> {
+        let mut pictures = Pictures { folder: folder.to_owned(), files: Vec::new(), left_out: Vec::new() };
+        pictures.look_in(folder, within)?;
+        pictures.files.sort_unstable();
+        pictures.left_out.sort_unstable();
+        Ok(pictures)
+    }
+
+    fn look_in(&mut self, folder: &Path, within: bool) -> Result<()> {
         for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
             let entry = entry.map_err(Error::io(folder))?;
+            if is_clutter(&entry.file_name()) {
+                continue;
+            }
             let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io(folder))?);
             let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
             // A link to a folder may lead back.
-            if kind.is_dir() {
-                self.look_in(&path)?;
+            if kind.is_dir() && within {
+                self.look_in(&path, within)?;
+            } else if kind.is_dir() {
+                self.left_out.push(path);
             } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
                 self.files.push(path);
             } else {
@@ -70,6 +84,11 @@ impl Pictures {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The files, in order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Files that are no pictures by their names.
@@ -94,9 +113,7 @@ impl Pictures {
     /// # Errors
     /// If the file cannot be read, or is no picture of 8 bits a channel.
     pub fn read(&self, index: usize) -> Result<Picture> {
-        let path = &self.files[index];
-        let bytes = fs::read(path).map_err(Error::io(path))?;
-        decode(bytes).map_err(|problem| Error::input(path.display(), problem))
+        read(&self.files[index])
     }
 }
 
@@ -111,43 +128,119 @@ impl Source for Pictures {
     }
 }
 
+/// Reads a picture.
+///
+/// # Errors
+/// If the file cannot be read, or is no picture of 8 bits a channel.
+pub(super) fn read(path: &Path) -> Result<Picture> {
+    let bytes = fs::read(path).map_err(Error::io(path))?;
+    decode(bytes).map_err(|problem| Error::input(path.display(), problem))
+}
+
 /// All pictures of several folders as arrays with the same extents: grey ones where all are grey.
 ///
 /// # Errors
 /// If a picture cannot be read, or two are of different sizes: both are named. `watch` is told how many are read.
 pub fn same_size(sets: &[&Pictures], watch: &mut dyn FnMut(usize)) -> Result<Vec<Images>> {
-    let mut first: Option<(&Path, Extents)> = None;
-    let (mut read, mut done) = (Vec::new(), 0);
-    for set in sets {
-        let mut pictures = Vec::with_capacity(set.len());
-        for (i, path) in set.files.iter().enumerate() {
-            let picture = set.read(i)?;
-            let Extents { height, width, .. } = picture.extents;
-            let (earlier, expected) = *first.get_or_insert((path, picture.extents));
-            if (height, width) != (expected.height, expected.width) {
-                let (height_of, width_of) = (expected.height, expected.width);
-                let problem = format!("{height}×{width}, expected {height_of}×{width_of} as {}", earlier.display());
-                return Err(Error::input(path.display(), problem));
-            }
-            if i == 0 {
-                memory::check((set.len() * picture.bytes.len()) as u64, format_args!("{} pictures", set.len()))?;
-            }
-            pictures.push(picture);
-            done += 1;
-            watch(done);
-        }
-        read.push(pictures);
-    }
-    let channels = if read.iter().flatten().any(|picture| picture.extents.channels == 3) { 3 } else { 1 };
-    let images = |pictures: Vec<Picture>| {
-        let extents = Extents { channels, ..pictures.first().map_or(Extents::DRAWING, |picture| picture.extents) };
-        let bytes = pictures.into_iter().flat_map(|picture| picture.with_channels(channels)).collect();
-        Images::new(extents, Pixels::U8(bytes)).map_err(|problem| Error::input("pictures", problem))
+    let files: Vec<&Path> = sets.iter().flat_map(|set| &set.files).map(PathBuf::as_path).collect();
+    let mut rest = read_all(&files, None, "", watch)?;
+    let part = |set: &&Pictures| {
+        let later = rest.split_off(set.len());
+        std::mem::replace(&mut rest, later)
     };
-    read.into_iter().map(images).collect()
+    Ok(sets.iter().map(part).collect())
+}
+
+/// Files that are decoded at once, by all cores: so many pictures are in memory twice.
+const BLOCK: usize = 256;
+
+/// All pictures in one array, grey where all are grey, in colour where one has some; the middle square of each at `side`×`side`
+/// pixels, if that is asked for.
+///
+/// # Errors
+/// The first picture, in the order of `files`, that cannot be read or is of another size than the first: both are named, with
+/// `hint` behind. `watch` is told how many are read.
+pub(super) fn read_all(
+    files: &[&Path],
+    side: Option<usize>,
+    hint: &str,
+    watch: &mut dyn FnMut(usize),
+) -> Result<Images> {
+    let mut all: Option<Gathered> = None;
+    for (block, paths) in files.chunks(BLOCK).enumerate() {
+        let picture = |path: &&Path| {
+            let picture = read(path)?;
+            Ok(match side {
+                Some(side) => picture.square(side),
+                None => picture,
+            })
+        };
+        let pictures: Vec<Result<Picture>> = threads::shared(|| paths.par_iter().map(picture).collect());
+        for (i, (path, picture)) in paths.iter().zip(pictures).enumerate() {
+            let picture = picture?;
+            match &mut all {
+                None => all = Some(Gathered::new(path, picture, files.len())?),
+                Some(all) => all.add(path, picture, hint)?,
+            }
+            watch(block * BLOCK + i + 1);
+        }
+    }
+    let (extents, bytes) = all.map_or((Extents::DRAWING, Vec::new()), |all| (all.extents, all.bytes));
+    Ok(Images::from_checked(extents, Pixels::U8(bytes)))
+}
+
+/// Pictures of one size, one after the other.
+struct Gathered<'a> {
+    first: &'a Path,
+    extents: Extents,
+    /// How many there will be.
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(path: &'a Path, picture: Picture, count: usize) -> Result<Self> {
+        let mut all = Gathered { first: path, extents: picture.extents, count, bytes: Vec::new() };
+        all.bytes = all.room()?;
+        all.bytes.extend(picture.bytes);
+        Ok(all)
+    }
+
+    /// Room for all pictures.
+    fn room(&self) -> Result<Vec<u8>> {
+        let bytes = self.count.saturating_mul(self.extents.len());
+        memory::check(bytes as u64, format_args!("{} pictures", self.count))?;
+        Ok(Vec::with_capacity(bytes))
+    }
+
+    fn add(&mut self, path: &Path, picture: Picture, hint: &str) -> Result<()> {
+        let (Extents { height, width, channels }, expected) = (picture.extents, self.extents);
+        if (height, width) != (expected.height, expected.width) {
+            let first = self.first.display();
+            let problem = format!("{height}×{width}, expected {}×{} as {first}{hint}", expected.height, expected.width);
+            return Err(Error::input(path.display(), problem));
+        }
+        if channels > self.extents.channels {
+            // The first one in colour.
+            self.extents.channels = channels;
+            let mut wider = self.room()?;
+            wider.extend(self.bytes.iter().flat_map(|&v| [v; 3]));
+            self.bytes = wider;
+        }
+        self.bytes.extend(picture.with_channels(self.extents.channels));
+        Ok(())
+    }
 }
 
 impl Picture {
+    /// Its middle square at `side`×`side` pixels.
+    fn square(self, side: usize) -> Self {
+        let values: Vec<f32> = self.bytes.iter().map(|&v| f32::from(v)).collect();
+        let square = middle_square(self.extents, &values, side);
+        let extents = Extents { height: side, width: side, ..self.extents };
+        Picture { extents, bytes: square.iter().map(|v| v.round() as u8).collect() }
+    }
+
     /// Its bytes with one channel given again for each of three, if so many are asked for.
     fn with_channels(self, channels: usize) -> Vec<u8> {
         match (self.extents.channels, channels) {
@@ -173,6 +266,7 @@ impl Picture {
 /// Decodes a file by its first bytes, whatever its name says.
 fn decode(bytes: Vec<u8>) -> Result<Picture, String> {
     match &bytes[..] {
+        start if text::is_lfs_pointer(start) => Err(text::LFS_POINTER.to_owned()),
         [0x89, b'P', b'N', b'G', ..] => decode_png(&bytes),
         [0xff, 0xd8, ..] => decode_jpeg(bytes),
         [] => Err("empty, expected a PNG or JPEG file".to_owned()),
