@@ -21,6 +21,7 @@ mod limits;
 mod output;
 mod progress;
 mod report;
+mod sampler;
 mod session;
 mod settings;
 mod study;

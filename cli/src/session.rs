@@ -8,6 +8,7 @@ use inkgrad_models::data::{self, Images};
 use inkgrad_models::infer::Inference;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::config::Config;
+use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::trainer::Opened;
 use inkgrad_models::{Error, Models, Result};
 
@@ -33,6 +34,8 @@ pub struct Session {
     pub config: Config,
     /// Its network, ready for use.
     pub inference: Inference,
+    /// Its folder.
+    pub folder: RunFolder,
     /// Which weights these are, where there was a choice.
     note: Option<String>,
 }
@@ -79,7 +82,11 @@ impl RunArgs {
                 known.push(spec.name);
             }
         }
-        let expected = format!("{}: only these have a prior to draw from", one_of(&known));
+        let fits = match session.inference.network().is_autoencoder() {
+            true => "; --sampler gmm:K or aggregate draws from latents of the others",
+            false => "",
+        };
+        let expected = format!("{}: only these have a prior to draw from{fits}", one_of(&known));
         Err(self.unexpected(&session, &expected))
     }
 
@@ -87,8 +94,8 @@ impl RunArgs {
         let threads = self.compute.threads()?;
         let opened = self.weights.open(models, &self.run)?;
         let note = opened.note();
-        let Opened { config, network, .. } = opened;
-        Ok(Session { config, inference: Inference::new(network, threads), note })
+        let Opened { config, network, folder, .. } = opened;
+        Ok(Session { folder, config, inference: Inference::new(network, threads), note })
     }
 
     fn unexpected(&self, session: &Session, expected: &str) -> Error {

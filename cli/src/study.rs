@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,11 +15,13 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
+use inkgrad_models::sampler::{Fitted, Sampler};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
 use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::sampler::{Kept as KeptSampler, READ_ONLY};
 use crate::{output, progress};
 
 /// One run under study.
@@ -55,6 +57,26 @@ impl Subjected {
         Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
     }
 
+    /// The sampler of latents that is asked for, fitted on the training drawings of `dataset`; `None` for the prior.
+    ///
+    /// # Errors
+    /// If the model has no latents, and those of [`KeptSampler`].
+    pub fn sampler(&mut self, sampler: Sampler, dataset: &Dataset) -> Result<Option<Fitted>> {
+        if sampler == Sampler::Prior {
+            return Ok(None);
+        }
+        if !self.inference.network().is_autoencoder() {
+            let problem = format!("{sampler} for {}, expected an autoencoder's run", self.config.model);
+            return Err(Error::input("--sampler", problem));
+        }
+        let inference = &mut self.inference;
+        let kept = KeptSampler::new(sampler, inference, &self.folder, dataset.fingerprint(), self.config.seed);
+        match kept.read(inference)? {
+            Some(fitted) => Ok(Some(fitted)),
+            None => kept.fit(inference, dataset).map(Some),
+        }
+    }
+
     /// Says which of its weights are examined, where there was a choice.
     pub fn say_weights(&self) {
         self.note.iter().for_each(output::note);
@@ -87,7 +109,7 @@ impl Subjected {
         if let Some(kept) = kept.filter(|kept| kept.key == key) {
             return Ok(kept.evaluation);
         }
-        let subject = Subject { config: &self.config, inference: &mut self.inference };
+        let subject = Subject { config: &self.config, inference: &mut self.inference, sampler: None };
         let evaluation = study::evaluate(subject, dataset, judge, options, &mut progress::parts())?;
         let kept = Kept { key, evaluation };
         let written = atomic::write(&path, |file| {
@@ -104,9 +126,6 @@ impl Subjected {
         Ok(kept.evaluation)
     }
 }
-
-/// Errors that say that a folder may be read alone.
-const READ_ONLY: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
 
 /// Everything that scores depend on.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

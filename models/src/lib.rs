@@ -28,6 +28,7 @@ pub mod palette;
 pub mod prelude;
 pub mod run;
 pub mod sample;
+pub mod sampler;
 pub mod study;
 pub mod text;
 pub mod trainer;

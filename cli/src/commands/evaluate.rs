@@ -8,6 +8,7 @@ use clap::Args;
 use inkgrad_models::Models;
 use inkgrad_models::metrics::classifier::{Interval, Verdict};
 use inkgrad_models::run::atomic;
+use inkgrad_models::sampler::Sampler;
 use inkgrad_models::study::{self, Evaluation, Options, Subject};
 use serde::Serialize;
 
@@ -33,6 +34,9 @@ pub struct Evaluate {
     /// Samples to score
     #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
     samples: usize,
+    /// How latents are drawn: prior, gmm:K, gmm:K:diagonal or aggregate, fitted on training drawings
+    #[arg(long, value_name = "NAME", default_value_t = Sampler::Prior)]
+    sampler: Sampler,
     /// Where samples start
     #[arg(long, value_name = "N", default_value_t = SEED)]
     seed: u64,
@@ -76,7 +80,8 @@ impl Evaluate {
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;
         run.say_weights();
-        let subject = Subject { config: &run.config, inference: &mut run.inference };
+        let sampler = run.sampler(self.sampler, &dataset)?;
+        let subject = Subject { config: &run.config, inference: &mut run.inference, sampler: sampler.as_ref() };
         let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::parts())?;
         atomic::write(&self.out, |file| {
             serde_json::to_writer_pretty(&mut *file, &evaluation)?;

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_models::data::{Extents, save_npy};
+use inkgrad_models::data::{Dataset, Extents, save_npy};
 use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, Picture, grid};
+use inkgrad_models::run::config::Config;
 use inkgrad_models::sample::Strategy;
+use inkgrad_models::sampler::{Fitted, Sampler};
+use inkgrad_models::trainer::{load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
 use crate::args::within;
 use crate::output::{self, Report};
+use crate::sampler::Kept;
 use crate::session::{RunArgs, Session};
 
 #[derive(Debug, Args)]
@@ -29,6 +33,12 @@ pub struct Sample {
     /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused
     #[arg(long, value_name = "NAME", default_value_t = Strategy::Prior)]
     strategy: Strategy,
+    /// The density of latents: prior, or fitted on training drawings: gmm:K, gmm:K:diagonal or aggregate
+    #[arg(long, value_name = "NAME", conflicts_with = "strategy")]
+    sampler: Option<Sampler>,
+    /// Drawings that a density is fitted on [default: what the run was trained on]
+    #[arg(long, value_name = "D", requires = "sampler")]
+    data: Option<String>,
     /// Where the randomness starts [default: the run's seed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -47,7 +57,14 @@ const MOST: usize = 1_000_000;
 struct Sampled {
     model: String,
     images: usize,
-    strategy: &'static str,
+    /// The strategy of the draw, where no density is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strategy: Option<&'static str>,
+    /// The density that latents are drawn from, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampler: Option<String>,
+    /// How latents are drawn, in words.
+    latents: String,
     seed: u64,
     /// The drawn class, `all`, or nothing where classes take turns or there are none.
     class: Option<String>,
@@ -73,7 +90,11 @@ enum Classes {
 impl Sample {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
-        let mut session = self.run.open_vae(models)?;
+        let mut session = match self.sampler {
+            None | Some(Sampler::Prior) => self.run.open_vae(models)?,
+            Some(_) => self.run.open_autoencoder(models)?,
+        };
+        let fitted = self.sampler.map(|sampler| self.fitted(sampler, &mut session)).transpose()?;
         let classes = self.classes(&session)?;
         let known = session.config.classes.clone();
         let labels: Option<Vec<usize>> = match classes {
@@ -88,7 +109,14 @@ impl Sample {
             return Err(Error::input("--n", problem).into());
         }
         let seed = self.seed.unwrap_or(session.config.seed);
-        let latents = self.strategy.draw(count, session.inference.network().latent()?, seed);
+        let latents = match &fitted {
+            Some(fitted) => fitted.draw(count, labels.as_deref(), seed),
+            None => self.strategy.draw(count, session.inference.network().latent()?, seed),
+        };
+        let (way, words) = match &fitted {
+            Some(fitted) => (format!("sampler {}", fitted.sampler()), fitted.describe()),
+            None => (format!("strategy {}", self.strategy), self.strategy.describe().to_owned()),
+        };
         let image = session.inference.network().image();
         let images = session.inference.decode(&latents, labels.as_deref())?;
         save_npy(&self.out, &image.array(count), &images)?;
@@ -100,7 +128,7 @@ impl Sample {
         };
         let each = matches!(classes, Classes::Each).then_some(known);
         let title = format!("{}: samples{class}", session.config.label());
-        let caption = format!("strategy {}, seed {seed}, N = {count}", self.strategy.name());
+        let caption = format!("{way}, seed {seed}, N = {count}");
         let head = [&*drawable(&title, "samples"), &*caption];
         let (picture, shown) = match &each {
             Some(classes) => picture_by_class(image, &images, classes, head),
@@ -112,7 +140,9 @@ impl Sample {
         let report = Sampled {
             model: session.config.model.clone(),
             images: count,
-            strategy: self.strategy.name(),
+            strategy: fitted.is_none().then_some(self.strategy.name()),
+            sampler: fitted.map(|fitted| fitted.sampler().to_string()),
+            latents: words,
             seed,
             class: match classes {
                 Classes::One(class) => Some(session.config.classes[class].clone()),
@@ -126,6 +156,32 @@ impl Sample {
         };
         session.report(&report, json)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The density that is asked for: the one that the run keeps, or one that is fitted now.
+    fn fitted(&self, sampler: Sampler, session: &mut Session) -> Result<Fitted> {
+        let Session { config, inference, folder, .. } = session;
+        if sampler == Sampler::Prior {
+            return Fitted::prior(inference.network());
+        }
+        let given = self.data.as_ref().map(|data| load_data(&Config { data: data.clone(), ..config.clone() }));
+        let given = given.transpose()?;
+        if let Some(dataset) = given.as_ref().filter(|dataset| dataset.classes != config.classes) {
+            let (found, expected) = (dataset.classes.join(", "), config.classes.join(", "));
+            return Err(Error::input(
+                "--data",
+                format!("holds the classes {found}, expected {expected} as in training"),
+            ));
+        }
+        let Some(data_sha256) = given.as_ref().map(Dataset::fingerprint).or_else(|| config.data_sha256.clone()) else {
+            let problem = "holds weights whose drawings are not known, expected --data";
+            return Err(Error::input(folder.path().display(), problem));
+        };
+        let kept = Kept::new(sampler, inference, folder, data_sha256, config.seed);
+        match kept.read(inference)? {
+            Some(fitted) => Ok(fitted),
+            None => kept.fit(inference, &given.map_or_else(|| load_run_data(config, false), Ok)?),
+        }
     }
 
     fn classes(&self, session: &Session) -> Result<Classes> {
@@ -168,15 +224,18 @@ fn picture_by_class(
 
 impl Report for Sampled {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Sampled { model, images, strategy, seed, .. } = self;
+        let Sampled { model, images, latents, seed, .. } = self;
+        let way = match (&self.sampler, self.strategy) {
+            (Some(sampler), _) => format!("sampler {sampler}"),
+            (None, strategy) => format!("strategy {}", strategy.unwrap_or_default()),
+        };
         let class = match (&self.class, &self.classes) {
             (_, Some(classes)) => format!(", {} of each of {}", images / classes.len(), classes.join(", ")),
             (Some(class), None) => format!(" of the class {class}"),
             (None, None) => String::new(),
         };
         writeln!(out, "{}: {images} drawings by {model}{class}", self.out.display())?;
-        let described = Strategy::ALL.iter().find(|s| s.name() == *strategy).map_or("", |s| s.describe());
-        writeln!(out, "  strategy {strategy}: {described}; seed {seed}")?;
+        writeln!(out, "  {way}: {latents}; seed {seed}")?;
         output::picture_line(out, self.png.as_deref(), self.png_images, self.images)
     }
 }

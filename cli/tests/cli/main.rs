@@ -10,6 +10,7 @@ mod limits;
 mod objectives;
 mod prompt;
 mod rules;
+mod samplers;
 mod scores;
 mod sizes;
 mod study;
@@ -103,6 +104,13 @@ impl Place {
         let value: Value = serde_json::from_str(&stdout).unwrap();
         assert!(value.is_object(), "{stdout}");
         value
+    }
+
+    /// Runs options that go against each other, which is said with the command's usage.
+    fn in_conflict(&self, args: &[&str], parts: [&str; 2]) {
+        let ended = self.run(args);
+        assert!(ended.status == 2 && ended.stderr.contains("cannot be used with"), "{args:?}: {}", ended.stderr);
+        assert!(parts.iter().all(|part| ended.stderr.contains(part)), "{args:?}: {}", ended.stderr);
     }
 
     /// Runs what has to be refused with one line that holds each of `parts`, and without a trace on the disk.

@@ -63,7 +63,7 @@ fn all_goes_on_as_if_it_had_not_stopped() {
         assert!(place.read(&format!("whole/{file}")) == place.read(&format!("parts/{file}")), "{file}");
     }
     for option in [["--ema", "0.5"], ["--accumulate", "2"], ["--freeze", "decoder"]] {
-        place.refused(&[&["train", "--resume", "parts"][..], &option].concat(), &[option[0], "--resume"]);
+        place.in_conflict(&[&["train", "--resume", "parts"][..], &option].concat(), [option[0], "--resume"]);
     }
 }
 

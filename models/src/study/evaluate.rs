@@ -14,6 +14,7 @@ use crate::metrics::likelihood::{self, Likelihood};
 use crate::metrics::{self, Table, neighbours};
 use crate::model::Value;
 use crate::run::config::Config;
+use crate::sampler::Fitted;
 use crate::{Result, sample};
 
 /// The run under evaluation.
@@ -23,6 +24,8 @@ pub struct Subject<'a> {
     pub config: &'a Config,
     /// Its network.
     pub inference: &'a mut Inference,
+    /// How latents of samples are drawn; `None` for the prior, or for reconstructions of a model without one.
+    pub sampler: Option<&'a Fitted>,
 }
 
 /// How much is measured.
@@ -106,7 +109,7 @@ pub fn evaluate(
     options: Options,
     watch: &mut Watch,
 ) -> Result<Evaluation> {
-    let Subject { config, inference } = subject;
+    let Subject { config, inference, sampler } = subject;
     let mut evaluation = Evaluation {
         inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
         model: config.model.clone(),
@@ -145,9 +148,13 @@ pub fn evaluate(
     evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads, watch)?;
     evaluation.scores = scores::distances(test, &reconstructions, options.seed);
 
-    let generated = if inference.network().has_prior() {
-        evaluation.generated = "samples from the prior N(0, I)".to_owned();
-        draw(inference, dataset.classes.len(), options)?
+    let draws = sampler.is_some() || inference.network().has_prior();
+    let generated = if draws {
+        evaluation.generated = match sampler {
+            None => "samples from the prior N(0, I)".to_owned(),
+            Some(fitted) => format!("samples, {}", fitted.describe()),
+        };
+        draw(inference, sampler, dataset.classes.len(), options)?
     } else {
         evaluation.generated = "reconstructions of test drawings: the model has no prior to draw from".to_owned();
         let n = test.len().min(options.samples);
@@ -157,14 +164,16 @@ pub fn evaluate(
         }
     };
     let judged = judge.features(&generated.images)?;
-    evaluation.scores.extend(scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?);
+    let mut scored = scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?;
+    scored.iter_mut().for_each(|score| score.passport.sampler = sampler.map(|fitted| fitted.sampler().to_string()));
+    evaluation.scores.extend(scored);
     match &generated.labels {
         Some(labels) => evaluation.recognition = Some(Recognition::new(&judged.logits, labels, &dataset.classes)?),
         None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
-    if inference.network().has_prior() {
+    if draws {
         evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
-        if decodes_probabilities(config) {
+        if inference.network().has_prior() && decodes_probabilities(config) {
             evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
         }
         if let Some(labels) = generated.labels {
@@ -183,15 +192,18 @@ struct Samples {
     labels: Option<Vec<usize>>,
 }
 
-/// Samples from the prior; of a network that sees classes equally many of each.
-fn draw(inference: &mut Inference, classes: usize, options: Options) -> Result<Samples> {
+/// Samples from the prior, or as `sampler` draws latents; of a network that sees classes equally many of each.
+fn draw(inference: &mut Inference, sampler: Option<&Fitted>, classes: usize, options: Options) -> Result<Samples> {
     let width = inference.network().latent()?;
     let each = options.samples.div_ceil(classes);
     let (n, labels) = match inference.network().sees_classes() {
         true => (each * classes, Some((0..each * classes).map(|i| i / each).collect::<Vec<_>>())),
         false => (options.samples, None),
     };
-    let latents = sample::prior(n, width, options.seed);
+    let latents = match sampler {
+        None => sample::prior(n, width, options.seed),
+        Some(fitted) => fitted.draw(n, labels.as_deref(), options.seed),
+    };
     let images = to_images(inference.network().image(), inference.decode(&latents, labels.as_deref())?)?;
     Ok(Samples { images, labels })
 }

@@ -41,6 +41,9 @@ pub struct Passport {
     pub sha256: Option<String>,
     /// How drawings were resized.
     pub resize: String,
+    /// How latents of samples were drawn, where that was not the prior.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<String>,
     /// Where samples start; subsets and orders start at torch-fidelity's 2020.
     pub seed: u64,
     /// The same score between two disjoint halves of the real drawings.
@@ -57,6 +60,7 @@ pub(super) fn distances(test: &Examples, reconstructions: &[f32], seed: u64) -> 
         extractor: "pixels".to_owned(),
         sha256: None,
         resize: "none".to_owned(),
+        sampler: None,
         seed,
         floor: None,
     };
@@ -144,6 +148,7 @@ impl Sides<'_> {
             extractor: options.extractor.name,
             sha256: options.extractor.weights_sha256,
             resize: options.extractor.resize.unwrap_or("none".to_owned()),
+            sampler: None,
             seed,
             floor: None,
         };
@@ -195,6 +200,7 @@ fn without_inception(n_real: usize, n_generated: usize, seed: u64) -> Vec<Score>
             extractor: "InceptionV3, 2048 features".to_owned(),
             sha256: None,
             resize: "tf1".to_owned(),
+            sampler: None,
             seed,
             floor: None,
         },

@@ -1,0 +1,58 @@
+//! A run's sampler: the one that its folder keeps, or one that is fitted now and kept there.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use inkgrad_models::Result;
+use inkgrad_models::data::Dataset;
+use inkgrad_models::infer::Inference;
+use inkgrad_models::run::folder::RunFolder;
+use inkgrad_models::sampler::{Fitted, Sampler, Source};
+use inkgrad_models::study::fingerprint;
+
+use crate::output;
+
+/// Errors that say that a folder may be read alone.
+pub const READ_ONLY: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+
+/// A sampler's file in a run's folder.
+pub struct Kept {
+    source: Source,
+    path: PathBuf,
+}
+
+impl Kept {
+    /// That of a sampler for a run's network, fitted on the data of this fingerprint from this seed.
+    pub fn new(sampler: Sampler, inference: &Inference, folder: &RunFolder, data_sha256: String, seed: u64) -> Self {
+        let weights_sha256 = fingerprint(inference.network());
+        let source = Source { sampler, weights_sha256, data_sha256, seed };
+        Kept { path: folder.file(&source.file_name()), source }
+    }
+
+    /// The sampler, where it is kept.
+    ///
+    /// # Errors
+    /// Those of [`Fitted::load`].
+    pub fn read(&self, inference: &Inference) -> Result<Option<Fitted>> {
+        match self.path.exists() {
+            true => Fitted::load(&self.path, &self.source, inference.network().latent()?),
+            false => Ok(None),
+        }
+    }
+
+    /// Fits it on training drawings, and keeps it where the folder can be written.
+    ///
+    /// # Errors
+    /// Those of [`Fitted::fit`]; if the file cannot be written for another reason than that the folder is somebody else's.
+    pub fn fit(&self, inference: &mut Inference, dataset: &Dataset) -> Result<Fitted> {
+        let Source { sampler, seed, .. } = self.source;
+        let fitted = Fitted::fit(sampler, inference, &dataset.train, seed)?;
+        match fitted.save(&self.path, &self.source) {
+            Err(inkgrad_models::Error::Io { source, .. }) if READ_ONLY.contains(&source.kind()) => {
+                output::note(format_args!("{}: {source}: the sampler is not kept there", self.path.display()));
+            }
+            saved => saved?,
+        }
+        Ok(fitted)
+    }
+}
