@@ -145,7 +145,7 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
         "export",
         [
             ("export --run runs/first --out w.safetensors", "Weights under PyTorch's names"),
-            ("export --run runs/best --weights last --out w.safetensors", "The last in place of the best"),
+            ("export --run runs/first --format onnx --part decoder --out decoder.onnx", "For onnxruntime and others"),
         ],
     ),
     (

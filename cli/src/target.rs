@@ -10,6 +10,10 @@ use inkgrad_models::{Error, Result};
 const NUMPY: &[u8] = b"\x93NUMPY";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
+/// The second field of an ONNX file of ours, its producer, behind the two bytes of the first; and words of a module's first lines.
+const ONNX: &[u8] = b"\x12\x07inkgrad";
+const MODULE: &str = "as a PyTorch module. Pictures are (batch";
+
 /// More than the header of any array of ours, the first chunks of a picture, the first fields of scores or the metadata of weights.
 const START: u64 = 4096;
 
@@ -86,7 +90,7 @@ fn start(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a file that begins so is one that a command of ours has written under such a name: an array of floats, a picture
-/// or scores or weights that name their maker. An empty file is nobody's loss.
+/// or scores, weights or networks that name their maker. An empty file is nobody's loss.
 fn is_ours(path: &Path, start: &[u8]) -> bool {
     let contains = |part: &str| start.windows(part.len()).any(|window| window == part.as_bytes());
     start.is_empty()
@@ -94,6 +98,8 @@ fn is_ours(path: &Path, start: &[u8]) -> bool {
         || start.starts_with(PNG) && has_extension(path, "png") && contains("inkgrad")
         || start.starts_with(b"{") && has_extension(path, "json") && contains("\"inkgrad\"")
         || has_extension(path, "safetensors") && contains("\"model\":")
+        || start.get(2..).is_some_and(|rest| rest.starts_with(ONNX)) && has_extension(path, "onnx")
+        || start.starts_with(b"\"\"\"") && has_extension(path, "py") && contains(MODULE)
 }
 
 #[cfg(test)]
@@ -115,6 +121,11 @@ mod tests {
             ("e.json", b"{\n  \"inkgrad\": \"0.1.0\"".to_vec()),
             ("p.png", [PNG, b"....tEXtSoftware\0inkgrad"].concat()),
             ("w.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\",\"model\":\"cvae\"}".to_vec()),
+            ("net.onnx", b"\x08\x08\x12\x07inkgrad\x1a\x050.1.0".to_vec()),
+            (
+                "net.py",
+                b"\"\"\"an autoencoder\n\nA cvae of inkgrad 0.1.0 as a PyTorch module. Pictures are (batch".to_vec(),
+            ),
             ("empty.npy", Vec::new()),
         ] {
             assert_eq!(file(name, &bytes), Ok(()), "{name}");
@@ -126,6 +137,8 @@ mod tests {
             ("notes.txt", b"my notes".to_vec()),
             ("a.json", b"{\"mine\": 1}".to_vec()),
             ("photo.png", [PNG, b"...."].concat()),
+            ("torch.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.4.0".to_vec()),
+            ("mine.py", b"\"\"\"mine\"\"\"\n".to_vec()),
             ("hf.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"}".to_vec()),
         ] {
             assert!(

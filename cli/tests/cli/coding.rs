@@ -112,6 +112,57 @@ fn weights_travel_there_and_back() {
     place.refused(&["import", "--model", "cnn-vae", "--weights", "d/classes.txt", "--out", "new"], &["classes.txt"]);
 }
 
+/// What the files hold, `tests/onnx/check.sh` checks; here, what the command says and refuses.
+#[test]
+fn networks_are_exported_for_other_programs() {
+    let place = Place::with_run();
+    let export = |format: &'static str, out: &'static str| ["export", "--run", "vae", "--format", format, "--out", out];
+    let whole = place.json(&export("onnx", "net.onnx"));
+    assert_eq!((&whole["part"], &whole["format"]), (&"whole".into(), &"onnx".into()));
+    let port = |name: &str, shape: &[&str]| serde_json::json!({"name": name, "shape": shape});
+    assert_eq!(whole["inputs"], serde_json::json!([port("images", &["batch", "1", "28", "28"])]));
+    assert_eq!(whole["outputs"], serde_json::json!([port("reconstructions", &["batch", "1", "28", "28"])]));
+    let encoder = place.json(&[&export("onnx", "net.onnx")[..], &["--part", "encoder"]].concat());
+    let latents = ["latents", "logvar"].map(|name| port(name, &["batch", "32"]));
+    assert_eq!(encoder["outputs"], serde_json::json!(latents));
+    // log σ² is no part of a reconstruction.
+    assert_eq!(whole["parameters"], 865_345 - (6272 * 32 + 32));
+    let text = place.ok(&[&export("onnx", "net.onnx")[..], &["--part", "decoder"]].concat());
+    assert!(text.contains("decoder of cnn-vae") && text.contains("(batch, 32)"), "{text}");
+
+    let module = place.json(&export("pytorch", "net.py"));
+    assert_eq!((&module["weights"], &module["parameters"]), (&"net.safetensors".into(), &865_345.into()));
+    place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);
+    assert!(place.read("net.safetensors") == place.read("w.safetensors"));
+    assert!(String::from_utf8(place.read("net.py")).unwrap().contains("class CnnVae(nn.Module):"));
+    // Its own files are replaced, others are not.
+    place.ok(&export("pytorch", "net.py"));
+    place.write("mine.onnx", b"mine");
+    place.write("mine.py", b"mine");
+    place.refused(&export("onnx", "mine.onnx"), &["mine.onnx: is there already"]);
+    place.refused(&export("pytorch", "mine.py"), &["mine.py: is there already"]);
+    for out in ["net", "my-net.py", "2.py", "a.b.py"] {
+        place.refused(&export("pytorch", out), &[out, "a name that Python cannot import"]);
+    }
+    let with_part = |format, out| [&export(format, out)[..], &["--part", "encoder"]].concat();
+    place.refused(&with_part("pytorch", "n.py"), &["--part: encoder, expected with --format onnx alone"]);
+    place.refused(&with_part("safetensors", "n.safetensors"), &["--part: encoder, expected with --format onnx alone"]);
+    for (args, said) in [
+        (export("tflite", "n").to_vec(), "safetensors, onnx, pytorch"),
+        ([&export("onnx", "n.onnx")[..], &["--part", "middle"]].concat(), "encoder, decoder, whole"),
+    ] {
+        let ended = place.run(&args);
+        assert!(ended.status == 2 && ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "judge"]);
+    let judge = ["export", "--run", "judge", "--format", "onnx", "--out", "n.onnx"];
+    place.refused(
+        &[&judge[..], &["--part", "decoder"]].concat(),
+        &["classifier has no decoder, expected an autoencoder"],
+    );
+    assert_eq!(place.json(&judge)["outputs"][1], port("probabilities", &["batch", "5"]));
+}
+
 #[test]
 fn a_cvae_draws_the_class_that_it_is_told() {
     let place = Place::with_run();

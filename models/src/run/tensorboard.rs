@@ -1,4 +1,4 @@
-//! TensorBoard event files, written by hand: an `Event` message in protobuf's encoding per record, each record framed
+//! TensorBoard event files, written by hand: an `Event` message in protobuf's encoding a record, each record framed
 //! as a TFRecord: length (u64), its masked CRC-32C, the message, its masked CRC-32C, all little-endian.
 
 use std::fs;
@@ -10,6 +10,7 @@ use super::disk::File;
 use super::records::Record;
 use crate::error::{Error, Result};
 use crate::image::{Channels, Picture};
+use crate::protobuf::Message;
 
 /// An event file, open for appending.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ impl EventFile {
     }
 
     fn append(&mut self, event: &Message) -> Result<()> {
-        (&self.file).write_all(&frame(&event.0)).map_err(Error::io(&self.path))
+        (&self.file).write_all(&frame(event.as_bytes())).map_err(Error::io(&self.path))
     }
 }
 
@@ -107,50 +108,6 @@ fn now() -> f64 {
 /// `Event { wall_time = 1, step = 2, summary = 5 }`.
 fn event(step: u64, summary: &Message) -> Message {
     Message::new().double(1, now()).varint(2, step).message(5, summary)
-}
-
-/// A protobuf message: fields, each a key (number and wire type) and its value.
-struct Message(Vec<u8>);
-
-impl Message {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn varint(self, field: u64, value: u64) -> Self {
-        self.base_128(field << 3).base_128(value)
-    }
-
-    fn double(self, field: u64, value: f64) -> Self {
-        self.base_128(field << 3 | 1).raw(&value.to_le_bytes())
-    }
-
-    fn float(self, field: u64, value: f32) -> Self {
-        self.base_128(field << 3 | 5).raw(&value.to_le_bytes())
-    }
-
-    fn bytes(self, field: u64, value: &[u8]) -> Self {
-        self.base_128(field << 3 | 2).base_128(value.len() as u64).raw(value)
-    }
-
-    fn message(self, field: u64, value: &Self) -> Self {
-        self.bytes(field, &value.0)
-    }
-
-    fn raw(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    /// Seven bits a byte from the lowest, the top bit set in all but the last.
-    fn base_128(mut self, mut value: u64) -> Self {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-        self
-    }
 }
 
 fn frame(message: &[u8]) -> Vec<u8> {
@@ -192,13 +149,6 @@ mod tests {
     fn checksums_are_those_of_rfc_3720() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
-    }
-
-    #[test]
-    fn messages_are_encoded_as_protobuf_says() {
-        let inner = Message::new().bytes(1, b"loss").float(2, 1.0);
-        let message = Message::new().varint(2, 300).message(5, &Message::new().message(1, &inner));
-        assert_eq!(message.0, b"\x10\xac\x02\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x80\x3f");
     }
 
     #[test]
