@@ -118,7 +118,7 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
         "tsne",
         [
             ("tsne --input z.npy --labels l.npy --out y.npy --png y.png", "A map of latents, coloured by class"),
-            ("tsne --input z.npy --out y.npy --perplexity 50 --seed 7", "With wider neighbourhoods, started elsewhere"),
+            ("tsne --input z.npy --embedding y.npy --add new.npy --out placed.npy", "New points in the map as it is"),
         ],
     ),
     (

@@ -1,15 +1,15 @@
 //! `inkgrad tsne`: latents as points of a picture.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use inkgrad_engine::Pool;
-use inkgrad_models::data::{Floats, load_labels, load_precise_matrix, save_npy};
+use inkgrad_models::data::{Floats, load_labels, load_matrix, load_precise_matrix, save_npy};
 use inkgrad_models::image::text::drawable;
-use inkgrad_models::tsne::{self, Head, Points, Real, Start, TsneConfig};
+use inkgrad_models::tsne::{self, Head, PlaceConfig, Placed, Points, Real, Start, TsneConfig};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
@@ -32,21 +32,27 @@ pub struct Tsne {
     /// The classes' names, for the picture's legend [default: their numbers]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "labels")]
     classes: Vec<String>,
-    /// Where the points go: f32 (N, 2)
+    /// Where the points go: f32 (N, 2); with --add the new ones alone, f32 (M, 2)
     #[arg(long, value_name = "Y.npy")]
     out: PathBuf,
+    /// New points, floats (M, d): each is placed in --embedding, whose points stay where they are
+    #[arg(long, value_name = "NEW.npy", requires = "embedding", conflicts_with = "init")]
+    add: Option<PathBuf>,
+    /// Where the points of --input lie in the plane, for --add: f32 (N, 2), such as an earlier --out
+    #[arg(long, value_name = "Y.npy", requires = "add")]
+    embedding: Option<PathBuf>,
     /// A picture of the points, coloured by class
     #[arg(long, value_name = "P.png")]
     png: Option<PathBuf>,
     /// How many neighbours a point effectively has
     #[arg(long, value_name = "F", default_value_t = 30.0)]
     perplexity: f64,
-    /// Steps of the descent, of which the first 250 exaggerate
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = within(250..=100_000))]
-    iterations: usize,
-    /// Where the points begin
-    #[arg(long, value_name = "START", default_value = "pca")]
-    init: Init,
+    /// Steps of the descent, of which the first 250 exaggerate [default: 1000, of new points 250]
+    #[arg(long, value_name = "N", value_parser = within(250..=100_000))]
+    iterations: Option<usize>,
+    /// Where the points begin: pca (the first two principal components), random, or a file f32 (N, 2), as it is
+    #[arg(long, value_name = "pca|random|F.npy", default_value = "pca")]
+    init: PathBuf,
     /// Seed of everything that is drawn at random
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
@@ -54,14 +60,8 @@ pub struct Tsne {
     compute: Compute,
 }
 
-/// Where the points begin.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Init {
-    /// At the first two principal components
-    Pca,
-    /// At random
-    Random,
-}
+/// Steps of the descent where none are given.
+const ITERATIONS: usize = 1000;
 
 #[derive(Debug, Serialize)]
 struct Embedded {
@@ -83,10 +83,32 @@ struct Embedded {
 impl Tsne {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
-        output::check_apart(&self.out, [Some(&self.input), self.labels.as_ref()].into_iter().flatten())?;
+        let read =
+            [Some(&self.input), self.labels.as_ref(), self.add.as_ref(), self.embedding.as_ref(), self.init_file()];
+        output::check_apart(&self.out, read.into_iter().flatten())?;
         let threads = self.compute.threads()?;
         let (rows, width, values) = load_precise_matrix(&self.input)?;
         let name = self.input.display().to_string();
+        if let (Some(add), Some(embedding)) = (&self.add, &self.embedding) {
+            let plane = load_plane(embedding, rows, &self.input)?;
+            let (count, columns, new) = load_precise_matrix(add)?;
+            if columns != width {
+                let problem = format!("rows of {columns} numbers, expected {width} as in {name}");
+                return Err(Error::input(add.display(), problem).into());
+            }
+            // Of two precisions both are taken as the finer.
+            let report = match (values, new) {
+                (Floats::F32(values), Floats::F32(new)) => {
+                    self.place(Points::new(&name, &values, rows, width)?, &plane, (&new, count), threads)?
+                }
+                (values, new) => {
+                    let (values, new) = (doubles(values), doubles(new));
+                    self.place(Points::new(&name, &values, rows, width)?, &plane, (&new, count), threads)?
+                }
+            };
+            output::report(&report, json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let report = match values {
             Floats::F32(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
             Floats::F64(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
@@ -98,23 +120,29 @@ impl Tsne {
     fn embed<T: Real>(self, points: Points<T>, width: usize, threads: usize) -> Result<Embedded> {
         let rows = points.len();
         let labels = self.load_labels(rows)?;
+        let iterations = self.iterations.unwrap_or(ITERATIONS);
+        let start = self.init_file().map(|file| match file.exists() {
+            true => load_plane(file, rows, &self.input),
+            false => {
+                let problem = format!("{}, expected pca, random or a file with a place for each row", file.display());
+                Err(Error::input("--init", problem))
+            }
+        });
+        let start = start.transpose()?;
         let config = TsneConfig {
             perplexity: self.perplexity,
-            iterations: self.iterations,
-            start: match self.init {
-                Init::Pca => Start::Pca,
-                Init::Random => Start::Random,
-            },
+            iterations,
+            start: if self.init.as_os_str() == RANDOM { Start::Random } else { Start::Pca },
             seed: self.seed,
             ..TsneConfig::default()
         };
 
         let pool = Pool::new(threads);
         let bar = progress::bar("{bar:32} {pos}/{len} iterations, {eta} left");
-        bar.set_length(self.iterations as u64);
+        bar.set_length(iterations as u64);
         let (started, mut shown) = (Instant::now(), Instant::now());
         let embedding = pool.enter(|team| {
-            tsne::embed(&config, points, team, |progress| {
+            tsne::embed_from(&config, points, start.as_deref(), team, |progress| {
                 bar.set_position(progress.iteration as u64);
                 if bar.is_hidden() && shown.elapsed() >= progress::INTERVAL {
                     shown = Instant::now();
@@ -163,6 +191,52 @@ impl Tsne {
         })
     }
 
+    /// The file that says where points begin.
+    fn init_file(&self) -> Option<&PathBuf> {
+        let named = [PCA, RANDOM].iter().any(|name| self.init.as_os_str() == *name);
+        (!named).then_some(&self.init)
+    }
+
+    /// Places new points in the plane of those that are there.
+    fn place<T: Real>(
+        self,
+        points: Points<T>,
+        plane: &[f32],
+        (new, count): (&[T], usize),
+        threads: usize,
+    ) -> Result<PlacedRows> {
+        let (rows, add) = (points.len(), self.add.clone().unwrap_or_default());
+        let labels = self.load_labels(rows)?;
+        let usual = PlaceConfig::default();
+        let iterations = self.iterations.unwrap_or(usual.iterations);
+        let config = PlaceConfig { perplexity: self.perplexity, iterations };
+        let bar = progress::bar("{bar:32} {pos}/{len} points, {eta} left");
+        bar.set_length(count as u64);
+        let (started, name) = (Instant::now(), add.display().to_string());
+        let Placed { points: placed, kl, start_kl } = Pool::new(threads).enter(|team| {
+            tsne::place(&config, points, plane, (&name, new), team, |done| bar.set_position(done as u64))
+        })?;
+        let seconds = started.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        save_npy(&self.out, &[count, 2], &placed)?;
+        if let Some(path) = &self.png {
+            // The new points are a class of their own, behind those that are there.
+            let (mut indices, mut classes) = match labels {
+                Some(labels) => (labels.indices, labels.classes),
+                None => (vec![0; rows], vec!["there before".to_owned()]),
+            };
+            indices.resize(rows + count, classes.len());
+            classes.push("new".to_owned());
+            let title = drawable(&format!("{} in the t-SNE of {}", name, self.input.display()), "t-SNE");
+            let caption =
+                format!("{count} new points among N = {rows}, perplexity {}, KL {kl:.3} a point", self.perplexity);
+            let all = [plane, &placed].concat();
+            tsne::scatter_png(path, &all, Some(&indices), &classes, Head { title: &title, caption: &caption })?;
+        }
+        let (perplexity, out, png) = (self.perplexity, self.out, self.png);
+        Ok(PlacedRows { rows: count, among: rows, perplexity, iterations, kl, start_kl, seconds, out, png })
+    }
+
     /// The rows' classes.
     fn load_labels(&self, rows: usize) -> Result<Option<Labels>> {
         let Some(path) = &self.labels else { return Ok(None) };
@@ -187,6 +261,54 @@ impl Tsne {
         numbers.dedup();
         let indices = labels.iter().map(|label| numbers.partition_point(|number| number < label)).collect();
         Ok(Some(Labels { indices, classes: numbers.iter().map(usize::to_string).collect() }))
+    }
+}
+
+/// The names of starts that are no files.
+const PCA: &str = "pca";
+const RANDOM: &str = "random";
+
+/// Places in the plane for the `rows` of `input`, which are not all the same.
+fn load_plane(file: &Path, rows: usize, input: &Path) -> Result<Vec<f32>> {
+    let (found, width, values) = load_matrix(file)?;
+    if (found, width) != (rows, 2) {
+        let problem =
+            format!("({found}, {width}) numbers, expected ({rows}, 2): a place for each row of {}", input.display());
+        return Err(Error::input(file.display(), problem));
+    }
+    Points::new(&file.display().to_string(), &values, rows, 2)?;
+    Ok(values)
+}
+
+fn doubles(values: Floats) -> Vec<f64> {
+    match values {
+        Floats::F32(values) => values.into_iter().map(f64::from).collect(),
+        Floats::F64(values) => values,
+    }
+}
+
+/// What became of new points.
+#[derive(Debug, Serialize)]
+struct PlacedRows {
+    rows: usize,
+    /// The points that were there.
+    among: usize,
+    perplexity: f64,
+    iterations: usize,
+    kl: f64,
+    start_kl: f64,
+    seconds: f64,
+    out: PathBuf,
+    png: Option<PathBuf>,
+}
+
+impl Report for PlacedRows {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let [rows, among] = [self.rows, self.among].map(|n| thousands(n as u64));
+        writeln!(out, "{}: {rows} new points among {among}", self.out.display())?;
+        writeln!(out, "  kl       {:>9.4}  a point, {:.4} at the median of its neighbours", self.kl, self.start_kl)?;
+        writeln!(out, "  seconds  {:>9.2}", self.seconds)?;
+        output::picture_line(out, self.png.as_deref(), None, self.rows)
     }
 }
 

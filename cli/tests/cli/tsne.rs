@@ -93,3 +93,68 @@ fn points_that_cannot_be_embedded() {
     labelled("l.npy", &["--classes", "cat,dog"], &["l.npy: label 2 at 2, expected 0 to 1"]);
     labelled("z.npy", &[], &["z.npy"]);
 }
+
+#[test]
+fn new_points_are_placed_in_a_map_that_stays() {
+    let place = with_points(90);
+    place.ok(&ARGS);
+    let (_, _, plane) = load_matrix(place.path("y.npy")).unwrap();
+    let (_, _, values) = load_matrix(place.path("z.npy")).unwrap();
+    // Five of the points that are there, a little moved.
+    let new: Vec<f32> = values[..20].iter().map(|x| x + 0.01).collect();
+    save_npy(place.path("new.npy"), &[5, 4], &new).unwrap();
+    let add = ["tsne", "--input", "z.npy", "--embedding", "y.npy", "--add", "new.npy", "--perplexity", "10"];
+    let to = |out: &'static str| [&add[..], &["--out", out]].concat();
+    let found = place.json(&[&to("placed.npy")[..], &["--labels", "l.npy", "--png", "p.png"]].concat());
+    assert_eq!((&found["rows"], &found["among"], &found["iterations"]), (&5.into(), &90.into(), &250.into()));
+    assert!(found["kl"].as_f64() <= found["start_kl"].as_f64(), "{found}");
+    assert!(place.read("p.png").starts_with(b"\x89PNG"));
+    let (rows, width, placed) = load_matrix(place.path("placed.npy")).unwrap();
+    assert_eq!((rows, width), (5, 2));
+    for (i, at) in placed.chunks(2).enumerate() {
+        let apart = |j: usize| (plane[2 * j] - at[0]).hypot(plane[2 * j + 1] - at[1]);
+        let nearest = (0..90).min_by(|&a, &b| apart(a).total_cmp(&apart(b))).unwrap();
+        assert_eq!(nearest % 3, i % 3, "new point {i}");
+    }
+    let first = place.read("placed.npy");
+    place.ok(&[&to("placed.npy")[..], &["--threads", "3"]].concat());
+    assert!(place.read("placed.npy") == first);
+
+    save_npy(place.path("wide.npy"), &[2, 5], &[0.5f32; 10]).unwrap();
+    save_npy(place.path("few.npy"), &[80, 2], &plane[..160]).unwrap();
+    let refused = |args: &[&str], parts: &[&str]| {
+        place.refused(&[&["tsne", "--input", "z.npy", "--out", "o.npy", "--perplexity", "10"], args].concat(), parts);
+    };
+    refused(&["--embedding", "y.npy", "--add", "wide.npy"], &["wide.npy: rows of 5 numbers, expected 4 as in z.npy"]);
+    refused(&["--embedding", "few.npy", "--add", "new.npy"], &["few.npy: (80, 2) numbers, expected (90, 2)"]);
+    for (args, said) in [(["--add", "new.npy"], "--embedding <Y.npy>"), (["--embedding", "y.npy"], "--add <NEW.npy>")] {
+        let ended = place.run(&[&["tsne", "--input", "z.npy", "--out", "o.npy"][..], &args].concat());
+        assert!(ended.status == 2 && ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    refused(&["--embedding", "y.npy", "--add", "none.npy"], &["none.npy"]);
+    place.refused(&[&to("new.npy")[..]].concat(), &["new.npy: is read as well as written"]);
+}
+
+#[test]
+fn points_begin_where_a_file_says() {
+    let place = with_points(90);
+    let start: Vec<f32> = (0..180).map(|i| ((i * 37) % 101) as f32 / 1000.0).collect();
+    save_npy(place.path("s.npy"), &[90, 2], &start).unwrap();
+    place.ok(&ARGS);
+    let by_pca = place.read("y.npy");
+    place.ok(&[&ARGS[..], &["--init", "pca"]].concat());
+    assert!(place.read("y.npy") == by_pca);
+    let given = [&ARGS[..], &["--init", "s.npy", "--labels", "l.npy"]].concat();
+    assert_eq!(place.json(&given)["knn_accuracy"], 1.0);
+    let first = place.read("y.npy");
+    assert!(first != by_pca);
+    // A seed draws nothing where the start is given.
+    place.ok(&[&given[..], &["--seed", "9"]].concat());
+    assert!(place.read("y.npy") == first);
+    let refused = |init: &str, parts: &[&str]| place.refused(&[&ARGS[..], &["--init", init]].concat(), parts);
+    refused("spectral", &["--init: spectral, expected pca, random or a file"]);
+    refused("z.npy", &["z.npy: (90, 4) numbers, expected (90, 2): a place for each row of z.npy"]);
+    refused("y.npy", &["y.npy: is read as well as written"]);
+    save_npy(place.path("same.npy"), &[90, 2], &[1.0f32; 180]).unwrap();
+    refused("same.npy", &["same.npy: all 90 rows are the same"]);
+}

@@ -77,7 +77,7 @@ impl Affinities {
 }
 
 /// pⱼ = e^(−β·dⱼ) / Σ e^(−β·d), with β such that the entropy is ln(perplexity); found by halving intervals.
-fn fit_bandwidth(squared: &[f64], perplexity: f64, p: &mut [f64]) {
+pub fn fit_bandwidth(squared: &[f64], perplexity: f64, p: &mut [f64]) {
     let wanted = perplexity.ln();
     // Doubling leads from 1 to distances of any usual size; to others it begins near them.
     let mean = squared.iter().sum::<f64>() / squared.len() as f64;

@@ -79,7 +79,7 @@ pub fn nearest<T: Real>(points: Points<T>, k: usize, team: &Team) -> Neighbours 
 }
 
 /// ‖a − b‖², rounded as differences are: none where the two are the same.
-fn squared<T: Real>(a: &[T], b: &[T]) -> f64 {
+pub fn squared<T: Real>(a: &[T], b: &[T]) -> f64 {
     let square = |(&a, &b): (&T, &T)| (a.into() - b.into()).powi(2);
     a.iter().zip(b).map(square).sum()
 }

@@ -23,6 +23,7 @@ mod affinities;
 mod descent;
 mod knn;
 mod pca;
+mod place;
 mod quality;
 mod repulsion;
 mod scatter;
@@ -33,6 +34,7 @@ mod tree;
 use inkgrad_engine::Team;
 
 pub use pca::principal_axes;
+pub use place::{PlaceConfig, Placed, place};
 pub use quality::{label_accuracy, trustworthiness};
 pub use scatter::{Head, scatter, scatter_png};
 
@@ -168,15 +170,7 @@ impl<'a, T: Real> Points<'a, T> {
         if u32::try_from(n).is_err() {
             return Err(Error::input(name, format_args!("{n} rows, expected fewer than 2³²")));
         }
-        let number = |value: &T| -> f64 { (*value).into() };
-        if let Some(at) = values.iter().position(|value| !number(value).is_finite()) {
-            let problem = format!("row {} holds {}, expected finite numbers", at / width, values[at]);
-            return Err(Error::input(name, problem));
-        }
-        if let Some(at) = values.iter().position(|value| number(value).abs() > LARGEST) {
-            let problem = format!("row {} holds {:e}, expected at most {LARGEST:e}", at / width, number(&values[at]));
-            return Err(Error::input(name, problem));
-        }
+        check_numbers(name, values, width)?;
         if values.chunks_exact(width.max(1)).all(|row| row == &values[..width]) {
             return Err(Error::input(name, format_args!("all {n} rows are the same, expected rows that differ")));
         }
@@ -196,6 +190,20 @@ impl<'a, T: Real> Points<'a, T> {
     fn row(&self, i: usize) -> &'a [T] {
         &self.values[i * self.width..][..self.width]
     }
+}
+
+/// Refuses numbers that are not finite, or whose squares overflow.
+fn check_numbers<T: Real>(name: &str, values: &[T], width: usize) -> Result<()> {
+    let number = |value: &T| -> f64 { (*value).into() };
+    if let Some(at) = values.iter().position(|value| !number(value).is_finite()) {
+        let problem = format!("row {} holds {}, expected finite numbers", at / width, values[at]);
+        return Err(Error::input(name, problem));
+    }
+    if let Some(at) = values.iter().position(|value| number(value).abs() > LARGEST) {
+        let problem = format!("row {} holds {:e}, expected at most {LARGEST:e}", at / width, number(&values[at]));
+        return Err(Error::input(name, problem));
+    }
+    Ok(())
 }
 
 /// How far an embedding is.
@@ -226,16 +234,35 @@ pub fn embed<T: Real>(
     config: &TsneConfig,
     points: Points<T>,
     team: &Team,
+    progress: impl FnMut(Progress),
+) -> Result<Embedding> {
+    embed_from(config, points, None, team, progress)
+}
+
+/// The same from where the points are to begin, `(N, 2)`, as it is, in place of the configuration's start.
+///
+/// # Errors
+/// As [`embed`].
+///
+/// # Panics
+/// If there is not a place for each point.
+pub fn embed_from<T: Real>(
+    config: &TsneConfig,
+    points: Points<T>,
+    start: Option<&[f32]>,
+    team: &Team,
     mut progress: impl FnMut(Progress),
 ) -> Result<Embedding> {
+    assert!(start.is_none_or(|start| start.len() == 2 * points.n), "a place for each point");
     config.check(points.n)?;
     memory::check(config.need(points.n, points.width, team.threads()), format_args!("{}: its t-SNE", points.name))?;
     let neighbours = knn::nearest(points, config.neighbours(points.n), team);
     let affinities = Affinities::new(&neighbours, config.perplexity, team);
     drop(neighbours);
-    let start = match config.start {
-        Start::Pca => pca::start(points, config.seed, team),
-        Start::Random => pca::random(points.n, config.seed),
+    let start = match (start, config.start) {
+        (Some(start), _) => start.as_chunks().0.to_vec(),
+        (None, Start::Pca) => pca::start(points, config.seed, team),
+        (None, Start::Random) => pca::random(points.n, config.seed),
     };
     let mut descent = Descent::new(affinities, start, config);
     let mut report = |iteration| progress(Progress { iteration, iterations: config.iterations });

@@ -52,7 +52,7 @@ impl Fixture {
 }
 
 /// Clouds around `classes` centres: `n` rows of `width`, row i of class i % classes.
-fn clouds(n: usize, width: usize, classes: usize) -> Vec<f32> {
+pub fn clouds(n: usize, width: usize, classes: usize) -> Vec<f32> {
     let philox = Philox::new(5, 0);
     let draw = |row: usize, column: usize| philox.normals((row * width + column) as u64)[0];
     let value = |i: usize| 8.0 * draw(n + i / width % classes, i % width) + draw(i / width, i % width);
