@@ -166,27 +166,27 @@ pub(super) fn read_all(
     hint: &str,
     watch: &mut dyn FnMut(usize),
 ) -> Result<Images> {
-    let mut all: Option<Gathered> = None;
-    for (block, paths) in files.chunks(BLOCK).enumerate() {
-        let picture = |path: &&Path| {
-            let picture = read(path)?;
-            Ok(match side {
-                Some(side) => picture.square(side),
-                None => picture,
-            })
-        };
-        let pictures: Vec<Result<Picture>> = threads::shared(|| paths.par_iter().map(picture).collect());
-        for (i, (path, picture)) in paths.iter().zip(pictures).enumerate() {
-            let picture = picture?;
-            match &mut all {
-                None => all = Some(Gathered::new(path, picture, files.len())?),
-                Some(all) => all.add(path, picture, hint)?,
-            }
-            watch(block * BLOCK + i + 1);
+    let Some((first, others)) = files.split_first() else {
+        return Ok(Images::from_checked(Extents::DRAWING, Pixels::U8(Vec::new())));
+    };
+    let picture = |path: &Path| -> Result<Picture> {
+        let picture = read(path)?;
+        Ok(match side {
+            Some(side) => picture.square(side),
+            None => picture,
+        })
+    };
+    let mut all = Gathered::new(first, picture(first)?, files.len())?;
+    watch(1);
+    for (block, paths) in others.chunks(BLOCK).enumerate() {
+        let fitting = |path: &&Path| all.fitting(path, picture(path)?, hint);
+        let pictures: Vec<Result<Picture>> = threads::shared(|| paths.par_iter().map(fitting).collect());
+        for (i, picture) in pictures.into_iter().enumerate() {
+            all.add(picture?)?;
+            watch(block * BLOCK + i + 2);
         }
     }
-    let (extents, bytes) = all.map_or((Extents::DRAWING, Vec::new()), |all| (all.extents, all.bytes));
-    Ok(Images::from_checked(extents, Pixels::U8(bytes)))
+    Ok(Images::from_checked(all.extents, Pixels::U8(all.bytes)))
 }
 
 /// Pictures of one size, one after the other.
@@ -213,13 +213,19 @@ impl<'a> Gathered<'a> {
         Ok(Vec::with_capacity(bytes))
     }
 
-    fn add(&mut self, path: &Path, picture: Picture, hint: &str) -> Result<()> {
-        let (Extents { height, width, channels }, expected) = (picture.extents, self.extents);
-        if (height, width) != (expected.height, expected.width) {
-            let first = self.first.display();
-            let problem = format!("{height}×{width}, expected {}×{} as {first}{hint}", expected.height, expected.width);
-            return Err(Error::input(path.display(), problem));
+    /// The picture, if it has the size of the first.
+    fn fitting(&self, path: &Path, picture: Picture, hint: &str) -> Result<Picture> {
+        let (Extents { height, width, .. }, expected) = (picture.extents, self.extents);
+        if (height, width) == (expected.height, expected.width) {
+            return Ok(picture);
         }
+        let first = self.first.display();
+        let problem = format!("{height}×{width}, expected {}×{} as {first}{hint}", expected.height, expected.width);
+        Err(Error::input(path.display(), problem))
+    }
+
+    fn add(&mut self, picture: Picture) -> Result<()> {
+        let channels = picture.extents.channels;
         if channels > self.extents.channels {
             // The first one in colour.
             self.extents.channels = channels;
@@ -282,6 +288,8 @@ fn decode_png(bytes: &[u8]) -> Result<Picture, String> {
         return Err("16 bits a channel, expected 8".to_owned());
     }
     let size = reader.output_buffer_size().ok_or("larger than memory can be")?;
+    check_sides(reader.info().height as usize, reader.info().width as usize)?;
+    memory::check_packed(size as u64, bytes.len() as u64, "its pixels").map_err(|error| error.to_string())?;
     let mut buffer = vec![0; size];
     let frame = reader.next_frame(&mut buffer).map_err(|error| error.to_string())?;
     let channels = match frame.color_type {
@@ -294,12 +302,24 @@ fn decode_png(bytes: &[u8]) -> Result<Picture, String> {
     Picture::new(frame.height as usize, frame.width as usize, channels, &buffer[..frame.buffer_size()])
 }
 
-/// The longest side of a JPEG file's picture.
+/// The longest side of a picture.
 const LONGEST: usize = 1 << 14;
+
+/// Refuses pictures that nobody has, before memory is asked for.
+fn check_sides(height: usize, width: usize) -> Result<(), String> {
+    match height.max(width) <= LONGEST {
+        true => Ok(()),
+        false => Err(format!("{height}×{width}, expected sides up to {LONGEST}")),
+    }
+}
 
 fn decode_jpeg(bytes: Vec<u8>) -> Result<Picture, String> {
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(LONGEST).set_max_height(LONGEST);
+    let length = bytes.len();
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(|error| format!("{error:?}").replace('\n', " "))?;
+    let size = decoder.output_buffer_size().ok_or("no size in its header")?;
+    memory::check_packed(size as u64, length as u64, "its pixels").map_err(|error| error.to_string())?;
     let pixels = decoder.decode().map_err(|error| format!("{error:?}").replace('\n', " "))?;
     let info = decoder.info().ok_or("no header")?;
     let (height, width) = (usize::from(info.height), usize::from(info.width));
@@ -319,6 +339,23 @@ mod tests {
         assert_eq!((colour.extents.channels, colour.bytes.as_slice()), (3, &[7, 8, 7, 9, 9, 9][..]));
         assert_eq!(Picture::new(1, 2, 2, &[7, 0, 9, 255]).unwrap(), grey);
         assert!(Picture::new(2, 2, 3, &[0; 11]).is_err());
+    }
+
+    /// The beginning of a PNG file of these sides: signature, header (33 bytes), and the head of a chunk of pixels.
+    fn beginning(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(ColorType::Rgb);
+        drop(encoder.write_header().unwrap());
+        [&bytes[..33], b"\0\0\0\x08IDAT\x78\x9c\0\0\0\0\0\0\0\0\0\0"].concat()
+    }
+
+    #[test]
+    fn large_pictures_are_refused_by_their_headers() {
+        let problem = |width, height| decode(beginning(width, height)).unwrap_err();
+        assert_eq!(problem(20_000, 3), "3×20000, expected sides up to 16384");
+        let bomb = problem(16_000, 16_000);
+        assert!(bomb.contains("packed bytes become 733 MiB"), "{bomb}");
     }
 
     #[test]

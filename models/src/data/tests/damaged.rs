@@ -1,5 +1,6 @@
 //! Good files with bytes changed, taken out and cut off: read, or refused in one line.
 
+use std::fs;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
@@ -21,8 +22,21 @@ fn originals() -> &'static [(&'static str, Vec<u8>)] {
             ("array.npy", array),
             ("train-images-idx3-ubyte", idx(&[1, 28, 28], &bytes(1))),
             ("train-images-idx3-ubyte.gz", gzip(&idx(&[1, 28, 28], &bytes(1)))),
+            ("a.png", picture(1)),
+            ("b.png", picture(3)),
+            ("c.jpg", include_bytes!("ramp.jpg").to_vec()),
+            ("data_batch_1.bin", bytes(8)[..2 * 3073].iter().map(|v| v % 10).collect()),
         ]
     })
+}
+
+/// A PNG of 16×16.
+fn picture(channels: usize) -> Vec<u8> {
+    let (channels, pixels) = match channels {
+        1 => (crate::image::Channels::Grey, bytes(1)[..256].to_vec()),
+        _ => (crate::image::Channels::Rgb, bytes(1)[..768].to_vec()),
+    };
+    crate::image::Picture { width: 16, height: 16, channels, pixels }.to_png().unwrap()
 }
 
 fn damage(bytes: &mut Vec<u8>, changes: &[(usize, u8)], cut: Option<(usize, usize)>, end: Option<usize>) {
@@ -63,6 +77,11 @@ proptest! {
             folder.write("t10k-images-idx3-ubyte", idx(&[1, 28, 28], &bytes(1)));
             folder.write("t10k-labels-idx1-ubyte", idx(&[1], &[0]));
             folder.write(name, file);
+            vec![folder.load().map(|data| data.train.images.len())]
+        } else if let ".png" | ".jpg" | ".bin" = &name[name.len() - 4..] {
+            folder.write("test_batch.bin", vec![1; 3073]);
+            fs::create_dir(folder.path("class")).unwrap();
+            folder.write(&if name.ends_with(".bin") { name.to_owned() } else { format!("class/{name}") }, file);
             vec![folder.load().map(|data| data.train.images.len())]
         } else {
             let path = folder.write(name, file);
