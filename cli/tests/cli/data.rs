@@ -179,3 +179,34 @@ fn drawings_that_the_data_holds_back_are_validated_on() {
     fs::remove_file(place.path("d/val_images.npy")).unwrap();
     place.refused(&[&new[..], &["--patience", "5"]].concat(), &["--patience: 5 without validation"]);
 }
+
+#[test]
+fn training_pictures_are_changed_where_that_is_asked_for() {
+    let place = Place::with_run();
+    let train = ["train", "cnn-vae", "--data", "d", "--batch-size", "16", "--threads", "1", "--channels", "4,6"];
+    let run = |out: &str, options: &[&str]| drop(place.ok(&[&train[..], &["--out", out], options].concat()));
+    let augment = ["--augment", "elastic,shift:3,flip"];
+    run("whole", &[&["--epochs", "3"], &augment[..]].concat());
+    run("parts", &[&["--epochs", "1"], &augment[..]].concat());
+    place.ok(&["train", "--resume", "parts", "--epochs", "3"]);
+    let weights = |run: &str| place.read(&format!("{run}/model.safetensors"));
+    assert!(weights("parts") == weights("whole"));
+    let settings = String::from_utf8(place.read("whole/config.toml")).unwrap();
+    assert!(settings.contains("augment = [\"flip\", \"elastic\", \"shift:3\"]\n"), "{settings}");
+    run("plain", &["--epochs", "3"]);
+    assert!(weights("plain") != weights("whole"));
+    assert!(!String::from_utf8(place.read("plain/config.toml")).unwrap().contains("augment"));
+    // It may be ended.
+    place.ok(&["train", "--resume", "parts", "--epochs", "4", "--augment", "none"]);
+
+    let new = [&train[..], &["--epochs", "1", "--out", "new"]].concat();
+    for (words, problem) in [
+        ("zoom", "unknown change `zoom`, expected one of shift, flip, rotate, elastic"),
+        ("shift:1.5", "shift:1.5, expected whole pixels above 0, 64 at most"),
+        ("flip,flip", "flip twice, expected it once"),
+    ] {
+        place.refused(&[&new[..], &["--augment", words]].concat(), &["--augment", problem]);
+    }
+    let device = [&new[..], &["--augment", "flip", "--device", "emulated"]].concat();
+    place.refused(&device, &["--augment: flip on emulated, expected none: a device holds the drawings as they are"]);
+}

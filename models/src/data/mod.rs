@@ -12,6 +12,7 @@
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
 
+pub mod augment;
 pub mod builtin;
 mod cifar;
 mod class_files;

@@ -1,6 +1,7 @@
 //! Settings with a few named values.
 
 use super::settings::{Field, fields, problem};
+use crate::data::augment::Augment;
 
 /// A setting with named values: `name`, `ALL`, `Display`, and a `FromStr` whose error lists what is known.
 macro_rules! choice {
@@ -121,6 +122,7 @@ fields! {
     Schedule: "", Schedule::NAMES;
     Device: "", Device::NAMES;
     Precision: "", Precision::NAMES;
+    Augment: "", Augment::NAMES;
 }
 
 impl Precision {

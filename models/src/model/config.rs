@@ -10,6 +10,7 @@ pub(crate) use super::choice::choice;
 pub use super::choice::{Device, Optimizer, Precision, Prefixes, Schedule};
 use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
 use super::{ModelOption, Spec, Value};
+use crate::data::augment::Augment;
 use crate::data::{Extents, SIDES};
 use crate::error::{Error, Result};
 use crate::run::atomic;
@@ -79,6 +80,9 @@ settings! {
     /// Parts of a step's drawings whose gradients are computed one after the other and summed: less memory
     #[serde(default = "one", skip_serializing_if = "is_one")]
     accumulate: usize = 1 => value("N").kept().good(&[(|c| c.accumulate > 0, "at least 1")]);
+    /// Change training pictures by some of shift[:PIXELS], flip, rotate[:DEGREES], elastic[:PIXELS]
+    #[serde(default, skip_serializing_if = "Augment::is_none")]
+    augment: Augment = Augment::default() => value("NAME[:F],…");
     /// The rule that moves the parameters: adam, adamw or sgd
     optimizer: Optimizer = Optimizer::Adam => value("NAME").kept();
     /// The share of each parameter that adamw takes off a step, times the learning rate

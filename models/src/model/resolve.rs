@@ -203,6 +203,11 @@ impl Config {
             (None, None) => return fail("steps", "neither epochs nor steps given, expected one of them".into()),
             _ => {}
         }
+        if !self.augment.is_none() && self.device != Device::Cpu {
+            let problem =
+                format!("{} on {}, expected none: a device holds the drawings as they are", self.augment, self.device);
+            return fail("augment", problem);
+        }
         if self.precision != Precision::Fp32 && self.device == Device::Cpu {
             return fail("precision", format!("{} on the processor, expected fp32", self.precision));
         }

@@ -4,6 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::data::augment::Augmentation;
 use crate::run::config::Config;
 use crate::{Error, Result};
 
@@ -113,6 +114,16 @@ impl Batches {
             Order::Epochs { .. } => step as f64 / self.steps_per_epoch() as f64,
             Order::Steps => step as f64 * self.batch as f64 / self.training.len() as f64,
         }
+    }
+
+    /// How the drawings of step `step` are changed, where they are, and the pass by which: where each batch is drawn from all
+    /// drawings, the step itself.
+    pub fn augmentation(&self, config: &Config, step: u64) -> Option<(Augmentation, u64)> {
+        let pass = match self.plan {
+            Order::Epochs { .. } => step / self.steps_per_epoch(),
+            Order::Steps => step,
+        };
+        (!config.augment.is_none()).then_some((Augmentation { augment: config.augment, seed: config.seed }, pass))
     }
 
     /// Whether the training loss is recorded after `step` steps: at the end of a pass, or every `log_every` steps.

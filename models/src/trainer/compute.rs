@@ -78,6 +78,7 @@ impl Trainer {
         let drawings = match compute {
             Compute::Cpu(stepper) => {
                 let (rate, clock) = (self.rate(self.step), self.clock(self.step));
+                stepper.augmentation = self.batches.augmentation(&self.config, self.step);
                 let (batch, data) = (self.batches.next(self.step), &self.dataset.train);
                 let stepped = stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team);
                 let losses = stepped.map_err(|error| self.failed(next, error))?;

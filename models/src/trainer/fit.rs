@@ -25,6 +25,7 @@ pub fn fit(spec: Spec, config: &Config, data: &Examples, watch: &mut dyn FnMut(u
     let mut stepper = Stepper::for_run(config);
     Pool::new(config.threads).enter(|team| {
         for step in 0..batches.total() {
+            stepper.augmentation = batches.augmentation(config, step);
             let (clock, rate) = (Clock { seed: config.seed, step }, schedule.rate(config.lr, step));
             stepper
                 .step(&mut network, &mut optimizer, data, batches.next(step), clock, rate, team)

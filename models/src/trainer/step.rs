@@ -7,6 +7,7 @@ use inkgrad_engine::optim::{Accumulator, Optimizer};
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
 use crate::data::Examples;
+use crate::data::augment::Augmentation;
 use crate::model::{MAX_TERMS, Network, Term, Training};
 use crate::run::config::Config;
 
@@ -62,6 +63,8 @@ pub struct Stepper {
     sum: Accumulator<f32>,
     /// The divisor of the loss of so many drawings, see [`Term::per`].
     per: HashMap<usize, f64>,
+    /// How the drawings of the next step are changed, where they are, and the pass that it belongs to.
+    pub augmentation: Option<(Augmentation, u64)>,
 }
 
 impl Stepper {
@@ -134,8 +137,12 @@ impl Stepper {
         epoch: f64,
         team: &Team,
     ) -> Result<(Losses, f64)> {
+        let augmentation = self.augmentation;
         let (graph, plan) = self.plan(network, batch.len());
         fill(graph, plan, data, batch);
+        if let Some((augmentation, pass)) = augmentation {
+            augmentation.change_all(data.images.extents(), pass, batch, plan.input(graph.images), team);
+        }
         schedule(graph, plan, epoch);
         plan.forward(&network.params, team, clock);
         let losses = read(graph, plan, batch.len());

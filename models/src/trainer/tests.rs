@@ -287,3 +287,65 @@ fn the_same_weights_have_the_same_losses_whenever_they_are_measured() {
     assert_eq!(Stepper::default().evaluate(&network, &data, &all, 9, &team), before);
     assert_ne!(stepper.evaluate(&other, &data, &all, 9, &team), before);
 }
+
+/// The changes of a picture are functions of seed, pass and its number, so that neither an interruption nor the number of threads shows.
+#[test]
+fn changed_pictures_are_the_same_after_an_interruption_and_at_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    let models = Models::builtin();
+    let read = |path: &Path| std::fs::read(path.join("model.safetensors")).unwrap();
+    for by_epoch in [false, true] {
+        let run = |name: &str, length, augment: &str, threads| {
+            let path = folder.path().join(format!("{name}-{by_epoch}"));
+            let (epochs, steps) = if by_epoch { (Some(length), None) } else { (None, Some(length)) };
+            let (batch_size, augment) = (30, augment.parse().unwrap());
+            let config =
+                Config { epochs, steps, batch_size, augment, threads, ..small(&data, config::Device::Cpu, &[]) };
+            Trainer::start(&models, config, &path, false).unwrap().0.run(&mut ()).unwrap();
+            path
+        };
+        let words = "shift,flip,rotate,elastic";
+        let (whole, parts) = (run("whole", 3, words, 1), run("parts", 1, words, 1));
+        let longer = match by_epoch {
+            true => Overrides { epochs: Some(3), ..Overrides::default() },
+            false => Overrides { steps: Some(3), ..Overrides::default() },
+        };
+        let mut resumed = Trainer::resume(&models, &parts, &longer).unwrap();
+        assert_eq!(resumed.config().augment.to_string(), "flip,rotate,elastic,shift");
+        resumed.run(&mut ()).unwrap();
+        assert!(read(&parts) == read(&whole), "by epoch: {by_epoch}");
+        assert!(read(&run("threads", 3, words, 3)) == read(&whole), "by epoch: {by_epoch}");
+        assert!(read(&run("plain", 3, "none", 1)) != read(&whole), "by epoch: {by_epoch}");
+    }
+}
+
+#[test]
+fn pictures_are_changed_to_train_on_them_and_never_to_measure_by_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    let models = Models::builtin();
+    let losses = |name: &str, augment: &str| {
+        // Steps that move nothing.
+        let config = small(&data, config::Device::Cpu, &[]);
+        let (epochs, steps, augment) = (Some(1), None, augment.parse().unwrap());
+        let config = Config { epochs, steps, augment, lr: 1e-30, val_fraction: 0.25, batch_size: 20, ..config };
+        let (mut trainer, _) = Trainer::start(&models, config, &folder.path().join(name), false).unwrap();
+        trainer.run(&mut ()).unwrap();
+        let records = trainer.records().unwrap();
+        [Split::Train, Split::Val, Split::Test].map(|split| records.iter().rfind(|r| r.split == split).unwrap().loss)
+    };
+    let (plain, changed) = (losses("plain", "none"), losses("changed", "shift:4,elastic"));
+    assert_eq!(plain[1..], changed[1..]);
+    assert_ne!(plain[0], changed[0]);
+}
+
+#[test]
+fn a_device_does_not_change_pictures() {
+    let models = Models::builtin();
+    let augment = Some("shift,flip".parse().unwrap());
+    let device = Some(config::Device::Emulated);
+    let overrides = Overrides { augment, device, ..Overrides::default() };
+    let error = Config::resolve(&models, Some("cnn-vae"), None, &overrides).unwrap_err().to_string();
+    assert_eq!(error, "--augment: flip,shift on emulated, expected none: a device holds the drawings as they are");
+}

@@ -103,6 +103,9 @@ fn a_file_s_mistakes_are_named_by_line() {
     assert!(at("seed = 1\nepochs = -1").starts_with("F.toml:2: epochs: invalid value: integer `-1`"));
     assert!(at("device = \"tpu\"").starts_with("F.toml:1: device: unknown variant `tpu`, expected one of `cpu`"));
     assert!(at("lr = = 2").starts_with("F.toml:1: "));
+    assert!(
+        at("augment = [\"zoom\"]").starts_with("F.toml:1: augment: unknown change `zoom`, expected one of shift, flip")
+    );
     assert_eq!(at("lr = nan"), "F.toml: lr: NaN, expected a number above 0");
     assert_eq!(at("epochs = 1\nsteps = 2"), "F.toml: steps: given with epochs, expected only one of them");
     assert_eq!(at("model = \"cvae\""), "F.toml: model is cvae, expected cnn-vae");
