@@ -222,7 +222,7 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
         "runs",
         [
             ("runs runs", "The runs below a folder, what tells them apart, and their best losses"),
-            ("runs runs --json", "The same for a program"),
+            ("runs runs --csv records.csv", "With all of their records in a table for a spreadsheet"),
         ],
     ),
     (

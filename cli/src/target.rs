@@ -14,6 +14,9 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const ONNX: &[u8] = b"\x12\x07inkgrad";
 const MODULE: &str = "as a PyTorch module. Pictures are (batch";
 
+/// The first columns of a table of records.
+pub const CSV_HEAD: &str = "run,model,step,epoch,split,loss,lr,seconds";
+
 /// More than the header of any array of ours, the first chunks of a picture, the first fields of scores or the metadata of weights.
 const START: u64 = 4096;
 
@@ -89,8 +92,8 @@ fn start(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a file that begins so is one that a command of ours has written under such a name: an array of floats, a picture
-/// or scores, weights or networks that name their maker. An empty file is nobody's loss.
+/// Whether a file that begins so is one that a command of ours has written under such a name: an array of floats, a picture,
+/// scores, weights or networks that name their maker, or a table of records. An empty file is nobody's loss.
 fn is_ours(path: &Path, start: &[u8]) -> bool {
     let contains = |part: &str| start.windows(part.len()).any(|window| window == part.as_bytes());
     start.is_empty()
@@ -98,6 +101,7 @@ fn is_ours(path: &Path, start: &[u8]) -> bool {
         || start.starts_with(PNG) && has_extension(path, "png") && contains("inkgrad")
         || start.starts_with(b"{") && has_extension(path, "json") && contains("\"inkgrad\"")
         || has_extension(path, "safetensors") && contains("\"model\":")
+        || start.starts_with(CSV_HEAD.as_bytes()) && has_extension(path, "csv")
         || start.get(2..).is_some_and(|rest| rest.starts_with(ONNX)) && has_extension(path, "onnx")
         || start.starts_with(b"\"\"\"") && has_extension(path, "py") && contains(MODULE)
 }
@@ -121,6 +125,7 @@ mod tests {
             ("e.json", b"{\n  \"inkgrad\": \"0.1.0\"".to_vec()),
             ("p.png", [PNG, b"....tEXtSoftware\0inkgrad"].concat()),
             ("w.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\",\"model\":\"cvae\"}".to_vec()),
+            ("records.csv", [CSV_HEAD, ",bce\n"].concat().into_bytes()),
             ("net.onnx", b"\x08\x08\x12\x07inkgrad\x1a\x050.1.0".to_vec()),
             (
                 "net.py",
@@ -138,6 +143,7 @@ mod tests {
             ("a.json", b"{\"mine\": 1}".to_vec()),
             ("photo.png", [PNG, b"...."].concat()),
             ("torch.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.4.0".to_vec()),
+            ("mine.csv", b"a,b\n".to_vec()),
             ("mine.py", b"\"\"\"mine\"\"\"\n".to_vec()),
             ("hf.safetensors", b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"}".to_vec()),
         ] {

@@ -64,6 +64,12 @@ impl Message {
         self.bytes(field, &value.0)
     }
 
+    /// `repeated double`, packed.
+    #[must_use]
+    pub fn doubles(self, field: u64, values: &[f64]) -> Self {
+        self.bytes(field, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+    }
+
     /// The fields of both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record, Split};
@@ -16,13 +17,18 @@ use serde::Serialize;
 
 use crate::output::{self, Report};
 use crate::progress::number;
+use crate::report::csv;
 use crate::study::differences;
+use crate::target::CSV_HEAD;
 
 #[derive(Debug, Args)]
 pub struct Runs {
     /// The folder, in which runs may lie at any depth
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// A table of all records of these runs, a line each, for a spreadsheet
+    #[arg(long, value_name = "F.csv")]
+    csv: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -31,6 +37,9 @@ struct Found {
     runs: Vec<Row>,
     /// Folders and runs that could not be read.
     unreadable: Vec<Unreadable>,
+    /// The table of all records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<PathBuf>,
 }
 
 /// A run.
@@ -76,6 +85,7 @@ struct Unreadable {
 
 impl Runs {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        self.csv.as_ref().map_or(Ok(()), |path| output::check_target(path))?;
         if !self.folder.is_dir() {
             let found = if self.folder.exists() { "is a file" } else { "no such folder" };
             return Err(Error::input(self.folder.display(), format!("{found}, expected a folder with runs")).into());
@@ -90,10 +100,13 @@ impl Runs {
                 Err(error) => unreadable.push(Unreadable { path, problem: error.to_string() }),
             }
         }
+        if let Some(path) = &self.csv {
+            atomic::write(path, |out| out.write_all(table(&self.folder, &read).as_bytes()))?;
+        }
         let configs: Vec<Config> = read.iter().map(|run| run.config.clone()).collect();
         let differing = differences(&configs, |config| config.model.clone());
         let rows = read.into_iter().zip(differing).map(|(run, differs)| run.row(differs)).collect();
-        output::report(&Found { folder: self.folder, runs: rows, unreadable }, json)?;
+        output::report(&Found { folder: self.folder, runs: rows, unreadable, csv: self.csv }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -230,13 +243,12 @@ impl Row {
     }
 
     fn cells(&self, folder: &Path) -> [String; 6] {
-        let below = self.run.strip_prefix(folder).ok().filter(|path| !path.as_os_str().is_empty());
         let differs = self.differs.iter().map(|Difference { setting, value }| match value.as_str() {
             "" => format!("no {setting}"),
             value => format!("{setting} {value}"),
         });
         [
-            below.unwrap_or(&self.run).display().to_string(),
+            below(folder, &self.run).display().to_string(),
             self.model.clone(),
             differs.collect::<Vec<_>>().join(", "),
             self.best.as_ref().map_or("–".to_owned(), |best| format!("{} {}", best.split.name(), number(best.loss))),
@@ -244,6 +256,39 @@ impl Row {
             ago(self.changed),
         ]
     }
+}
+
+/// A run's path below the folder that was looked into.
+fn below<'a>(folder: &Path, run: &'a Path) -> &'a Path {
+    run.strip_prefix(folder).ok().filter(|path| !path.as_os_str().is_empty()).unwrap_or(run)
+}
+
+/// All records of runs as CSV (RFC 4180): a line a record, a column for each term that some model reports. What a record does not
+/// have, and what is not finite, is an empty field.
+fn table(folder: &Path, runs: &[Read]) -> String {
+    let mut terms: Vec<&str> = Vec::new();
+    for (name, _) in runs.iter().flat_map(|run| &run.records).flat_map(|record| &record.terms.0) {
+        if !terms.contains(&name.as_str()) {
+            terms.push(name);
+        }
+    }
+    let head: Vec<String> = terms.iter().copied().map(csv::field).collect();
+    let mut text = [vec![CSV_HEAD.to_owned()], head].concat().join(",");
+    text.push('\n');
+    for run in runs {
+        let (path, model) = (below(folder, &run.path).display().to_string(), run.config.label());
+        for record in &run.records {
+            let number =
+                |value: Option<f64>| value.filter(|x| x.is_finite()).map_or_else(String::new, |x| x.to_string());
+            let named =
+                [path.as_str(), &model, &record.step.to_string(), &record.epoch.to_string(), record.split.name()];
+            let numbers = [Some(record.loss), record.lr, record.seconds].into_iter();
+            let numbers = numbers.chain(terms.iter().map(|term| record.term(term))).map(number);
+            text += &named.into_iter().map(csv::field).chain(numbers).collect::<Vec<_>>().join(",");
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// A number of epochs with no more digits than it needs.
@@ -267,6 +312,9 @@ impl Report for Found {
                 let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
                 writeln!(out, "{}", line.join("  ").trim_end())?;
             }
+        }
+        if let Some(path) = &self.csv {
+            writeln!(out, "{}: their records", path.display())?;
         }
         for Unreadable { path, problem } in &self.unreadable {
             writeln!(

@@ -96,7 +96,7 @@ fn pixels<'a>(
 }
 
 /// A field, in quotes where it has to be.
-fn field(text: &str) -> String {
+pub fn field(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),

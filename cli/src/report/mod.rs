@@ -2,7 +2,7 @@
 //! each figure as PNG and CSV.
 
 mod chart;
-mod csv;
+pub mod csv;
 mod document;
 mod files;
 mod html;

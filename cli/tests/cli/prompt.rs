@@ -285,6 +285,26 @@ fn runs_below_a_folder_are_listed_side_by_side() {
     assert!(text.contains("deep/a") && text.contains("beta 4.0") && text.contains("2/2 steps"), "{text}");
     assert!(text.contains("not read: runs/broken") && text.contains("missing field"), "{text}");
     assert!(place.ok(&["runs", "d"]).contains("no runs"));
+
+    let found = place.json(&["runs", "runs", "--csv", "r.csv"]);
+    assert_eq!(found["csv"], "r.csv");
+    let table = String::from_utf8(place.read("r.csv")).unwrap();
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(columns[..8], ["run", "model", "step", "epoch", "split", "loss", "lr", "seconds"]);
+    let mut records = 0;
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert_eq!(fields.len(), columns.len(), "{line}");
+        assert!(names.iter().any(|name| Path::new(name).ends_with(fields[0])), "{line}");
+        assert!(fields[5].parse::<f64>().is_ok(), "{line}");
+        records += 1;
+    }
+    let logged = names.iter().map(|name| String::from_utf8(place.read(&format!("{name}/metrics.jsonl"))).unwrap());
+    assert_eq!(records, logged.map(|text| text.lines().count()).sum::<usize>());
+    place.ok(&["runs", "runs", "--csv", "r.csv"]);
+    place.write("mine.csv", b"a,b\n1,2\n");
+    place.refused(&["runs", "runs", "--csv", "mine.csv"], &["mine.csv: is there already"]);
     place.refused(&["runs", "nowhere"], &["nowhere: no such folder, expected a folder with runs"]);
     assert!(Path::new(&place.path("runs/b")).is_dir());
 }

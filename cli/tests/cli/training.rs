@@ -400,3 +400,37 @@ fn settings_that_would_not_be_heeded_are_refused() {
     place.refused(&train("new", &["--momentum", "0.5"]), &["--momentum: 0.5 with adam, expected --optimizer sgd"]);
     place.refused(&["sample", "--run", "vae", "--n", "-3", "--out", "s.npy"], &["-3", "expected a number from 1"]);
 }
+
+/// The bytes of a run's event files, one after the other, and how many there are.
+fn events(place: &Place, run: &str) -> (Vec<u8>, usize) {
+    let files: Vec<String> = place.files(run).into_iter().filter(|name| name.contains("tfevents")).collect();
+    (files.iter().flat_map(|name| place.read(&format!("{run}/{name}"))).collect(), files.len())
+}
+
+#[test]
+fn tensorboard_is_told_settings_weights_and_gradients() {
+    let place = Place::with_run();
+    let train = ["train", "classifier", "--data", "d", "--steps", "4", "--batch-size", "8", "--log-every", "2"];
+    place.ok(&[&train[..], &["--out", "plain"]].concat());
+    place.ok(&[&train[..], &["--log-gradients", "--out", "told"]].concat());
+    let has = |run: &str, tag: &str| events(&place, run).0.windows(tag.len()).any(|window| window == tag.as_bytes());
+    for run in ["plain", "told"] {
+        for tag in ["_hparams_/experiment", "_hparams_/session_start_info", "weights/model.1.weight", "loss/train"] {
+            assert!(has(run, tag), "{run}: {tag}");
+        }
+    }
+    assert!(has("told", "gradients/model.1.weight") && !has("plain", "gradients/"));
+    // It changes what is told, and nothing else.
+    assert!(place.read("plain/model.safetensors") == place.read("told/model.safetensors"));
+    let config = |run: &str| String::from_utf8(place.read(&format!("{run}/config.toml"))).unwrap();
+    assert!(config("told").contains("log_gradients = true") && !config("plain").contains("log_gradients"));
+
+    // A sitting with nothing to record leaves no file.
+    assert_eq!(events(&place, "plain").1, 1);
+    place.ok(&["train", "--resume", "plain"]);
+    assert_eq!(events(&place, "plain").1, 1);
+    place.ok(&["train", "--resume", "plain", "--steps", "6"]);
+    assert_eq!(events(&place, "plain").1, 2);
+    let on_device = [&train[..], &["--log-gradients", "--device", "emulated", "--out", "new"]].concat();
+    place.refused(&on_device, &["--log-gradients", "only on --device cpu"]);
+}

@@ -129,6 +129,9 @@ settings! {
     val_fraction: f64 = 0.0 => value("F").kept().good(&[(|c| (0.0..1.0).contains(&c.val_fraction), "0 ≤ F < 1")]);
     /// Steps from one record of the training loss to the next, for runs counted in steps
     log_every: u64 = 100 => value("N").good(&[(|c| c.log_every > 0, "at least 1")]);
+    /// Show TensorBoard how gradients are distributed, beside weights
+    #[serde(default, skip_serializing_if = "is_false")]
+    log_gradients: bool = false => SWITCH.good(&[(|c| !c.log_gradients || c.device == Device::Cpu, "only on --device cpu")]);
     /// Stop after this many validations without a better loss
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<u64> = None => value("N").default("never").good(&[(|c| c.patience != Some(0), "at least 1")]);

@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod checkpoint;
 pub mod disk;
 pub mod folder;
+pub mod histogram;
 pub mod owner;
 pub mod plot;
 pub mod records;

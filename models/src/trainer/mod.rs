@@ -26,6 +26,7 @@
 
 mod batches;
 mod compute;
+mod events;
 mod figures;
 mod fit;
 mod import;
@@ -79,7 +80,7 @@ pub struct Trainer {
     schedule: Schedule,
     batches: Batches,
     log: MetricsLog,
-    /// TensorBoard's, one file a sitting.
+    /// TensorBoard's, one file a sitting, made with its first record.
     events: Option<EventFile>,
     step: u64,
     /// Sums over the steps since the last record.
@@ -101,9 +102,6 @@ pub struct Trainer {
     /// Records since then.
     pending: Vec<Record>,
 }
-
-/// How often TensorBoard is shown, over a run, what the network draws.
-const PICTURES: u64 = 10;
 
 /// The optimizer of `params` parameters and the schedule of `total` steps that a configuration asks for.
 fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Schedule) {
@@ -241,10 +239,6 @@ impl Trainer {
     }
 
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
-        // A run that is done already has nothing more to show.
-        if self.step < self.batches.total() {
-            self.events = Some(EventFile::create(self.folder.path())?);
-        }
         let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
@@ -345,23 +339,6 @@ impl Trainer {
         self.log.sync()?;
         self.write_events(&records)?;
         Ok(converged)
-    }
-
-    /// The records as TensorBoard's scalars, and every tenth of the run what the network draws.
-    fn write_events(&mut self, records: &[Record]) -> Result<()> {
-        let Some(mut events) = self.events.take() else { return Ok(()) };
-        for record in records {
-            events.record(record)?;
-        }
-        let interval = if self.batches.by_epoch() { self.batches.steps_per_epoch() } else { self.config.log_every };
-        let tenth = |step: u64| step.saturating_mul(PICTURES) / self.total_steps();
-        if tenth(self.step) > tenth(self.step.saturating_sub(interval)) {
-            for (name, picture) in self.pictures()? {
-                events.picture(self.step, name, &picture)?;
-            }
-        }
-        self.events = Some(events);
-        Ok(())
     }
 
     /// An update may overflow after a loss that was finite.
