@@ -11,6 +11,7 @@ use inkgrad_models::features::{Cache, Extractor, caches};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
+use inkgrad_models::model::Network;
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
@@ -149,17 +150,19 @@ struct Kept {
 }
 
 /// Settings that tell two runs apart no better than their folders do, or that change no result.
-pub const NO_NAMES: [&str; 13] = [
+pub const NO_NAMES: [&str; 15] = [
     "format",
     "inkgrad",
     "model",
     "data_path",
     "data_sha256",
     "init_sha256",
+    "imported",
     "classes",
     "image",
     "threads",
     "log_every",
+    "log_gradients",
     "checkpoint_minutes",
     "quick",
     "changes",
@@ -195,8 +198,11 @@ pub fn differences(configs: &[Config], kind: impl Fn(&Config) -> String) -> Vec<
         let keys: BTreeSet<&String> = alike.iter().flat_map(|&j| settings[j].keys()).collect();
         let own = |key: &&String| configs[i].options.contains_key(*key);
         let (own, others): (Vec<&String>, Vec<&String>) = keys.into_iter().partition(own);
-        let counts = |key: &&String| !NO_NAMES.contains(&key.as_str());
-        let differs = |key: &&String| alike.iter().any(|&j| settings[j].get(*key) != settings[i].get(*key));
+        // Of imported weights, what is not known differs from nothing.
+        let known = |j: usize, key: &str| configs[j].imported.is_none() || settings[j].contains_key(key);
+        let counts = |key: &&String| !NO_NAMES.contains(&key.as_str()) && known(i, key);
+        let differs =
+            |key: &&String| alike.iter().any(|&j| known(j, key) && settings[j].get(*key) != settings[i].get(*key));
         let found = own.into_iter().chain(others).filter(counts).filter(differs);
         found.map(|key| (key.clone(), settings[i].get(key).cloned().unwrap_or_default())).collect()
     };
@@ -233,7 +239,7 @@ fn names(configs: &[Config], paths: &[PathBuf]) -> Vec<String> {
 ///
 /// # Errors
 /// If it cannot be loaded, or a run knows other classes.
-pub fn shared_data(runs: &[Subjected], data: Option<&str>, changed: bool) -> Result<Dataset> {
+pub fn shared_data(runs: &mut [Subjected], data: Option<&str>, changed: bool) -> Result<Dataset> {
     // Imported weights don't know their data.
     let trained = |run: &&Subjected| run.config.data_sha256.is_some() || run.folder.state().exists();
     let Some(first) = runs.iter().find(trained).or(runs.first()) else {
@@ -248,6 +254,7 @@ pub fn shared_data(runs: &[Subjected], data: Option<&str>, changed: bool) -> Res
         None => load_run_data(&first.config, changed)?,
     };
     for run in runs {
+        take_names(&mut run.config, run.inference.network(), &dataset);
         if run.config.classes != dataset.classes {
             let (found, expected) = (run.config.classes.join(", "), dataset.classes.join(", "));
             let problem = format!("knows the classes {found}, expected {expected} as in {}", dataset.name);
@@ -255,6 +262,15 @@ pub fn shared_data(runs: &[Subjected], data: Option<&str>, changed: bool) -> Res
         }
     }
     Ok(dataset)
+}
+
+/// Gives the classes of imported weights, which know at most how many there are, the names that they have in `dataset`; a network
+/// that sees no classes takes any.
+pub fn take_names(config: &mut Config, network: &Network<f32>, dataset: &Dataset) {
+    let counts = network.sees_classes() || network.encoder_sees_classes() || network.is_classifier();
+    if !config.names_classes() && (!counts || config.classes.len() == dataset.classes.len()) {
+        config.classes.clone_from(&dataset.classes);
+    }
 }
 
 /// Passes of a classifier that is trained on the spot.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::args::{Compute, WeightsArgs};
 use crate::explain::{self, MADE_BY, Numbers, Rounding, Subject};
 use crate::output::{self, Report};
+use crate::study::take_names;
 
 /// One file that needs no other and asks for none: draw, and the recorded tape runs in the browser.
 #[derive(Debug, Args)]
@@ -103,7 +104,7 @@ impl Explain {
                 false => "Its weights are imported ones.".to_owned(),
             };
             let note = opened.note();
-            let Opened { config, network, .. } = opened;
+            let Opened { mut config, network, .. } = opened;
             let dataset = match &self.data {
                 Some(data) => load_data(&Config { data: data.clone(), ..config.clone() })?,
                 None if !trained => {
@@ -112,6 +113,7 @@ impl Explain {
                 }
                 None => load_run_data(&config, false)?,
             };
+            take_names(&mut config, &network, &dataset);
             self.check(&config, &dataset)?;
             return Ok(Found { config, network, dataset, origin, note });
         }

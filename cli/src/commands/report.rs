@@ -71,7 +71,7 @@ impl ReportArgs {
             .map(|path| Subjected::open(models, path, self.weights.asked(), threads))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
         tell_apart(&mut runs)?;
-        let dataset = shared_data(&runs, self.data.as_deref(), self.data_changed)?;
+        let dataset = shared_data(&mut runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
         let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
         judge.inception = inception;

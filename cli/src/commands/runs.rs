@@ -54,7 +54,7 @@ struct Row {
     /// Steps and passes that are done; 0 where it has none recorded, as of imported weights.
     step: u64,
     epoch: f64,
-    /// As many as there should be: one of them is set.
+    /// As many as there should be: one of them is set, but of imported weights.
     epochs: Option<u64>,
     steps: Option<u64>,
     /// When it was last written to, in seconds since 1970 and as a date.
@@ -198,8 +198,8 @@ impl Read {
             best: self.best(),
             step: last.map_or(0, |record| record.step),
             epoch: last.map_or(0.0, |record| record.epoch),
-            epochs: self.config.epochs,
-            steps: self.config.steps,
+            epochs: self.config.epochs.filter(|_| self.config.imported.is_none()),
+            steps: self.config.steps.filter(|_| self.config.imported.is_none()),
             changed: self.changed,
             changed_utc: date(self.changed),
             run: self.path,
@@ -238,7 +238,7 @@ impl Row {
         match (self.epochs, self.steps) {
             (Some(total), _) => format!("{}/{total} epochs", trimmed(self.epoch)),
             (None, Some(total)) => format!("{}/{total} steps", self.step),
-            (None, None) => String::new(),
+            (None, None) => "imported".to_owned(),
         }
     }
 

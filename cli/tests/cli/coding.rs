@@ -267,3 +267,108 @@ fn a_classifier_says_how_sure_it_is() {
         &["vae: holds cnn-vae, expected a classifier"],
     );
 }
+
+/// Weights tell sizes and nothing of how they came about: a run made of them says no more, and is used like any other.
+#[test]
+fn an_imported_run_claims_nothing_that_is_not_known() {
+    let place = Place::with_run();
+    place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);
+    place.ok(&["import", "--model", "cnn-vae", "--weights", "w.safetensors", "--out", "back"]);
+    let config = String::from_utf8(place.read("back/config.toml")).unwrap();
+    let keys: Vec<&str> = config.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert_eq!(keys, ["classes", "format", "imported", "inkgrad", "model"], "{config}");
+    assert!(config.contains("w.safetensors"), "{config}");
+
+    // Evaluated on drawings whose names it never had, explained, reported, and trained on.
+    place.refused(
+        &["evaluate", "--run", "back", "--out", "e.json"],
+        &["back: holds imported weights", "expected --data"],
+    );
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
+    place.ok(&[
+        "evaluate",
+        "--run",
+        "back",
+        "--data",
+        "d",
+        "--classifier",
+        "judge",
+        "--samples",
+        "10",
+        "--out",
+        "e.json",
+    ]);
+    place.ok(&["explain", "--run", "back", "--data", "d", "--out", "e.html"]);
+    place.ok(&[
+        "report",
+        "back",
+        "judge",
+        "--data",
+        "d",
+        "--classifier",
+        "judge",
+        "--samples",
+        "10",
+        "--out",
+        "r.html",
+    ]);
+    let page = String::from_utf8(place.read("r.md")).unwrap();
+    let row = page.lines().find(|line| line.contains("back: weights that were imported")).unwrap_or_else(|| panic!("{page}"));
+    assert!(row.contains("| – | – |"), "{row}");
+    place.ok(&[
+        "train",
+        "cnn-vae",
+        "--init",
+        "back",
+        "--data",
+        "d",
+        "--steps",
+        "1",
+        "--batch-size",
+        "8",
+        "--out",
+        "tuned",
+    ]);
+    let listed = place.json(&["runs", "."]);
+    let run = listed["runs"].as_array().unwrap().iter().find(|run| run["run"] == "./back").unwrap();
+    assert_eq!((&run["epochs"], &run["steps"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{run}");
+    assert_eq!(run["differs"], serde_json::json!([]));
+
+    // A cvae's weights tell how many classes there are.
+    place.ok(&["train", "cvae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "cvae"]);
+    place.ok(&["export", "--run", "cvae", "--out", "c.safetensors"]);
+    place.ok(&["import", "--model", "cvae", "--weights", "c.safetensors", "--out", "cback"]);
+    place.ok(&[
+        "evaluate",
+        "--run",
+        "cback",
+        "--data",
+        "d",
+        "--classifier",
+        "judge",
+        "--samples",
+        "10",
+        "--out",
+        "c.json",
+    ]);
+    // Where the names are given, they hold.
+    let named = ["import", "--model", "cvae", "--weights", "c.safetensors", "--classes", "a,b,c,d,e", "--out", "named"];
+    place.ok(&named);
+    let named = ["evaluate", "--run", "named", "--data", "d", "--classifier", "judge", "--out", "n.json"];
+    place.refused(&named, &["named: knows the classes a, b, c, d, e, expected rabbit"]);
+    let known = ["import", "--model", "cvae", "--weights", "c.safetensors", "--data", "d", "--out", "known"];
+    place.ok(&known);
+    let config = String::from_utf8(place.read("known/config.toml")).unwrap();
+    assert!(config.contains("data = \"d\"") && config.contains("rabbit") && !config.contains("epochs"), "{config}");
+    // A file that was cut or changed is named.
+    place.write("back/config.toml", b"format = 1\nimported = \"w\"\nmodel = \"cnn-vae\"\nlatent = \"many\"\n");
+    place.refused(
+        &["encode", "--run", "back", "--images", "d/test_images.npy", "--out", "z.npy"],
+        &["back/config.toml"],
+    );
+    place.write("back/config.toml", b"format = 1\nimported = \"w\"\nmodel = 3\n");
+    place.refused(
+        &["encode", "--run", "back", "--images", "d/test_images.npy", "--out", "z.npy"],
+        &["back/config.toml"],
+    );
+}

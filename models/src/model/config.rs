@@ -42,6 +42,9 @@ settings! {
     /// Its contents' hash, see [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data_sha256: Option<String> = None;
+    /// The file of weights that the run was made of, where they were imported: how they were trained is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<String> = None;
     /// The file of weights that the run began with, where it began with any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     init: Option<String> = None;
@@ -266,12 +269,34 @@ impl Config {
         texts.filter(|text| text.starts_with(|c: char| c.is_alphabetic())).collect()
     }
 
+    /// Its settings as a table: of imported weights those that they tell or somebody gave, none of how they were trained.
+    pub(super) fn known(&self) -> toml::Table {
+        let mut table = toml::Table::try_from(self).unwrap_or_default();
+        if self.imported.is_some() {
+            let data = if self.data_sha256.is_some() { "data" } else { "" };
+            let of_training = Self::SETTINGS.iter().map(|setting| setting.name).filter(|name| *name != data);
+            // Sizes and names of a model's options are what its weights are; the weight of a term is how they came about.
+            let weights = self.options.iter().filter(|(_, value)| matches!(value, Value::Number(_)));
+            let all: Vec<&str> = of_training.chain(weights.map(|(name, _)| name.as_str())).collect();
+            all.into_iter().for_each(|name| drop(table.remove(name)));
+        }
+        table
+    }
+
+    /// Whether its classes have names that are theirs: imported weights tell at most how many there are.
+    pub fn names_classes(&self) -> bool {
+        let numbered = self.classes.iter().enumerate().all(|(i, name)| *name == i.to_string());
+        self.imported.is_none() || self.data_sha256.is_some() || !numbered
+    }
+
     /// Writes a run's `config.toml`, atomically.
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let text = toml::to_string(self).map_err(|error| Error::input(path.display(), error))?;
+        // A table has its keys in another order.
+        let text = if self.imported.is_some() { toml::to_string(&self.known()) } else { toml::to_string(self) };
+        let text = text.map_err(|error| Error::input(path.display(), error))?;
         atomic::write(path, |file| file.write_all(text.as_bytes()))
     }
 }

@@ -52,8 +52,7 @@ impl Config {
     /// Every setting that is set, by its name in `config.toml`.
     pub fn settings(&self) -> BTreeMap<String, String> {
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let table = toml::Table::try_from(self).unwrap_or_default();
-        table.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+        self.known().iter().map(|(name, value)| (name.clone(), text(value))).collect()
     }
 
     /// Adds to `changes` the settings that differ from those that the run had `before`, up to `step`.

@@ -12,6 +12,9 @@ use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
 
+/// The key that tells imported weights.
+const IMPORTED: &str = "imported";
+
 impl Config {
     /// Makes these the settings of a short run.
     fn shorten(&mut self, spec: &Spec) {
@@ -96,9 +99,28 @@ impl Config {
         }
         let Version { format } = read_toml(path)?;
         check_format(path, format)?;
-        let mut config: Self = read_toml(path)?;
+        let mut config: Self = match read_toml::<toml::Table>(path)? {
+            table if table.contains_key(IMPORTED) => Self::with_defaults(models, path, table)?,
+            _ => read_toml(path)?,
+        };
         config.settle(models, Layer::File(path))?;
         config.check(Layer::File(path))?;
+        Ok(config)
+    }
+
+    /// What a file says of imported weights; what it does not say has its default, so that the run can be used like any other.
+    fn with_defaults(models: &Models, path: &Path, table: toml::Table) -> Result<Self> {
+        let wrong = |error: toml::de::Error| Error::input(path.display(), error.message());
+        let name = table.get("model").and_then(toml::Value::as_str).unwrap_or_default();
+        let spec = models.get(name).map_err(|error| error.at(Layer::File(path).place("model")))?;
+        let mut whole = toml::Table::try_from(Self::defaults(&spec)).unwrap_or_default();
+        let has_data = table.contains_key("data");
+        whole.extend(table);
+        let mut config: Self = whole.try_into().map_err(wrong)?;
+        if let (false, Some(file)) = (has_data, &config.imported) {
+            // Their training data is not known.
+            config.data.clone_from(file);
+        }
         Ok(config)
     }
 

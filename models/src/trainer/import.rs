@@ -40,10 +40,12 @@ pub fn import(
     out: &Path,
     force: bool,
 ) -> Result<Imported> {
+    let from = file.canonicalize().unwrap_or_else(|_| file.to_owned()).display().to_string();
     if config.data_sha256.is_none() {
         // Their training data is not known.
-        config.data = file.display().to_string();
+        config.data.clone_from(&from);
     }
+    config.imported = Some(from);
     let Loaded { tensors, mut notes } = weights::load(file, key)?;
     let spec = models.get(&config.model)?;
     let sizes = sizes(&spec, &config, &shapes(&tensors));

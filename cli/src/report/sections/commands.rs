@@ -14,11 +14,13 @@ pub fn commands(material: &Material) -> Section {
         Table::new("Runs, as they can be trained one by one", &["run", "command", "seed", "threads", "inkgrad"]);
     for Examined { run, .. } in &material.runs {
         let config = &run.config;
+        let imported = run.records.is_empty();
+        let known = |value: String| if imported { "–".to_owned() } else { value };
         table.row([
             run.label().into(),
-            how_it_was_made(material.models, config, &run.path.display().to_string(), run.records.is_empty()).into(),
-            config.seed.to_string().into(),
-            config.threads.to_string().into(),
+            how_it_was_made(material.models, config, &run.path.display().to_string(), imported).into(),
+            known(config.seed.to_string()).into(),
+            known(config.threads.to_string()).into(),
             config.inkgrad.clone().into(),
         ]);
     }
