@@ -210,6 +210,16 @@ impl<'a, T> Gradients<'a, T> {
     pub fn take(&mut self, i: usize) -> Option<Gradient<'a, T>> {
         self.slots[i].take()
     }
+
+    /// Says that input `i`, such as a class, has no gradient: whoever leads there gets zeros.
+    pub fn none(&mut self, i: usize)
+    where
+        T: Float,
+    {
+        if let Some(Gradient { values, add: false }) = self.take(i) {
+            values.fill(T::ZERO);
+        }
+    }
 }
 
 /// Where the gradient of one input goes.

@@ -187,3 +187,29 @@ fn memory_is_shared() {
     let (shared, apart) = (compile(&graph, false).0, compile(&graph, true).0);
     assert!(2 * shared.arena_bytes() < apart.arena_bytes(), "{} of {}", shared.arena_bytes(), apart.arena_bytes());
 }
+
+/// Classes have no gradient, even where they are computed from parameters: those get zeros, not what lay in the memory.
+#[test]
+fn what_leads_to_classes_gets_zeros() {
+    let team = Team::solo();
+    for op in ["embedding", "softmax_cross_entropy", "correct"] {
+        let (mut params, mut tape) = (Params::<f32>::new(), Tape::new());
+        let rows = params.declare("rows", [3, 4], Init::Normal);
+        let classes = params.declare("classes", [3], Init::Constant(0.0));
+        params.initialise(1);
+        let (x, classes) = (tape.param(&rows), tape.param(&classes));
+        let labels = tape.scale(classes, 2.0).unwrap();
+        let y = match op {
+            "embedding" => tape.embedding(x, labels),
+            "correct" => tape.correct(x, labels),
+            _ => tape.softmax_cross_entropy(x, labels),
+        };
+        let loss = tape.sum(y.unwrap()).unwrap();
+        let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+        plan.set_poison(true);
+        plan.forward(&params, &team, Clock::default());
+        plan.backward(&mut params, &team);
+        assert_eq!(params.grads()[12..], [0.0; 3], "{op}");
+        assert!(params.grads()[..12].iter().all(|gradient| gradient.is_finite()), "{op}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The device side of an operation: the launches of its forward and backward.
 
-use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
+use inkgrad_kernels::gpu::{Launches, Precision, Span, Target, elementwise};
 
 use crate::Shape;
 use crate::needs::{MAX_INPUTS, Memory, Reads};
@@ -65,4 +65,13 @@ pub struct DeviceBackward<'a> {
     pub saved: Span,
     /// Free for use.
     pub scratch: Span,
+}
+
+impl DeviceBackward<'_> {
+    /// Says that input `i`, such as a class, has no gradient: whoever leads there gets zeros.
+    pub fn none(&self, i: usize, launches: &mut Launches) {
+        if let Some(dx) = self.dx[i].filter(|dx| !dx.add) {
+            elementwise::fill(launches, 0.0, dx);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::gpu::{self, Launches, Precision, elementwise};
+use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -50,9 +50,8 @@ impl<T: Float> Op<T> for Correct {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // A count is constant between its jumps: dx = 0
-        for dx in [run.dx.take(0), run.dx.take(1)].into_iter().flatten().filter(|dx| !dx.add) {
-            dx.values.fill(T::ZERO);
-        }
+        run.dx.none(0);
+        run.dx.none(1);
     }
 }
 
@@ -66,9 +65,8 @@ impl DeviceOp for Correct {
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        for dx in run.dx.into_iter().flatten().filter(|dx| !dx.add) {
-            elementwise::fill(launches, 0.0, dx);
-        }
+        run.none(0, launches);
+        run.none(1, launches);
     }
 }
 

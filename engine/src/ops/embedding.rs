@@ -62,6 +62,7 @@ impl<T: Float> Op<T> for Embedding {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // dW[c] = Σ dy[b] over the b with label c
+        run.dx.none(1);
         let (rows, d) = (run.shapes[0].first(), run.shapes[0].last());
         let Some(dw) = run.dx.take(0) else { return };
         if !dw.add {
@@ -80,6 +81,7 @@ impl DeviceOp for Embedding {
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        run.none(1, launches);
         if let Some(dw) = run.dx[0] {
             layout::embedding_backward(launches, run.x[1], run.dy, dw);
         }

@@ -58,6 +58,7 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         // dx = (softmax(x) − onehot) · dy / batch
+        run.dx.none(1);
         let Some(dx) = run.dx.take(0) else { return };
         let b = run.shapes[0].first();
         let scale = run.dy[0] / T::from_f64(b as f64);
@@ -76,6 +77,7 @@ impl DeviceOp for SoftmaxCrossEntropy {
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        run.none(1, launches);
         if let Some(dx) = run.dx[0] {
             gpu::loss::softmax_cross_entropy_backward(launches, run.saved, run.x[1], run.dy, dx);
         }
