@@ -11,6 +11,7 @@ use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::Device;
 use inkgrad_models::Models;
 use inkgrad_models::data::{self, LoadOptions};
+use inkgrad_models::image::{Channels, Picture};
 use inkgrad_models::run::checkpoint::{load_tensors, save_tensors};
 use inkgrad_models::run::config::Config;
 use inkgrad_models::weights;
@@ -27,12 +28,14 @@ pub struct Target {
 }
 
 /// Every reader.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "npy", read: npy, seeds: npy_seeds },
     Target { name: "npz", read: npz, seeds: npz_seeds },
     Target { name: "idx", read: idx, seeds: idx_seeds },
     Target { name: "gz", read: gz, seeds: gz_seeds },
     Target { name: "ndjson", read: ndjson, seeds: ndjson_seeds },
+    Target { name: "picture", read: picture, seeds: picture_seeds },
+    Target { name: "cifar", read: cifar, seeds: cifar_seeds },
     Target { name: "pth", read: pth, seeds: pth_seeds },
     Target { name: "safetensors", read: safetensors, seeds: safetensors_seeds },
     Target { name: "checkpoint", read: checkpoint, seeds: safetensors_seeds },
@@ -121,6 +124,17 @@ fn ndjson(bytes: &[u8]) {
     all(&folder("ndjson", &[("cat.ndjson", bytes)]));
 }
 
+/// The bytes as a PNG or JPEG file, whichever they begin as.
+fn picture(bytes: &[u8]) {
+    folder("picture/class", &[("a.png", bytes)]);
+    all(&folder("picture", &[]));
+}
+
+/// The bytes as CIFAR-10's training pictures.
+fn cifar(bytes: &[u8]) {
+    all(&folder("cifar", &[("data_batch_1.bin", bytes), ("test_batch.bin", &[1; 3073])]));
+}
+
 fn pth(bytes: &[u8]) {
     told(weights::load(folder("pth", &[("a.pth", bytes)]).join("a.pth"), None));
 }
@@ -164,6 +178,24 @@ fn class_names(bytes: &[u8]) {
             ("test_labels.npy", &labels),
         ],
     ));
+}
+
+/// Grey and in colour, of Pillow a JPEG, and a PNG that is white and large.
+fn picture_seeds() -> Vec<Vec<u8>> {
+    let png = |side: usize, channels: Channels, bytes: usize| {
+        let pixels = vec![255; side * side * bytes];
+        Picture { width: side, height: side, channels, pixels }.to_png().expect("a picture")
+    };
+    vec![
+        png(16, Channels::Grey, 1),
+        png(20, Channels::Rgb, 3),
+        png(3000, Channels::Rgb, 3),
+        include_bytes!("../../cli/tests/cli/ramp.jpg").to_vec(),
+    ]
+}
+
+fn cifar_seeds() -> Vec<Vec<u8>> {
+    vec![vec![3; 3073], [vec![0; 3073], vec![9; 3073]].concat()]
 }
 
 fn npy_of(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
