@@ -83,7 +83,7 @@ settings! {
     /// Parts of a step's drawings whose gradients are computed one after the other and summed: less memory
     #[serde(default = "one", skip_serializing_if = "is_one")]
     accumulate: usize = 1 => value("N").kept().good(&[(|c| c.accumulate > 0, "at least 1")]);
-    /// Change training pictures by some of shift[:PIXELS], flip, rotate[:DEGREES], elastic[:PIXELS]
+    /// Change training pictures by some of shift, flip, rotate and elastic, each with an amount (shift:4) or not
     #[serde(default, skip_serializing_if = "Augment::is_none")]
     augment: Augment = Augment::default() => value("NAME[:F],…");
     /// The rule that moves the parameters: adam, adamw or sgd
