@@ -17,7 +17,7 @@ const WIDEST: usize = 100;
 type Example = (&'static str, &'static str);
 
 /// Two worked examples of every command.
-const EXAMPLES: [(&str, [Example; 2]); 29] = [
+const EXAMPLES: [(&str, [Example; 2]); 30] = [
     (
         "train",
         [
@@ -223,6 +223,13 @@ const EXAMPLES: [(&str, [Example; 2]); 29] = [
         [
             ("runs runs", "The runs below a folder, what tells them apart, and their best losses"),
             ("runs runs --csv records.csv", "With all of their records in a table for a spreadsheet"),
+        ],
+    ),
+    (
+        "sweep",
+        [
+            ("sweep F.toml", "All runs of the file, in the folder F; the same again goes on where it stopped"),
+            ("sweep F.toml --out runs/sweep --json", "In another folder, with the table as JSON"),
         ],
     ),
     (

@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod report;
 mod sampler;
+mod series;
 mod session;
 mod settings;
 mod study;

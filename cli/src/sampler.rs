@@ -34,8 +34,10 @@ impl Kept {
     /// # Errors
     /// Those of [`Fitted::load`].
     pub fn read(&self, inference: &Inference) -> Result<Option<Fitted>> {
+        let network = inference.network();
+        let densities = if network.sees_classes() { network.classes() } else { 1 };
         match self.path.exists() {
-            true => Fitted::load(&self.path, &self.source, inference.network().latent()?),
+            true => Fitted::load(&self.path, &self.source, network.latent()?, densities),
             false => Ok(None),
         }
     }

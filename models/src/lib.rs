@@ -32,6 +32,7 @@ pub mod run;
 pub mod sample;
 pub mod sampler;
 pub mod study;
+pub mod sweep;
 pub mod text;
 pub mod trainer;
 pub mod tsne;

@@ -24,6 +24,7 @@ mod reproduce;
 mod runs;
 mod sample;
 mod score;
+mod sweep;
 mod train;
 mod tsne;
 
@@ -81,6 +82,8 @@ pub enum Command {
     Models(models::ModelsArgs),
     /// List the runs below a folder, with what tells them apart
     Runs(runs::Runs),
+    /// Train many runs that differ in a few settings, as a file says
+    Sweep(sweep::Sweep),
     /// Write what a shell needs to complete the command line
     Completions(completions::Completions),
     /// Write pages of the manual
@@ -119,6 +122,7 @@ impl Command {
             Self::Devices(command) => command.run(json),
             Self::Models(command) => command.run(models, json),
             Self::Runs(command) => command.run(models, json),
+            Self::Sweep(command) => command.run(models, json),
             Self::Completions(command) => command.run(models, json),
             Self::Man(command) => command.run(models, json),
             Self::Emulate(command) => command.run(json),

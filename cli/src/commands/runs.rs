@@ -11,13 +11,14 @@ use clap::Args;
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
-use inkgrad_models::run::records::{self, Record, Split};
+use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
 use crate::output::{self, Report};
 use crate::progress::number;
 use crate::report::csv;
+use crate::series::Best;
 use crate::study::differences;
 use crate::target::CSV_HEAD;
 
@@ -67,14 +68,6 @@ struct Difference {
     setting: String,
     /// Empty where the run has no such setting.
     value: String,
-}
-
-/// The smallest loss, on the drawings held back for validation, else on those for test, else on those trained on.
-#[derive(Debug, Serialize)]
-struct Best {
-    split: Split,
-    loss: f64,
-    step: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -173,14 +166,6 @@ impl Read {
         Ok(Read { path: path.to_owned(), config, records, changed })
     }
 
-    fn best(&self) -> Option<Best> {
-        [Split::Val, Split::Test, Split::Train].into_iter().find_map(|split| {
-            let of_split = self.records.iter().filter(|record| record.split == split && record.loss.is_finite());
-            let best = of_split.min_by(|a, b| a.loss.total_cmp(&b.loss))?;
-            Some(Best { split, loss: best.loss, step: best.step })
-        })
-    }
-
     fn row(self, differs: Vec<(String, String)>) -> Row {
         let last = self.records.iter().max_by_key(|record| record.step);
         let model = self.config.label();
@@ -195,7 +180,7 @@ impl Read {
         Row {
             differs: differs.map(|(setting, value)| Difference { setting, value }).collect(),
             model,
-            best: self.best(),
+            best: Best::of(&self.records),
             step: last.map_or(0, |record| record.step),
             epoch: last.map_or(0.0, |record| record.epoch),
             epochs: self.config.epochs.filter(|_| self.config.imported.is_none()),

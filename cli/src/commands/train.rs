@@ -1,4 +1,7 @@
-//! `inkgrad train`: a new run, or one that goes on.
+//! `inkgrad train`: a new run, or one that goes on; one for each of several seeds, or none, to find a learning rate.
+
+mod lr_find;
+mod seeds;
 
 use std::fs;
 use std::io::{self, Write};
@@ -20,6 +23,8 @@ use crate::output::{self, Report, duration, thousands};
 use crate::progress::{self, Reporter};
 use crate::settings::{ModelOptions, RunSettings};
 
+use self::seeds::Seeds;
+
 /// Settings that are not given are the model's defaults, or those of `--config`.
 #[derive(Debug, Args)]
 pub struct Train {
@@ -27,7 +32,7 @@ pub struct Train {
     #[arg(required_unless_present_any = ["resume", "config", "init"])]
     model: Option<String>,
     /// The run's folder, to be made
-    #[arg(long, value_name = "RUN", required_unless_present = "resume")]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["resume", "lr_find"])]
     out: Option<PathBuf>,
     /// Go on with this run where it stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = FRESH)]
@@ -48,6 +53,22 @@ pub struct Train {
     /// Whether all of those weights have to fit: yes, or no to leave out what does not [default: yes]
     #[arg(long, value_name = "YES|NO", requires = "init")]
     strict: Option<Strict>,
+    /// A run for each of these seeds, in RUN/seed-N, and their means; the same command goes on
+    #[arg(long, value_name = "N,N,…", conflicts_with_all = ["seed", "resume", "force", "data_changed"])]
+    seeds: Option<Seeds>,
+    /// Train no run, but try learning rates that rise from step to step: a plot (lr-find.png), and a proposal
+    #[arg(
+        long,
+        value_name = "P.png",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "lr-find.png",
+        conflicts_with_all = ["resume", "out", "seeds", "force"]
+    )]
+    lr_find: Option<PathBuf>,
+    /// Steps of that
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "lr_find")]
+    lr_find_steps: usize,
     /// Other drawings in the run's data folder than it began with are meant
     #[arg(long)]
     data_changed: bool,
@@ -69,6 +90,14 @@ const FRESH: [&str; 7] = ["model", "out", "config", "force", "init", "weights", 
 impl Train {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let options = self.overrides()?;
+        if let Some(png) = &self.lr_find {
+            let config = self.new_run(models, options)?;
+            return lr_find::run(models, config, png, self.lr_find_steps, json);
+        }
+        if let (Some(Seeds(seeds)), Some(out)) = (&self.seeds, &self.out) {
+            let config = self.new_run(models, options)?;
+            return seeds::run(models, &config, seeds, out, json);
+        }
         let (mut trainer, moved) = match (&self.resume, &self.out) {
             (Some(run), _) => (resume(models, run, &options)?, None),
             (None, Some(out)) => {
@@ -132,6 +161,9 @@ impl Train {
     /// # Errors
     /// If one of them would not be heeded.
     pub fn overrides(&self) -> Result<Overrides> {
+        if self.seeds.is_some() && self.settings.given.seed.is_some() {
+            return Err(Error::input("--seeds", "given with a seed, expected one of them"));
+        }
         if self.data_changed && self.resume.is_none() && self.config.is_none() {
             return Err(Error::input("--data-changed", "given for a new run, expected --resume or a run's --config"));
         }

@@ -7,6 +7,7 @@ mod examine;
 mod explain;
 mod features;
 mod limits;
+mod many;
 mod objectives;
 mod prompt;
 mod rules;

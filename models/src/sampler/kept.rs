@@ -79,17 +79,21 @@ impl Fitted {
         save_tensors(path, &tensors, &metadata)
     }
 
-    /// Reads one; `None` where the file is of other weights, other data or another seed.
+    /// Reads one of `densities` densities of `width` dimensions: one of all latents, or one of each class. `None` where the file is of
+    /// other weights, other data or another seed.
     ///
     /// # Errors
     /// If it cannot be read, or is not what [`Fitted::save`] writes.
-    pub fn load(path: &Path, source: &Source, width: usize) -> Result<Option<Self>> {
+    pub fn load(path: &Path, source: &Source, width: usize, densities: usize) -> Result<Option<Self>> {
         let tensors = load_tensors(path)?;
         tensors.check_format(FORMAT)?;
         if source.metadata().iter().any(|(key, value)| tensors.metadata(key) != Some(value)) {
             return Ok(None);
         }
         let (drawings, count): (usize, usize) = (tensors.parse("drawings")?, tensors.parse("densities")?);
+        if count != densities {
+            return Err(Error::input(path.display(), format!("{count} densities, expected {densities}")));
+        }
         let densities = (0..count).map(|i| density(&tensors, i, source.sampler, width));
         let densities: Result<Vec<Density>> = densities.collect();
         let densities = densities.map_err(|error| error.at(path.display()))?;

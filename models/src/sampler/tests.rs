@@ -226,10 +226,13 @@ fn every_autoencoder_draws_by_every_sampler_and_what_is_kept_draws_the_same() {
             let source = |seed| Source { sampler, weights_sha256: "0123456789".into(), data_sha256: "d".into(), seed };
             let path = folder.path().join(source(7).file_name());
             found.save(&path, &source(7)).unwrap();
-            assert_eq!(Fitted::load(&path, &source(7), width).unwrap().as_ref(), Some(&found));
-            assert_eq!(Fitted::load(&path, &source(8), width).unwrap(), None);
-            let error = Fitted::load(&path, &source(7), width + 1).unwrap_err().to_string();
+            let count = found.densities.len();
+            assert_eq!(Fitted::load(&path, &source(7), width, count).unwrap().as_ref(), Some(&found));
+            assert_eq!(Fitted::load(&path, &source(8), width, count).unwrap(), None);
+            let error = Fitted::load(&path, &source(7), width + 1, count).unwrap_err().to_string();
             assert!(error.contains("expected finite values of"), "{error}");
+            let error = Fitted::load(&path, &source(7), width, count + 1).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("{count} densities, expected {}", count + 1)), "{error}");
         }
         let error = Fitted::fit(Sampler::Gmm(1000, Covariance::Full), &mut inference, &dataset.train, 7);
         let error = error.unwrap_err().to_string();

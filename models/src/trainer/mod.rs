@@ -32,6 +32,7 @@ mod fit;
 mod import;
 mod init;
 mod loading;
+mod lr_find;
 mod observer;
 mod on_device;
 mod opened;
@@ -54,6 +55,7 @@ pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
 pub use self::loading::{load_data, load_run_data, note_data};
+pub use self::lr_find::{RangeTest, Tried, range_test};
 pub use self::observer::{Observer, Outcome, Progress};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::opened::{Opened, Which};
@@ -188,6 +190,11 @@ impl Trainer {
     /// Remarks on what it began with, a line each: foreign weights, records that are missing.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Whether its validation loss has stopped improving for as long as the configuration allows: it ended there.
+    pub fn has_converged(&self) -> bool {
+        self.config.patience.is_some_and(|patience| self.since_best >= patience)
     }
 
     /// The data.

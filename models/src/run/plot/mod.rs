@@ -3,6 +3,7 @@
 mod bars;
 mod intervals;
 mod lines;
+mod parallel;
 pub mod ticks;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
+pub use self::parallel::{Axis, Parallel, draw_parallel};
 use super::config::Config;
 use super::records::{Record, Split};
 use crate::error::{Error, Result};
@@ -168,11 +170,17 @@ pub fn save_figures(folder: &Path, spec: &Spec, config: &Config, records: &[Reco
 /// # Errors
 /// [`Error::Input`] naming the figure where the drawing library fails.
 pub fn draw(figure: &Figure) -> Result<Picture> {
+    picture(&figure.title, &figure.caption, |area| draw_on(area, figure))
+}
+
+/// A figure with title and caption, and under them what `content` draws.
+fn picture(title: &str, caption: &str, content: impl FnOnce(&Area) -> Drawn) -> Result<Picture> {
     let (width, height) = (WIDTH * FINER, HEIGHT * FINER);
     let mut pixels = vec![255; (width * height * 3) as usize];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw_on(&area, figure).map_err(|error| Error::input(format_args!("figure `{}`", figure.title), error))?;
+        let drawn = heading(&area, title, caption).and_then(|()| content(&area.margin(fine(66), 0, 0, 0)));
+        drawn.map_err(|error| Error::input(format_args!("figure `{title}`"), error))?;
     }
     Ok(halve(&pixels, width as usize))
 }
@@ -199,7 +207,7 @@ fn fine(pixels: u32) -> i32 {
     (pixels * FINER) as i32
 }
 
-fn draw_on(area: &Area, figure: &Figure) -> Drawn {
+fn heading(area: &Area, title: &str, caption: &str) -> Drawn {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         register_font(FONT, FontStyle::Normal, text::FONT).unwrap_or_else(|_| unreachable!("the font is whole"));
@@ -212,11 +220,12 @@ fn draw_on(area: &Area, figure: &Figure) -> Drawn {
         let width = text::width(text, size as f32);
         if width > widest { (size as f32 * widest / width) as u32 } else { size }
     };
-    let title = font(fitting(&figure.title, 22)).pos(centred);
-    area.draw(&Text::new(figure.title.as_str(), middle, title))?;
-    let caption = font(fitting(&figure.caption, 15)).color(&SOFT).pos(centred);
-    area.draw(&Text::new(figure.caption.as_str(), (middle.0, fine(44)), caption))?;
-    let area = area.margin(fine(66), 0, 0, 0);
+    area.draw(&Text::new(title, middle, font(fitting(title, 22)).pos(centred)))?;
+    let style = font(fitting(caption, 15)).color(&SOFT).pos(centred);
+    area.draw(&Text::new(caption, (middle.0, fine(44)), style))
+}
+
+fn draw_on(area: &Area, figure: &Figure) -> Drawn {
     for (area, panel) in area.split_evenly((1, figure.panels.len().max(1))).iter().zip(&figure.panels) {
         match &panel.marks {
             Marks::Lines(curves) => lines::draw(area, panel, curves, figure)?,
