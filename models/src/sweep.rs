@@ -220,7 +220,7 @@ fn combine(values: &[Values], how: &How) -> Result<Vec<Vec<toml::Value>>, (&'sta
                     return Err(("values", too_many(n)));
                 }
                 let longer = |run: &Vec<toml::Value>| {
-                    list.iter().map(|value| [&run[..], &[value.clone()]].concat()).collect::<Vec<_>>()
+                    list.iter().map(|value| [&run[..], std::slice::from_ref(value)].concat()).collect::<Vec<_>>()
                 };
                 runs = runs.iter().flat_map(longer).collect();
             }

@@ -13,7 +13,7 @@ use crate::{Error, Result, data};
 /// The processor or device that computes the steps of a run.
 pub(super) enum Compute {
     /// This processor.
-    Cpu(Stepper),
+    Cpu(Box<Stepper>),
     /// A GPU or its emulation.
     Device(Box<DeviceStepper>),
 }
@@ -39,7 +39,7 @@ impl Trainer {
             Ok(None) => {
                 let mut stepper = Stepper::for_run(&self.config);
                 stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
-                Ok(Compute::Cpu(stepper))
+                Ok(Compute::Cpu(Box::new(stepper)))
             }
             Ok(Some(device)) => self.compute_on(device),
             Err(error) => Err(self.unusable(&error.into())),
