@@ -11,9 +11,9 @@ use crate::run::config::{Config, Device};
 use crate::{Error, Result};
 
 /// The rate of the first step.
-pub const LOWEST: f64 = 1e-6;
+const LOWEST: f64 = 1e-6;
 /// The rate of the last.
-pub const HIGHEST: f64 = 10.0;
+const HIGHEST: f64 = 10.0;
 /// How much of the smoothed loss is kept each step.
 const KEPT: f64 = 0.9;
 /// Steps at either end that are too noisy for a slope.
@@ -66,7 +66,7 @@ impl RangeTest {
     }
 }
 
-/// Takes `steps` steps of the run that a configuration describes, from its initial weights, at rates from [`LOWEST`] to [`HIGHEST`]; its
+/// Takes `steps` steps of the run that a configuration describes, from its initial weights, at rates from 10⁻⁶ to 10; its
 /// schedule and length take no part. Ends early once the smoothed loss has risen from its smallest by twice what it had fallen, and a
 /// tenth of its size. Writes nothing. `watch` is told after each step how many are done, and of how many.
 ///
