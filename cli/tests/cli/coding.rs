@@ -313,7 +313,8 @@ fn an_imported_run_claims_nothing_that_is_not_known() {
         "r.html",
     ]);
     let page = String::from_utf8(place.read("r.md")).unwrap();
-    let row = page.lines().find(|line| line.contains("back: weights that were imported")).unwrap_or_else(|| panic!("{page}"));
+    let row =
+        page.lines().find(|line| line.contains("back: weights that were imported")).unwrap_or_else(|| panic!("{page}"));
     assert!(row.contains("| – | – |"), "{row}");
     place.ok(&[
         "train",

@@ -5,6 +5,7 @@
 
 mod modules;
 mod ops;
+mod recurrent;
 #[cfg(test)]
 mod tests;
 

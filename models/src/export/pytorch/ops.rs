@@ -9,12 +9,12 @@ use crate::{Error, Result};
 
 /// A graph on its way to a method.
 pub(super) struct Method<'a> {
-    graph: &'a Graph,
-    modules: &'a mut Modules,
+    pub(super) graph: &'a Graph,
+    pub(super) modules: &'a mut Modules,
     layouts: Layouts,
     lines: Vec<String>,
     /// Values that a module of several layers has made.
-    done: HashSet<usize>,
+    pub(super) done: HashSet<usize>,
 }
 
 /// `3`, or `(3, 5)`.
@@ -28,7 +28,7 @@ fn unless(default: usize, name: &str, value: (usize, usize)) -> String {
 }
 
 /// An extent that is known, as those of parameters are.
-fn fixed(dim: Dim) -> usize {
+pub(super) fn fixed(dim: Dim) -> usize {
     match dim {
         Dim::Fixed(extent) => extent,
         Dim::Batch(times) => unreachable!("a parameter with an axis of {times} times the batch"),
@@ -83,7 +83,7 @@ impl<'a> Method<'a> {
     }
 
     /// Writes a line that gives a value a name, its axes in this order.
-    fn line(&mut self, node: usize, axes: Vec<usize>, value: &str) -> String {
+    pub(super) fn line(&mut self, node: usize, axes: Vec<usize>, value: &str) -> String {
         let name = format!("h{}", self.lines.len() + 1);
         let extents = axes.iter().map(|&axis| match self.graph.nodes[node].dims[axis] {
             Dim::Fixed(extent) => extent.to_string(),
@@ -109,7 +109,7 @@ impl<'a> Method<'a> {
         self.line(node, axes.to_vec(), &value)
     }
 
-    fn plain(&mut self, node: usize) -> String {
+    pub(super) fn plain(&mut self, node: usize) -> String {
         self.turned(node, &identity(self.rank(node)))
     }
 
@@ -302,7 +302,7 @@ impl<'a> Method<'a> {
     }
 
     /// The name of a value that is a parameter.
-    fn param(&self, node: usize) -> Option<&'a str> {
+    pub(super) fn param(&self, node: usize) -> Option<&'a str> {
         match &self.graph.nodes[node].source {
             Source::Param(name) => Some(name),
             _ => None,
@@ -310,7 +310,7 @@ impl<'a> Method<'a> {
     }
 
     /// The layer that has these values as its parameters, where it has them under their usual names.
-    fn layer(&mut self, params: &[(&str, usize)], make: &str) -> Option<String> {
+    pub(super) fn layer(&mut self, params: &[(&str, usize)], make: &str) -> Option<String> {
         let named: Option<Vec<(&str, &str)>> =
             params.iter().map(|&(place, node)| Some((place, self.param(node)?))).collect();
         self.modules.layer(&named?, make)
@@ -397,87 +397,4 @@ impl<'a> Method<'a> {
         };
         self.plain_line(at, &value);
     }
-
-    /// All layers of a stack as one module; each is an operation of its own on the tape, as is the way back.
-    fn recurrent(&mut self, at: usize, op: &str) -> Result<()> {
-        let Some(stack) = self.stack(at, op) else {
-            let problem = format!(
-                "operation `{op}` is none of a whole stack of layers from zero states, expected one as nn.{} has it",
-                op.to_uppercase()
-            );
-            return Err(Error::input("pytorch", problem));
-        };
-        let x = self.plain(stack.x);
-        self.line(stack.y, identity(3), &format!("{}({x})[0]", stack.path));
-        self.done.extend(stack.made);
-        Ok(())
-    }
-
-    fn stack(&mut self, at: usize, op: &str) -> Option<Stack> {
-        let graph = self.graph;
-        let name = self.param(graph.nodes[at].inputs[1])?.rsplit_once('.')?.0.to_owned();
-        let has = |part: &str| !self.modules.dims(&format!("{name}.{part}")).is_empty();
-        let back = has("weight_ih_l0_reverse");
-        let layers = (0..).take_while(|layer| has(&format!("weight_ih_l{layer}"))).count();
-        let first = graph.nodes[at].inputs[0];
-        let (mut x, mut made, mut params) = (first, Vec::new(), Vec::new());
-        for layer in 0..layers {
-            let mut direction = |x: usize, suffix: &str, reverse: bool| {
-                let places =
-                    ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|part| format!("{part}_l{layer}{suffix}"));
-                let is_layer = |node: &Node| {
-                    let named = node.inputs.len() == 5
-                        && node.inputs[0] == x
-                        && node.inputs[1..].iter().zip(&places).all(|(&param, place)| {
-                            self.param(param).and_then(|param| param.strip_prefix(&name)?.strip_prefix('.'))
-                                == Some(place)
-                        });
-                    named && matches!(&node.source, Source::Op(own) if own == op) && node.flag("reverse") == reverse
-                };
-                let found = graph.nodes.iter().position(is_layer)?;
-                params.extend(places.into_iter().zip(graph.nodes[found].inputs[1..].iter().copied()));
-                Some(found)
-            };
-            let ahead = direction(x, "", false)?;
-            let behind = if back { Some(direction(x, "_reverse", true)?) } else { None };
-            made.push(ahead);
-            x = ahead;
-            if let Some(back) = behind {
-                let is_both = |node: &Node| {
-                    node.inputs == [ahead, back] && matches!(&node.source, Source::Op(op) if op == "concat")
-                };
-                let both = graph.nodes.iter().position(is_both)?;
-                made.extend([back, both]);
-                x = both;
-            }
-        }
-        // Between the layers nobody else looks.
-        let alone = |&value: &usize| {
-            let inside = |node: &(usize, &Node)| !node.1.inputs.contains(&value) || made.contains(&node.0);
-            value == x
-                || graph.nodes.iter().enumerate().all(|node| inside(&node))
-                    && graph.outputs.iter().all(|port| port.node != value)
-        };
-        if layers == 0 || !made.iter().all(alone) {
-            return None;
-        }
-        let [_, _, input] = graph.nodes[first].dims[..] else { return None };
-        let hidden = *self.modules.dims(&format!("{name}.weight_hh_l0")).get(1)?;
-        let depth = if layers > 1 { format!(", num_layers={layers}") } else { String::new() };
-        let both = if back { ", bidirectional=True" } else { "" };
-        let kind = op.to_uppercase();
-        let make = format!("nn.{kind}({}, {hidden}{depth}{both}, batch_first=True)", fixed(input));
-        let params: Vec<(&str, usize)> = params.iter().map(|(place, node)| (place.as_str(), *node)).collect();
-        Some(Stack { x: first, y: x, made, path: self.layer(&params, &make)? })
-    }
-}
-
-/// A stack of recurrent layers.
-struct Stack {
-    x: usize,
-    y: usize,
-    /// The values of all layers.
-    made: Vec<usize>,
-    /// The module.
-    path: String,
 }
