@@ -123,6 +123,7 @@ impl Train {
         let outcome = ended?;
         output::report(&Summary::new(&trainer, outcome, reporter.images_per_second(), moved)?, json)?;
         if outcome != Outcome::Stopped {
+            say_next(&trainer);
             return Ok(ExitCode::SUCCESS);
         }
         let (step, run) = (trainer.steps_done(), trainer.folder().path().display());
@@ -170,6 +171,20 @@ impl Train {
         let options = self.options.given();
         Ok(Overrides { options, data_changed: self.data_changed, ..self.settings.given.clone() })
     }
+}
+
+/// Says what to look at after a run, and what to do with it.
+fn say_next(trainer: &Trainer) {
+    let (run, program) = (trainer.folder().path(), text::program());
+    let pictures = ["samples.png", "reconstructions.png", "accuracy.png", "loss.png"].map(|name| run.join(name));
+    if let Some(picture) = pictures.iter().find(|picture| picture.exists()) {
+        output::note(format_args!("look at {}", picture.display()));
+    }
+    let run = run.display();
+    output::note(format_args!(
+        "next: {program} explain --run {run} --out page.html    # the network, to draw on and take apart"
+    ));
+    output::note(format_args!("      {program} evaluate --run {run} --out scores.json  # how good it is"));
 }
 
 /// Says where a run of which this is the file was resumed with other settings: one that is trained again has the last ones
