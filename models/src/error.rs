@@ -1,4 +1,12 @@
 //! One error type for everything a person can get wrong: a line that names the place, what was found, what was expected.
+//!
+//! ```
+//! use inkgrad_models::Error;
+//!
+//! let error = Error::input("images.npy", "shape (10, 785), expected (N, 784)");
+//! assert_eq!(error.to_string(), "images.npy: shape (10, 785), expected (N, 784)");
+//! assert_eq!(error.at("--data").to_string(), "--data: shape (10, 785), expected (N, 784)");
+//! ```
 
 use std::path::{Path, PathBuf};
 

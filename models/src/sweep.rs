@@ -14,6 +14,20 @@
 //! latent = [8, 16, 32]
 //! lr = { from = 1e-4, to = 1e-2, scale = "log" }    # random alone; "linear" by default
 //! ```
+//!
+//! ```
+//! use inkgrad_models::Models;
+//! use inkgrad_models::sweep::Sweep;
+//!
+//! let file = tempfile::NamedTempFile::new().expect("a file");
+//! let text = "model = \"cnn-vae\"\n[values]\nlatent = [8, 16]\nlr = [0.001, 0.003]\n";
+//! std::fs::write(file.path(), text).expect("a file");
+//! let sweep = Sweep::read(&Models::builtin(), file.path())?;
+//! assert_eq!(sweep.varied, ["latent", "lr"]);
+//! assert_eq!(sweep.runs.len(), 4);
+//! assert_eq!(sweep.runs[1].values, ["8", "0.003"]); // the last setting changes fastest
+//! # Ok::<(), inkgrad_models::Error>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -129,7 +143,8 @@ impl Sweep {
             None => How::default(),
         };
         let Some(toml::Value::Table(values)) = table.remove("values") else {
-            return Err(place.error("values", "no table, expected one of the settings in which runs differ"));
+            return Err(place
+                .error("values", "no table, expected [values] with lists of settings, such as lr = [0.001, 0.003]"));
         };
         if let Some(key) = values.keys().find(|key| table.contains_key(*key)) {
             return Err(place.error(key, "given for all runs and in [values], expected only one of them"));
@@ -350,7 +365,10 @@ mod tests {
     #[test]
     fn mistakes_are_named_by_line() {
         let cases = [
-            ("model = \"cnn-vae\"\n", "F.toml: values: no table, expected one of the settings in which runs differ"),
+            (
+                "model = \"cnn-vae\"\n",
+                "F.toml: values: no table, expected [values] with lists of settings, such as lr = [0.001, 0.003]",
+            ),
             (
                 "model = \"cnn-vae\"\n[values]\nlearning_rate = [1]\n",
                 "F.toml:3: learning_rate: unknown field `learning_rate`, expected one of",

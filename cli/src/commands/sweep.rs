@@ -20,7 +20,7 @@ use crate::{args, interrupt};
 /// The same command goes on where it stopped. docs/training.md has the file.
 #[derive(Debug, Args)]
 pub struct Sweep {
-    /// The file: settings of all runs, and the values that they differ in
+    /// The file: settings of all runs, then [values] with lists of those that they differ in: lr = [0.001, 0.003]
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
     /// The folder of the runs, the tables and the picture [default: the file's name without its end]

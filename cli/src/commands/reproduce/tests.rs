@@ -161,14 +161,23 @@ fn a_study_that_dies_in_its_training_goes_on() {
     at_every_operation((&small, None, "trained"), (Failure::Killed, stride), |study| study.train());
 }
 
-#[test]
-fn a_study_whose_disk_fails_at_any_operation_after_its_training_goes_on() {
+/// Scoring and report on a disk that fails at each of their operations.
+fn examined(failure: Failure) {
     let small = Tiny::new();
     small.with("trained", |study| study.train()).unwrap();
     small.run("whole").unwrap();
-    for failure in [Failure::Once, Failure::PowerCut] {
-        at_every_operation((&small, Some("trained"), "whole"), (failure, 1), |study| study.examine(None));
-    }
+    at_every_operation((&small, Some("trained"), "whole"), (failure, 1), |study| study.examine(None));
+}
+
+// Tests of their own, so that they run side by side: they are the longest here.
+#[test]
+fn a_study_whose_disk_fails_once_after_its_training_goes_on() {
+    examined(Failure::Once);
+}
+
+#[test]
+fn a_study_whose_power_fails_after_its_training_goes_on() {
+    examined(Failure::PowerCut);
 }
 
 /// Runs on a medium that can be read alone are scored; only their scores are not kept.
@@ -214,7 +223,7 @@ fn a_study_killed_at_random_moments_goes_on() {
     };
     let started = std::time::Instant::now();
     assert!(begin().wait().unwrap().success());
-    let whole = started.elapsed();
+    let mut whole = started.elapsed();
     let expected = small.contents("study");
     fs::remove_dir_all(small.out("study")).unwrap();
 
@@ -223,10 +232,15 @@ fn a_study_killed_at_random_moments_goes_on() {
     let (mut killed, mut late) = (0, 0);
     while killed < kills {
         let mut child = begin();
-        std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.9)));
+        let delay = whole.mul_f64(rng.random_range(0.0..0.9));
+        std::thread::sleep(delay);
         child.kill().unwrap();
         let ended = child.wait().unwrap().code().is_some();
         (killed, late) = if ended { (killed, late + 1) } else { (killed + 1, late) };
+        if ended {
+            // A machine that was busy at first has become faster.
+            whole = whole.min(delay);
+        }
         assert!(late < 10 + 5 * kills, "{late} children had ended before they were killed, {killed} had not");
         // Now and then twice in the same study.
         if ended || rng.random_bool(0.7) {
