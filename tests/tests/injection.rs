@@ -232,8 +232,9 @@ fn every_write_goes_through_the_door() {
                 if path.ends_with("run/disk.rs") {
                     continue;
                 }
-                // Through the door they are called by the same names.
-                let program = program.replace("disk::", "");
+                // Through the door they are called by the same names; an example in a comment is none of the program.
+                let code = program.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let program = code.collect::<Vec<_>>().join("\n").replace("disk::", "");
                 for door in DOORS {
                     assert!(!program.contains(door), "{}: `{door}` goes past run/disk.rs", path.display());
                 }

@@ -15,7 +15,7 @@
 //! let config = Config { classes: data.classes.clone(), ..models.defaults("cnn-ae")? };
 //! let mut network = models.build(&config)?;
 //! network.initialise(42); // or the weights of a run, see `trainer::Opened`
-//! let subject = Subject { config: &config, inference: &mut Inference::new(network, 1) };
+//! let subject = Subject { config: &config, inference: &mut Inference::new(network, 1), sampler: None };
 //! let options = Options { samples: 30, mapped: 0, likelihood: (0, 0), seed: 1, threads: 1 };
 //! let evaluation = evaluate(subject, &data, &mut judge, options, &mut |_, _, _| {})?;
 //! let mse = evaluation.scores.iter().find(|score| score.name == "reconstruction_mse").expect("a score");
