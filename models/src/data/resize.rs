@@ -2,32 +2,16 @@
 
 use super::{Extents, Images, Pixels};
 use crate::error::Result;
+use crate::resample::{Taps, mix};
 use crate::{Error, memory};
 
-/// Which pixels of a line a new pixel is made of.
-struct Taps {
-    first: usize,
-    /// Weights of `first`, `first + 1`, …, which add up to 1.
-    weights: Vec<f32>,
-}
-
-/// The taps of `side` pixels made of the `length` from `start` on.
-///
-/// With s = length / side the new pixel i has its centre at c = start + (i + ½)·s, and the old pixel x, of which the centre is at
-/// x + ½, weighs max(0, 1 − |x + ½ − c| / max(s, 1)): a triangle, as much wider as the picture shrinks, which is Pillow's and
+/// The taps of `side` pixels made of the `length` from `start` on, by a triangle that is 1 pixel wide on each side: Pillow's and
 /// torchvision's bilinear filter with antialiasing.
 fn taps(start: usize, length: usize, side: usize) -> Vec<Taps> {
-    let scale = length as f64 / side as f64;
-    let reach = scale.max(1.0);
     (0..side)
         .map(|i| {
-            let centre = (i as f64 + 0.5) * scale;
-            let first = (centre - reach + 0.5).max(0.0) as usize;
-            let last = ((centre + reach + 0.5) as usize).min(length);
-            let raw: Vec<f64> =
-                (first..last).map(|x| (1.0 - (x as f64 + 0.5 - centre).abs() / reach).max(0.0)).collect();
-            let sum: f64 = raw.iter().sum();
-            Taps { first: start + first, weights: raw.iter().map(|raw| (raw / sum) as f32).collect() }
+            let taps = Taps::antialiased(i, length, side, 1.0, |x| (1.0 - x.abs()).max(0.0));
+            Taps { first: start + taps.first, ..taps }
         })
         .collect()
 }
@@ -38,23 +22,8 @@ pub(super) fn middle_square(extents: Extents, picture: &[f32], side: usize) -> V
     let Extents { height, width, channels } = extents;
     let length = height.min(width);
     let (rows, columns) = (taps((height - length) / 2, length, side), taps((width - length) / 2, length, side));
-    // Columns first; the rows of the result are mixed next.
-    let row = side * channels;
-    let mut narrow = vec![0.0f32; height * row];
-    for (from, narrow) in picture.chunks_exact(width * channels).zip(narrow.chunks_exact_mut(row)) {
-        for (out, taps) in narrow.chunks_exact_mut(channels).zip(&columns) {
-            for (channel, out) in out.iter_mut().enumerate() {
-                let values = from[taps.first * channels + channel..].iter().step_by(channels);
-                *out = values.zip(&taps.weights).map(|(x, weight)| x * weight).sum();
-            }
-        }
-    }
-    let mut square = vec![0.0f32; side * row];
-    for (out, taps) in square.chunks_exact_mut(row).zip(&rows) {
-        for (from, &weight) in narrow[taps.first * row..].chunks_exact(row).zip(&taps.weights) {
-            out.iter_mut().zip(from).for_each(|(out, x)| *out += weight * x);
-        }
-    }
+    let mut square = vec![0.0f32; side * side * channels];
+    mix(picture, (width, channels), (&rows, &columns), &mut square);
     square
 }
 

@@ -19,6 +19,17 @@ choice! {
     }
 }
 
+/// Why the operation `op` cannot be written, in the format of this name, which it "has no …" in.
+pub(super) fn refusal(format: &str, op: &str, has_no: &str) -> Error {
+    let problem = match op {
+        "dropout" | "reparameterize" => {
+            "draws at random, expected one that gives the same for the same input".to_owned()
+        }
+        _ => format!("has no {has_no}, expected the engine's own but for frozen_conv2d"),
+    };
+    Error::input(format, format_args!("operation `{op}` {problem}"))
+}
+
 /// The numbers of pictures that graphs are recorded for.
 const BATCHES: [usize; 2] = [2, 3];
 

@@ -1,6 +1,7 @@
 //! From a picture to a network's input of 299×299, by the three rules that published scores use.
 
 use crate::data::Extents;
+use crate::resample::{Taps, mix};
 use crate::run::config::choice;
 
 /// Width and height of the network's input.
@@ -16,14 +17,6 @@ choice! {
         /// Pillow's bicubic on floats, as clean-fid has it; nothing is rounded to bytes.
         Bicubic = "bicubic",
     }
-}
-
-/// Which input pixels an output pixel is made of, along one axis.
-#[derive(Debug, Clone, Default)]
-struct Taps {
-    first: usize,
-    /// Weights of `first`, `first + 1`, …
-    weights: Vec<f32>,
 }
 
 /// A rule at work on pictures of one size.
@@ -54,44 +47,19 @@ impl Resampler {
         let Extents { width, channels, .. } = self.from;
         let lengths = (self.from.len(), INPUT * INPUT * channels);
         assert_eq!((picture.len(), out.len()), lengths, "a picture and what it is resized to");
-        // Columns first, as Pillow does; the rows of the result are mixed next.
-        let row = INPUT * channels;
-        let mut wide = vec![0.0f32; self.from.height * row];
-        for (from, wide) in picture.chunks_exact(width * channels).zip(wide.chunks_exact_mut(row)) {
-            for (out, taps) in wide.chunks_exact_mut(channels).zip(&self.columns) {
-                for (channel, out) in out.iter_mut().enumerate() {
-                    let values = from[taps.first * channels + channel..].iter().step_by(channels);
-                    *out = values.zip(&taps.weights).map(|(x, weight)| x * weight).sum();
-                }
-            }
-        }
-        for (out, taps) in out.chunks_exact_mut(row).zip(&self.rows) {
-            out.fill(0.0);
-            for (from, &weight) in wide[taps.first * row..].chunks_exact(row).zip(&taps.weights) {
-                out.iter_mut().zip(from).for_each(|(out, x)| *out += weight * x);
-            }
-        }
+        mix(picture, (width, channels), (&self.rows, &self.columns), out);
     }
 }
 
 impl Resize {
     /// The taps of output pixel `i` of a side with `side` pixels.
     fn taps(self, i: usize, side: usize) -> Taps {
-        let scale = side as f64 / INPUT as f64;
         match self {
             // src = i · in / out, between ⌊src⌋ and the next pixel; in f32, as TensorFlow and torch-fidelity compute it.
             Resize::Tf1 => linear(i as f32 * (side as f32 / INPUT as f32), side),
             // src = (i + ½) · in / out − ½, not below 0; in f32, as PyTorch computes it
             Resize::HalfPixel => linear((side as f32 / INPUT as f32 * (i as f32 + 0.5) - 0.5).max(0.0), side),
-            // Of a larger picture the kernel is as much wider: Pillow's antialiasing.
-            Resize::Bicubic => {
-                let (centre, wider) = ((i as f64 + 0.5) * scale, scale.max(1.0));
-                let first = (centre - 2.0 * wider + 0.5).max(0.0) as usize;
-                let last = ((centre + 2.0 * wider + 0.5) as usize).min(side);
-                let raw: Vec<f64> = (first..last).map(|x| cubic((x as f64 - centre + 0.5) / wider)).collect();
-                let sum: f64 = raw.iter().sum();
-                Taps { first, weights: raw.iter().map(|raw| (raw / sum) as f32).collect() }
-            }
+            Resize::Bicubic => Taps::antialiased(i, side, INPUT, 2.0, cubic),
         }
     }
 }

@@ -9,6 +9,7 @@ use inkgrad_models::run::plot::{Axis, Parallel, draw_parallel};
 use serde::Serialize;
 
 use crate::progress::number;
+use crate::report::csv;
 use crate::series::Best;
 
 /// The words by which a sweep's table is known.
@@ -96,11 +97,7 @@ impl Table {
     }
 
     fn csv(&self) -> String {
-        let quoted = |cell: &str| match cell.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", cell.replace('"', "\"\"")),
-            false => cell.to_owned(),
-        };
-        let line = |cells: Vec<String>| cells.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n";
+        let line = |cells: Vec<String>| cells.iter().map(|cell| csv::field(cell)).collect::<Vec<_>>().join(",") + "\n";
         let ends = ["ended", "split", "loss", "step", "seconds"];
         let header = ["run"].into_iter().chain(self.varied.iter().map(String::as_str)).chain(ends);
         let mut text = line(header.map(str::to_owned).collect());

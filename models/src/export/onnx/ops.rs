@@ -1,10 +1,10 @@
 //! Each operation of the engine in ONNX's operators: <https://onnx.ai/onnx/operators/>.
 
-use super::super::graph::{CHANNELS_FIRST, Node, Source};
+use super::super::graph::{CHANNELS_FIRST, Node, Source, refusal};
 use super::super::layouts::{Form, identity};
 use super::proto::Attr;
 use super::{Builder, Type};
-use crate::{Error, Result};
+use crate::Result;
 
 /// `TensorProto.DataType` for `Cast`.
 const FLOAT: i64 = Type::Float as i64;
@@ -174,16 +174,7 @@ impl Builder<'_> {
                 let y = self.emit("Gather", &[&table, &labels], vec![Attr::Int("axis", 0)]);
                 self.set(at, y);
             }
-            "dropout" | "reparameterize" => {
-                let problem =
-                    format!("operation `{op}` draws at random, expected one that gives the same for the same input");
-                return Err(Error::input("onnx", problem));
-            }
-            _ => {
-                let problem =
-                    format!("operation `{op}` has no ONNX form, expected the engine's own but for frozen_conv2d");
-                return Err(Error::input("onnx", problem));
-            }
+            _ => return Err(refusal("onnx", op, "ONNX form")),
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::super::graph::{CHANNELS_FIRST, Dim, Graph, Node, Source, outer_axes};
+use super::super::graph::{CHANNELS_FIRST, Dim, Graph, Node, Source, outer_axes, refusal};
 use super::super::layouts::{Form, Layouts, identity};
 use super::modules::{Modules, tuple};
-use crate::{Error, Result};
+use crate::Result;
 
 /// A graph on its way to a method.
 pub(super) struct Method<'a> {
@@ -238,16 +238,7 @@ impl<'a> Method<'a> {
                 self.rows(at, |x| format!("{}.expand({extents})", x[0]));
             }
             "embedding" => self.embedding(at),
-            "dropout" | "reparameterize" => {
-                let problem =
-                    format!("operation `{op}` draws at random, expected one that gives the same for the same input");
-                return Err(Error::input("pytorch", problem));
-            }
-            _ => {
-                let problem =
-                    format!("operation `{op}` has no form in PyTorch, expected the engine's own but for frozen_conv2d");
-                return Err(Error::input("pytorch", problem));
-            }
+            _ => return Err(refusal("pytorch", op, "form in PyTorch")),
         }
         Ok(())
     }
