@@ -22,7 +22,7 @@ pub struct Export {
     run: PathBuf,
     #[command(flatten)]
     weights: WeightsArgs,
-    /// What the file is to be
+    /// The file's format
     #[arg(long, value_name = "FORMAT", default_value = "safetensors")]
     format: Format,
     /// The part of the network in an ONNX file: encoder, decoder or whole [default: whole]

@@ -287,7 +287,7 @@ fn doubles(values: Floats) -> Vec<f64> {
     }
 }
 
-/// What became of new points.
+/// The places of new points, and how well they fit.
 #[derive(Debug, Serialize)]
 struct PlacedRows {
     rows: usize,

@@ -112,7 +112,7 @@ fn weights_travel_there_and_back() {
     place.refused(&["import", "--model", "cnn-vae", "--weights", "d/classes.txt", "--out", "new"], &["classes.txt"]);
 }
 
-/// What the files hold, `tests/onnx/check.sh` checks; here, what the command says and refuses.
+/// The command's words and refusals; `tests/onnx/check.sh` checks the contents of its files.
 #[test]
 fn networks_are_exported_for_other_programs() {
     let place = Place::with_run();

@@ -72,7 +72,7 @@ pub struct Dataset {
     pub validation: usize,
     /// Where the drawings come from.
     pub origin: Origin,
-    /// What lies beside the drawings and is not used, a line each.
+    /// Remarks on files and arrays beside the drawings that are not used, a line each.
     pub left_out: Vec<String>,
 }
 

@@ -30,7 +30,7 @@ pub struct Summary {
     pub test: SplitSummary,
     /// Test drawings that are also training drawings, pixel for pixel.
     pub test_also_in_train: usize,
-    /// What lies beside the drawings and is not used, a line each.
+    /// Remarks on files and arrays beside the drawings that are not used, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }

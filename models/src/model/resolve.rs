@@ -108,7 +108,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What a file says of imported weights; what it does not say has its default, so that the run can be used like any other.
+    /// The settings of imported weights: those in the file, and defaults for the others, so that the run can be used like any other.
     fn with_defaults(models: &Models, path: &Path, table: toml::Table) -> Result<Self> {
         let wrong = |error: toml::de::Error| Error::input(path.display(), error.message());
         let name = table.get("model").and_then(toml::Value::as_str).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What TensorBoard is told of a run: its settings, its records, and ten times over a run what the network draws and how its weights
-//! are distributed.
+//! A run's events for TensorBoard: its settings, its records, and ten times over a run the network's drawings and the distribution of
+//! its weights.
 
 use super::Trainer;
 use crate::Result;

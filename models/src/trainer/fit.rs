@@ -10,8 +10,8 @@ use crate::model::{Network, Spec};
 use crate::run::config::Config;
 use crate::{Error, Result};
 
-/// Trains the model `spec` as `config` describes it on `data`, in memory; with `ema`, its weights are the average. The same configuration and data give the same network.
-/// `watch` is told after each step how many are done, and of how many.
+/// Trains the model `spec` as `config` describes it on `data`, in memory; with `ema`, its weights are the average. The same configuration
+/// and data give the same network. `watch` is told after each step how many are done, and of how many.
 ///
 /// # Errors
 /// If the configuration does not fit the data, or the loss is not finite.

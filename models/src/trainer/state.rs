@@ -204,8 +204,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Writes the state, then the weights and their average, then the best where these are the best. A resumed run reads the state alone and
-    /// makes the best anew that were lost between the two, so that the files need not be of one moment.
+    /// Writes the state, then the weights and their average, then the best where these are the best. A resumed run reads the state
+    /// alone and makes the best anew that were lost between the two, so that the files need not be of one moment.
     ///
     /// # Errors
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.

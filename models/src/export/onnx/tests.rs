@@ -1,4 +1,4 @@
-//! What a file says, read by its field numbers; and with onnxruntime, what it gives.
+//! The contents of files, read by their field numbers; with onnxruntime, their outputs too.
 
 use std::collections::HashSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a module says; and with PyTorch, what it gives.
+//! The text of modules; with PyTorch, their outputs too.
 
 use serde_json::json;
 
