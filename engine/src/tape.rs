@@ -146,6 +146,11 @@ impl<T: Float> Tape<T> {
     /// If the inputs do not fit the operation, there are more than [`MAX_INPUTS`] or another number than [`Op::inputs`] says, one
     /// is of another tape, or some axis of an input or of the output is 0.
     pub fn record(&mut self, op: impl Op<T> + 'static, inputs: &[Tensor]) -> Result<Tensor> {
+        self.record_boxed(Box::new(op), inputs)
+    }
+
+    /// [`Tape::record`], compiled once and not for every operation.
+    fn record_boxed(&mut self, op: Box<dyn Op<T>>, inputs: &[Tensor]) -> Result<Tensor> {
         let (found, takes) = (inputs.len(), op.inputs());
         if found > MAX_INPUTS {
             return Err(Error::shape(op.name(), format!("{found} inputs, expected at most {MAX_INPUTS}")));
@@ -171,7 +176,7 @@ impl<T: Float> Tape<T> {
             let taken = distinct.iter().any(|&other| self.root(other) == self.root(x));
             distinct.push(if taken { self.record(crate::copy::Copy, &[x])? } else { x });
         }
-        Ok(self.push(Kind::Op(Box::new(op)), distinct, shape))
+        Ok(self.push(Kind::Op(op), distinct, shape))
     }
 
     /// A value's shape.

@@ -54,7 +54,7 @@ impl Drop for Dismiss<'_> {
 
 /// The threads of a step: the caller, who hands out tasks, and helpers that look for them.
 ///
-/// The current job is three words and a ticket. The ticket holds the job's number in its upper half and the next task
+/// The current job is two words and a ticket. The ticket holds the job's number in its upper half and the next task
 /// in its lower half; a thread takes a task by raising the ticket from the value that it read, which fails if the job
 /// has changed since. So whoever succeeds has read the words of a job that is still running.
 #[derive(Debug, Default)]
@@ -62,8 +62,7 @@ pub struct Team {
     helpers: AtomicUsize,
     ticket: AtomicU64,
     tasks: AtomicUsize,
-    closure: AtomicPtr<()>,
-    call: AtomicPtr<()>,
+    job: AtomicPtr<Job<'static>>,
     finished: AtomicUsize,
     panicked: AtomicBool,
     dismissed: AtomicBool,
@@ -80,8 +79,8 @@ impl Drop for Idle<'_> {
     }
 }
 
-/// How a job's closure is called: its address and the task's number.
-type Call = unsafe fn(*const (), usize);
+/// What calls a task by its number. The team keeps the address of this reference, which is one word where the reference is two.
+type Job<'a> = &'a (dyn Fn(usize) + Sync);
 
 impl Team {
     /// A team of the calling thread alone.
@@ -100,14 +99,15 @@ impl Team {
     ///
     /// # Panics
     /// If a task panics, or another job of this team is running.
-    pub fn run<F: Fn(usize) + Sync>(&self, tasks: usize, f: F) {
+    pub fn run(&self, tasks: usize, f: impl Fn(usize) + Sync) {
+        self.run_job(tasks, &f);
+    }
+
+    /// [`Team::run`], compiled once and not for every closure.
+    fn run_job(&self, tasks: usize, f: Job<'_>) {
         if tasks <= 1 || self.helpers.load(Ordering::Relaxed) == 0 {
             (0..tasks).for_each(f);
             return;
-        }
-        unsafe fn call<F: Fn(usize)>(closure: *const (), task: usize) {
-            // SAFETY: `run` made this pointer from an `F` that lives until all tasks have finished.
-            unsafe { (*closure.cast::<F>())(task) }
         }
         assert!(tasks < u32::MAX as usize, "{tasks} tasks, expected fewer than 2³² − 1");
         // The words below may be written only after the previous caller's last look at them: Acquire, and Release in
@@ -119,8 +119,7 @@ impl Team {
         // its attempt to raise the old ticket fails.
         self.ticket.fetch_or(u32::MAX as u64, Ordering::AcqRel);
         self.tasks.store(tasks, Ordering::Relaxed);
-        self.closure.store((&raw const f).cast_mut().cast(), Ordering::Relaxed);
-        self.call.store(call::<F> as Call as *mut (), Ordering::Relaxed);
+        self.job.store((&raw const f).cast_mut().cast(), Ordering::Relaxed);
         let number = (self.ticket.load(Ordering::Relaxed) >> 32).wrapping_add(1) & u32::MAX as u64;
         self.ticket.store(number << 32, Ordering::Release);
 
@@ -138,21 +137,17 @@ impl Team {
     fn take_task(&self) -> bool {
         let ticket = self.ticket.load(Ordering::Acquire);
         let tasks = self.tasks.load(Ordering::Relaxed);
-        let closure = self.closure.load(Ordering::Relaxed);
-        let call = self.call.load(Ordering::Relaxed);
+        let job = self.job.load(Ordering::Relaxed);
         let task = (ticket & u32::MAX as u64) as usize;
-        if task >= tasks || call.is_null() {
+        if task >= tasks || job.is_null() {
             return false;
         }
         if self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return true;
         }
-        // SAFETY: `call` was stored from a `Call`; the ticket was still the one read before the job's words, so they
-        // belong to the job that is running, whose `run` waits for this task before its closure goes.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe {
-            let call = std::mem::transmute::<*mut (), Call>(call);
-            call(closure, task);
-        }));
+        // SAFETY: the ticket was still the one read before the job's words, so they belong to the job that is running, whose
+        // `run_job` waits for this task before its reference and the closure behind that go.
+        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job)(task) }));
         if outcome.is_err() {
             self.panicked.store(true, Ordering::Relaxed);
         }
@@ -176,11 +171,11 @@ impl Team {
     /// piece of each, on any thread and in any order. A slice that has no i-th piece contributes an empty one.
     pub fn pieces<T: Send, const N: usize>(
         &self,
-        slices: [(&mut [T], usize); N],
+        mut slices: [(&mut [T], usize); N],
         f: impl Fn(usize, [&mut [T]; N]) + Sync,
     ) {
         let tasks = slices.iter().map(|(slice, len)| slice.len().div_ceil((*len).max(1))).max().unwrap_or(0);
-        let cuts = slices.map(|(slice, len)| Cut { start: slice.as_mut_ptr(), len: slice.len(), piece: len.max(1) });
+        let cuts: [_; N] = std::array::from_fn(|n| Cut::new(&mut *slices[n].0, slices[n].1));
         self.run(tasks, |i| {
             // SAFETY: the slices are borrowed mutably until `run` returns, pieces with different numbers do not
             // overlap, and `run` calls each number once.
@@ -196,12 +191,12 @@ impl Team {
     /// If `memory` has no whole piece while there is something to do.
     pub fn pieces_in<T: Send, const N: usize>(
         &self,
-        slices: [(&mut [T], usize); N],
+        mut slices: [(&mut [T], usize); N],
         memory: (&mut [T], usize),
         f: impl Fn(usize, [&mut [T]; N], &mut [T]) + Sync,
     ) {
         let tasks = slices.iter().map(|(slice, len)| slice.len().div_ceil((*len).max(1))).max().unwrap_or(0);
-        let cuts = slices.map(|(slice, len)| Cut { start: slice.as_mut_ptr(), len: slice.len(), piece: len.max(1) });
+        let cuts: [_; N] = std::array::from_fn(|n| Cut::new(&mut *slices[n].0, slices[n].1));
         let (memory, len) = memory;
         let workers = memory.len() / len.max(1);
         assert!(workers > 0 || tasks == 0, "{} elements of memory, expected at least {len}", memory.len());
@@ -231,6 +226,10 @@ struct Cut<T> {
 unsafe impl<T: Send> Sync for Cut<T> {}
 
 impl<T> Cut<T> {
+    fn new(slice: &mut [T], piece: usize) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), piece: piece.max(1) }
+    }
+
     /// The i-th piece.
     ///
     /// # Safety
