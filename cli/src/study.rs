@@ -58,7 +58,8 @@ impl Subjected {
         Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
     }
 
-    /// The sampler of latents that is asked for, fitted on the training drawings of `dataset`; `None` for the prior.
+    /// The sampler of latents that is asked for, fitted on the training drawings of `dataset`; `None` for the prior, which a study
+    /// finds itself.
     ///
     /// # Errors
     /// If the model has no latents, and those of [`KeptSampler`].
@@ -71,6 +72,9 @@ impl Subjected {
             return Err(Error::input("--sampler", problem));
         }
         let inference = &mut self.inference;
+        if sampler == Sampler::Vamp {
+            return Fitted::learnt(inference).map(Some);
+        }
         let kept = KeptSampler::new(sampler, inference, &self.folder, dataset.fingerprint(), self.config.seed);
         match kept.read(inference)? {
             Some(fitted) => Ok(Some(fitted)),

@@ -52,6 +52,13 @@ pub struct Latents {
     pub logvar: Option<Vec<f32>>,
 }
 
+impl Latents {
+    /// The standard deviations, `(N, width)`, for a variational encoder.
+    pub fn spread(&self) -> Option<Vec<f32>> {
+        self.logvar.as_ref().map(|logvar| logvar.iter().map(|v| (0.5 * v).exp()).collect())
+    }
+}
+
 impl Inference {
     /// Takes a network and starts `threads` threads.
     pub fn new(network: Network<f32>, threads: usize) -> Self {
@@ -97,6 +104,23 @@ impl Inference {
             }
         }
         Ok(latents)
+    }
+
+    /// The Gaussians of a prior that is learnt, a row each; `None` where the prior is N(0, I), or there is none.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where one of their numbers is not finite.
+    pub fn prior(&mut self) -> Result<Option<Latents>> {
+        let mut tape = Tape::new();
+        let Some(graph) = self.network.prior(&mut tape)? else { return Ok(None) };
+        let mut plan = tape.compile(Compile { keep: &[graph.mu, graph.logvar], ..Compile::default() });
+        self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
+        let (mu, logvar) = (plan.value(graph.mu).to_vec(), plan.value(graph.logvar).to_vec());
+        if let Some(i) = mu.iter().chain(&logvar).position(|number| !number.is_finite()) {
+            let component = i % mu.len() / self.network.latent()?;
+            return Err(Error::input("model", format!("component {component} of the prior is not finite")));
+        }
+        Ok(Some(Latents { width: self.network.latent()?, mu, logvar: Some(logvar) }))
     }
 
     /// Draws what latents stand for: `(N, height, width, channels)` in [0, 1]; `labels` are for a decoder that sees classes.

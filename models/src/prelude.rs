@@ -4,6 +4,6 @@ pub use inkgrad_engine::prelude::{Compile, Float, Param, Params, Plan, Pool, Tap
 
 pub use crate::data::{Dataset, Examples, Extents, Images, write_course};
 pub use crate::model::config::{Config, Overrides};
-pub use crate::model::{Classification, Decoding, Encoding, Kind, Model, ModelOption, Models, Training};
+pub use crate::model::{Classification, Decoding, Encoding, Kind, Model, ModelOption, Models, Prior, Training};
 pub use crate::trainer::{Observer, Trainer};
 pub use crate::{Error, Result};

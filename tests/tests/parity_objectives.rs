@@ -34,6 +34,8 @@ struct Param {
 struct Case {
     name: String,
     options: BTreeMap<String, String>,
+    /// Parameters that the objective has of its own.
+    params: Vec<Param>,
     loss: f64,
     terms: BTreeMap<String, f64>,
     grads: Vec<Gradient>,
@@ -66,7 +68,9 @@ fn config(fixture: &Fixture, case: &Case) -> Config {
 fn run<T: Element>(fixture: &Fixture, case: &Case, team: &Team) -> Run<T> {
     let (config, batch) = (config(fixture, case), fixture.batch);
     let mut network = build::<T>(&config);
-    for (param, p) in network.list().iter().zip(&fixture.params) {
+    let params: Vec<&Param> = fixture.params.iter().chain(&case.params).collect();
+    assert_eq!((params.len(), case.grads.len()), (network.list().len(), params.len()), "{}", case.name);
+    for (param, p) in network.list().iter().zip(params) {
         assert_eq!(param.name, p.name);
         let values = draw(&p.name, param.shape.len(), Rule::Signed { bound: p.bound });
         network.params.value_mut(param).copy_from_slice(&values);

@@ -33,7 +33,8 @@ pub struct Sample {
     /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused
     #[arg(long, value_name = "NAME", default_value_t = Strategy::Prior)]
     strategy: Strategy,
-    /// The density of latents: prior, or fitted on training drawings: gmm:K, gmm:K:diagonal or aggregate
+    /// The density of latents: prior (or vamp, one that was learnt), or fitted on training drawings: gmm:K, gmm:K:diagonal or
+    /// aggregate
     #[arg(long, value_name = "NAME", conflicts_with = "strategy")]
     sampler: Option<Sampler>,
     /// Drawings that a density is fitted on [default: what the run was trained on]
@@ -91,10 +92,13 @@ impl Sample {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
         let mut session = match self.sampler {
-            None | Some(Sampler::Prior) => self.run.open_vae(models)?,
+            None | Some(Sampler::Prior | Sampler::Vamp) => self.run.open_vae(models)?,
             Some(_) => self.run.open_autoencoder(models)?,
         };
-        let fitted = self.sampler.map(|sampler| self.fitted(sampler, &mut session)).transpose()?;
+        // A prior that was learnt is a density like those that are fitted.
+        let learnt = self.strategy == Strategy::Prior && session.inference.network().components().is_some();
+        let sampler = self.sampler.or(learnt.then_some(Sampler::Vamp));
+        let fitted = sampler.map(|sampler| self.fitted(sampler, &mut session)).transpose()?;
         let classes = self.classes(&session)?;
         let known = session.config.classes.clone();
         let labels: Option<Vec<usize>> = match classes {
@@ -162,7 +166,10 @@ impl Sample {
     fn fitted(&self, sampler: Sampler, session: &mut Session) -> Result<Fitted> {
         let Session { config, inference, folder, .. } = session;
         if sampler == Sampler::Prior {
-            return Fitted::prior(inference.network());
+            return Fitted::prior(inference);
+        }
+        if sampler == Sampler::Vamp {
+            return Fitted::learnt(inference);
         }
         let given = self.data.as_ref().map(|data| load_data(&Config { data: data.clone(), ..config.clone() }));
         let given = given.transpose()?;

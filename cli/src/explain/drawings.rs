@@ -60,7 +60,9 @@ pub struct Codes {
     pub prior: bool,
     /// Base64 of halves: (N, width).
     mu: String,
-    /// Nats a dimension, the mean over the drawings; empty without a prior.
+    /// Base64 of halves, (K, width) each: means and standard deviations of the Gaussians of a prior that was learnt.
+    mixture: Option<[String; 2]>,
+    /// Nats a dimension, the mean over the drawings; empty without N(0, I) as a prior.
     kl: Vec<f32>,
     /// The dimensions by falling divergence, or by falling variance without a prior.
     order: Vec<usize>,
@@ -78,7 +80,8 @@ impl Codes {
     /// If the network refuses them.
     pub fn gather(inference: &mut Inference, drawings: &Drawings) -> Result<Self> {
         let network = inference.network();
-        let (prior, labelled) = (network.has_prior(), network.encoder_sees_classes());
+        let prior = network.has_prior() && network.components().is_none();
+        let labelled = network.encoder_sees_classes();
         let (width, mu, logvar) = if network.is_autoencoder() {
             let latents = inference.encode(&drawings.images, labelled.then_some(&drawings.labels[..]))?;
             (latents.width, latents.mu, latents.logvar)
@@ -86,12 +89,16 @@ impl Codes {
             let features = inference.features(&drawings.images)?;
             (features.width, features.values, None)
         };
+        let mixture = inference.prior()?.map(|found| {
+            let spread = found.spread().unwrap_or_default();
+            [half::f16_base64(found.mu), half::f16_base64(spread)]
+        });
         let n = drawings.labels.len();
         let column = |d: usize| mu.iter().skip(d).step_by(width).map(|&x| f64::from(x));
         let mean: Vec<f64> = (0..width).map(|d| column(d).sum::<f64>() / n as f64).collect();
         let variance: Vec<f64> =
             mean.iter().enumerate().map(|(d, m)| column(d).map(|x| (x - m).powi(2)).sum::<f64>() / n as f64).collect();
-        let kl: Vec<f64> = logvar.iter().flat_map(|logvar| divergences(&mu, logvar, width)).collect();
+        let kl: Vec<f64> = logvar.iter().filter(|_| prior).flat_map(|logvar| divergences(&mu, logvar, width)).collect();
         let mut order: Vec<usize> = (0..width).collect();
         let rank = if kl.is_empty() { &variance } else { &kl };
         order.sort_by(|&a, &b| rank[b].total_cmp(&rank[a]));
@@ -102,6 +109,7 @@ impl Codes {
         Ok(Codes {
             width,
             prior,
+            mixture,
             kl: single(&kl),
             order,
             mean: single(&mean),

@@ -7,6 +7,16 @@ const FIRST_SLIDERS = 10;
 /** A draw from N(0, 1), after Box and Muller. */
 const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
+/** A function that draws from the prior of `codes`: N(0, I), or a mixture of Gaussians of the same weight. */
+function priorOf(codes) {
+  if (!codes.mixture) return () => Float32Array.from({length: codes.width}, normal);
+  const [mu, sigma] = codes.mixture.map(readHalves);
+  return () => {
+    const first = Math.floor(Math.random() * (mu.length / codes.width)) * codes.width;
+    return Float32Array.from({length: codes.width}, (_, d) => mu[first + d] + sigma[first + d] * normal());
+  };
+}
+
 /**
  * Fills `box` with a slider for each dimension of `codes`, the most telling first; `moved(z)` is called when one is moved. Returns
  * show(z, mu, sigma), which sets them and marks μ ± σ.

@@ -168,10 +168,11 @@ function setUpCodes() {
     : `A drawing is ${codes.width} numbers to this network. Move one and see what it stands for. ${codes.prior
       ? "The first tell most (by their KL divergence from the prior); the mark under a slider is μ of your drawing, the band μ ± σ."
       : "The first vary most; the mark under a slider is the code of your drawing."} On the map lie ${drawings.labels.length} ${page.drawings.split} drawings, along the two directions in which their codes differ most (PCA); the cross is where you are.`;
-  byId("resample").hidden = byId("sample-prior").hidden = !codes.prior;
+  byId("resample").hidden = byId("sample-prior").hidden = !codes.prior && !codes.mixture;
   byId("to-mean").addEventListener("click", () => toLatent(state.mu));
   byId("resample").addEventListener("click", () => toLatent(state.mu.map((mu, d) => mu + state.sigma[d] * normal())));
-  byId("sample-prior").addEventListener("click", () => toLatent(state.mu.map(normal)));
+  const drawPrior = priorOf(codes);
+  byId("sample-prior").addEventListener("click", () => toLatent(drawPrior()));
   fillLegend(byId("legend"), page.classes);
   const showSliders = decoding && sliders(byId("sliders"), byId("more-sliders"), codes, z => {
     state.z = Float32Array.from(z);

@@ -24,6 +24,7 @@ fn company(name: &str) -> &'static [&'static str] {
         "precision" => &["--device", "emulated"],
         "patience" => &["--val-fraction", "0.3"],
         "importance_samples" => &["--objective", "iwae"],
+        "pseudo_inputs" => &["--objective", "vamp"],
         _ => &[],
     }
 }

@@ -16,7 +16,7 @@ fn objectives_stand_in_the_run_and_its_records() {
     type Case = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
     let place = Place::with_run();
-    let cases: [Case; 4] = [
+    let cases: [Case; 5] = [
         (
             "free",
             &["--kl-warmup", "2:cyclic", "--free-bits", "0.1"],
@@ -27,6 +27,12 @@ fn objectives_stand_in_the_run_and_its_records() {
             "iwae",
             &["--objective", "iwae", "--importance-samples", "3"],
             &["objective = \"iwae\"", "importance_samples = 3"],
+            &["bce", "kl"],
+        ),
+        (
+            "vamp",
+            &["--objective", "vamp", "--pseudo-inputs", "3"],
+            &["objective = \"vamp\"", "pseudo_inputs = 3"],
             &["bce", "kl"],
         ),
         ("mmd", &["--objective", "wae-mmd", "--beta", "10"], &["objective = \"wae-mmd\""], &["bce", "kl", "mmd"]),
@@ -54,11 +60,80 @@ fn settings_that_an_objective_does_not_heed_are_refused() {
     );
     refused(
         &["--objective", "iwae", "--kl-warmup", "3"],
-        "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo",
+        "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo or vamp",
     );
-    refused(&["--objective", "vq"], "--objective: vq, expected one of elbo, iwae, wae-mmd, beta-tc");
+    refused(&["--objective", "vq"], "--objective: vq, expected one of elbo, iwae, wae-mmd, beta-tc, vamp");
     refused(
         &["--objective", "wae-mmd", "--device", "emulated"],
         "--device: emulated with the objective wae-mmd, whose operation div has no kernels for a GPU, expected cpu",
+    );
+}
+
+#[test]
+fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights() {
+    let place = Place::with_run();
+    place.ok(&train("run", &["--objective", "vamp", "--pseudo-inputs", "3"]));
+    let sample = |out: &'static str, options: &[&'static str]| {
+        place.json(&[&["sample", "--run", "run", "--n", "6", "--out", out], options].concat())
+    };
+    let words = "draws from the prior, the latents of pseudo-inputs with their spread (3 of them)";
+    for (out, options) in
+        [("a.npy", &[] as &[&str]), ("b.npy", &["--sampler", "prior"]), ("c.npy", &["--sampler", "vamp"])]
+    {
+        let report = sample(out, options);
+        assert_eq!((&report["sampler"], &report["latents"]), (&"vamp".into(), &words.into()));
+        assert_eq!(place.read(out), place.read("a.npy"));
+    }
+    assert_eq!(sample("d.npy", &["--strategy", "scaled"])["strategy"], "scaled");
+    assert_ne!(place.read("d.npy"), place.read("a.npy"));
+    place.refused(
+        &["sample", "--run", "vae", "--n", "6", "--out", "e.npy", "--sampler", "vamp"],
+        &["--sampler: vamp of cnn-vae, whose prior is N(0, I), expected a run of --objective vamp"],
+    );
+
+    // Scores say which prior, under either name, and the likelihood is that under it.
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
+    let evaluate = |run, sampler, out| {
+        let scored = ["--classifier", "judge", "--samples", "20", "--sampler", sampler, "--out", out];
+        place.json(&[&["evaluate", "--run", run], &scored[..]].concat())
+    };
+    let (prior, vamp) = (evaluate("run", "prior", "p.json"), evaluate("run", "vamp", "v.json"));
+    assert_eq!((&prior["generated"], &prior), (&format!("samples, {words}").into(), &{
+        let mut same = vamp.clone();
+        same["out"] = prior["out"].clone();
+        same
+    }));
+    assert!(prior["likelihood"]["nll"].is_number());
+    let passports: Vec<&Value> =
+        prior["scores"].as_array().unwrap().iter().filter_map(|score| score["passport"].get("sampler")).collect();
+    assert!(!passports.is_empty() && passports.iter().all(|sampler| **sampler == "vamp"), "{passports:?}");
+
+    // Weights tell all of it; what contradicts them is named.
+    place.ok(&["export", "--run", "run", "--out", "w.safetensors"]);
+    let import = ["import", "--model", "cnn-vae", "--weights", "w.safetensors"];
+    place.ok(&[&import, &["--data", "d", "--out", "again"][..]].concat());
+    place.ok(&["sample", "--run", "again", "--n", "6", "--seed", "42", "--out", "f.npy"]);
+    assert_eq!(place.read("f.npy"), place.read("a.npy"));
+    place.refused(
+        &[&import, &["--pseudo-inputs", "4", "--out", "other"][..]].concat(),
+        &["--pseudo-inputs: 4, expected 3 as in w.safetensors (pseudo_inputs is (3, 1, 28, 28))"],
+    );
+    place.refused(
+        &[&import, &["--objective", "elbo", "--out", "other"][..]].concat(),
+        &["--objective: elbo, expected vamp as in w.safetensors (pseudo_inputs is (3, 1, 28, 28))"],
+    );
+    place.ok(&["export", "--run", "run", "--format", "pytorch", "--out", "module.py"]);
+    let module = String::from_utf8(place.read("module.py")).unwrap();
+    assert!(module.contains("self.pseudo_inputs = nn.Parameter(torch.empty((3, 1, 28, 28)))"), "{module}");
+    place.ok(&["export", "--run", "run", "--format", "onnx", "--out", "w.onnx"]);
+    place.ok(&["report", "--runs", "run", "--classifier", "judge", "--samples", "20", "--out", "report.html"]);
+    let cvae = ["train", "cvae", "--data", "d", "--condition", "both", "--objective", "vamp", "--out", "cvae"];
+    place.refused(
+        &cvae,
+        &["--objective: vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent"],
+    );
+    place.refused(
+        &["train", "cnn-ae", "--data", "d", "--objective", "vamp", "--out", "ae"],
+        &["--objective: vamp for cnn-ae, expected only for rnn-vae, cnn-vae, cvae"],
     );
 }

@@ -56,7 +56,8 @@ pub fn of_drawings(
     let images = binarise(images);
     let to_encoder = labels.filter(|_| inference.network().encoder_sees_classes());
     let posterior = inference.encode(&images, to_encoder)?;
-    estimate(&posterior, samples, seed, watch, |drawing, latents| {
+    let prior = inference.prior()?;
+    estimate(&posterior, prior.as_ref(), samples, seed, watch, |drawing, latents| {
         let n = latents.len() / posterior.width;
         let labels = labels.and_then(|labels| labels.get(drawing)).map(|&label| vec![label; n]);
         let decoded = inference.decode(latents, labels.as_deref())?;
@@ -76,24 +77,30 @@ fn bernoulli(x: &[f32], p: &[f32]) -> f64 {
     x.iter().zip(p).map(pixel).sum()
 }
 
-/// The estimate for any model with the prior N(0, I): `posterior` is q(z|x) of each x, and `log_likelihood(i, latents)`
-/// gives ln p(xᵢ|z) for each row of `latents: (n, width)`, of at most 500 rows. `watch` is told after each x how many are
-/// done, and of how many.
+/// The estimate for any model: `posterior` is q(z|x) of each x, `prior` p(z) as Gaussians of the same weight, N(0, I) where there are
+/// none, and `log_likelihood(i, latents)` gives ln p(xᵢ|z) for each row of `latents: (n, width)`, of at most 500 rows. `watch` is told
+/// after each x how many are done, and of how many.
 ///
 /// # Errors
-/// If there are no samples or no rows, the posterior has no variances, or what `log_likelihood` returns.
+/// If there are no samples or no rows, a distribution has no variances, or what `log_likelihood` returns.
 pub fn estimate(
     posterior: &Latents,
+    prior: Option<&Latents>,
     samples: usize,
     seed: u64,
     watch: &mut dyn FnMut(usize, usize),
     mut log_likelihood: impl FnMut(usize, &[f32]) -> Result<Vec<f64>>,
 ) -> Result<Likelihood> {
     let width = posterior.width;
-    let logvar = posterior
-        .logvar
-        .as_ref()
-        .ok_or_else(|| Error::input("model", "no variances, expected a variational autoencoder"))?;
+    let variances = |of: &'_ Latents| -> Result<Vec<f32>> {
+        let missing = || Error::input("model", "no variances, expected a variational autoencoder");
+        of.logvar.clone().ok_or_else(missing)
+    };
+    let logvar = variances(posterior)?;
+    let mixture = match prior {
+        None => None,
+        Some(prior) => Some(Gaussians::new(width, &prior.mu, &variances(prior)?)),
+    };
     let n = posterior.mu.len() / width;
     if n == 0 || samples == 0 {
         let problem = format!("{n} drawings and {samples} samples of each, expected at least one");
@@ -111,9 +118,12 @@ pub fn estimate(
                 rows.clone().flat_map(|row| (0..width).map(|j| mu[j] + (0.5 * logvar[j]).exp() * row[j])).collect();
             let likelihoods = log_likelihood(i, &latents)?;
             let terms = likelihoods.iter().zip(latents.chunks_exact(width)).zip(rows);
-            // ln p(z) = −½·Σ (z² + ln 2π) and ln q(z|x) = −½·Σ (ε² + ln σ² + ln 2π)
+            // ln p(z) = −½·Σ (z² + ln 2π), or that of a mixture, and ln q(z|x) = −½·Σ (ε² + ln σ² + ln 2π)
             log_weights.extend(terms.map(|((likelihood, z), noise)| {
-                let prior: f64 = z.iter().map(|&z| log_normal(z.into(), 0.0)).sum();
+                let prior: f64 = match &mixture {
+                    None => z.iter().map(|&z| log_normal(z.into(), 0.0)).sum(),
+                    Some(mixture) => mixture.log_density(z),
+                };
                 let proposal: f64 = noise.iter().zip(logvar).map(|(&e, &v)| log_normal(e.into(), v.into())).sum();
                 likelihood + prior - proposal
             }));
@@ -128,6 +138,42 @@ pub fn estimate(
     let squares: f64 = nll.iter().map(|x| (x - average) * (x - average)).sum();
     let standard_error = if n > 1 { (squares / (n - 1) as f64 / n as f64).sqrt() } else { 0.0 };
     Ok(Likelihood { n, samples, nll: average, elbo: mean(&elbo), standard_error })
+}
+
+/// A mixture of K Gaussians of the same weight.
+struct Gaussians {
+    /// (K, width).
+    mu: Vec<f64>,
+    /// e^{−logvar}, (K, width).
+    precision: Vec<f64>,
+    /// −½·Σ (logvar + ln 2π) − ln K of each.
+    peaks: Vec<f64>,
+    width: usize,
+}
+
+impl Gaussians {
+    fn new(width: usize, mu: &[f32], logvar: &[f32]) -> Self {
+        let count = (mu.len() / width) as f64;
+        let peak = |row: &[f32]| row.iter().map(|&v| log_normal(0.0, v.into())).sum::<f64>() - count.ln();
+        Gaussians {
+            mu: mu.iter().map(|&mu| mu.into()).collect(),
+            precision: logvar.iter().map(|&v| (-f64::from(v)).exp()).collect(),
+            peaks: logvar.chunks_exact(width).map(peak).collect(),
+            width,
+        }
+    }
+
+    /// ln 1/K Σ_k N(z; μ_k, σ_k²).
+    fn log_density(&self, z: &[f32]) -> f64 {
+        let rows = self.mu.chunks_exact(self.width).zip(self.precision.chunks_exact(self.width)).zip(&self.peaks);
+        let terms: Vec<f64> = rows
+            .map(|((mu, precision), peak)| {
+                let each = z.iter().zip(mu).zip(precision);
+                peak - 0.5 * each.map(|((&z, mu), p)| (f64::from(z) - mu).powi(2) * p).sum::<f64>()
+            })
+            .collect();
+        log_sum_exp(&terms)
+    }
 }
 
 /// ln of the density of N(μ, e^logvar) at μ + e^{½ logvar}·`e`.

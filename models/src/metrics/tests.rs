@@ -252,7 +252,7 @@ fn evidence_of_a_linear_gaussian_model() {
     };
     // 5,003: chunks with a remainder, which counts too.
     let (mut seen, mut done) = (0, Vec::new());
-    let found = likelihood::estimate(&posterior, 5003, 42, &mut |i, n| done.push((i, n)), |i, z| {
+    let found = likelihood::estimate(&posterior, None, 5003, 42, &mut |i, n| done.push((i, n)), |i, z| {
         seen += z.len();
         model(i, z)
     })
@@ -269,6 +269,30 @@ fn evidence_of_a_linear_gaussian_model() {
         / 2.0;
     close(found.nll, exact, 1e-3);
     assert!(found.nll <= -found.elbo, "{found:?}");
+
+    // A mixture of N(0, 1) with itself is the same prior.
+    let twice = Latents { width: 1, mu: vec![0.0; 2], logvar: Some(vec![0.0; 2]) };
+    let same = likelihood::estimate(&posterior, Some(&twice), 5003, 42, &mut |_, _| (), model).unwrap();
+    close(same.nll, found.nll, 1e-9);
+    close(same.elbo, found.elbo, 1e-9);
+
+    // Under Σ_k N(m_k, v_k)/2 x is a mixture of N(w·m_k, v_k·w·wᵀ + s²·I), and a wide q finds both parts.
+    let (means, variances) = ([-1.0f32, 0.5], [0.3f32, 2.0]);
+    let prior =
+        Latents { width: 1, mu: means.to_vec(), logvar: Some(variances.iter().map(|v| v.ln()).collect()) };
+    let wide = Latents { width: 1, mu: vec![0.0; 2], logvar: Some(vec![1.0; 2]) };
+    let found = likelihood::estimate(&wide, Some(&prior), 100_000, 7, &mut |_, _| (), model).unwrap();
+    let density = |x: &[f64; 3]| -> f64 {
+        let of = |(&m, &v): (&f32, &f32)| -> f64 {
+            let (m, v) = (f64::from(m), f64::from(v));
+            let away: [f64; 3] = std::array::from_fn(|j| x[j] - w[j] * m);
+            let (d, xx): (f64, f64) = (dot(&away), away.iter().map(|x| x * x).sum());
+            let volume = 3.0 * TAU.ln() + 2.0 * s2.ln() + (s2 + v * ww).ln();
+            (-0.5 * (volume + (xx - v * d * d / (s2 + v * ww)) / s2)).exp()
+        };
+        means.iter().zip(&variances).map(of).sum::<f64>() / 2.0
+    };
+    close(found.nll, -xs.iter().map(|x| density(x).ln()).sum::<f64>() / 2.0, 5e-3);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use inkgrad_engine::{Float, Shape, Tape, Tensor};
 
 use super::graph::RECORD_KEYS;
-use super::{Classification, Decoding, Encoding, Graphs, MAX_TERMS, Training};
+use super::{Classification, Decoding, Encoding, Graphs, MAX_TERMS, Prior, Training};
 use crate::data::Extents;
 use crate::{Error, Result};
 
@@ -16,8 +16,10 @@ const BATCH: usize = 2;
 pub(super) struct Facts {
     pub(super) terms: Vec<&'static str>,
     pub(super) latent: Option<usize>,
-    /// Whether latents have a prior, N(0, I), that new ones can be drawn from.
+    /// Whether latents have a prior that new ones can be drawn from.
     pub(super) prior: bool,
+    /// The Gaussians of a prior that is learnt; none of N(0, I).
+    pub(super) components: Option<usize>,
     pub(super) encoder_sees_classes: bool,
     pub(super) decoder_sees_classes: bool,
     pub(super) features: Option<usize>,
@@ -56,6 +58,10 @@ impl Facts {
                 facts.decoder_sees_classes = decoding.labels.is_some();
             }
             None => facts.prior = false,
+        }
+        let mut graph = Recorded::new(name, "prior", image);
+        if let Some(prior) = graph.record(|tape| graphs.prior(tape))? {
+            facts.components = Some(graph.check_prior(prior, &facts)?);
         }
         let mut graph = Recorded::new(name, "classification", image);
         if let Some(classification) = graph.record(|tape| graphs.classification(tape, BATCH))? {
@@ -187,6 +193,18 @@ impl<'a, T: Float> Recorded<'a, T> {
         }
         self.expect_shape("images", decoding.images, self.image.batch(BATCH))?;
         self.check_inputs(&[Some(decoding.latents), decoding.labels])
+    }
+
+    /// Gives the Gaussians of a mixture.
+    fn check_prior(&self, prior: Prior, facts: &Facts) -> Result<usize> {
+        let Some(latent) = facts.latent.filter(|_| facts.prior) else {
+            return self.problem("a prior of latents that have no distribution, expected an encoder with log-variances");
+        };
+        let components = self.shape("mu", prior.mu)?.first();
+        self.expect_shape("mu", prior.mu, [components, latent])?;
+        self.expect_shape("logvar", prior.logvar, [components, latent])?;
+        self.check_inputs(&[])?;
+        Ok(components)
     }
 
     /// Gives the elements of the last hidden layer.

@@ -101,8 +101,17 @@ pub struct Encoding {
     pub labels: Option<Tensor>,
     /// The latent, or its mean: `(B, latent)`.
     pub mu: Tensor,
-    /// Its log-variance, where latents are distributed around their mean and N(0, I) is their prior.
+    /// Its log-variance, where latents are distributed around their mean and have a prior: N(0, I), or a [`Prior`].
     pub logvar: Option<Tensor>,
+}
+
+/// The recorded graph of a prior that is learnt: a mixture of K Gaussians of the same weight, without an input.
+#[derive(Debug, Clone, Copy)]
+pub struct Prior {
+    /// The means, `(K, latent)`.
+    pub mu: Tensor,
+    /// The log-variances, `(K, latent)`.
+    pub logvar: Tensor,
 }
 
 /// The recorded graph of a decoder.

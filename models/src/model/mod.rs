@@ -60,7 +60,7 @@ use inkgrad_engine::{Float, Param, Params, Tape};
 pub(crate) use self::choice::choice;
 use self::config::Config;
 use self::facts::Facts;
-pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Term, Training, argmax};
+pub use self::graph::{Classification, Decoding, Encoding, MAX_TERMS, Prior, Term, Training, argmax};
 pub use self::options::{Kind, ModelOption, Value};
 pub use self::ramp::{Form, Scheduled, WarmUp};
 pub use self::settings::{Rule, Setting, option};
@@ -146,6 +146,14 @@ pub trait Model: fmt::Debug + Send + Sync + Sized + 'static {
         Ok(None)
     }
 
+    /// Records the prior of latents where it is a mixture that is learnt; `None` for N(0, I).
+    ///
+    /// # Errors
+    /// If operations and shapes do not fit together.
+    fn prior<T: Float>(&self, _tape: &mut Tape<T>) -> Result<Option<Prior>> {
+        Ok(None)
+    }
+
     /// Records how it tells the classes of `batch` pictures apart; `None` if it does not.
     ///
     /// # Errors
@@ -161,6 +169,7 @@ trait Graphs<T>: fmt::Debug + Send + Sync {
     fn step(&self, tape: &mut Tape<T>, batch: usize) -> Result<Training>;
     fn encoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>>;
     fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Decoding>>;
+    fn prior(&self, tape: &mut Tape<T>) -> Result<Option<Prior>>;
     fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>>;
     fn as_any(&self) -> &dyn std::any::Any;
 }
@@ -180,6 +189,10 @@ impl<T: Float, M: Model> Graphs<T> for M {
 
     fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Decoding>> {
         Model::decoding(self, tape, batch)
+    }
+
+    fn prior(&self, tape: &mut Tape<T>) -> Result<Option<Prior>> {
+        Model::prior(self, tape)
     }
 
     fn classification(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Classification>> {
@@ -267,9 +280,14 @@ impl<T: Float> Network<T> {
         self.facts.features.is_some()
     }
 
-    /// Whether its latents have a prior, N(0, I), that new ones can be drawn from.
+    /// Whether its latents have a prior that new ones can be drawn from: N(0, I), unless it is learnt.
     pub fn has_prior(&self) -> bool {
         self.facts.prior
+    }
+
+    /// The Gaussians of a prior that is learnt; `None` where it is N(0, I), or there is none.
+    pub fn components(&self) -> Option<usize> {
+        self.facts.components
     }
 
     /// Whether classes go in beside pictures or latents: into the decoder, at least.
@@ -320,6 +338,14 @@ impl<T: Float> Network<T> {
     /// If the model has none.
     pub fn decoding(&self, tape: &mut Tape<T>, batch: usize) -> Result<Decoding> {
         self.graphs.decoding(tape, batch)?.ok_or_else(|| self.without("decoder"))
+    }
+
+    /// Records the prior of latents, where it is a mixture that is learnt; `None` for N(0, I), and for a model without a prior.
+    ///
+    /// # Errors
+    /// See [`Model::prior`].
+    pub fn prior(&self, tape: &mut Tape<T>) -> Result<Option<Prior>> {
+        if self.facts.components.is_none() { Ok(None) } else { self.graphs.prior(tape) }
     }
 
     /// Records the features and logits of `batch` pictures.

@@ -139,6 +139,7 @@ fn gradients_of_every_objective_agree_with_numeric_ones() {
         "objective iwae",
         "objective wae-mmd",
         "objective beta-tc",
+        "objective vamp",
         "likelihood continuous-bernoulli",
         "likelihood gaussian",
         "kl warmup 4:linear",
@@ -161,12 +162,22 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[("importance_samples", "4")]), format!("--importance-samples: 4 {elbo}"));
     let iwae = ("objective", "iwae");
     let expected = "with the objective iwae, expected --objective elbo";
-    assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected}"));
+    assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected} or vamp"));
     assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected}"));
-    assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected}"));
+    assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected} or vamp"));
+    let vamp = ("objective", "vamp");
+    assert_eq!(
+        line(&[vamp, ("free_bits", "0.5")]),
+        "--free-bits: 0.5 with the objective vamp, expected --objective elbo"
+    );
+    assert_eq!(
+        line(&[("pseudo_inputs", "9")]),
+        "--pseudo-inputs: 9 with the objective elbo, expected --objective vamp"
+    );
+    assert_eq!(line(&[vamp, ("pseudo_inputs", "0")]), "--pseudo-inputs: 0, expected a whole number from 1 to 65536");
     assert_eq!(line(&[iwae, ("beta", "2")]), "--beta: 2 with the objective iwae, expected 1");
     assert_eq!(line(&[("free_bits", "1"), ("capacity", "5")]), "--capacity: 5 with --free-bits, expected one of them");
-    assert_eq!(line(&[("objective", "vae")]), "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc");
+    assert_eq!(line(&[("objective", "vae")]), "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp");
     let forms = "expected epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid";
     assert_eq!(line(&[("kl_warmup", "0")]), format!("--kl-warmup: 0, {forms}"));
     assert_eq!(line(&[("kl_warmup", "9:cosine")]), format!("--kl-warmup: 9:cosine, {forms}"));

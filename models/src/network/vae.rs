@@ -10,13 +10,15 @@ use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
 use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
 use super::objective::{
-    BETA, CAPACITY, Coded, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, SAMPLES, Time, WARM_UP,
+    self, BETA, CAPACITY, Coded, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS, PseudoInputs,
+    SAMPLES, Time, WARM_UP,
 };
 use super::sizes::{Count, flag, size, whole};
 use super::{images_input, require_classes};
 use crate::data::Extents;
 use crate::model::config::Config;
-use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, Sizes, TermFigure, Training};
+use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, Prior, Sizes, TermFigure, Training};
+use crate::Error;
 
 /// Numbers of a latent.
 const LATENT: ModelOption = size!(latent, 32);
@@ -24,7 +26,7 @@ const LATENT: ModelOption = size!(latent, 32);
 /// The options of an objective, and more.
 macro_rules! options {
     ($($more:ident),*) => {
-        &[BETA, OBJECTIVE, SAMPLES, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
+        &[BETA, OBJECTIVE, SAMPLES, PSEUDO_INPUTS, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
     };
 }
 
@@ -111,11 +113,12 @@ impl Variant for Recurrent {
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
         let (latent, stack, rows) = (whole(config, &LATENT), Stack::new(config), Rows::new(config));
         let count = Encoder::count_rnn(Count::default(), latent, &rows);
-        let count = Decoder::count(count, latent, &stack, None).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
         let encoder = Encoder::rnn(params, latent, &rows);
         let decoder = Decoder::new(params, latent, &stack, None);
+        let vae = Vae::new(params, encoder, decoder, None, config)?;
         count.settle(params);
-        Vae::new(encoder, decoder, None, config)
+        Ok(vae)
     }
 }
 
@@ -130,11 +133,12 @@ impl Variant for Convolutional {
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
         let count = Encoder::count_cnn(Count::default(), latent, &stack, None);
-        let count = Decoder::count(count, latent, &stack, None).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
         let encoder = Encoder::cnn(params, latent, &stack, None);
         let decoder = Decoder::new(params, latent, &stack, None);
+        let vae = Vae::new(params, encoder, decoder, None, config)?;
         count.settle(params);
-        Vae::new(encoder, decoder, None, config)
+        Ok(vae)
     }
 }
 
@@ -153,12 +157,13 @@ impl Variant for Conditional {
         let seen = (config.text("condition") == "both").then_some(classes);
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
         let count = Encoder::count_cnn(Count::default(), latent, &stack, seen).embedding(classes, latent);
-        let count = Decoder::count(count, latent, &stack, seen).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, seen), config).check::<T>(config)?;
         let encoder = Encoder::cnn(params, latent, &stack, seen);
         let decoder = Decoder::new(params, latent, &stack, seen);
         let class_embedding = Embedding::new(params, "class_embedding", classes, latent);
+        let vae = Vae::new(params, encoder, decoder, Some(class_embedding), config)?;
         count.settle(params);
-        Vae::new(encoder, decoder, Some(class_embedding), config)
+        Ok(vae)
     }
 }
 
@@ -179,6 +184,7 @@ impl<V: Variant> Model for Vae<V> {
 
     fn sizes(sizes: &mut Sizes<'_>) {
         V::sizes(sizes);
+        PseudoInputs::sizes(sizes);
     }
 
     fn remarks(config: &Config) -> Vec<String> {
@@ -210,16 +216,28 @@ impl<V: Variant> Model for Vae<V> {
         let logits = self.decode(tape, latents, labels)?;
         Ok(Some(Decoding { latents, labels, images: tape.sigmoid(logits)? }))
     }
+
+    fn prior<T: Float>(&self, tape: &mut Tape<T>) -> crate::Result<Option<Prior>> {
+        let Some(pseudo) = self.objective.pseudo_inputs() else { return Ok(None) };
+        let pictures = pseudo.pictures(tape)?;
+        let (mu, logvar) = self.encoder.forward(tape, pictures, None)?;
+        Ok(Some(Prior { mu, logvar }))
+    }
 }
 
 impl<V> Vae<V> {
-    fn new(
+    fn new<T: Float>(
+        params: &mut Params<T>,
         encoder: Encoder,
         decoder: Decoder,
         class_embedding: Option<Embedding>,
         config: &Config,
     ) -> crate::Result<Self> {
-        let (image, latent, objective) = (config.image, whole(config, &LATENT), Objective::new(config)?);
+        let (image, latent, objective) = (config.image, whole(config, &LATENT), Objective::new(config, params)?);
+        if encoder.sees_classes() && objective.pseudo_inputs().is_some() {
+            let problem = "vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent";
+            return Err(Error::input("--objective", problem));
+        }
         Ok(Vae { image, latent, encoder, decoder, class_embedding, objective, variant: PhantomData })
     }
 
@@ -252,7 +270,8 @@ impl<V> Vae<V> {
         let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
         let decode = |tape: &mut Tape<T>, z: Tensor, labels: Option<Tensor>| self.decode(tape, z, labels);
-        let coded = Coded { batch, images, labels, mu, logvar, decode: &decode };
+        let encode = |tape: &mut Tape<T>, pictures: Tensor| self.encoder.forward(tape, pictures, None);
+        let coded = Coded { batch, images, labels, mu, logvar, decode: &decode, encode: &encode };
         self.objective.record(tape, &coded, noise, time)
     }
 

@@ -111,7 +111,7 @@ fn density(tensors: &Tensors, i: usize, sampler: Sampler, width: usize) -> Resul
         if good { Ok(tensor.values.clone()) } else { Err(Error::input("sampler", problem())) }
     };
     match sampler {
-        Sampler::Prior => Err(Error::input("sampler", "prior, which has no file")),
+        Sampler::Prior | Sampler::Vamp => Err(Error::input("sampler", format!("{sampler}, which has no file"))),
         Sampler::Gmm(k, _) => Ok(Density::Mixture(Mixture {
             width,
             weights: values("weights", &[k])?,

@@ -1,7 +1,9 @@
 //! Samplers of latents: what a trained network's new drawings are decoded from. The prior needs no fitting; the others are fitted
 //! on the latents of training drawings, so that a plain autoencoder, which has no prior, can draw too.
 //!
-//! - `prior`: z ~ N(0, I), of a variational network.
+//! - `prior`: z ~ N(0, I), of a variational network; of one whose prior is learnt, `vamp`.
+//! - `vamp`: the prior of a network that was trained with the objective `vamp`, 1/K·Σₖ q(z|uₖ) of its pseudo-inputs uₖ (Tomczak and
+//!   Welling 2018). It is not fitted either.
 //! - `gmm:K`: a mixture of K Gaussians, fitted by expectation-maximisation ([`em`]).
 //! - `aggregate`: of a variational network the aggregate posterior, z ~ q(z|x) of a training drawing x (Makhzani et al. 2015); of a
 //!   plain autoencoder a density of kernels around the latents of training drawings (see [`Aggregate`]).
@@ -42,7 +44,6 @@ pub use self::kept::Source;
 pub use self::mixture::{Covariance, Mixture};
 use crate::data::Examples;
 use crate::infer::Inference;
-use crate::model::Network;
 use crate::{Error, Result, sample};
 
 /// The most components of a mixture.
@@ -65,6 +66,8 @@ pub enum Sampler {
     Gmm(usize, Covariance),
     /// The latents of training drawings, with their spread.
     Aggregate,
+    /// The latents of pseudo-inputs that are learnt, with their spread.
+    Vamp,
 }
 
 impl Sampler {
@@ -79,6 +82,7 @@ impl Sampler {
                 format!("draws from a mixture of {k} Gaussians of {covariance} covariance fitted on training latents")
             }
             Sampler::Aggregate => "draws from the latents of training drawings, with their spread".to_owned(),
+            Sampler::Vamp => "draws from the prior, the latents of pseudo-inputs with their spread".to_owned(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl fmt::Display for Sampler {
             Sampler::Gmm(k, Covariance::Full) => f.pad(&format!("gmm:{k}")),
             Sampler::Gmm(k, Covariance::Diagonal) => f.pad(&format!("gmm:{k}:diagonal")),
             Sampler::Aggregate => f.pad("aggregate"),
+            Sampler::Vamp => f.pad("vamp"),
         }
     }
 }
@@ -98,10 +103,11 @@ impl FromStr for Sampler {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected prior, gmm:K, gmm:K:diagonal or aggregate".to_owned();
+        let expected = || "expected prior, gmm:K, gmm:K:diagonal, aggregate or vamp".to_owned();
         let (k, covariance) = match text.split(':').collect::<Vec<_>>()[..] {
             ["prior"] => return Ok(Sampler::Prior),
             ["aggregate"] => return Ok(Sampler::Aggregate),
+            ["vamp"] => return Ok(Sampler::Vamp),
             ["gmm", k] | ["gmm", k, "full"] => (k, Covariance::Full),
             ["gmm", k, "diagonal"] => (k, Covariance::Diagonal),
             _ => return Err(expected()),
@@ -125,23 +131,46 @@ enum Density {
 pub struct Fitted {
     sampler: Sampler,
     width: usize,
-    /// Drawings whose latents it was fitted on.
+    /// Drawings whose latents it was fitted on; pseudo-inputs of a prior that is learnt.
     drawings: usize,
     /// One of all latents, or one of each class.
     densities: Vec<Density>,
 }
 
 impl Fitted {
-    /// The prior, which is not fitted on anything.
+    /// The prior, which is not fitted on anything: N(0, I), or the one that was learnt.
     ///
     /// # Errors
     /// If the network has none.
-    pub fn prior(network: &Network<f32>) -> Result<Self> {
+    pub fn prior(inference: &mut Inference) -> Result<Self> {
+        let network = inference.network();
+        let width = network.latent()?;
         if !network.has_prior() {
             let problem = format!("prior of {}, which has none, expected gmm:K or aggregate", network.spec().name);
             return Err(Error::input("--sampler", problem));
         }
-        Ok(Fitted { sampler: Sampler::Prior, width: network.latent()?, drawings: 0, densities: Vec::new() })
+        let Some(mixture) = inference.prior()? else {
+            return Ok(Fitted { sampler: Sampler::Prior, width, drawings: 0, densities: Vec::new() });
+        };
+        let (drawings, spread) = (mixture.mu.len() / width, mixture.spread());
+        let densities = vec![Density::Aggregate(Aggregate::new(width, mixture.mu, spread))];
+        Ok(Fitted { sampler: Sampler::Vamp, width, drawings, densities })
+    }
+
+    /// The prior that was learnt.
+    ///
+    /// # Errors
+    /// If the network has none that was.
+    pub fn learnt(inference: &mut Inference) -> Result<Self> {
+        let network = inference.network();
+        match network.components() {
+            Some(_) => Self::prior(inference),
+            None => {
+                let prior = if network.has_prior() { "whose prior is N(0, I)" } else { "which has no prior" };
+                let problem = format!("vamp of {}, {prior}, expected a run of --objective vamp", network.spec().name);
+                Err(Error::input("--sampler", problem))
+            }
+        }
     }
 
     /// Fits `sampler` on the latents of training drawings; all randomness starts at `seed`. Of a variational network they are draws
@@ -152,8 +181,10 @@ impl Fitted {
     /// or latents that are not finite.
     pub fn fit(sampler: Sampler, inference: &mut Inference, training: &Examples, seed: u64) -> Result<Self> {
         let width = inference.network().latent()?;
-        if sampler == Sampler::Prior {
-            return Self::prior(inference.network());
+        match sampler {
+            Sampler::Prior => return Self::prior(inference),
+            Sampler::Vamp => return Self::learnt(inference),
+            Sampler::Gmm(..) | Sampler::Aggregate => {}
         }
         let n = training.len().min(DRAWINGS);
         let indices: Vec<usize> = (0..n).map(|i| i * training.len() / n).collect();
@@ -164,7 +195,7 @@ impl Fitted {
             let problem = format!("the latent of training drawing {} is not finite", indices[i / width % n]);
             return Err(Error::input("--sampler", problem));
         }
-        let spread: Option<Vec<f32>> = latents.logvar.map(|logvar| logvar.iter().map(|v| (0.5 * v).exp()).collect());
+        let spread = latents.spread();
         let groups: Vec<Vec<usize>> = match inference.network().sees_classes() {
             false => vec![(0..n).collect()],
             true => {
@@ -188,7 +219,7 @@ impl Fitted {
             };
             let (centres, spread) = (take(&latents.mu), spread.as_deref().map(take));
             densities.push(match sampler {
-                Sampler::Prior => unreachable!("returned above"),
+                Sampler::Prior | Sampler::Vamp => unreachable!("returned above"),
                 Sampler::Aggregate => Density::Aggregate(Aggregate::new(width, centres, spread)),
                 Sampler::Gmm(k, covariance) => {
                     let mut points: Vec<f64> = centres.iter().map(|&z| f64::from(z)).collect();
@@ -213,6 +244,7 @@ impl Fitted {
     pub fn describe(&self) -> String {
         match (self.sampler, self.densities.len()) {
             (Sampler::Prior, _) => self.sampler.describe(),
+            (Sampler::Vamp, _) => format!("{} ({} of them)", self.sampler.describe(), self.drawings),
             (sampler, 0 | 1) => format!("{} ({} drawings)", sampler.describe(), self.drawings),
             (sampler, _) => format!("{} ({} drawings), a density for each class", sampler.describe(), self.drawings),
         }

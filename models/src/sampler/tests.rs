@@ -178,11 +178,11 @@ fn draws_have_the_mean_and_the_covariance_of_the_latents() {
 
 #[test]
 fn a_name_reads_as_it_is_written() {
-    for text in ["prior", "gmm:1", "gmm:20", "gmm:20:diagonal", "aggregate"] {
+    for text in ["prior", "gmm:1", "gmm:20", "gmm:20:diagonal", "aggregate", "vamp"] {
         assert_eq!(text.parse::<Sampler>().unwrap().to_string(), text);
     }
     assert_eq!("gmm:2:full".parse(), Ok(Sampler::Gmm(2, Covariance::Full)));
-    for text in ["", "gmm", "gmm:", "gmm:0", "gmm:-1", "gmm:1001", "gmm:2:round", "vamp"] {
+    for text in ["", "gmm", "gmm:", "gmm:0", "gmm:-1", "gmm:1001", "gmm:2:round", "vamp:3"] {
         assert!(text.parse::<Sampler>().is_err(), "{text}");
     }
 }
@@ -238,6 +238,51 @@ fn every_autoencoder_draws_by_every_sampler_and_what_is_kept_draws_the_same() {
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("--sampler: gmm:1000 on ") && error.ends_with("expected at least 1000"), "{error}");
     }
+}
+
+/// A network that learns its prior draws from it, under either name, and no other has one to draw from.
+#[test]
+fn a_prior_that_is_learnt_is_drawn_from() {
+    let dataset = data::builtin(120, 1).unwrap();
+    for model in ["cnn-vae", "cvae"] {
+        let defaults = Models::builtin().defaults(model).unwrap();
+        let config = crate::run::config::Config { classes: dataset.classes.clone(), ..defaults };
+        let config = config.with_text("objective", "vamp").with("pseudo_inputs", crate::model::Value::Whole(7));
+        let mut network = Models::builtin().build(&config.with("latent", crate::model::Value::Whole(3))).unwrap();
+        network.initialise(5);
+        // Gaussians that lie apart: an untrained encoder makes nearly the same of all pictures.
+        for param in network.list().iter().filter(|param| param.name.starts_with("encoder.fc_")) {
+            network.params.value_mut(param).iter_mut().for_each(|weight| *weight *= 6.0);
+        }
+        assert_eq!((network.has_prior(), network.components()), (true, Some(7)));
+        let mut inference = Inference::new(network, 1);
+        let found = Fitted::prior(&mut inference).unwrap();
+        assert_eq!(found.sampler(), Sampler::Vamp);
+        assert_eq!(
+            found.describe(),
+            "draws from the prior, the latents of pseudo-inputs with their spread (7 of them)"
+        );
+        for sampler in [Sampler::Prior, Sampler::Vamp] {
+            assert_eq!(Fitted::fit(sampler, &mut inference, &dataset.train, 1).unwrap(), found);
+        }
+        // Moments by the formula: of the means, with the mean variance added.
+        let latents = inference.prior().unwrap().unwrap();
+        let logvar = latents.logvar.unwrap();
+        let (mean, mut covariance) = moments(&latents.mu, 3);
+        (0..3).for_each(|j| {
+            let variance = logvar.iter().skip(j).step_by(3).map(|v| f64::from(v.exp())).sum::<f64>() / 7.0;
+            covariance[j * 4] += variance;
+        });
+        assert_alike(&moments(&found.draw(40_000, None, 3), 3), &(mean, covariance), model);
+        assert_eq!(found.draw(4, None, 3), found.draw(9, None, 3)[..12]);
+    }
+    let line = |model| Fitted::fit(Sampler::Vamp, &mut untrained(model, &dataset), &dataset.train, 1).unwrap_err();
+    let expected = "expected a run of --objective vamp";
+    assert_eq!(
+        line("cnn-vae").to_string(),
+        format!("--sampler: vamp of cnn-vae, whose prior is N(0, I), {expected}")
+    );
+    assert_eq!(line("cnn-ae").to_string(), format!("--sampler: vamp of cnn-ae, which has no prior, {expected}"));
 }
 
 /// Where the class is told, latents are those of its drawings.

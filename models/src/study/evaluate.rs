@@ -24,7 +24,7 @@ pub struct Subject<'a> {
     pub config: &'a Config,
     /// Its network.
     pub inference: &'a mut Inference,
-    /// How latents of samples are drawn; `None` for the prior, or for reconstructions of a model without one.
+    /// How latents of samples are drawn; `None` for the prior, as it is or was learnt, or for reconstructions of a model without one.
     pub sampler: Option<&'a Fitted>,
 }
 
@@ -148,6 +148,11 @@ pub fn evaluate(
     evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads, watch)?;
     evaluation.scores = scores::distances(test, &reconstructions, options.seed);
 
+    let learnt = match sampler {
+        None if inference.network().components().is_some() => Some(Fitted::prior(inference)?),
+        _ => None,
+    };
+    let sampler = sampler.or(learnt.as_ref());
     let draws = sampler.is_some() || inference.network().has_prior();
     let generated = if draws {
         evaluation.generated = match sampler {

@@ -9,7 +9,8 @@ use crate::infer::Inference;
 use crate::metrics;
 use crate::model::{Network, argmax};
 use crate::run::config::Config;
-use crate::sample::{prior, slerp};
+use crate::sample::slerp;
+use crate::sampler::Fitted;
 
 /// Sets graded samples apart from those shown and those scored.
 const GRADED_SEED: u64 = 0x6772_6164;
@@ -28,6 +29,8 @@ pub struct Gallery {
     /// Draws from the prior; of a cvae a row of [`COLUMNS`](Self::COLUMNS) a class, the same latents in each. None of a
     /// model without a prior.
     pub samples: Vec<f32>,
+    /// How latents of samples were drawn, in words.
+    pub drawn: String,
     /// Rows of [`STEPS`](Self::STEPS) latents on the arc between two test drawings of different classes, with an original
     /// at each end.
     pub interpolations: Vec<f32>,
@@ -137,13 +140,15 @@ impl Gallery {
         dataset: &Dataset,
         judge: &mut Judge,
     ) -> Result<()> {
-        let (width, classes) = (inference.network().latent()?, dataset.classes.len());
+        let classes = dataset.classes.len();
         let asks = inference.network().sees_classes();
+        let prior = Fitted::prior(inference)?;
+        self.drawn = prior.describe();
         let draw = |inference: &mut Inference, each: usize, seed: u64| -> Result<(Vec<f32>, Option<Vec<usize>>)> {
             let labels = asks.then(|| (0..classes * each).map(|i| i / each).collect::<Vec<_>>());
             let latents = match asks {
-                true => prior(each, width, seed).repeat(classes),
-                false => prior(each, width, seed),
+                true => prior.draw(each, None, seed).repeat(classes),
+                false => prior.draw(each, None, seed),
             };
             Ok((inference.decode(&latents, labels.as_deref())?, labels))
         };

@@ -41,7 +41,7 @@ pub struct Passport {
     pub sha256: Option<String>,
     /// How drawings were resized.
     pub resize: String,
-    /// How latents of samples were drawn, where that was not the prior.
+    /// How latents of samples were drawn, where that was not the prior N(0, I).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampler: Option<String>,
     /// Where samples start; subsets and orders start at torch-fidelity's 2020.

@@ -5,7 +5,8 @@ use crate::data::{Images, Pixels};
 use crate::image::{self, GridOptions, Picture};
 use crate::infer::Inference;
 use crate::run::{plot, records};
-use crate::{Error, Result, sample};
+use crate::sampler::Fitted;
+use crate::{Error, Result};
 
 /// Drawings of a figure.
 const DRAWINGS: usize = 40;
@@ -66,21 +67,23 @@ impl Trainer {
     /// same latents in each, of the first 40 classes.
     fn samples(&self, inference: &mut Inference) -> Result<Picture> {
         let network = inference.network();
-        let (width, seed) = (network.latent()?, self.config.seed);
+        let seed = self.config.seed;
         let labels = rows(&self.config.classes);
         let names: Vec<&str> = labels.iter().map(String::as_str).collect();
-        let (images, row_labels) = if network.sees_classes() {
-            let latents = sample::prior(COLUMNS, width, seed).repeat(names.len());
+        let sees_classes = network.sees_classes();
+        let prior = Fitted::prior(inference)?;
+        let (images, row_labels) = if sees_classes {
+            let latents = prior.draw(COLUMNS, None, seed).repeat(names.len());
             let labels: Vec<usize> = (0..names.len() * COLUMNS).map(|i| i / COLUMNS).collect();
             (inference.decode(&latents, Some(&labels))?, &names[..])
         } else {
-            (inference.decode(&sample::prior(DRAWINGS, width, seed), None)?, &[][..])
+            (inference.decode(&prior.draw(DRAWINGS, None, seed), None)?, &[][..])
         };
         let options = GridOptions {
             image: self.config.image,
             row_labels,
             title: &format!("{}: samples", self.config.label()),
-            caption: &format!("draws from the prior N(0, I), seed {seed}, {}", self.state()),
+            caption: &format!("{}, seed {seed}, {}", prior.describe(), self.state()),
             ..GridOptions::default()
         };
         Ok(image::grid(&images, COLUMNS, &options))

@@ -110,11 +110,12 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
     let models = Models::builtin();
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         (&[("kl_warmup", "1:cyclic"), ("free_bits", "0.1")], &["bce", "kl", "floored_kl"], None),
         (&[("kl_warmup", "1"), ("capacity", "3")], &["bce", "kl"], None),
         (&[("objective", "iwae"), ("importance_samples", "3")], &["bce", "kl"], None),
         (&[("objective", "beta-tc"), ("beta", "3")], &["bce", "kl", "tc"], None),
+        (&[("objective", "vamp"), ("pseudo_inputs", "6"), ("kl_warmup", "1")], &["bce", "kl"], None),
         (&[("likelihood", "gaussian")], &["nll", "kl"], None),
         (&[("objective", "iwae"), ("likelihood", "gaussian")], &["nll", "kl"], None),
         (
@@ -187,6 +188,34 @@ fn a_weight_that_rises_goes_on_bit_for_bit_after_an_interruption() {
         let of = |split| records.iter().rfind(|record| record.split == split).unwrap();
         assert!(apart(of(Split::Test)).abs() < 1e-3 && apart(of(Split::Train)) < -1e-3, "{device}: {records:?}");
     }
+}
+
+#[test]
+fn a_prior_that_is_learnt_moves_and_goes_on_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    let models = Models::builtin();
+    let options = [("objective", "vamp"), ("pseudo_inputs", "5")];
+    let run = |name: &str, steps| {
+        let path = folder.path().join(name);
+        let config = Config { steps: Some(steps), ..small(&data, config::Device::Cpu, &options) };
+        Trainer::start(&models, config, &path, false).unwrap().0.run(&mut ()).unwrap();
+        path
+    };
+    let (whole, parts) = (run("whole", 5), run("parts", 2));
+    let longer = Overrides { steps: Some(5), ..Overrides::default() };
+    Trainer::resume(&models, &parts, &longer).unwrap().run(&mut ()).unwrap();
+    let read = |path: &Path| std::fs::read(path.join("model.safetensors")).unwrap();
+    assert!(read(&whole) == read(&parts));
+    // Pseudo-inputs are trained.
+    let trained = |path: &Path| {
+        let (_, _, network) = load_network(&models, path).unwrap();
+        let param = network.list().into_iter().find(|param| param.name == "pseudo_inputs").unwrap();
+        network.params.value(&param).to_vec()
+    };
+    let (now, before) = (trained(&whole), trained(&run("short", 1)));
+    let moved = now.iter().zip(&before).filter(|(now, before)| now != before).count();
+    assert!(now.len() == before.len() && moved > now.len() / 2, "{moved} of {}", now.len());
 }
 
 /// A run of `steps` steps that validates after every fifth and is likely to get worse.

@@ -43,17 +43,22 @@ pub fn reconstructions(runs: &[Examined]) -> Section {
 pub fn samples(runs: &[Examined]) -> Section {
     let figures = with_samples(runs).filter(|examined| !examined.sees_classes()).map(|examined| {
         let samples = examined.gallery.samples.clone();
-        figure(examined, "samples", "decoded draws from the prior N(0, I)", samples, Gallery::COLUMNS, Vec::new())
+        let how = format!("decoded {}", examined.gallery.drawn);
+        figure(examined, "samples", &how, samples, Gallery::COLUMNS, Vec::new())
     });
-    let text = "New drawings: latents drawn from the prior N(0, I), decoded. None is picked.";
+    let learnt = runs.iter().any(|examined| examined.run.inference.network().components().is_some());
+    let text = match learnt {
+        false => "New drawings: latents drawn from the prior N(0, I), decoded. None is picked.",
+        true => "New drawings: latents drawn from the prior, N(0, I) or the one that was learnt, decoded. None is picked.",
+    };
     section("samples", "Samples", text, figures.collect())
 }
 
 pub fn by_class(material: &Material) -> Section {
     let figures = with_samples(&material.runs).filter(|examined| examined.sees_classes()).map(|examined| {
         let (samples, classes) = (examined.gallery.samples.clone(), material.dataset.classes.clone());
-        let how = "the same draws from the prior N(0, I) as each class";
-        figure(examined, "samples by class", how, samples, Gallery::COLUMNS, classes)
+        let how = format!("the same {} as each class", examined.gallery.drawn);
+        figure(examined, "samples by class", &how, samples, Gallery::COLUMNS, classes)
     });
     let text = "A row a class, a column a draw from the prior: what the latent says should stay from row to row. None is \
                 picked.";

@@ -1,17 +1,20 @@
 //! The objectives that a variational autoencoder is trained with, each made of the tape's operations. docs/objectives.md has
 //! their formulas side by side.
 
+mod densities;
 mod divergence;
 mod iwae;
 mod likelihood;
 mod mmd;
 mod tc;
+mod vamp;
 
-use inkgrad_engine::{Float, Tape, Tensor};
+use inkgrad_engine::{Float, Params, Tape, Tensor};
 
 use self::divergence::{Divergence, Weighted};
 pub use self::likelihood::Likelihood;
-use super::sizes::refuse;
+pub(super) use self::vamp::{PSEUDO_INPUTS, PseudoInputs};
+use super::sizes::{Count, refuse};
 use crate::model::config::{Config, Device};
 use crate::model::{Kind, ModelOption, Training, Value, WarmUp};
 use crate::{Error, Result};
@@ -26,8 +29,9 @@ pub(super) const BETA: ModelOption = ModelOption {
 /// The loss that is minimised.
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
-    help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder) or beta-tc (total correlation)",
-    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc"])),
+    help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder), beta-tc (total correlation) \
+           or vamp (a prior that is learnt)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp"])),
 };
 
 /// Samples of the importance-weighted bound.
@@ -76,7 +80,12 @@ pub(super) struct Coded<'a, T> {
     pub(super) logvar: Tensor,
     /// `(N, latent)` and labels to the logits of N pictures.
     pub(super) decode: &'a Decode<'a, T>,
+    /// N pictures to μ and logσ², `(N, latent)` each, without classes.
+    pub(super) encode: &'a Encode<'a, T>,
 }
+
+/// Records an encoder.
+pub(super) type Encode<'a, T> = dyn Fn(&mut Tape<T>, Tensor) -> inkgrad_engine::Result<(Tensor, Tensor)> + 'a;
 
 /// Records a decoder.
 pub(super) type Decode<'a, T> = dyn Fn(&mut Tape<T>, Tensor, Option<Tensor>) -> inkgrad_engine::Result<Tensor> + 'a;
@@ -117,42 +126,67 @@ pub(super) struct Objective {
     divergence: Divergence,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Bound {
     Elbo,
     Iwae { samples: usize },
     WaeMmd,
     BetaTc,
+    Vamp(PseudoInputs),
+}
+
+/// The objective's name in `config`.
+fn name(config: &Config) -> String {
+    text(config, &OBJECTIVE)
+}
+
+/// An option that is a name.
+fn text(config: &Config, option: &ModelOption) -> String {
+    match config.value(option) {
+        Value::Text(text) => text,
+        found => unreachable!("{} is {found:?}, which `Kind::check` refuses", option.name),
+    }
+}
+
+/// Adds the parameters that an objective has of its own.
+pub(super) fn count(count: Count, config: &Config) -> Count {
+    if name(config) == "vamp" { PseudoInputs::count(count, config) } else { count }
 }
 
 impl Objective {
-    /// As `config` has it.
+    /// As `config` has it, with the parameters that it has of its own.
     ///
     /// # Errors
     /// If settings are given that have no effect together.
-    pub(super) fn new(config: &Config) -> Result<Self> {
-        let text = |option: &ModelOption| match config.value(option) {
-            Value::Text(text) => text,
-            found => unreachable!("{} is {found:?}, which `Kind::check` refuses", option.name),
-        };
+    pub(super) fn new<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self> {
         let number = |option: &ModelOption| match config.options.get(option.name) {
             Some(&Value::Number(number)) => Some(number),
             _ => None,
         };
-        let name = text(&OBJECTIVE);
+        let name = name(config);
         let beta = config.number(BETA.name);
         let bound = match name.as_str() {
             "iwae" => Bound::Iwae { samples: super::sizes::whole(config, &SAMPLES) },
             "wae-mmd" => Bound::WaeMmd,
             "beta-tc" => Bound::BetaTc,
+            "vamp" => Bound::Vamp(PseudoInputs::new(config, params)),
             _ => Bound::Elbo,
         };
         if !matches!(bound, Bound::Iwae { .. }) {
             refuse(config, &SAMPLES, &format!("with the objective {name}, expected --objective iwae"))?;
         }
-        if !matches!(bound, Bound::Elbo) {
-            for option in [&WARM_UP, &FREE_BITS, &CAPACITY] {
-                refuse(config, option, &format!("with the objective {name}, expected --objective elbo"))?;
+        if !matches!(bound, Bound::Vamp(_)) {
+            refuse(config, &PSEUDO_INPUTS, &format!("with the objective {name}, expected --objective vamp"))?;
+        }
+        // Free bits are told by dimension, which the divergence from a mixture is not.
+        let (heeded, others): (&[&ModelOption], &[&ModelOption]) = match bound {
+            Bound::Elbo => (&[], &[]),
+            Bound::Vamp(_) => (&[], &[&FREE_BITS]),
+            _ => (&[&WARM_UP, &CAPACITY], &[&FREE_BITS]),
+        };
+        for (options, expected) in [(heeded, "elbo or vamp"), (others, "elbo")] {
+            for option in options {
+                refuse(config, option, &format!("with the objective {name}, expected --objective {expected}"))?;
             }
         }
         if matches!(bound, Bound::Iwae { .. }) && beta != 1.0 {
@@ -165,8 +199,8 @@ impl Objective {
             Some(Value::Text(text)) => text.parse::<WarmUp>().ok(),
             _ => None,
         };
-        let likelihood = text(&LIKELIHOOD).parse().unwrap_or(Likelihood::Bernoulli);
-        if let (Bound::WaeMmd, true) = (bound, config.device != Device::Cpu) {
+        let likelihood = text(config, &LIKELIHOOD).parse().unwrap_or(Likelihood::Bernoulli);
+        if let (Bound::WaeMmd, true) = (&bound, config.device != Device::Cpu) {
             let problem = format!(
                 "{} with the objective wae-mmd, whose operation div has no kernels for a GPU, expected cpu",
                 config.device
@@ -175,6 +209,14 @@ impl Objective {
         }
         let divergence = Divergence { beta, warm_up, free_bits: number(&FREE_BITS), capacity: number(&CAPACITY) };
         Ok(Objective { bound, likelihood, divergence })
+    }
+
+    /// The pictures whose codes are the prior, where it is not N(0, I).
+    pub(super) fn pseudo_inputs(&self) -> Option<&PseudoInputs> {
+        match &self.bound {
+            Bound::Vamp(pseudo) => Some(pseudo),
+            _ => None,
+        }
     }
 
     /// Records the loss, summed over a batch.
@@ -188,11 +230,12 @@ impl Objective {
         noise: Noise,
         time: Time,
     ) -> Result<Training> {
-        match self.bound {
+        match &self.bound {
             Bound::Elbo => self.elbo(tape, coded, noise.latents, time),
-            Bound::Iwae { samples } => iwae::record(self, tape, coded, samples, noise.latents),
+            &Bound::Iwae { samples } => iwae::record(self, tape, coded, samples, noise.latents),
             Bound::WaeMmd => mmd::record(self, tape, coded, noise.latents, noise.prior),
             Bound::BetaTc => tc::record(self, tape, coded, noise.latents),
+            Bound::Vamp(pseudo) => vamp::record(self, tape, coded, pseudo, noise.latents, time),
         }
     }
 

@@ -11,7 +11,7 @@
 
 use inkgrad_engine::{Float, Tape, Tensor};
 
-use super::{Coded, Objective, constant};
+use super::{Coded, Objective, constant, densities};
 use crate::Result;
 use crate::model::Training;
 
@@ -38,23 +38,7 @@ pub(super) fn record<T: Float>(
 /// Σ_i [ln q(z_i) − Σ_j ln q(z_ij)], all of `z`, `mu` and `logvar` `(B, L)`: a scalar.
 fn total_correlation<T: Float>(tape: &mut Tape<T>, z: Tensor, mu: Tensor, logvar: Tensor) -> Result<Tensor> {
     let [batch, latent] = *tape.shape(z).dims() else { unreachable!("(B, latent)") };
-    // ln q(z_ij|x_k) = −½ ((z_ij − μ_kj)² e^{−logσ²_kj} + logσ²_kj + ln 2π) as (B, L, B), k last.
-    let z = tape.reshape(z, [batch, latent, 1])?;
-    let mut last = [mu, logvar];
-    for x in &mut last {
-        let transposed = tape.permute(*x, &[1, 0])?;
-        *x = tape.reshape(transposed, [1, latent, batch])?;
-    }
-    let [mu, logvar] = last;
-    let negative = tape.neg(logvar)?;
-    let precision = tape.exp(negative)?;
-    let away = tape.sub(z, mu)?;
-    let away = tape.mul(away, away)?;
-    let away = tape.mul(away, precision)?;
-    let twice = tape.add(away, logvar)?;
-    let tau = constant(tape, twice, std::f64::consts::TAU.ln())?;
-    let twice = tape.add(twice, tau)?;
-    let densities = tape.scale(twice, -0.5)?;
+    let densities = densities::of_each(tape, z, mu, logvar)?; // (B, L, B), k last
     let joint = tape.sum_axis(densities, 1)?; // (B, B)
     let joint = tape.logsumexp(joint)?;
     let joint = tape.sum(joint)?;
