@@ -44,6 +44,8 @@ pub enum Role<'a> {
     Param(&'a Param),
     /// The elements of its only input under another shape.
     View,
+    /// The elements of its only input, through which no gradient goes back.
+    Detached,
     /// Computed by the operation of this name, see [`OPS`](crate::ops::OPS).
     Op(&'a str),
 }
@@ -81,6 +83,7 @@ impl<T: Float> Tape<T> {
             Kind::Input(name) => (Role::Input(name), Vec::new()),
             Kind::Param(param) => (Role::Param(param), Vec::new()),
             Kind::View => (Role::View, Vec::new()),
+            Kind::Detached => (Role::Detached, Vec::new()),
             Kind::Op(op) => (Role::Op(op.name()), op.attributes()),
         };
         Node { role, inputs: &node.inputs, shape: node.shape, attributes, flops: self.node_flops(i) }

@@ -163,6 +163,10 @@ impl Layout {
         let (mut nodes, size) = places(tape, &buffers, &writers);
         for (i, node) in nodes.iter_mut().enumerate() {
             (node.active, node.adds, node.reads) = (active[i], writers.adds[i], needs[i].reads);
+            if !active[i] {
+                // What is detached shares its source's value alone.
+                node.gradient = None;
+            }
         }
         let layout = Layout { nodes, loss: options.loss, kept, debug: options.debug, size };
         layout.check_disjoint(tape);
@@ -247,13 +251,14 @@ fn active_nodes<T: Float>(tape: &Tape<T>, options: &Compile<'_>) -> Vec<bool> {
     for (i, node) in tape.nodes.iter().enumerate() {
         from_param[i] = match &node.kind {
             Kind::Param(param) => !options.frozen.iter().any(|prefix| param.name.starts_with(prefix)),
+            Kind::Detached => false,
             _ => node.inputs.iter().any(|x| from_param[x.index()]),
         };
     }
     let mut to_loss = vec![false; n];
     to_loss[loss.index()] = true;
     for i in (0..=loss.index()).rev() {
-        if to_loss[i] {
+        if to_loss[i] && !matches!(tape.nodes[i].kind, Kind::Detached) {
             tape.nodes[i].inputs.iter().for_each(|x| to_loss[x.index()] = true);
         }
     }
@@ -282,7 +287,7 @@ fn first_writers<T: Float>(tape: &Tape<T>, loss: Option<Tensor>, active: &[bool]
         let Kind::Op(_) = node.kind else { continue };
         for (k, &x) in node.inputs.iter().enumerate() {
             let root = tape.root(x);
-            if active[root] {
+            if active[x.index()] {
                 writers.adds[i][k] = Some(writers.first[root].is_some());
                 writers.first[root].get_or_insert(backward_moment(n, i));
             }
@@ -328,7 +333,7 @@ fn lifetimes<T: Float>(
         let (now, then, root) = (i, backward_moment(n, i), tape.root(tape.tensor(i)));
         let len = node.shape.len();
         match node.kind {
-            Kind::Param(_) | Kind::View => {}
+            Kind::Param(_) | Kind::View | Kind::Detached => {}
             // Filled in before the first operation runs; stays, so that a run can be repeated.
             Kind::Input(_) => buffers[i].value = Lifetime { len, first: 0, last: end(n) },
             Kind::Op(_) => {

@@ -57,6 +57,8 @@ pub(crate) enum Kind<T> {
     Param(Param),
     /// The same elements under another shape; shares its source's memory.
     View,
+    /// The same elements, through which no gradient goes back; shares its source's memory.
+    Detached,
     /// Computed.
     Op(Box<dyn Op<T>>),
 }
@@ -127,6 +129,44 @@ impl<T: Float> Tape<T> {
             return Err(Error::shape("reshape", format!("{from} has {} elements, {to} has {}", from.len(), to.len())));
         }
         Ok(self.push(Kind::View, vec![x], to))
+    }
+
+    /// The same value as a constant: no gradient goes back through it, and what leads here alone has no backward. Free.
+    ///
+    /// ```
+    /// use inkgrad_engine::prelude::*;
+    ///
+    /// let (mut tape, mut params) = (Tape::<f64>::new(), Params::new());
+    /// let w = params.declare("w", [1], Init::Constant(3.0));
+    /// params.initialise(1);
+    /// let x = tape.param(&w);
+    /// let constant = tape.detach(x)?;
+    /// let y = tape.mul(x, constant)?; // w², of which one factor is held: dw = 3, not 6
+    /// let mut plan = tape.compile(Compile { loss: Some(y), ..Compile::default() });
+    /// plan.forward(&params, &Team::solo(), Clock::default());
+    /// plan.backward(&mut params, &Team::solo());
+    /// assert_eq!((plan.value(y), params.grad(&w)), (&[9.0][..], &[3.0][..]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `x` is of another tape.
+    pub fn detach(&mut self, x: Tensor) -> Result<Tensor> {
+        self.require_own("detach", &[x])?;
+        let shape = self.shape(x);
+        Ok(self.push(Kind::Detached, vec![x], shape))
+    }
+
+    /// Makes inputs of all that is detached, and gives them: for a check of gradients, where a constant must not follow the parameters
+    /// that it is computed from. They are to be filled with the values that they had.
+    pub fn hold(&mut self) -> Vec<Tensor> {
+        let detached = |node: &Node<T>| matches!(node.kind, Kind::Detached);
+        let held: Vec<usize> = (0..self.nodes.len()).filter(|&i| detached(&self.nodes[i])).collect();
+        for &i in &held {
+            self.nodes[i].kind = Kind::Input("detached".to_owned());
+            self.nodes[i].inputs.clear();
+        }
+        held.into_iter().map(|i| self.tensor(i)).collect()
     }
 
     /// Joins all axes but the first.
@@ -275,7 +315,7 @@ impl<T: Float> Tape<T> {
     /// The node whose memory `x` lies in: the end of its chain of views.
     pub(crate) fn root(&self, x: Tensor) -> usize {
         let mut index = x.index();
-        while let Kind::View = self.nodes[index].kind {
+        while let Kind::View | Kind::Detached = self.nodes[index].kind {
             index = self.nodes[index].inputs[0].index();
         }
         index
@@ -305,6 +345,7 @@ impl<T: Float> Tape<T> {
             Kind::Input(_) => "input",
             Kind::Param(_) => "param",
             Kind::View => "view",
+            Kind::Detached => "detach",
             Kind::Op(op) => op.name(),
         }
     }

@@ -13,11 +13,12 @@
 //! ```
 
 use inkgrad_engine::gradcheck::{Outcome, Problem};
-use inkgrad_engine::{Compile, Tape, Team, rng};
+use inkgrad_engine::inspect::Role;
+use inkgrad_engine::{Clock, Compile, Plan, Tape, Team, Tensor, rng};
 
 use crate::Result;
 use crate::data::{self, Extents};
-use crate::model::{Form, Kind, Network, Spec, Value};
+use crate::model::{Form, Kind, Network, Spec, Training, Value};
 use crate::run::config::Config;
 
 /// Drawings of the checked step: odd, so that nothing falls on the border of a tile.
@@ -93,10 +94,26 @@ pub fn objectives(spec: &Spec) -> Vec<(String, Config)> {
             Kind::WarmUp => Form::ALL.iter().map(|form| Value::Text(format!("4:{form}"))).collect(),
             _ => continue,
         };
-        list.extend(values.into_iter().map(|value| {
+        for value in values {
             let label = format!("{model}, {} {value}", option.name.replace('_', " "));
-            (label, doubled(config.clone().with(option.name, value)))
-        }));
+            let chosen = config.clone().with(option.name, value);
+            // With the switches that are heeded beside this value alone.
+            let builds = |config: &Config| Network::<f64>::new(*spec, config).is_ok();
+            let switches: Vec<(String, Config)> = spec
+                .options
+                .iter()
+                .filter_map(|switch| match *switch.kind.bare() {
+                    Kind::Flag { default } if !switch.kind.is_resolved() => Some((switch.name, Value::Flag(!default))),
+                    _ => None,
+                })
+                .filter(|(name, value)| !builds(&config.clone().with(name, value.clone())))
+                .map(|(name, value)| {
+                    (format!("{label}, {} {value}", name.replace('_', " ")), chosen.clone().with(name, value))
+                })
+                .filter(|(_, switched)| builds(switched))
+                .collect();
+            list.extend([(label, chosen)].into_iter().chain(switches).map(|(label, config)| (label, doubled(config))));
+        }
     }
     list
 }
@@ -114,7 +131,8 @@ pub fn resized(spec: &Spec) -> Vec<(String, Config)> {
 /// `config.image` has other extents than they, at the initial parameters but for the biases, which are moved by ½ away from zero.
 /// At the initial ones, thousands of ReLUs stand so near
 /// their corner that some switch within any step of a numeric gradient that rounding allows: the encoder's gradients are a
-/// thousandth of the loss.
+/// thousandth of the loss. What is detached is held at its value there: the gradient is that of the loss with constants in these
+/// places.
 ///
 /// # Errors
 /// If this version cannot build the model.
@@ -126,10 +144,6 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
     for param in network.list().iter().filter(|param| param.name.contains("bias")) {
         network.params.value_mut(param).iter_mut().for_each(|value| *value += 0.5 * value.signum());
     }
-    let mut tape = Tape::new();
-    let graph = network.step(&mut tape, BATCH)?;
-    let mut plan = tape.compile(Compile { loss: Some(graph.loss.tensor), ..Compile::default() });
-
     let batch: Vec<usize> = (0..BATCH).collect();
     let mut images = vec![0.0; BATCH * config.image.len()];
     match config.image == dataset.train.images.extents() {
@@ -137,13 +151,31 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
         // There are no drawings of these extents.
         false => rng::fill_uniform(team, SEED, 0, 0, &mut images),
     }
-    plan.input(graph.images).iter_mut().zip(images).for_each(|(to, from)| *to = from.into());
-    for scheduled in &graph.scheduled {
-        // Somewhere on the way.
-        plan.input(scheduled.tensor)[0] = scheduled.at(0.4 * scheduled.warm_up.epochs);
-    }
-    if let Some(labels) = graph.labels {
-        plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);
+    let fill = |plan: &mut Plan<f64>, graph: &Training| {
+        plan.input(graph.images).iter_mut().zip(&images).for_each(|(to, &from)| *to = from.into());
+        for scheduled in &graph.scheduled {
+            // Somewhere on the way.
+            plan.input(scheduled.tensor)[0] = scheduled.at(0.4 * scheduled.warm_up.epochs);
+        }
+        if let Some(labels) = graph.labels {
+            plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);
+        }
+    };
+    let mut tape = Tape::new();
+    let graph = network.step(&mut tape, BATCH)?;
+    let constants = tape.hold();
+    let mut plan = tape.compile(Compile { loss: Some(graph.loss.tensor), ..Compile::default() });
+    fill(&mut plan, &graph);
+    if !constants.is_empty() {
+        let mut tape = Tape::new();
+        let graph = network.step(&mut tape, BATCH)?;
+        let detached: Vec<Tensor> = tape.tensors().filter(|&x| matches!(tape.node(x).role, Role::Detached)).collect();
+        let mut free = tape.compile(Compile { keep: &detached, ..Compile::default() });
+        fill(&mut free, &graph);
+        free.forward(&network.params, team, Clock::default());
+        for (constant, value) in constants.into_iter().zip(detached) {
+            plan.input(constant).copy_from_slice(free.value(value));
+        }
     }
     Ok(Problem { label: label.to_owned(), plan, loss: graph.loss.tensor, params: network.params, team }.check(SEED))
 }

@@ -25,6 +25,8 @@ enum Node {
     Transpose(usize),
     /// x·Wᵀ + b of the value seen as (3, 4), with W (4, 4).
     Linear(usize),
+    /// Nine tenths of the value as a constant.
+    Detach(usize),
 }
 
 /// A random graph.
@@ -56,16 +58,38 @@ fn graphs() -> impl Strategy<Value = Graph> {
     })
 }
 
+/// Random graphs of which some values are detached.
+fn detaching() -> impl Strategy<Value = Graph> {
+    graphs().prop_flat_map(|graph| {
+        let places = prop::collection::vec(any::<bool>(), graph.nodes.len());
+        let chosen = prop::collection::vec(0usize..64, graph.nodes.len());
+        (places, chosen).prop_map(move |(places, chosen)| {
+            let pairs = graph.nodes.iter().zip(&graph.keep).zip(places.iter().zip(chosen));
+            let list: Vec<(Node, bool)> = pairs
+                .flat_map(|((&node, &keep), (&place, at))| {
+                    let detached = place.then_some((Node::Detach(at), false));
+                    [(node, keep)].into_iter().chain(detached)
+                })
+                .collect();
+            let (nodes, keep) = list.into_iter().unzip();
+            Graph { nodes, keep }
+        })
+    })
+}
+
 /// A recorded graph.
 struct Recorded {
     tape: Tape<f64>,
     params: Params<f64>,
     input: Tensor,
     kept: Vec<Tensor>,
+    /// The values that are detached.
+    held: Vec<Tensor>,
     loss: Tensor,
 }
 
-fn record(graph: &Graph) -> Result<Recorded> {
+/// With `inputs` in the place of values that are detached.
+fn record(graph: &Graph, inputs: bool) -> Result<Recorded> {
     let (mut tape, mut params) = (Tape::new(), Params::new());
     let mut declare = |name, shape: &[usize]| params.declare(name, Shape::try_from(shape).unwrap(), Init::Normal);
     let declared = [declare("a", &[3, 4]), declare("b", &[LEN]), declare("weight", &[4, 4]), declare("bias", &[4])];
@@ -73,7 +97,7 @@ fn record(graph: &Graph) -> Result<Recorded> {
     let [a, b, weight, bias] = declared.each_ref().map(|param| tape.param(param));
     let input = tape.input("x", [2, 6]);
     let mut values = vec![a, b, input];
-    let mut kept = Vec::new();
+    let (mut kept, mut held) = (Vec::new(), Vec::new());
     for (&node, &keep) in graph.nodes.iter().zip(&graph.keep) {
         let at = |i: usize| values[i % values.len()];
         let alike = |tape: &mut Tape<f64>, x: Tensor, y: Tensor| tape.reshape(y, tape.shape(x));
@@ -96,6 +120,16 @@ fn record(graph: &Graph) -> Result<Recorded> {
                 (tape.reshape(at(i), Shape::try_from(shapes[shape % shapes.len()])?)?, false)
             }
             Node::Flatten(i) => (tape.flatten(at(i)), false),
+            Node::Detach(i) => {
+                // Of a value of its own, which can be kept: a parameter's lies elsewhere.
+                let scaled = tape.scale(at(i), 0.9)?;
+                let x = match inputs {
+                    true => tape.input("held", tape.shape(scaled)),
+                    false => tape.detach(scaled)?,
+                };
+                held.push(x);
+                (x, false)
+            }
             Node::Transpose(i) => {
                 let x = tape.reshape(at(i), [1, 3, 4])?;
                 (tape.transpose(x)?, true)
@@ -118,7 +152,7 @@ fn record(graph: &Graph) -> Result<Recorded> {
     let product = tape.mul(affine, a)?;
     let product = tape.sum(product)?;
     let loss = tape.add(last, product)?;
-    Ok(Recorded { tape, params, input, kept, loss })
+    Ok(Recorded { tape, params, input, kept, held, loss })
 }
 
 /// The input's values.
@@ -143,7 +177,10 @@ fn run(plan: &mut Plan<f64>, recorded: &Recorded, params: &mut Params<f64>) -> V
 
 /// Compiles a graph; its input is filled.
 fn compile(graph: &Graph, debug: bool) -> (Plan<f64>, Recorded) {
-    let mut recorded = record(graph).unwrap();
+    compiled(record(graph, false).unwrap(), debug)
+}
+
+fn compiled(mut recorded: Recorded, debug: bool) -> (Plan<f64>, Recorded) {
     let tape = std::mem::take(&mut recorded.tape);
     let mut plan =
         tape.compile(Compile { loss: Some(recorded.loss), keep: &recorded.kept, debug, ..Compile::default() });
@@ -157,7 +194,7 @@ proptest! {
     /// Debug mode gives every buffer a place of its own; otherwise buffers share. Values, gradients and a second run agree
     /// to the bit, and the input is what it was.
     #[test]
-    fn sharing_memory_changes_nothing(graph in graphs()) {
+    fn sharing_memory_changes_nothing(graph in prop_oneof![graphs(), detaching()]) {
         let (mut shared, recorded) = compile(&graph, false);
         let (mut apart, recorded_apart) = compile(&graph, true);
         let mut params = recorded.params.clone();
@@ -178,6 +215,54 @@ proptest! {
         let outcome = Problem { label: String::new(), plan, loss, params, team: &team }.check(1);
         prop_assert!(outcome.passes() && outcome.compared == 2 * LEN + 20, "{outcome:?}");
     }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// A value that is detached is a constant: the gradients are those of a graph with inputs of these values in its place.
+    #[test]
+    fn what_is_detached_is_a_constant(graph in detaching()) {
+        let recorded = record(&graph, false).unwrap();
+        let kept = [&recorded.kept[..], &recorded.held].concat();
+        let (mut plan, recorded) = compiled(Recorded { kept, ..recorded }, false);
+        let mut params = recorded.params.clone();
+        let found = run(&mut plan, &recorded, &mut params);
+        let other = record(&graph, true).unwrap();
+        let kept = [&other.kept[..], &other.held].concat();
+        let (mut constants, other) = compiled(Recorded { kept, ..other }, false);
+        for (&input, &held) in other.held.iter().zip(&recorded.held) {
+            constants.input(input).copy_from_slice(plan.value(held));
+        }
+        let mut params = other.params.clone();
+        prop_assert_eq!(run(&mut constants, &other, &mut params), found);
+    }
+}
+
+/// What leads to a constant alone has no backward: its parameters get no gradient, and its values' memory is free.
+#[test]
+fn what_leads_to_a_detached_value_alone_has_no_backward() {
+    let (mut params, mut tape) = (Params::<f32>::new(), Tape::new());
+    let [held, free] = ["held", "free"].map(|name| params.declare(name, [4], Init::Normal));
+    params.initialise(1);
+    let (x, w) = (tape.param(&held), tape.param(&free));
+    let wave = (0..5).try_fold(x, |x, _| tape.tanh(x)).unwrap();
+    let constant = tape.detach(wave).unwrap();
+    let seen = tape.reshape(constant, [2, 2]).unwrap();
+    let w = tape.reshape(w, [2, 2]).unwrap();
+    let product = tape.mul(seen, w).unwrap();
+    let loss = tape.sum(product).unwrap();
+    let debug = Compile { loss: Some(loss), debug: true, ..Compile::default() };
+    let mut plan = tape.compile(debug);
+    plan.set_poison(true);
+    plan.forward(&params, &Team::solo(), Clock::default());
+    plan.backward(&mut params, &Team::solo());
+    assert_eq!((params.is_live(&held), params.is_live(&free)), (false, true));
+    assert_eq!(params.grad(&free), plan.value(wave));
+    for x in [wave, constant, seen] {
+        assert!(plan.gradient(x).is_none(), "{x:?}");
+    }
+    assert!(plan.gradient(product).is_some());
 }
 
 /// Where buffers never live together the arena is smaller than their sum, or the first property would say little.

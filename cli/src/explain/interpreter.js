@@ -80,7 +80,7 @@ function replay(tape, params, inputs, noise = {}) {
     const x = node.inputs.map(k => values[k]);
     if (node.op === "input") return inputs[node.name] ?? null;
     if (node.op === "param") return params.get(node.name);
-    if (node.op === "view") return x[0]; // the same elements under another shape
+    if (node.op === "view" || node.op === "detach") return x[0]; // the same elements, under another shape or as a constant
     if (!Object.hasOwn(OPS, node.op)) unknown.add(node.op);
     if (!Object.hasOwn(OPS, node.op) || x.includes(null)) return null;
     const y = new Float32Array(product(node.shape));

@@ -36,6 +36,7 @@ pub fn nodes<T: Float>(tape: &Tape<T>) -> Vec<Node> {
                 Role::Input(name) => ("input", name, "filled in before each run"),
                 Role::Param(param) => ("param", param.name.as_str(), "trained"),
                 Role::View => ("view", "", "y = x under another shape"),
+                Role::Detached => ("detach", "", "y = x, as a constant: no gradient goes back"),
                 Role::Op(op) => (op, "", OPS.iter().find(|spec| spec.name == op).map_or("", |spec| spec.formula)),
             };
             Node {

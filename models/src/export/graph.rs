@@ -325,7 +325,7 @@ pub(super) fn merged(what: &str, few: &Tape<f32>, more: &Tape<f32>) -> Result<Ve
     let source = |role: &Role<'_>| match *role {
         Role::Input(_) => Source::Input,
         Role::Param(param) => Source::Param(param.name.clone()),
-        Role::View => Source::View,
+        Role::View | Role::Detached => Source::View,
         Role::Op(op) => Source::Op(op.to_owned()),
     };
     if few.len() != more.len() {
