@@ -16,7 +16,7 @@ fn objectives_stand_in_the_run_and_its_records() {
     type Case = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
     let place = Place::with_run();
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         (
             "free",
             &["--kl-warmup", "2:cyclic", "--free-bits", "0.1"],
@@ -27,6 +27,12 @@ fn objectives_stand_in_the_run_and_its_records() {
             "iwae",
             &["--objective", "iwae", "--importance-samples", "3"],
             &["objective = \"iwae\"", "importance_samples = 3"],
+            &["bce", "kl"],
+        ),
+        (
+            "doubly",
+            &["--objective", "iwae", "--doubly-reparameterized"],
+            &["objective = \"iwae\"", "doubly_reparameterized = true"],
             &["bce", "kl"],
         ),
         (

@@ -10,7 +10,7 @@ use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
 use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
 use super::objective::{
-    self, BETA, CAPACITY, Coded, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS, PseudoInputs,
+    self, BETA, CAPACITY, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS, PseudoInputs,
     SAMPLES, Time, WARM_UP,
 };
 use super::sizes::{Count, flag, size, whole};
@@ -26,7 +26,7 @@ const LATENT: ModelOption = size!(latent, 32);
 /// The options of an objective, and more.
 macro_rules! options {
     ($($more:ident),*) => {
-        &[BETA, OBJECTIVE, SAMPLES, PSEUDO_INPUTS, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
+        &[BETA, OBJECTIVE, SAMPLES, DOUBLY, PSEUDO_INPUTS, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
     };
 }
 

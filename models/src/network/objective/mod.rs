@@ -7,6 +7,8 @@ mod iwae;
 mod likelihood;
 mod mmd;
 mod tc;
+#[cfg(test)]
+mod tests;
 mod vamp;
 
 use inkgrad_engine::{Float, Params, Tape, Tensor};
@@ -14,7 +16,7 @@ use inkgrad_engine::{Float, Params, Tape, Tensor};
 use self::divergence::{Divergence, Weighted};
 pub use self::likelihood::Likelihood;
 pub(super) use self::vamp::{PSEUDO_INPUTS, PseudoInputs};
-use super::sizes::{Count, refuse};
+use super::sizes::{Count, flag, refuse, whole};
 use crate::model::config::{Config, Device};
 use crate::model::{Kind, ModelOption, Training, Value, WarmUp};
 use crate::{Error, Result};
@@ -39,6 +41,13 @@ pub(super) const SAMPLES: ModelOption = ModelOption {
     name: "importance_samples",
     help: "samples of a latent for each drawing, of the objective iwae",
     kind: Kind::IfGiven(&Kind::Whole { default: 5, least: 1, most: 1000 }),
+};
+
+/// Whether the gradient of the importance-weighted bound is doubly reparameterised.
+pub(super) const DOUBLY: ModelOption = ModelOption {
+    name: "doubly_reparameterized",
+    help: "whether the encoder's gradient of the objective iwae is the one with less noise",
+    kind: Kind::IfGiven(&Kind::Flag { default: false }),
 };
 
 /// How pixels are distributed.
@@ -129,7 +138,7 @@ pub(super) struct Objective {
 #[derive(Debug, Clone)]
 enum Bound {
     Elbo,
-    Iwae { samples: usize },
+    Iwae { samples: usize, doubly: bool },
     WaeMmd,
     BetaTc,
     Vamp(PseudoInputs),
@@ -166,14 +175,16 @@ impl Objective {
         let name = name(config);
         let beta = config.number(BETA.name);
         let bound = match name.as_str() {
-            "iwae" => Bound::Iwae { samples: super::sizes::whole(config, &SAMPLES) },
+            "iwae" => Bound::Iwae { samples: whole(config, &SAMPLES), doubly: flag(config, &DOUBLY) },
             "wae-mmd" => Bound::WaeMmd,
             "beta-tc" => Bound::BetaTc,
             "vamp" => Bound::Vamp(PseudoInputs::new(config, params)),
             _ => Bound::Elbo,
         };
         if !matches!(bound, Bound::Iwae { .. }) {
-            refuse(config, &SAMPLES, &format!("with the objective {name}, expected --objective iwae"))?;
+            for option in [&SAMPLES, &DOUBLY] {
+                refuse(config, option, &format!("with the objective {name}, expected --objective iwae"))?;
+            }
         }
         if !matches!(bound, Bound::Vamp(_)) {
             refuse(config, &PSEUDO_INPUTS, &format!("with the objective {name}, expected --objective vamp"))?;
@@ -232,7 +243,7 @@ impl Objective {
     ) -> Result<Training> {
         match &self.bound {
             Bound::Elbo => self.elbo(tape, coded, noise.latents, time),
-            &Bound::Iwae { samples } => iwae::record(self, tape, coded, samples, noise.latents),
+            &Bound::Iwae { samples, doubly } => iwae::record(self, tape, coded, (samples, doubly), noise.latents),
             Bound::WaeMmd => mmd::record(self, tape, coded, noise.latents, noise.prior),
             Bound::BetaTc => tc::record(self, tape, coded, noise.latents),
             Bound::Vamp(pseudo) => vamp::record(self, tape, coded, pseudo, noise.latents, time),
