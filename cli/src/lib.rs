@@ -19,12 +19,14 @@ mod help;
 mod interrupt;
 mod limits;
 mod output;
+mod page;
 mod progress;
 mod report;
 mod sampler;
 mod series;
 mod session;
 mod settings;
+mod stepper;
 mod study;
 mod target;
 

@@ -4,75 +4,25 @@
 //
 //   node tests/explain/check.mjs CHROMIUM AXE.js PAGE.html… [--shots FOLDER]
 
-import {mkdirSync, readFileSync, writeFileSync} from "node:fs";
-import {basename, join, resolve} from "node:path";
-import {pathToFileURL} from "node:url";
+import {FRAMES, lookAt, options} from "../browser/look.mjs";
 
-import {open} from "./browser.mjs";
-
-const [program, axe, ...rest] = process.argv.slice(2);
-const at = rest.indexOf("--shots");
-const shots = at >= 0 ? rest[at + 1] : null;
-const pages = at >= 0 ? rest.slice(0, at) : rest;
-const problems = [];
-/** Waits, in the page, until two frames have been painted: what was asked for has been drawn by then. */
-const FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))";
 /** Waits, in the page, until the training step has been replayed. */
 const REPLAYED = "new Promise(done => { const look = () => replayed ? done() : setTimeout(look, 20); look(); })";
 
-for (const path of pages) await check(path);
-problems.forEach(problem => console.error(problem));
-process.exit(problems.length ? 1 : 0);
+await lookAt(options(), check);
 
-async function check(path) {
-  const browser = await open(program);
-  const name = basename(path, ".html");
-  const expect = (held, what) => { if (!held) problems.push(`${name}: ${what}`); };
-  const {send, evaluate} = browser;
-  const url = pathToFileURL(resolve(path)).href;
-  try {
-    for (const [width, height, scheme] of [[1280, 900, "light"], [1280, 900, "dark"], [375, 800, "light"], [375, 800, "dark"]]) {
-      await send("Emulation.setDeviceMetricsOverride", {width, height, deviceScaleFactor: 1, mobile: false});
-      await send("Emulation.setEmulatedMedia", {features: [{name: "prefers-color-scheme", value: scheme},
-        {name: "prefers-reduced-motion", value: "reduce"}]});
-      await browser.go(url);
-      await evaluate(REPLAYED);
-      const wide = await evaluate(`[...document.querySelectorAll("body *")].filter(e => !e.closest(".scroll, #tape") &&
-        e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5).slice(0, 3).map(e => e.outerHTML.slice(0, 90))`);
-      expect(wide.length === 0, `${width} px: wider than the screen: ${wide}`);
-      await evaluate(readFileSync(axe, "utf8"));
-      const found = await evaluate(`axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
-        violations.map(v => v.id + ": " + v.nodes.slice(0, 2).map(n => n.html.slice(0, 120)).join(" | ")))`);
-      found.forEach(violation => problems.push(`${name}, ${width} px ${scheme}: axe-core: ${violation}`));
-      if (shots) await shoot(`${name}-${width}-${scheme}`);
-    }
-    await use();
-    if (shots) await shoot(`${name}-used`);
-    await meetsAnotherOperation();
-    await withoutPointers();
-    await withoutScripts();
-  } catch (error) {
-    problems.push(`${name}: ${error.stack}`);
+async function check(sight) {
+  const {send, evaluate, expect, name, browser, url} = sight;
+  for (const [width, height, scheme] of [[1280, 900, "light"], [1280, 900, "dark"], [375, 800, "light"], [375, 800, "dark"]]) {
+    await sight.load(width, height, scheme, REPLAYED);
+    await sight.hold(width, scheme, ".scroll, #tape");
+    await sight.shoot(`${name}-${width}-${scheme}`, 9000);
   }
-  for (const {method, params} of browser.events) {
-    if (method === "Network.requestWillBeSent" && !/^(file|data):/.test(params.request.url)) {
-      problems.push(`${name}: asks for ${params.request.url}`);
-    }
-    if (method === "Page.javascriptDialogOpening") problems.push(`${name}: a name ran as a script: ${params.message}`);
-    if (method === "Runtime.exceptionThrown") problems.push(`${name}: ${params.exceptionDetails.exception?.description}`);
-    if (method === "Runtime.consoleAPICalled" && params.type === "error") problems.push(`${name}: console: ${params.args[0]?.value}`);
-    if (method === "Log.entryAdded" && params.entry.level === "error") problems.push(`${name}: log: ${params.entry.text}`);
-  }
-  await browser.close();
-  console.log(`${name}: looked at`);
-
-  async function shoot(file) {
-    mkdirSync(shots, {recursive: true});
-    const {cssContentSize} = await send("Page.getLayoutMetrics");
-    const clip = {x: 0, y: 0, width: cssContentSize.width, height: Math.min(cssContentSize.height, 9000), scale: 1};
-    const {data} = await send("Page.captureScreenshot", {captureBeyondViewport: true, clip});
-    writeFileSync(join(shots, `${file}.png`), Buffer.from(data, "base64"));
-  }
+  await use();
+  await sight.shoot(`${name}-used`, 9000);
+  await meetsAnotherOperation();
+  await withoutPointers();
+  await withoutScripts();
 
   /** Draws, moves, chooses and walks, and looks at what follows. */
   async function use() {
@@ -87,9 +37,7 @@ async function check(path) {
       await evaluate(FRAMES);
       expect(await outcome() !== before, `${what} changes nothing that comes back`);
     };
-    const box = id => evaluate(`(() => { byId("${id}").scrollIntoView({block: "center"});
-      const {left, top, width, height} = byId("${id}").getBoundingClientRect(); return {left, top, width, height}; })()`);
-    const mouse = (type, x, y) => send("Input.dispatchMouseEvent", {type, x, y, button: "left", buttons: type === "mouseReleased" ? 0 : 1, clickCount: 1});
+    const box = id => sight.box(id), mouse = (...event) => sight.mouse(...event), key = (...pressed) => sight.key(...pressed);
 
     // By mouse: a line, taken back, drawn again, rubbed out.
     await click("clear");
@@ -129,10 +77,6 @@ async function check(path) {
     // By keyboard.
     await click("clear");
     await evaluate(`byId("paper").focus()`);
-    const key = async (key, text) => {
-      await send("Input.dispatchKeyEvent", {type: "keyDown", key, code: key === " " ? "Space" : key, text});
-      await send("Input.dispatchKeyEvent", {type: "keyUp", key});
-    };
     await key(" ", " ");
     for (let i = 0; i < 6; i++) await key("ArrowRight");
     await key(" ", " ");
@@ -203,11 +147,8 @@ async function check(path) {
 
   /** Where scripts do not run there is still something to read. */
   async function withoutScripts() {
-    await send("Emulation.setScriptExecutionDisabled", {value: true});
-    await browser.go(url);
-    if (shots) await shoot(`${name}-without-scripts`);
-    const {cssContentSize, cssLayoutViewport} = await send("Page.getLayoutMetrics");
-    expect(cssContentSize.width <= cssLayoutViewport.clientWidth, "without scripts the page is wider than the screen");
+    await sight.withoutScripts();
+    await sight.shoot(`${name}-without-scripts`);
     const {root} = await send("DOM.getDocument", {depth: -1});
     const {nodeIds} = await send("DOM.querySelectorAll", {nodeId: root.nodeId, selector: "#tape li"});
     expect(nodeIds.length > 5, "without scripts there is no graph to read");

@@ -10,7 +10,8 @@ program=$(realpath "$1")
 shots=${2:+$(realpath -m "$2")}
 here=$(dirname "$(realpath "$0")")
 
-source "$here/browser.sh"
+source "$here/../browser/setup.sh"
+drawings
 
 pages=()
 page() {

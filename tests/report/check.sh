@@ -12,7 +12,8 @@ more=()
 for page in "${@:3}"; do more+=("$(realpath "$page")"); done
 here=$(dirname "$(realpath "$0")")
 
-source "$here/../explain/browser.sh"
+source "$here/../browser/setup.sh"
+drawings
 
 train() { "$program" train "${@:2}" --data d --batch-size 32 --steps 40 --out "$1" >/dev/null 2>&1; }
 train judge classifier --arch cnn

@@ -1,16 +1,21 @@
 //! `inkgrad emulate`: a GPU kernel run on the processor, step by step if wanted.
 
+mod page;
+
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use inkgrad_kernels::emulator::examples::{EXAMPLES, Example, LARGEST, Prepared};
+use inkgrad_kernels::emulator::examples::{Example, LARGEST, Prepared, examples};
 use inkgrad_kernels::emulator::{Counters, Emulator, Step};
-use inkgrad_kernels::launch::{Device, download};
+use inkgrad_kernels::launch::Device;
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
+use self::page::Written;
 use crate::args::within;
 use crate::output::{self, Report, thousands};
 
@@ -19,7 +24,7 @@ pub struct Emulate {
     /// The kernel; `--list` names them
     #[arg(required_unless_present = "list")]
     kernel: Option<String>,
-    /// List the kernels that can be run by themselves
+    /// List the kernels
     #[arg(long)]
     list: bool,
     /// The size: elements or rows, by the kernel
@@ -40,9 +45,21 @@ pub struct Emulate {
     /// The lane of that warp
     #[arg(long, value_name = "N", default_value_t = 0, requires = "trace", value_parser = lane)]
     lane: u32,
-    /// Show so many instructions at most
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "trace")]
-    steps: usize,
+    /// Show so many instructions at most [default: 1000; on a page, what 1.5 MB hold]
+    #[arg(long, value_name = "N", requires = "trace")]
+    steps: Option<usize>,
+    /// Leave out so many instructions first
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "trace")]
+    skip: usize,
+    /// All lanes of the warp as a page to step through, with shared memory and its banks
+    #[arg(long, value_name = "PAGE.html", requires = "trace")]
+    html: Option<PathBuf>,
+    /// Replace a file in the way that is no such page
+    #[arg(long, requires = "html")]
+    force: bool,
+    /// Take the kernel from this file, a version of one's own with the same parameters
+    #[arg(long, value_name = "F.ptx")]
+    ptx: Option<PathBuf>,
     /// Show how often each line was executed
     #[arg(long)]
     profile: bool,
@@ -56,6 +73,8 @@ fn lane(text: &str) -> Result<u32, String> {
     within(0..=31)(text).map(|lane| lane as u32)
 }
 
+/// Instructions that are shown unless told.
+const STEPS: usize = 1000;
 /// Values of the result that are shown.
 const SHOWN: usize = 8;
 
@@ -76,7 +95,7 @@ struct Line {
 #[derive(Debug, Serialize)]
 struct Ran {
     kernel: &'static str,
-    file: &'static str,
+    file: String,
     n: usize,
     grid: [u32; 3],
     block: [u32; 3],
@@ -96,6 +115,36 @@ struct Ran {
     steps: Option<Vec<Shown>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<Vec<Profiled>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Written>,
+}
+
+/// A kernel and its launch, which can be made again.
+struct Subject {
+    example: &'static Example,
+    /// A module of the user's own: name and text.
+    own: Option<(String, String)>,
+    n: usize,
+    seed: u64,
+}
+
+impl Subject {
+    /// A fresh emulator with the launch's inputs in place.
+    fn prepare(&self) -> Result<(Emulator, Prepared)> {
+        let mut emulator = Emulator::new(self.seed);
+        let own = self.own.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+        let prepared = self.example.prepare(&mut emulator, own, self.n).map_err(|error| self.failed(error))?;
+        Ok((emulator, prepared))
+    }
+
+    fn failed(&self, error: inkgrad_kernels::launch::Error) -> Error {
+        Error::input(self.example.entry, error)
+    }
+
+    /// The name of the module's file.
+    fn file(&self) -> &str {
+        self.own.as_ref().map_or(self.example.module().0, |(name, _)| name)
+    }
 }
 
 /// An instruction of the thread that is shown.
@@ -120,58 +169,74 @@ struct Profiled {
 impl Emulate {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
         if self.list {
-            let line = |&Example { entry, about, size, n, module: (file, _), .. }: &Example| Line {
-                name: entry,
-                file,
-                about,
-                size,
-                n,
+            let line = |example: &Example| {
+                let &Example { entry: name, about, size, n, .. } = example;
+                Line { name, file: example.module().0, about, size, n }
             };
-            output::report(&List { kernels: EXAMPLES.iter().map(line).collect() }, json)?;
+            output::report(&List { kernels: examples().map(line).collect() }, json)?;
             return Ok(ExitCode::SUCCESS);
         }
         output::report(&self.launch()?, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn launch(&self) -> Result<Ran> {
+    fn subject(&self) -> Result<Subject> {
         let name = self.kernel.as_deref().unwrap_or_default();
         let example = Example::find(name).ok_or_else(|| {
-            let known: Vec<&str> = EXAMPLES.iter().map(|example| example.entry).collect();
+            let known: Vec<&str> = examples().map(|example| example.entry).collect();
             Error::input("emulate", format!("unknown kernel `{name}`, expected one of {}", known.join(", ")))
         })?;
-        let n = self.n.unwrap_or(example.n);
-        let failed = |error| Error::input(name, error);
-        let mut emulator = Emulator::new(self.seed);
-        let Prepared { launch, output, count } = example.prepare(&mut emulator, n).map_err(failed)?;
+        let own = self.ptx.as_ref().map(|path| -> Result<(String, String)> {
+            let text = fs::read_to_string(path).map_err(Error::io(path))?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            Ok((name, text))
+        });
+        Ok(Subject { example, own: own.transpose()?, n: self.n.unwrap_or(example.n), seed: self.seed })
+    }
+
+    fn launch(&self) -> Result<Ran> {
+        if let Some(path) = &self.html {
+            page::check(path, self.force)?;
+        }
+        let subject = self.subject()?;
+        let (mut emulator, prepared) = subject.prepare()?;
+        let failed = |error| subject.failed(error);
+        let launch = &prepared.launch;
 
         let mut steps = Vec::new();
+        let mut page = None;
         let begun = Instant::now();
-        if self.trace {
+        if let Some(path) = &self.html {
+            page = Some(self.page(&subject, path, &mut emulator, launch)?);
+        } else if self.trace {
+            let (mut skip, most) = (self.skip, self.steps.unwrap_or(STEPS));
             let mut show = |step: &Step| {
-                steps.push(Shown::new(step));
-                steps.len() < self.steps
+                if skip > 0 {
+                    skip -= 1;
+                } else if steps.len() < most {
+                    steps.push(Shown::new(step));
+                }
+                steps.len() < most
             };
-            emulator.trace(&launch, self.block, 32 * self.warp + self.lane, &mut show).map_err(failed)?;
+            emulator.trace(launch, self.block, 32 * self.warp + self.lane, &mut show).map_err(failed)?;
         } else {
-            emulator.launch(&launch).map_err(failed)?;
+            emulator.launch(launch).map_err(failed)?;
         }
         let seconds = begun.elapsed().as_secs_f64();
-        let result = download(&mut emulator, output, count.min(SHOWN)).map_err(failed)?;
-        let (file, source) = example.module;
-        let lines: Vec<&str> = source.lines().collect();
-        let profile = emulator.profile(example.entry).iter().map(|count| Profiled {
+        let result = prepared.result(&mut emulator, SHOWN).map_err(failed)?;
+        let lines: Vec<String> = emulator.listing(launch).map(|listing| listing.lines).unwrap_or_default();
+        let profile = emulator.profile(launch.entry).iter().map(|count| Profiled {
             line: count.line,
-            text: lines.get(count.line - 1).copied().unwrap_or_default().to_owned(),
+            text: lines.get(count.line - 1).cloned().unwrap_or_default(),
             warps: count.warps,
             lanes: count.lanes,
         });
-        let counters = emulator.counters().get(example.entry).copied().unwrap_or_default();
+        let counters = emulator.counters().get(launch.entry).copied().unwrap_or_default();
         let Counters { instructions, lane_instructions, flops, global_accesses, sectors, lines, .. } = counters;
         Ok(Ran {
-            kernel: example.entry,
-            file,
-            n,
+            kernel: launch.entry,
+            file: subject.file().to_owned(),
+            n: subject.n,
             grid: launch.grid,
             block: launch.block,
             instructions,
@@ -184,10 +249,25 @@ impl Emulate {
             bank_conflicts: counters.bank_conflicts,
             seconds,
             result,
-            steps: self.trace.then_some(steps),
+            steps: (self.trace && self.html.is_none()).then_some(steps),
             profile: self.profile.then(|| profile.collect()),
+            page,
         })
     }
+}
+
+/// How much a kernel's warps did, in words.
+fn counts(counters: &Counters) -> [(u64, &'static str); 8] {
+    [
+        (counters.instructions, "instructions of warps"),
+        (counters.lane_instructions, "instructions of lanes"),
+        (counters.flops, "floating-point operations"),
+        (counters.global_accesses, "accesses of warps to global memory"),
+        (counters.sectors, "sectors of 32 bytes touched"),
+        (counters.lines, "lines of 128 bytes touched"),
+        (counters.shared_accesses, "accesses of warps to shared memory"),
+        (counters.bank_conflicts, "further passes by bank conflicts"),
+    ]
 }
 
 impl Shown {
@@ -200,7 +280,7 @@ impl Shown {
 impl Report for List {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         self.kernels.iter().try_for_each(|Line { name, file, about, size, n }| {
-            writeln!(out, "{name:<12} {file:<16} {about}; --n {size}, {n} unless told")
+            writeln!(out, "{name:<30} {file:<23} {about}; --n {size}, {n} unless told")
         })
     }
 }
@@ -227,21 +307,24 @@ impl Report for Ran {
         let Ran { kernel, file, n, grid, block, .. } = self;
         let extent = |extent: &[u32; 3]| extent.map(|n| n.to_string()).join("x");
         writeln!(out, "{kernel} of {file}, n = {n}: {} blocks of {} threads", extent(grid), extent(block))?;
-        for (value, what) in [
-            (self.instructions, "instructions of warps"),
-            (self.lane_instructions, "instructions of lanes"),
-            (self.flops, "floating-point operations"),
-            (self.global_accesses, "accesses of warps to global memory"),
-            (self.sectors, "sectors of 32 bytes touched"),
-            (self.lines, "lines of 128 bytes touched"),
-            (self.shared_accesses, "accesses of warps to shared memory"),
-            (self.bank_conflicts, "further passes by bank conflicts"),
-        ] {
+        let counters = Counters {
+            launches: 1,
+            instructions: self.instructions,
+            lane_instructions: self.lane_instructions,
+            flops: self.flops,
+            global_accesses: self.global_accesses,
+            sectors: self.sectors,
+            lines: self.lines,
+            shared_accesses: self.shared_accesses,
+            bank_conflicts: self.bank_conflicts,
+        };
+        for (value, what) in counts(&counters) {
             writeln!(out, "{:>14} {what}", thousands(value))?;
         }
         let rate = self.lane_instructions as f64 / self.seconds.max(1e-9);
         writeln!(out, "emulated in {:.3} s: {:.0} million instructions of lanes a second", self.seconds, rate / 1e6)?;
         let values: Vec<String> = self.result.iter().map(f32::to_string).collect();
-        writeln!(out, "result: {} …", values.join(" "))
+        writeln!(out, "result: {} …", values.join(" "))?;
+        self.page.iter().try_for_each(|page| page.text(out))
     }
 }

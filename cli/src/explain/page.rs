@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::Explained;
 use super::tape::Node;
 use crate::output::thousands;
+use crate::page::{self, BASE_CSS, ELEMENT_JS, capitalised};
 
 /// A page's words about itself, by which an earlier one is known.
 pub const MADE_BY: &str = "made by inkgrad explain";
@@ -22,16 +23,14 @@ const COLUMNS: usize = 10;
 /// # Errors
 /// If a picture cannot be coded.
 pub fn render(explained: &Explained) -> Result<String> {
-    let data = serde_json::to_string(explained).expect("numbers, texts and lists");
-    // In a script element only `<` could end the data, and JSON may spell it otherwise.
-    let data = data.replace('<', "\\u003c");
     let marks = [
         ("title", html! { (explained.model) " from inside" }.into_string()),
         ("made-by", MADE_BY.to_owned()),
         ("head", head(explained).into_string()),
         ("still", still(explained)?.into_string()),
         ("tape", tape(&explained.tapes.training.nodes).into_string()),
-        ("style", include_str!("page.css").to_owned()),
+        ("style", format!("{BASE_CSS}{}", include_str!("page.css"))),
+        ("element", ELEMENT_JS.to_owned()),
         ("interpreter", include_str!("interpreter.js").to_owned()),
         ("raster", include_str!("raster.js").to_owned()),
         ("show", include_str!("show.js").to_owned()),
@@ -39,22 +38,9 @@ pub fn render(explained: &Explained) -> Result<String> {
         ("latents", include_str!("latents.js").to_owned()),
         ("graph", include_str!("graph.js").to_owned()),
         ("page", include_str!("page.js").to_owned()),
-        ("data", data),
+        ("data", page::json(explained)),
     ];
-    Ok(fill(include_str!("page.html"), &marks))
-}
-
-/// The template with each `{{mark}}` replaced once, from front to back: what is filled in is never looked at again.
-fn fill(template: &str, marks: &[(&str, String)]) -> String {
-    let mut page = String::with_capacity(marks.iter().map(|(_, text)| text.len()).sum::<usize>() + template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (mark, after) = after.split_once("}}").expect("a mark that ends");
-        let (_, text) = marks.iter().find(|(name, _)| *name == mark).expect("a mark of the table");
-        page.extend([before, text]);
-        rest = after;
-    }
-    page + rest
+    Ok(page::fill(include_str!("page.html"), &marks))
 }
 
 /// The name, and where everything on the page comes from.
@@ -70,12 +56,6 @@ fn head(explained: &Explained) -> Markup {
             (figure(error.output)) "."
         }
     }
-}
-
-/// With a capital at the beginning.
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Two significant digits.
@@ -133,12 +113,6 @@ fn extents(shape: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn marks_are_filled_once() {
-        let marks = [("a", "{{b}}".to_owned()), ("b", "<{{a}}>".to_owned())];
-        assert_eq!(fill("x {{a}} y {{b}} z", &marks), "x {{b}} y <{{a}}> z");
-    }
 
     #[test]
     fn small_numbers_are_shown_with_two_digits() {

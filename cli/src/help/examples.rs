@@ -194,8 +194,11 @@ pub(super) const EXAMPLES: [(&str, [Example; 2]); 30] = [
     (
         "emulate",
         [
-            ("emulate --list", "The kernels that can be run by themselves"),
             ("emulate gemm --trace", "A matrix product, instruction by instruction"),
+            (
+                "emulate transpose --trace --html page.html",
+                "All lanes of a warp on a page to step through, with the banks of shared memory",
+            ),
         ],
     ),
     (

@@ -3,6 +3,7 @@
 mod bad_input;
 mod coding;
 mod data;
+mod emulate;
 mod examine;
 mod explain;
 mod features;

@@ -128,6 +128,9 @@ impl Machine<'_> {
                 *words = [words[look.trailing_zeros() as usize]; 32];
             }
         }
+        if allocation.is_none() {
+            self.note(warp, &offsets, bytes, mask, false);
+        }
         for (part, &d) in parts(&d, count).iter().enumerate() {
             if ty.wide() {
                 let (low, high) = (&words[2 * part], &words[2 * part + 1]);
@@ -210,6 +213,9 @@ impl Machine<'_> {
                 }
             }
         }
+        if allocation.is_none() {
+            self.note(warp, &offsets, each * usize::from(count), mask, true);
+        }
         Ok(())
     }
 
@@ -242,6 +248,9 @@ impl Machine<'_> {
             before[lane] = memory.exchange(offsets[lane], bytes, &agent, lane as u32)?;
             let after = combine(f, before[lane], value(a), value(b), ty.wide());
             memory.set(offsets[lane], &after.to_le_bytes()[..bytes]);
+        }
+        if allocation.is_none() {
+            self.note(warp, &offsets, bytes, mask, true);
         }
         match d {
             Some(d) if ty.wide() => warp.set_w(d, &before, mask),
@@ -299,6 +308,9 @@ impl Machine<'_> {
                     self.shared.claim(copy.to + at, 4, &agent, copy.lane, false)?;
                 }
                 self.memory(None).put(copy.to, &copy.data[..copy.bytes]);
+                let mut offsets = [0; 32];
+                offsets[copy.lane as usize] = copy.to;
+                self.note(warp, &offsets, copy.bytes, 1 << copy.lane, true);
             }
         }
         Ok(())

@@ -1,22 +1,13 @@
 //! Runs the blocks of one launch.
 
+use super::Counters;
 use super::inst::Inst;
 use super::kernel::{Kernel, Name, Slot};
 use super::memory::{Memory, Problem, Segment};
 use super::parse::shortened;
 use super::warp::{State, Warp};
-use super::{Counters, Step};
+use super::watch::Watch;
 use crate::launch::{Check, Fault, Launch};
-
-/// One thread's steps, to be shown.
-pub struct Watch<'a> {
-    /// The block's index in the grid, x fastest.
-    pub block: u64,
-    /// The thread's index in its block.
-    pub thread: u32,
-    /// Takes a step; false ends the showing.
-    pub show: &'a mut (dyn FnMut(&Step) -> bool + 'a),
-}
 
 /// One launch under way.
 pub struct Machine<'a> {
@@ -183,28 +174,32 @@ impl Machine<'_> {
                 let missing = warp.unset_predicate(register, mask);
                 if missing != 0 {
                     let problem = self.uninitialised(Slot::Predicate(register), missing.trailing_zeros());
-                    return Err(self.fault(index, inst, problem));
+                    return Err(self.failed(warp, pc, (mask, mask), problem));
                 }
                 mask &= warp.p((register, negated));
             }
             if let Some((slot, lane)) = warp.unset(&kernel.uses[pc], mask) {
                 let problem = self.uninitialised(slot, lane);
-                return Err(self.fault(index, inst, problem));
+                return Err(self.failed(warp, pc, (warp.active, mask), problem));
             }
             warp.steps += 1;
             if warp.steps > self.limit {
                 let text = format!("has run {} instructions without ending", self.limit);
-                return Err(self.fault(index, inst, Problem { check: Check::Endless, lane: 0, text }));
+                let problem = Problem { check: Check::Endless, lane: 0, text };
+                return Err(self.failed(warp, pc, (warp.active, mask), problem));
             }
             let hits = &mut self.hits[pc];
             *hits = (hits.0 + 1, hits.1 + u64::from(mask.count_ones()));
             let group = warp.active;
+            if let Some(watch) = &mut self.watch {
+                watch.pc = pc;
+            }
             warp.pc += 1;
             // A barrier or a warp-wide instruction that no lane executes is none.
             let stop = if mask == 0 { Ok(None) } else { self.step(index, warp, inst, mask) };
-            let stop = stop.map_err(|problem| self.fault(index, inst, problem))?;
+            let stop = stop.map_err(|problem| self.failed(warp, pc, (group, mask), problem))?;
             if self.watch.is_some() {
-                self.show(index, warp, pc, group, mask);
+                self.show(warp, pc, group, mask, None);
             }
             match stop {
                 None => {}
@@ -215,6 +210,13 @@ impl Machine<'_> {
                 }
             }
         }
+    }
+
+    /// The fault of a warp's instruction, which is shown first where the warp is watched.
+    #[cold]
+    fn failed(&mut self, warp: &Warp, pc: usize, (active, executed): (u32, u32), problem: Problem) -> Box<Fault> {
+        self.show(warp, pc, active, executed, Some(&problem));
+        self.fault(warp.index, &self.kernel.code[pc], problem)
     }
 
     fn uninitialised(&self, slot: Slot, lane: u32) -> Problem {

@@ -222,6 +222,11 @@ impl Memory {
         self.put(at, bytes);
     }
 
+    /// The word at a multiple of four, written or not.
+    pub fn word(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.data[at..at + 4].try_into().expect("four bytes"))
+    }
+
     /// Whether this launch has written a word.
     pub fn written_since(&self, at: usize, tick: u32) -> bool {
         self.traces[at / 4].write_tick >= tick

@@ -53,6 +53,7 @@ mod transfers;
 mod variables;
 mod warp;
 mod warpwide;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -62,8 +63,9 @@ use std::collections::BTreeMap;
 use self::inst::{Op, Type};
 use self::kernel::Kernel;
 use self::limits::{check_shape, shared_memory};
-use self::machine::{Machine, Watch};
+use self::machine::Machine;
 use self::memory::{Memory, Segment};
+use self::watch::{Moment, Watch};
 use crate::launch::{Access, Arg, Buffer, Device, Error, Launch, Result};
 
 /// Counts of a kernel's work, in one or several launches.
@@ -211,16 +213,13 @@ impl Emulator {
         thread: u32,
         show: &'a mut (dyn FnMut(&Step) -> bool + 'a),
     ) -> Result<()> {
-        let blocks: u64 = launch.grid.iter().map(|n| u64::from(*n)).product();
         let threads: u64 = launch.block.iter().map(|n| u64::from(*n)).product();
-        let problem = if block >= blocks {
-            format!("found block {block}, expected one below {blocks}")
-        } else if u64::from(thread) >= threads {
-            format!("found thread {thread}, expected one below {threads}")
-        } else {
-            return self.run(launch, Some(Watch { block, thread, show }));
-        };
-        Err(Error::Launch { entry: launch.entry.to_owned(), problem })
+        check_block(launch, block)?;
+        if u64::from(thread) >= threads {
+            return Err(refuse(launch, format!("found thread {thread}, expected one below {threads}")));
+        }
+        let mut of_lane = |moment: &Moment| moment.of_lane((thread % 32) as usize).is_none_or(|step: Step| show(&step));
+        self.watch(launch, block, thread / 32, &mut of_lane)
     }
 
     /// The allocation that holds a range, and the range's offset in it.
@@ -237,12 +236,11 @@ impl Emulator {
     }
 
     fn run<'a>(&'a mut self, launch: &'a Launch, watch: Option<Watch<'a>>) -> Result<()> {
-        let refuse = |problem: String| Error::Launch { entry: launch.entry.to_owned(), problem };
-        let kernel =
-            self.kernels.get(launch.entry).ok_or_else(|| refuse("no such entry point is loaded".to_owned()))?;
-        check_shape(kernel, launch).map_err(refuse)?;
+        let kernel = find_kernel(&self.kernels, launch)?;
+        let refused = |problem| refuse(launch, problem);
+        check_shape(kernel, launch).map_err(refused)?;
         let (segments, params) = self.arguments(kernel, launch)?;
-        let shared = shared_memory(kernel, launch.shared_bytes as usize, self.shared).map_err(refuse)?;
+        let shared = shared_memory(kernel, launch.shared_bytes as usize, self.shared).map_err(refused)?;
         if self.tick > u32::MAX / 4 * 3 {
             self.allocations.iter_mut().for_each(Memory::forget_traces);
             self.tick = 0;
@@ -287,10 +285,9 @@ impl Emulator {
     /// The ranges that a launch may touch, and its parameters' bytes. Buffers get addresses 2³⁶ apart, with their low
     /// bits.
     fn arguments(&self, kernel: &Kernel, launch: &Launch) -> Result<(Vec<Segment>, Vec<u8>)> {
-        let refuse = |problem: String| Error::Launch { entry: launch.entry.to_owned(), problem };
         let (expected, found) = (kernel.params.len(), launch.args.len());
         if expected != found {
-            return Err(refuse(format!("found {found} arguments, expected {expected}")));
+            return Err(refuse(launch, format!("found {found} arguments, expected {expected}")));
         }
         let (mut segments, mut params) = (Vec::new(), Vec::new());
         for (i, (param, arg)) in kernel.params.iter().zip(&launch.args).enumerate() {
@@ -298,7 +295,7 @@ impl Emulator {
             let (mut bits, bytes) = arg.bits();
             let float = matches!(arg, Arg::F32(_));
             if bytes != param.ty.bytes() || (float != (param.ty == Type::F32) && param.ty != Type::B32) {
-                return Err(refuse(format!("found {arg:?} for `{name}`, expected {:?}", param.ty)));
+                return Err(refuse(launch, format!("found {arg:?} for `{name}`, expected {:?}", param.ty)));
             }
             match *arg {
                 Arg::Buffer(Buffer { address, bytes, access }) => {
@@ -318,6 +315,23 @@ impl Emulator {
             params.extend_from_slice(&bits.to_le_bytes()[..bytes]);
         }
         Ok((segments, params))
+    }
+}
+
+fn find_kernel<'k>(kernels: &'k BTreeMap<String, Kernel>, launch: &Launch) -> Result<&'k Kernel> {
+    kernels.get(launch.entry).ok_or_else(|| refuse(launch, "no such entry point is loaded".to_owned()))
+}
+
+fn refuse(launch: &Launch, problem: String) -> Error {
+    Error::Launch { entry: launch.entry.to_owned(), problem }
+}
+
+/// Refuses a block that a launch does not have.
+fn check_block(launch: &Launch, block: u64) -> Result<()> {
+    let blocks: u64 = launch.grid.iter().map(|n| u64::from(*n)).product();
+    match block < blocks {
+        true => Ok(()),
+        false => Err(refuse(launch, format!("found block {block}, expected one below {blocks}"))),
     }
 }
 

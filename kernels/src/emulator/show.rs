@@ -3,18 +3,14 @@
 use super::Step;
 use super::inst::Type;
 use super::kernel::{Name, Slot};
-use super::machine::Machine;
-use super::warp::Warp;
+use super::watch::Moment;
 
-impl Machine<'_> {
-    /// Shows an instruction that has just been executed, if it is the watched thread's.
-    #[cold]
-    pub(super) fn show(&mut self, index: usize, warp: &Warp, pc: usize, group: u32, mask: u32) {
-        let kernel = self.kernel;
-        let Some(watch) = &mut self.watch else { return };
-        let lane = (watch.thread % 32) as usize;
-        if watch.block != self.block_number || watch.thread / 32 != index as u32 || group >> lane & 1 == 0 {
-            return;
+impl Moment<'_> {
+    /// The step of one lane; `None` where it did not stand here.
+    pub(super) fn of_lane(&self, lane: usize) -> Option<Step> {
+        let Moment { kernel, state: warp, instruction, active, executed: mask, .. } = *self;
+        if active >> lane & 1 == 0 {
+            return None;
         }
         let value = |slot: Slot| {
             let (name, text) = match slot {
@@ -26,23 +22,21 @@ impl Machine<'_> {
             };
             (name.name.clone(), text)
         };
-        let uses = &kernel.uses[pc];
+        let uses = &kernel.uses[instruction];
         let executed = mask >> lane & 1 != 0;
         let writes = if executed { uses.writes.as_slice() } else { &[] };
         let reads = uses.narrow.iter().map(|r| Slot::Narrow(*r)).chain(uses.wide.iter().map(|r| Slot::Wide(*r)));
         let reads = reads.chain(uses.predicates.iter().map(|r| Slot::Predicate(*r)));
         let reads = reads.filter(|slot| executed && warp.is_set(*slot, lane) && !writes.contains(slot));
-        let step = Step {
-            line: kernel.code[pc].line as usize,
-            text: kernel.lines.get(kernel.code[pc].line as usize - 1).cloned().unwrap_or_default(),
+        let line = kernel.code[instruction].line as usize;
+        Some(Step {
+            line,
+            text: kernel.lines.get(line - 1).cloned().unwrap_or_default(),
             executed,
             active: mask.count_ones(),
             reads: reads.map(value).collect(),
             writes: writes.iter().map(|slot| value(*slot)).collect(),
-        };
-        if !(watch.show)(&step) {
-            self.watch = None;
-        }
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod instructions;
 mod texts;
+mod watch;
 
 use super::mutate::{Change, Mutation};
 use super::*;

@@ -12,7 +12,7 @@ const FLAGS = [
 
 /** Starts a browser with one page. `send` calls a method of the protocol; `events` is what was reported. */
 export async function open(program) {
-  const profile = mkdtempSync(join(tmpdir(), "inkgrad-explain-"));
+  const profile = mkdtempSync(join(tmpdir(), "inkgrad-page-"));
   const child = spawn(program, [...FLAGS, `--user-data-dir=${profile}`, "about:blank"],
     {stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"]});
   const waiting = new Map(), events = [], listeners = [];

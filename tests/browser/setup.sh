@@ -1,5 +1,5 @@
 # Sourced by the scripts that look at pages, with `program` set: finds `chromium`, or says what is missing and checks nothing; goes
-# to a folder of its own, which has axe-core and drawings `d` of classes with hostile names.
+# to a folder of its own, which has axe-core. `drawings` makes drawings `d` there, of classes with hostile names.
 
 skip() { echo "not looked at: $*"; exit 0; }
 
@@ -18,11 +18,13 @@ npm pack --silent axe-core@4.14.1 >/dev/null 2>&1 || skip "npm cannot fetch axe-
 tar xzf axe-core-*.tgz package/axe.min.js
 
 # Class names that somebody else chose.
-"$program" data synth --n 400 --out d >/dev/null
-cat > d/classes.txt <<'NAMES'
+drawings() {
+    "$program" data synth --n 400 --out d >/dev/null
+    cat > d/classes.txt <<'NAMES'
 </script><script>alert(1)</script>
 "><img src=x onerror=alert(1)>
 it's {{data}} | *more* & more
 ארנב
 a name that goes on for rather longer than the side of a telephone's screen would like names of classes to
 NAMES
+}

@@ -1,0 +1,125 @@
+//! Both convolutions, their gradients, and the patches of tensor cores' products.
+
+use super::{Example, Output, Result, Workshop};
+use crate::cpu::conv::{Geometry, Grid};
+use crate::gpu::conv;
+use crate::gpu::gemm::Epilogue;
+use crate::gpu::{Precision, Target};
+
+pub(super) const EXAMPLES: &[Example] = &[
+    Example {
+        entry: "conv_down",
+        about: "a convolution by tiles: 3x3, stride 2, 16 to 32 channels",
+        size: "rows of a square picture",
+        n: 28,
+        prepare: |workshop, n| down(workshop, Precision::Fp32, three(n, 16, 32)),
+    },
+    Example {
+        entry: "conv_up",
+        about: "a transposed convolution by tiles: 4x4, stride 2, 32 to 16 channels",
+        size: "rows of a square picture",
+        n: 7,
+        prepare: |workshop, n| up(workshop, Precision::Fp32, four(n, 16, 32)),
+    },
+    Example {
+        entry: "conv_up_single",
+        about: "a transposed convolution to one channel: 4x4, stride 2, of 16 channels",
+        size: "rows of a square picture",
+        n: 14,
+        prepare: |workshop, n| up(workshop, Precision::Fp32, four(n, 1, 16)),
+    },
+    Example {
+        entry: "conv_weight",
+        about: "a convolution's weight gradient: 3x3, stride 2, 16 to 32 channels",
+        size: "rows of a square picture",
+        n: 14,
+        prepare: |workshop, n| weight_gradient(workshop, three(n, 16, 32)),
+    },
+    Example {
+        entry: "conv_weight_single",
+        about: "the same for a picture of one channel, to 32",
+        size: "rows of a square picture",
+        n: 28,
+        prepare: |workshop, n| weight_gradient(workshop, three(n, 1, 32)),
+    },
+    Example {
+        entry: "unfold",
+        about: "a picture's patches laid out (im2col): 3x3, stride 2, 2 channels",
+        size: "rows of a square picture",
+        n: 8,
+        prepare: |workshop, n| down(workshop, Precision::Tf32, three(n, 2, 4)),
+    },
+    Example {
+        entry: "fold",
+        about: "patches added up to a picture (col2im): 4x4, stride 2, 2 channels",
+        size: "rows of a square picture",
+        n: 4,
+        prepare: |workshop, n| up(workshop, Precision::Tf32, four(n, 2, 4)),
+    },
+];
+
+/// 3×3 with stride 2 on a square picture of `n` rows.
+fn three(n: usize, big: usize, small: usize) -> Geometry {
+    geometry([n, n.div_ceil(2)], [big, small], 3)
+}
+
+/// 4×4 with stride 2 from a square picture of `n` rows to one of twice as many.
+fn four(n: usize, big: usize, small: usize) -> Geometry {
+    geometry([2 * n, n], [big, small], 4)
+}
+
+fn geometry([big, small]: [usize; 2], [big_channels, small_channels]: [usize; 2], kernel: usize) -> Geometry {
+    Geometry {
+        batch: 1,
+        small: Grid { height: small, width: small, channels: small_channels },
+        big: Grid { height: big, width: big, channels: big_channels },
+        kernel: (kernel, kernel),
+        stride: (2, 2),
+        padding: (1, 1),
+    }
+}
+
+fn down(workshop: &mut Workshop, precision: Precision, geometry: Geometry) -> Result<Output> {
+    let (big, w) = (workshop.normal(geometry.big.len())?, workshop.normal(geometry.weights())?);
+    let (packed, small) =
+        (workshop.empty(conv::packed_len(&geometry, precision))?, workshop.empty(geometry.small.len())?);
+    let scratch = workshop.empty(conv::down_scratch_len(&geometry, precision))?;
+    workshop.launches.precision = precision;
+    let launches = &mut workshop.launches;
+    let w = match precision {
+        Precision::Fp32 => conv::pack_weights(launches, &geometry, w, packed),
+        Precision::Tf32 => w,
+    };
+    conv::down(launches, &geometry, big, w, Epilogue::NONE, Target::write(small), scratch);
+    let patches = geometry.small.pixels() * geometry.big.channels * geometry.taps();
+    Ok(Output::Singles(match precision {
+        Precision::Fp32 => small,
+        Precision::Tf32 => scratch.part(0, patches),
+    }))
+}
+
+fn up(workshop: &mut Workshop, precision: Precision, geometry: Geometry) -> Result<Output> {
+    let (small, w) = (workshop.normal(geometry.small.len())?, workshop.normal(geometry.weights())?);
+    let (packed, big) = (workshop.empty(conv::packed_len(&geometry, precision))?, workshop.empty(geometry.big.len())?);
+    let scratch = workshop.empty(conv::up_scratch_len(&geometry, precision))?;
+    workshop.launches.precision = precision;
+    let launches = &mut workshop.launches;
+    let w = match precision {
+        Precision::Fp32 => conv::pack_weights(launches, &geometry, w, packed),
+        Precision::Tf32 => w,
+    };
+    conv::up(launches, &geometry, small, w, Epilogue::NONE, Target::write(big), scratch);
+    Ok(Output::Singles(big))
+}
+
+fn weight_gradient(workshop: &mut Workshop, geometry: Geometry) -> Result<Output> {
+    let (small, big) = (workshop.normal(geometry.small.len())?, workshop.normal(geometry.big.len())?);
+    let (dw, scratch) = (
+        workshop.empty(geometry.weights())?,
+        workshop.empty(conv::weight_gradient_scratch_len(&geometry, Precision::Fp32))?,
+    );
+    conv::weight_gradient(&mut workshop.launches, &geometry, small, big, Target::write(dw), scratch);
+    // Sums over many pixels are cut into parts, which a second launch adds; the first part is looked at.
+    let parts = workshop.launches.list.len() > 1;
+    Ok(Output::Singles(if parts { scratch.part(0, geometry.weights()) } else { dw }))
+}

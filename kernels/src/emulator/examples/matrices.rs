@@ -1,0 +1,134 @@
+//! Products of matrices, sums along them, and moving their numbers.
+
+use super::{Example, Output, Result, Workshop};
+use crate::gpu::gemm::{self, Epilogue, Matrix, MatrixMut};
+use crate::gpu::layout::{self, Rest, Rows, Table};
+use crate::gpu::reduce::{self, Axis};
+use crate::gpu::{Precision, Target};
+use crate::launch::Buffer;
+
+/// Numbers of a row, where rows are what is counted.
+const WIDTH: usize = 8;
+/// Rows of a table that is looked up in.
+const TABLE: usize = 20;
+const CLASSES: usize = 5;
+
+pub(super) const EXAMPLES: &[Example] = &[
+    Example {
+        entry: "gemm",
+        about: "C = A*B by tiles in shared memory, square",
+        size: "rows",
+        n: 128,
+        prepare: |workshop, n| product(workshop, Precision::Fp32, n),
+    },
+    Example {
+        entry: "gemm_tf32",
+        about: "C = A*B on tensor cores, square",
+        size: "rows",
+        n: 64,
+        prepare: |workshop, n| product(workshop, Precision::Tf32, n),
+    },
+    Example {
+        entry: "transpose",
+        about: "a square matrix turned through shared memory",
+        size: "rows",
+        n: 64,
+        prepare: transpose,
+    },
+    Example {
+        entry: "copy_rows",
+        about: "rows of 8 numbers into every second place of rows of 16",
+        size: "rows",
+        n: 40,
+        prepare: copy_rows,
+    },
+    Example { entry: "embedding", about: "rows of 8 numbers by their class", size: "rows", n: 40, prepare: embedding },
+    Example {
+        entry: "embedding_backward",
+        about: "a class's sum over the rows with it",
+        size: "rows",
+        n: 40,
+        prepare: embedding_backward,
+    },
+    Example {
+        entry: "gather",
+        about: "a batch's rows of 8 numbers out of a data set of bytes",
+        size: "rows",
+        n: 40,
+        prepare: gather,
+    },
+    Example {
+        entry: "column_sums",
+        about: "sums over the rows of a matrix of 40 columns, by pieces",
+        size: "rows",
+        n: 300,
+        prepare: column_sums,
+    },
+    Example {
+        entry: "sum_axis",
+        about: "four arrays added one after the other",
+        size: "elements",
+        n: 300,
+        prepare: sum_axis,
+    },
+];
+
+fn product(workshop: &mut Workshop, precision: Precision, n: usize) -> Result<Output> {
+    let (a, b, c) = (workshop.normal(n * n)?, workshop.normal(n * n)?, workshop.empty(n * n)?);
+    let scratch = workshop.empty(gemm::gemm_scratch_len(n, n, n))?;
+    workshop.launches.precision = precision;
+    let (a, b, to) = (Matrix::new(a, n, n), Matrix::new(b, n, n), MatrixMut::new(Target::write(c), n, n));
+    gemm::gemm(&mut workshop.launches, a, b, to, Epilogue::NONE, scratch);
+    // A long sum is cut into parts, of which the first stands there.
+    Ok(Output::Singles(if scratch.len > 0 { scratch.part(0, n * n) } else { c }))
+}
+
+fn transpose(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (x, y) = (workshop.normal(n * n)?, workshop.empty(n * n)?);
+    layout::transpose(&mut workshop.launches, x, [1, n, n], Target::write(y));
+    Ok(Output::Singles(y))
+}
+
+fn copy_rows(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (x, y) = (workshop.normal(n * WIDTH)?, workshop.empty(2 * n * WIDTH)?);
+    let rows = Rows { rows: n, width: WIDTH, repeat: 1 };
+    layout::copy_rows(&mut workshop.launches, rows, (x, WIDTH), (Target::write(y), 2 * WIDTH), Rest::Goes);
+    Ok(Output::Singles(y.part(0, WIDTH)))
+}
+
+fn embedding(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (w, labels, y) = (workshop.normal(CLASSES * WIDTH)?, workshop.labels(n, CLASSES)?, workshop.empty(n * WIDTH)?);
+    layout::embedding(&mut workshop.launches, w, labels, y);
+    Ok(Output::Singles(y))
+}
+
+fn embedding_backward(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (labels, dy, dw) =
+        (workshop.labels(n, CLASSES)?, workshop.normal(n * WIDTH)?, workshop.empty(CLASSES * WIDTH)?);
+    layout::embedding_backward(&mut workshop.launches, labels, dy, Target::write(dw));
+    Ok(Output::Singles(dw))
+}
+
+fn gather(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let bytes: Vec<u8> = (0..TABLE * WIDTH).map(|i| (i * 89 % 256) as u8).collect();
+    let index: Vec<u32> = (0..2 * n as u32).map(|i| i * 7 % TABLE as u32).collect();
+    let table = Table { data: Buffer::read(workshop.upload(&bytes)?, bytes.len() as u64), bytes: true };
+    let index = Buffer::read(workshop.upload(&index)?, 4 * index.len() as u64);
+    let (record, y) = (workshop.record(1)?, workshop.empty(n * WIDTH)?);
+    layout::gather(&mut workshop.launches, table, index, record, y, WIDTH);
+    Ok(Output::Singles(y))
+}
+
+fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    const COLUMNS: usize = 40;
+    let (x, out) = (workshop.normal(n * COLUMNS)?, workshop.empty(COLUMNS)?);
+    let scratch = workshop.empty(reduce::column_sums_scratch_len(n, COLUMNS))?;
+    reduce::column_sums(&mut workshop.launches, x, Target::write(out), scratch);
+    Ok(Output::Singles(scratch.part(0, COLUMNS)))
+}
+
+fn sum_axis(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (x, y) = (workshop.normal(4 * n)?, workshop.empty(n)?);
+    reduce::sum_axis(&mut workshop.launches, x, Target::write(y), Axis::parts(n, 4));
+    Ok(Output::Singles(y))
+}

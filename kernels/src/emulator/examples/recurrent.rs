@@ -1,0 +1,87 @@
+//! LSTM and GRU layers over three steps of four sequences.
+
+use super::{Example, Output, Result, Workshop};
+use crate::cpu::recurrent::RecurrentShape;
+use crate::gpu::lstm::{Gradients, Inputs};
+use crate::gpu::{gru, lstm};
+
+pub(super) const EXAMPLES: &[Example] = &[
+    Example {
+        entry: "lstm_forward",
+        about: "an LSTM over three steps of four sequences",
+        size: "units",
+        n: 16,
+        prepare: |workshop, n| lstm(workshop, n, false),
+    },
+    Example {
+        entry: "lstm_backward",
+        about: "its gradient back through time",
+        size: "units",
+        n: 16,
+        prepare: |workshop, n| lstm(workshop, n, true),
+    },
+    Example {
+        entry: "gru_forward",
+        about: "a GRU over three steps of four sequences",
+        size: "units",
+        n: 16,
+        prepare: |workshop, n| gru(workshop, n, false),
+    },
+    Example {
+        entry: "gru_backward",
+        about: "its gradient back through time",
+        size: "units",
+        n: 16,
+        prepare: |workshop, n| gru(workshop, n, true),
+    },
+];
+
+fn shape(hidden: usize) -> RecurrentShape {
+    RecurrentShape { batch: 4, time: 3, input: 8, hidden, reverse: false }
+}
+
+fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Result<Inputs> {
+    let &RecurrentShape { batch, time, input, hidden, .. } = shape;
+    Ok(Inputs {
+        x: workshop.normal(batch * time * input)?,
+        w_ih: workshop.normal(gates * hidden * input)?,
+        w_hh: workshop.normal(gates * hidden * hidden)?,
+        b_ih: workshop.normal(gates * hidden)?,
+        b_hh: workshop.normal(gates * hidden)?,
+        h0: None,
+        c0: None,
+    })
+}
+
+/// None: the kernels' own result, the gates' gradients, is what is looked at.
+const GRADIENTS: Gradients = Gradients { x: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None };
+
+fn lstm(workshop: &mut Workshop, n: usize, backward: bool) -> Result<Output> {
+    let shape = shape(n);
+    let states = shape.batch * shape.time * n;
+    let inputs = inputs(workshop, &shape, 4)?;
+    let (out, saved) = (workshop.empty(states)?, workshop.empty(lstm::saved_len(&shape))?);
+    let scratch = workshop.empty(lstm::forward_scratch_len(&shape))?;
+    lstm::forward(&mut workshop.launches, &shape, &inputs, out, saved, scratch);
+    if !backward {
+        return Ok(Output::Singles(out));
+    }
+    let (dout, scratch) = (workshop.normal(states)?, workshop.empty(lstm::backward_scratch_len(&shape))?);
+    lstm::backward(&mut workshop.launches, &shape, &inputs, out, dout, saved, scratch, &GRADIENTS);
+    Ok(Output::Singles(scratch.part(0, 4 * states)))
+}
+
+fn gru(workshop: &mut Workshop, n: usize, backward: bool) -> Result<Output> {
+    let shape = shape(n);
+    let states = shape.batch * shape.time * n;
+    let inputs = inputs(workshop, &shape, 3)?;
+    let (out, saved) = (workshop.empty(states)?, workshop.empty(gru::saved_len(&shape))?);
+    let scratch = workshop.empty(gru::forward_scratch_len(&shape))?;
+    gru::forward(&mut workshop.launches, &shape, &inputs, out, saved, scratch);
+    if !backward {
+        return Ok(Output::Singles(out));
+    }
+    let (dout, scratch) = (workshop.normal(states)?, workshop.empty(gru::backward_scratch_len(&shape))?);
+    gru::backward(&mut workshop.launches, &shape, &inputs, out, dout, saved, scratch, &GRADIENTS);
+    Ok(Output::Singles(scratch.part(0, 3 * states)))
+}
