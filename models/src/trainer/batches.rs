@@ -16,9 +16,12 @@ pub struct Batches {
     total: u64,
     plan: Order,
     /// Drawings trained on.
-    training: Vec<usize>,
-    /// The drawings trained on, as far as they are shuffled: kept, so that the next batch allocates nothing.
-    order: Vec<usize>,
+    training: Vec<u32>,
+    /// In passes, the drawings trained on as they are shuffled; else their places in `training`, from which a batch is drawn. Kept,
+    /// so that the next batch allocates nothing.
+    order: Vec<u32>,
+    /// The last batch.
+    batch_at_hand: Vec<usize>,
     /// Drawings held back for validation.
     validation: Vec<usize>,
 }
@@ -52,7 +55,11 @@ impl Batches {
     /// # Errors
     /// If a batch would be larger than the training set; if the run is to stop by validation and there is none.
     pub fn new(config: &Config, drawings: usize) -> Result<Self> {
-        let mut all: Vec<usize> = (0..drawings).collect();
+        let most = u32::MAX;
+        let count = u32::try_from(drawings).map_err(|_| {
+            Error::input(&config.data, format_args!("{drawings} drawings to train on, expected at most {most}"))
+        })?;
+        let mut all: Vec<u32> = (0..count).collect();
         config.check_patience()?;
         let held_back = match config.own_validation {
             0 => (drawings as f64 * config.val_fraction).round() as usize,
@@ -61,7 +68,8 @@ impl Batches {
         if held_back > 0 && config.own_validation == 0 {
             all.shuffle(&mut rng(config.seed, SPLIT));
         }
-        let validation = all.split_off(drawings - held_back);
+        let validation = all.split_off(drawings - held_back).into_iter().map(|i| i as usize).collect();
+        all.shrink_to_fit();
         if config.batch_size > all.len() {
             let held = if held_back > 0 { format!(", {held_back} held back for validation") } else { String::new() };
             return Err(Error::input(
@@ -76,8 +84,13 @@ impl Batches {
                 (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs { current: None })
             }
         };
-        let order = Vec::with_capacity(all.len());
-        Ok(Batches { seed: config.seed, batch: config.batch_size, total, plan, training: all, order, validation })
+        let order = match plan {
+            Order::Epochs { .. } => Vec::with_capacity(all.len()),
+            Order::Steps => (0..all.len() as u32).collect(),
+        };
+        let (seed, batch) = (config.seed, config.batch_size);
+        let batch_at_hand = Vec::with_capacity(batch);
+        Ok(Batches { seed, batch, total, plan, training: all, order, batch_at_hand, validation })
     }
 
     /// Steps of the whole run.
@@ -142,6 +155,7 @@ impl Batches {
     /// The drawings of step `step` (from 0).
     pub fn next(&mut self, step: u64) -> &[usize] {
         let per_epoch = self.steps_per_epoch();
+        self.batch_at_hand.clear();
         match &mut self.plan {
             Order::Epochs { current } => {
                 let (epoch, position) = (step / per_epoch, (step % per_epoch) as usize);
@@ -151,16 +165,28 @@ impl Batches {
                     *current = Some(epoch);
                 }
                 let first = position * self.batch;
-                &self.order[first..self.order.len().min(first + self.batch)]
+                let last = self.order.len().min(first + self.batch);
+                self.batch_at_hand.extend(self.order[first..last].iter().map(|&i| i as usize));
             }
             Order::Steps => {
                 let mut rng = rng(self.seed, step);
                 // A word apart from a pass's shuffle of the same number.
                 let _: u32 = rng.random();
-                self.order.clone_from(&self.training);
-                self.order.partial_shuffle(&mut rng, self.batch).0
+                let rest = self.order.len() - self.batch;
+                let (drawn, _) = self.order.partial_shuffle(&mut rng, self.batch);
+                self.batch_at_hand.extend(drawn.iter().map(|&place| place as usize));
+                // Only swaps with the last places were made: whatever is not where it was is drawn, or was where it is drawn to. Put
+                // back, the next step begins from the same order, without a pass over millions.
+                for &place in &self.batch_at_hand {
+                    self.order[place] = place as u32;
+                }
+                for (place, value) in (rest as u32..).zip(&mut self.order[rest..]) {
+                    *value = place;
+                }
+                self.batch_at_hand.iter_mut().for_each(|i| *i = self.training[*i] as usize);
             }
         }
+        &self.batch_at_hand
     }
 }
 
@@ -199,6 +225,21 @@ mod tests {
             batch.sort_unstable();
             batch.dedup();
             assert_eq!(batch.len(), 8);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_drawn_as_if_all_drawings_lay_in_their_order() {
+        for val_fraction in [0.0, 0.2] {
+            let mut batches = Batches::new(&config(None, Some(50), val_fraction), 30).unwrap();
+            for step in [0, 7, 3, 49, 4] {
+                let mut rng = rng(batches.seed, step);
+                let _: u32 = rng.random();
+                let mut all = batches.training.clone();
+                let expected: Vec<usize> = all.partial_shuffle(&mut rng, 8).0.iter().map(|&i| i as usize).collect();
+                assert_eq!(batches.next(step), expected, "step {step}");
+                assert_eq!(batches.order, (0..batches.training.len() as u32).collect::<Vec<_>>());
+            }
         }
     }
 
