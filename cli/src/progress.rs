@@ -86,6 +86,12 @@ pub fn parts() -> impl FnMut(&'static str, usize, usize) {
     }
 }
 
+/// Watches data being read to be known again: is told how many drawings are done, and of how many.
+pub fn hashing() -> impl FnMut(usize, usize) {
+    let mut watch = parts();
+    move |done, total| watch("drawings hashed", done, total)
+}
+
 /// Watches a run and stops it when the user asks.
 pub struct Reporter {
     /// Hidden where standard error is no terminal.

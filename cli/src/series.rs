@@ -11,7 +11,7 @@ use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
 use crate::output;
-use crate::progress::Reporter;
+use crate::progress::{self, Reporter};
 use crate::study::NO_NAMES;
 
 /// A run of a series that has ended.
@@ -42,9 +42,13 @@ pub fn check(models: &Models, config: &Config, path: &Path) -> Result<()> {
 /// Those of [`Trainer::start`], [`Trainer::resume`] and [`Trainer::run`]; if the folder holds a run with other settings.
 pub fn train(models: &Models, config: Config, path: &Path, title: &str) -> Result<Ended> {
     check(models, &config, path)?;
-    let mut trainer = match path.join("config.toml").exists() {
-        true => Trainer::resume(models, path, &Overrides { threads: Some(config.threads), ..Overrides::default() })?,
-        false => Trainer::start(models, config, path, false)?.0,
+    let mut watch = progress::hashing();
+    let mut trainer = match path.join(CONFIG).exists() {
+        true => {
+            let threads = Overrides { threads: Some(config.threads), ..Overrides::default() };
+            Trainer::resume_watched(models, path, &threads, &mut watch)?
+        }
+        false => Trainer::start_watched(models, config, path, false, &mut watch)?.0,
     };
     output::note(title);
     if trainer.has_converged() {

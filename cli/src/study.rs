@@ -154,12 +154,13 @@ struct Kept {
 }
 
 /// Settings that tell two runs apart no better than their folders do, or that change no result.
-pub const NO_NAMES: [&str; 15] = [
+pub const NO_NAMES: [&str; 16] = [
     "format",
     "inkgrad",
     "model",
     "data_path",
     "data_sha256",
+    "data_memory",
     "init_sha256",
     "imported",
     "classes",

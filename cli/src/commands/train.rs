@@ -103,7 +103,7 @@ impl Train {
             (None, Some(out)) => {
                 let config = self.new_run(models, options)?;
                 args::require_device(config.device)?;
-                Trainer::start(models, config, out, self.force)?
+                Trainer::start_watched(models, config, out, self.force, &mut progress::hashing())?
             }
             (None, None) => unreachable!("clap asks for a folder where nothing is resumed"),
         };
@@ -202,7 +202,7 @@ fn say_changes(path: &Path, file: &Overrides) {
 fn resume(models: &Models, run: &Path, options: &Overrides) -> Result<Trainer> {
     let (_, config) = RunFolder::open(models, run)?;
     args::require_device(options.device.unwrap_or(config.device))?;
-    let trainer = Trainer::resume(models, run, options)?;
+    let trainer = Trainer::resume_watched(models, run, options, &mut progress::hashing())?;
     let now = trainer.config();
     if now.schedule == Schedule::Cosine && (now.epochs, now.steps) != (config.epochs, config.steps) {
         let (rate, total) = (trainer.next_rate(), trainer.total_steps());
@@ -224,12 +224,16 @@ fn introduction(trainer: &Trainer) -> String {
         0 => String::new(),
         n => format!(", {} to validate on", thousands(n as u64)),
     };
+    let place = match data.is_stored() {
+        true => " (left in their files)",
+        false => "",
+    };
     format!(
-        "{} ({} parameters) on {}: {} drawings to train on{validation}, {} to test on; {} steps of {}{done}; {} threads",
+        "{} ({} parameters) on {}: {} drawings to train on{validation}, {} to test on{place}; {} steps of {}{done}; {} threads",
         config.model,
         thousands(trainer.network().params.count() as u64),
         data.name,
-        thousands(data.trained_on() as u64),
+        thousands((data.train.len() - data.validation) as u64),
         thousands(data.test.len() as u64),
         thousands(trainer.total_steps()),
         config.batch_size,

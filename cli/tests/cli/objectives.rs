@@ -104,11 +104,14 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
         place.json(&[&["evaluate", "--run", run], &scored[..]].concat())
     };
     let (prior, vamp) = (evaluate("run", "prior", "p.json"), evaluate("run", "vamp", "v.json"));
-    assert_eq!((&prior["generated"], &prior), (&format!("samples, {words}").into(), &{
-        let mut same = vamp.clone();
-        same["out"] = prior["out"].clone();
-        same
-    }));
+    assert_eq!(
+        (&prior["generated"], &prior),
+        (&format!("samples, {words}").into(), &{
+            let mut same = vamp.clone();
+            same["out"] = prior["out"].clone();
+            same
+        })
+    );
     assert!(prior["likelihood"]["nll"].is_number());
     let passports: Vec<&Value> =
         prior["scores"].as_array().unwrap().iter().filter_map(|score| score["passport"].get("sampler")).collect();

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::extents::Layout;
 use super::npy::Array;
+use super::rows::Place;
 use super::split::{self, Drawing, Plan};
 use super::{
-    Dataset, Examples, Extents, Images, LoadOptions, Origin, Pixels, class_names, folder_name, inner_file, is_clutter,
-    left_out, ndjson,
+    Dataset, Drawings, Extents, Images, LoadOptions, Origin, Pixels, Room, Rows, Stored, class_names, folder_name,
+    inner_file, is_clutter, kept_in_memory, left_out, ndjson,
 };
 use crate::error::{Error, Result};
 
@@ -22,7 +23,7 @@ pub(super) fn is_any(folder: &Path) -> Result<bool> {
 ///
 /// Of a class with n drawings, `round(n · test_fraction)` become test drawings; which ones, and the order within
 /// a split, is drawn by the seed.
-pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
+pub(super) fn load(folder: &Path, options: &LoadOptions, room: Room) -> Result<Dataset<Drawings>> {
     let LoadOptions { test_fraction, seed, recognized_only, .. } = *options;
     split::check_fraction(test_fraction)?;
     let (classes, sources): (Vec<String>, Vec<Source>) = find_classes(folder)?.into_iter().unzip();
@@ -32,10 +33,15 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         return Err(Error::input("--recognized-only", problem));
     }
     let mut unrecognized = recognized_only.then_some(0);
-    let mut layouts = Vec::with_capacity(sources.len());
+    let (mut layouts, mut bytes) = (Vec::with_capacity(sources.len()), 0);
     for source in &sources {
-        let (layout, left_out) = source.layout(recognized_only)?;
+        let (layout, of_source, left_out) = source.layout(recognized_only)?;
         unrecognized = unrecognized.map(|count| count + left_out);
+        bytes += of_source;
+        if u32::try_from(layout.count).is_err() {
+            let problem = format_args!("{} drawings, expected at most {}", layout.count, u32::MAX);
+            return Err(Error::input(source.path.display(), problem));
+        }
         layouts.push(layout);
     }
     let extents = layouts[0].extents;
@@ -55,31 +61,101 @@ pub(super) fn load(folder: &Path, options: &LoadOptions) -> Result<Dataset> {
         return Err(Error::input(folder.display(), "no images to train on, expected at least one"));
     }
 
+    let mut left_out = left_out::files(folder, sources.iter().map(|source| source.path.as_path()));
+    let stored = match room.lacks(bytes) {
+        true => in_files(&sources, &counts, &mut left_out)?,
+        false => None,
+    };
+    let [train, test] = match stored {
+        Some(rows) => {
+            [&plan.train, &plan.test].map(|order| Stored::Files(rows.ordered(order.iter().map(Drawing::place))))
+        }
+        None => read_all(&sources, &counts, &plan, (extents, recognized_only))?.map(Stored::Memory),
+    };
+    let labels = |order: &[Drawing]| order.iter().map(|drawing| drawing.class as usize).collect();
+    Ok(Dataset {
+        name: folder_name(folder),
+        classes,
+        train: Drawings { images: train, labels: labels(&plan.train) },
+        test: Drawings { images: test, labels: labels(&plan.test) },
+        validation: 0,
+        origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
+        left_out,
+    })
+}
+
+/// The pictures of all classes, one after the other, where they can stay in their files; else a remark says why not.
+fn in_files(sources: &[Source], counts: &[usize], remarks: &mut Vec<String>) -> Result<Option<Rows>> {
+    let mut all: Option<Rows> = None;
+    for (source, &count) in sources.iter().zip(counts) {
+        let bad = |problem| Error::input(source.path.display(), problem);
+        let rows = match source.kind {
+            Kind::Npy => {
+                let array = Array::open(&source.path)?;
+                match array.format() {
+                    Ok(format) => Ok(array.into_rows(format)?),
+                    Err(why) => Err(why),
+                }
+            }
+            Kind::Ndjson => Err("strokes, which are drawn when they are read"),
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(why) => {
+                remarks.push(kept_in_memory(&source.path, why));
+                return Ok(None);
+            }
+        };
+        if rows.len() != count {
+            return Err(bad(CHANGED));
+        }
+        match &mut all {
+            Some(all) => all.append(rows).map_err(|_| bad(other_type(all.pixel_type())))?,
+            None => all = Some(rows),
+        }
+    }
+    Ok(all)
+}
+
+/// A file that had another number of drawings a moment ago.
+const CHANGED: &str = "the file changed while it was read";
+
+/// Reads the pictures of both splits, in their orders.
+fn read_all(
+    sources: &[Source],
+    counts: &[usize],
+    plan: &Plan,
+    (extents, recognized_only): (Extents, bool),
+) -> Result<[Images; 2]> {
     // Images go straight to their places in the splits, so only one class is in memory twice.
     let mut images: Option<[Pixels; 2]> = None;
     for (class, source) in sources.iter().enumerate() {
         let bad = |problem| Error::input(source.path.display(), problem);
         let drawings = source.load(recognized_only)?;
         if drawings.len() != counts[class] {
-            return Err(bad("the file changed while it was read"));
+            return Err(bad(CHANGED));
         }
-        let splits = images.get_or_insert_with(|| room_for(&plan, drawings.pixels(), extents.len()));
+        let splits = images.get_or_insert_with(|| room_for(plan, drawings.pixels(), extents.len()));
         for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
             scatter(drawings.pixels(), extents.len(), class, order, split).map_err(bad)?;
         }
     }
-    let [train, test] = images
-        .unwrap_or_else(|| [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())])
-        .map(|pixels| Images::from_checked(extents, pixels));
-    Ok(Dataset {
-        name: folder_name(folder),
-        classes,
-        train: Examples { images: train, labels: plan.train.iter().map(|drawing| drawing.class).collect() },
-        test: Examples { images: test, labels: plan.test.iter().map(|drawing| drawing.class).collect() },
-        validation: 0,
-        origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
-        left_out: left_out::files(folder, sources.iter().map(|source| source.path.as_path())),
-    })
+    let none = || [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())];
+    Ok(images.unwrap_or_else(none).map(|pixels| Images::from_checked(extents, pixels)))
+}
+
+impl Drawing {
+    fn place(&self) -> Place {
+        Place { file: self.class, row: self.row }
+    }
+}
+
+/// Why values of another type than the first class's do not do.
+fn other_type(expected: &str) -> &'static str {
+    match expected {
+        "uint8" => "floats, expected uint8 as in the first class's file",
+        _ => "uint8, expected floats as in the first class's file",
+    }
 }
 
 /// The file of a class.
@@ -98,13 +174,17 @@ enum Kind {
 }
 
 impl Source {
-    /// Number and extents of its drawings, and how many are left out.
-    fn layout(&self, recognized_only: bool) -> Result<(Layout, usize)> {
+    /// Number and extents of its drawings, the bytes that they take in memory, and how many are left out.
+    fn layout(&self, recognized_only: bool) -> Result<(Layout, u64, usize)> {
         match self.kind {
-            Kind::Npy => Ok((Array::open(&self.path)?.layout()?, 0)),
+            Kind::Npy => {
+                let array = Array::open(&self.path)?;
+                Ok((array.layout()?, array.picture_bytes(), 0))
+            }
             Kind::Ndjson => {
                 let (count, left_out) = ndjson::count(&self.path, recognized_only)?;
-                Ok((Layout { count, extents: Extents::DRAWING, planes: false }, left_out))
+                let layout = Layout { count, extents: Extents::DRAWING, planes: false };
+                Ok((layout, (count * layout.extents.len()) as u64, left_out))
             }
         }
     }
@@ -169,16 +249,16 @@ fn scatter(
 ) -> Result<(), &'static str> {
     fn copy<T: Copy>(source: &[T], each: usize, class: usize, order: &[Drawing], split: &mut [T]) {
         for (place, drawing) in split.chunks_exact_mut(each).zip(order) {
-            if drawing.class == class {
-                place.copy_from_slice(&source[drawing.row * each..][..each]);
+            if drawing.class as usize == class {
+                place.copy_from_slice(&source[drawing.row as usize * each..][..each]);
             }
         }
     }
     match (source, split) {
         (Pixels::U8(source), Pixels::U8(split)) => copy(source, each, class, order, split),
         (Pixels::F32(source), Pixels::F32(split)) => copy(source, each, class, order, split),
-        (Pixels::U8(_), Pixels::F32(_)) => return Err("uint8, expected floats as in the first class's file"),
-        (Pixels::F32(_), Pixels::U8(_)) => return Err("floats, expected uint8 as in the first class's file"),
+        (Pixels::U8(_), Pixels::F32(_)) => return Err(other_type("float32")),
+        (Pixels::F32(_), Pixels::U8(_)) => return Err(other_type("uint8")),
     }
     Ok(())
 }

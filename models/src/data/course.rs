@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::npy::{self, Array};
 use super::{
-    Dataset, Examples, LabelledFiles, Origin, Parts, assemble, class_names, find_file, is_clutter, left_out,
-    same_count, save_npy,
+    Dataset, Drawings, Examples, LabelledFiles, Origin, Parts, Room, Stored, assemble, class_names, find_file,
+    is_clutter, kept_in_memory, left_out, same_count, save_npy,
 };
 use crate::error::{Error, Result};
 use crate::run::{atomic, disk};
@@ -20,7 +20,7 @@ pub(super) fn is_course(folder: &Path) -> bool {
 }
 
 /// Loads a folder in the course layout.
-pub(super) fn load(folder: &Path) -> Result<Dataset> {
+pub(super) fn load(folder: &Path, room: Room) -> Result<Dataset<Drawings>> {
     if let Some(missing) = FILES.iter().find(|file| find_file(folder, file).is_none()) {
         return Err(Error::input(
             folder.display(),
@@ -28,10 +28,10 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
         ));
     }
     let place = |name: &str| find_file(folder, name).unwrap_or_else(|| folder.join(name));
-    let part = |images: &str, labels: &str| -> Result<LabelledFiles> { read_part(place(images), place(labels)) };
+    let part = |images: &str, labels: &str| OpenPart::open(place(images), place(labels));
     let (train, test) = (part(FILES[0], FILES[1])?, part(FILES[2], FILES[3])?);
     let validation = match VALIDATION.map(|file| find_file(folder, file)) {
-        [Some(images), Some(labels)] => Some(read_part(images, labels)?),
+        [Some(images), Some(labels)] => Some(OpenPart::open(images, labels)?),
         [None, None] => None,
         [images, _] => {
             let (found, missing) = if images.is_some() { (0, 1) } else { (1, 0) };
@@ -40,16 +40,56 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
         }
     };
     let used: Vec<PathBuf> = FILES.iter().chain(&VALIDATION).filter_map(|file| find_file(folder, file)).collect();
-    let left_out = left_out::files(folder, used.iter().map(PathBuf::as_path));
-    assemble(folder, Origin::Course(folder.to_owned()), Parts { train, validation, test }, left_out)
+    let mut left_out = left_out::files(folder, used.iter().map(PathBuf::as_path));
+    let parts = read_parts(train, validation, test, room, &mut left_out)?;
+    assemble(folder, Origin::Course(folder.to_owned()), parts, left_out)
 }
 
-/// Reads a part, once the counts that its two headers announce agree.
-fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
-    let (images, labels) = (Array::open(&images_path)?, Array::open(&labels_path)?);
-    same_count((images.layout()?.count, &images_path), (labels.label_count()?, &labels_path))?;
-    let examples = Examples { images: images.into_images()?, labels: labels.into_labels()? };
-    Ok(LabelledFiles { examples, images_path, labels_path })
+/// The two arrays of a part, whose headers announce the same count.
+struct OpenPart {
+    images: Array,
+    labels: Array,
+    images_path: PathBuf,
+    labels_path: PathBuf,
+}
+
+impl OpenPart {
+    fn open(images_path: PathBuf, labels_path: PathBuf) -> Result<Self> {
+        let (images, labels) = (Array::open(&images_path)?, Array::open(&labels_path)?);
+        same_count((images.layout()?.count, &images_path), (labels.label_count()?, &labels_path))?;
+        Ok(OpenPart { images, labels, images_path, labels_path })
+    }
+
+    /// Reads it, or its labels alone where its pictures stay in their file.
+    fn read(self, stays: bool) -> Result<LabelledFiles> {
+        let OpenPart { images, labels, images_path, labels_path } = self;
+        let images = match images.format() {
+            Ok(format) if stays => Stored::Files(images.into_rows(format)?),
+            _ => Stored::Memory(images.into_images()?),
+        };
+        Ok(LabelledFiles { drawings: Drawings { images, labels: labels.into_labels()? }, images_path, labels_path })
+    }
+}
+
+/// Reads the parts; where there is no room for all of their pictures, these stay in their files, if they can, or a remark says why not.
+fn read_parts(
+    train: OpenPart,
+    validation: Option<OpenPart>,
+    test: OpenPart,
+    room: Room,
+    remarks: &mut Vec<String>,
+) -> Result<Parts> {
+    let all: Vec<&Array> = [&train, &test].into_iter().chain(&validation).map(|part| &part.images).collect();
+    let mut stays = room.lacks(all.iter().map(|images| images.picture_bytes()).sum());
+    if stays && let Some((images, why)) = all.iter().find_map(|images| Some((images, images.format().err()?))) {
+        remarks.push(kept_in_memory(images.path(), why));
+        stays = false;
+    }
+    Ok(Parts {
+        train: train.read(stays)?,
+        validation: validation.map(|part| part.read(stays)).transpose()?,
+        test: test.read(stays)?,
+    })
 }
 
 /// Names of the arrays in one `.npz`: ours, which are MedMNIST's, and those of Keras.
@@ -122,17 +162,18 @@ pub(super) fn find_npz(folder: &Path) -> Result<Option<Archive>> {
 }
 
 /// Loads the arrays of one `.npz`.
-pub(super) fn load_npz(folder: &Path, archive: &Archive) -> Result<Dataset> {
+pub(super) fn load_npz(folder: &Path, archive: &Archive, room: Room) -> Result<Dataset<Drawings>> {
     let Archive { path, names: [train_images, train_labels, test_images, test_labels], validation, left_out } = archive;
-    let part = |images: &str, labels: &str| -> Result<LabelledFiles> {
+    let part = |images: &str, labels: &str| {
         let place = |name| PathBuf::from(format!("{}:{name}", path.display()));
-        read_part(place(images), place(labels))
+        OpenPart::open(place(images), place(labels))
     };
     let (train, test) = (part(train_images, train_labels)?, part(test_images, test_labels)?);
     let validation = validation.as_ref().map(|[images, labels]| part(images, labels)).transpose()?;
     let mut remarks: Vec<String> = left_out::line(path, left_out.iter()).into_iter().collect();
     remarks.extend(left_out::files(folder, [path.as_path()].into_iter()));
-    assemble(folder, Origin::Course(folder.to_owned()), Parts { train, validation, test }, remarks)
+    let parts = read_parts(train, validation, test, room, &mut remarks)?;
+    assemble(folder, Origin::Course(folder.to_owned()), parts, remarks)
 }
 
 /// Writes a data set in the course layout: images (N, H, W) or (N, H, W, C) in their own type, labels `int64`, `classes.txt`.

@@ -3,6 +3,7 @@
 //! Format: two zero bytes, a type (8 for `uint8`), the number of dimensions, each dimension as a big-endian
 //! `u32`, then the values (<https://yann.lecun.com/exdb/mnist/>).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::extents::SIDES;
+use super::rows::{Format, PictureFile, Rows};
 use super::{
-    Dataset, Examples, Extents, Images, LabelledFiles, Origin, Parts, Pixels, assemble, inner_file, is_clutter,
-    left_out, same_count,
+    Dataset, Drawings, Extents, Images, LabelledFiles, Origin, Parts, Pixels, Room, Stored, assemble, inner_file,
+    is_clutter, kept_in_memory, left_out, same_count,
 };
 use crate::error::{Error, Result};
 use crate::{memory, text};
@@ -64,7 +66,7 @@ pub(super) fn find_folder(folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// Loads a folder of four IDX files.
-pub(super) fn load(folder: &Path) -> Result<Dataset> {
+pub(super) fn load(folder: &Path, room: Room) -> Result<Dataset<Drawings>> {
     let mut sets = find(folder)?;
     if let [(first, _), (second, _), ..] = &sets.iter().collect::<Vec<_>>()[..] {
         let problem = format!("IDX files of {first:?} and of {second:?}, expected one set a folder");
@@ -78,10 +80,16 @@ pub(super) fn load(folder: &Path) -> Result<Dataset> {
             Error::input(folder.display(), problem)
         })
     });
-    let train = read_part(train_images?, train_labels?)?;
-    let test = read_part(test_images?, test_labels?)?;
+    let train = OpenPart::open(train_images?, train_labels?)?;
+    let test = OpenPart::open(test_images?, test_labels?)?;
     // No ending of theirs is a drawing's, so that whatever has one is not used.
-    let left_out = left_out::files(folder, [].into_iter());
+    let mut left_out = left_out::files(folder, [].into_iter());
+    let mut stays = room.lacks([&train, &test].iter().map(|part| part.images.count as u64).sum());
+    if stays && let Some(part) = [&train, &test].into_iter().find(|part| part.images.length.is_none()) {
+        left_out.push(kept_in_memory(&part.images.path, "gzipped"));
+        stays = false;
+    }
+    let (train, test) = (train.read(stays)?, test.read(stays)?);
     assemble(folder, Origin::Idx(folder.to_owned()), Parts { train, validation: None, test }, left_out)
 }
 
@@ -112,22 +120,38 @@ fn find(folder: &Path) -> Result<BTreeMap<String, Quartet>> {
     Ok(sets)
 }
 
-fn read_part(images_path: PathBuf, labels_path: PathBuf) -> Result<LabelledFiles> {
-    let (images, labels) = (Idx::open(&images_path, 3)?, Idx::open(&labels_path, 1)?);
-    let extents = Extents { height: images.shape[1], width: images.shape[2], channels: 1 };
-    if ![extents.height, extents.width].iter().all(|side| SIDES.contains(side)) {
-        return Err(Error::input(
-            images_path.display(),
-            format_args!("pictures of {extents}, expected sides of {} to {}", SIDES.start(), SIDES.end()),
-        ));
+/// The two files of a part, whose headers announce the same count.
+struct OpenPart {
+    images: Idx,
+    labels: Idx,
+    extents: Extents,
+}
+
+impl OpenPart {
+    fn open(images_path: PathBuf, labels_path: PathBuf) -> Result<Self> {
+        let (images, labels) = (Idx::open(&images_path, 3)?, Idx::open(&labels_path, 1)?);
+        let extents = Extents { height: images.shape[1], width: images.shape[2], channels: 1 };
+        if ![extents.height, extents.width].iter().all(|side| SIDES.contains(side)) {
+            return Err(Error::input(
+                images_path.display(),
+                format_args!("pictures of {extents}, expected sides of {} to {}", SIDES.start(), SIDES.end()),
+            ));
+        }
+        same_count((images.shape[0], &images_path), (labels.shape[0], &labels_path))?;
+        Ok(OpenPart { images, labels, extents })
     }
-    same_count((images.shape[0], &images_path), (labels.shape[0], &labels_path))?;
-    let (pixels, labels) = (images.values()?, labels.values()?);
-    let examples = Examples {
-        images: Images::from_checked(extents, Pixels::U8(pixels)),
-        labels: labels.into_iter().map(usize::from).collect(),
-    };
-    Ok(LabelledFiles { examples, images_path, labels_path })
+
+    /// Reads it, or its labels alone where its pictures stay in their file.
+    fn read(self, stays: bool) -> Result<LabelledFiles> {
+        let OpenPart { images, labels, extents } = self;
+        let (images_path, labels_path) = (images.path.clone(), labels.path.clone());
+        let images = match stays {
+            true => Stored::Files(images.into_rows(extents)?),
+            false => Stored::Memory(Images::from_checked(extents, Pixels::U8(images.values()?))),
+        };
+        let labels = labels.values()?.into_iter().map(usize::from).collect();
+        Ok(LabelledFiles { drawings: Drawings { images, labels }, images_path, labels_path })
+    }
 }
 
 /// How gzip begins.
@@ -139,6 +163,8 @@ struct Idx {
     shape: Vec<usize>,
     /// Number of values.
     count: usize,
+    /// The length of the file, where it is not packed.
+    length: Option<u64>,
     /// The values.
     source: Box<dyn Read>,
 }
@@ -182,27 +208,47 @@ impl Idx {
 
         if gzipped {
             memory::check_packed(count as u64, metadata.len(), path.display())?;
-        } else {
-            memory::check(count as u64, path.display())?;
         }
-        Ok(Self { path: path.to_owned(), shape, count, source })
+        let length = (!gzipped).then_some(metadata.len());
+        Ok(Self { path: path.to_owned(), shape, count, length, source })
+    }
+
+    /// Leaves pictures of those extents where they are.
+    fn into_rows(self, extents: Extents) -> Result<Rows> {
+        let (length, start) = (self.length.unwrap_or_default(), 4 + 4 * self.shape.len() as u64);
+        self.check_length(length.saturating_sub(start))?;
+        Ok(Rows::new(extents, PictureFile::open(&self.path, length, start, self.shape[0], Format::BYTES)?))
+    }
+
+    /// Compares the number of values that there are with what the header announces.
+    fn check_length(&self, found: u64) -> Result<()> {
+        let (path, count) = (self.path.display(), self.count);
+        match found.cmp(&(count as u64)) {
+            Ordering::Less => {
+                Err(Error::input(path, format_args!("{found} values, expected {count}: the file is truncated")))
+            }
+            Ordering::Greater => {
+                Err(Error::input(path, format_args!("more than the {count} values that its header announces")))
+            }
+            Ordering::Equal => Ok(()),
+        }
     }
 
     /// The values.
-    fn values(self) -> Result<Vec<u8>> {
-        let Self { path, count, source, .. } = self;
-        let bad = |problem: String| Error::input(path.display(), problem);
+    fn values(mut self) -> Result<Vec<u8>> {
+        let count = self.count;
+        if self.length.is_some() {
+            memory::check(count as u64, self.path.display())?;
+        }
         // One byte more than announced shows whether the file ends there. A packed file's count is a promise only, so
         // room grows with what comes.
         let mut values = Vec::with_capacity((count + 1).min(FIRST_ROOM));
-        source
-            .take(count as u64 + 1)
-            .read_to_end(&mut values)
-            .map_err(|e| bad(format!("cannot be unpacked after {} bytes ({e})", values.len())))?;
-        match values.len() {
-            found if found < count => Err(bad(format!("{found} values, expected {count}: the file is truncated"))),
-            found if found > count => Err(bad(format!("more than the {count} values that its header announces"))),
-            _ => Ok(values),
-        }
+        let read = self.source.by_ref().take(count as u64 + 1).read_to_end(&mut values);
+        read.map_err(|error| {
+            let problem = format!("cannot be unpacked after {} bytes ({error})", values.len());
+            Error::input(self.path.display(), problem)
+        })?;
+        self.check_length(values.len() as u64)?;
+        Ok(values)
     }
 }

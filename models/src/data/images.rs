@@ -39,7 +39,7 @@ impl Images {
     /// When the length is no multiple of 784.
     pub fn from_f32(pixels: Vec<f32>) -> Result<Self, String> {
         assert_eq!(pixels.len() % PIXELS, 0, "{} values are no whole number of images", pixels.len());
-        check_values(&pixels, PIXELS)?;
+        check_values(&pixels, PIXELS, 0)?;
         Ok(Self { extents: Extents::DRAWING, pixels: Pixels::F32(pixels) })
     }
 
@@ -57,7 +57,7 @@ impl Images {
             return Err(format!("{len} values, expected whole pictures of {extents}"));
         }
         if let Pixels::F32(pixels) = &pixels {
-            check_values(pixels, each)?;
+            check_values(pixels, each, 0)?;
         }
         Ok(Self { extents, pixels })
     }
@@ -212,13 +212,14 @@ impl Images {
     }
 }
 
-/// Refuses values that are not in [0, 1], of pictures of `each` values.
-pub(super) fn check_values(pixels: &[f32], each: usize) -> Result<(), String> {
+/// Refuses values that are not in [0, 1], of pictures of `each` values, the first of which is number `first`.
+pub(super) fn check_values(pixels: &[f32], each: usize, first: usize) -> Result<(), String> {
     match pixels.iter().position(|v| !(0.0..=1.0).contains(v)) {
         Some(at) => {
             let bytes = pixels.iter().all(|v| (0.0..=255.0).contains(v));
             let hint = if bytes { " (divide by 255, or save as uint8)" } else { "" };
-            Err(format!("image {} holds {}, expected values in [0, 1]{hint}", at / each, pixels[at]))
+            let image = first + at / each;
+            Err(format!("image {image} holds {}, expected values in [0, 1]{hint}", pixels[at]))
         }
         None => Ok(()),
     }

@@ -12,6 +12,7 @@
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
 
+mod ahead;
 pub mod augment;
 pub mod builtin;
 mod cifar;
@@ -19,6 +20,7 @@ mod class_files;
 mod class_names;
 mod course;
 pub mod download;
+mod drawings;
 mod extents;
 mod idx;
 mod images;
@@ -30,6 +32,7 @@ mod picture_folders;
 pub mod pictures;
 mod raster;
 mod resize;
+mod rows;
 mod source;
 mod split;
 mod summary;
@@ -38,12 +41,15 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use ahead::Ahead;
 pub use builtin::builtin;
 pub use course::write_course;
+pub use drawings::{Drawings, Stored};
 pub use extents::{Extents, SIDES};
 pub use images::{Images, Pixels};
 pub use npy::{Floats, load_images, load_labels, load_matrix, load_precise_matrix, save_npy};
 pub use origin::Origin;
+pub use rows::Rows;
 pub use source::Source;
 pub use summary::{ClassCount, SplitSummary, Summary, describe};
 
@@ -51,28 +57,29 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Width and height of a drawing.
 pub const SIDE: usize = 28;
 /// Pixels of a drawing.
 pub const PIXELS: usize = SIDE * SIDE;
 
-/// Training and test drawings with their class names.
+/// Training and test drawings with their class names: in memory, or, as [`Drawings`], wherever [`open`] left them.
 #[derive(Clone, Debug)]
-pub struct Dataset {
+pub struct Dataset<P = Examples> {
     /// The data's name in a report: the folder's name, or [`builtin::NAME`].
     pub name: String,
     /// Name of each class; label `i` means `classes[i]`.
     pub classes: Vec<String>,
     /// Drawings to train on; never empty. The last of them may be there to validate on.
-    pub train: Examples,
+    pub train: P,
     /// Drawings to test on.
-    pub test: Examples,
+    pub test: P,
     /// How many of the drawings to train on the data holds back for validation: the last ones, which no run trains on.
     pub validation: usize,
     /// Where the drawings come from.
     pub origin: Origin,
-    /// Remarks on files and arrays beside the drawings that are not used, a line each.
+    /// Remarks on files and arrays beside the drawings that are not used, and on those that cannot stay on disk, a line each.
     pub left_out: Vec<String>,
 }
 
@@ -124,13 +131,6 @@ impl Dataset {
     pub fn trained_on(&self) -> usize {
         self.train.len() - self.validation
     }
-
-    /// The same with the middle square of every picture at `side`×`side` pixels.
-    fn resized(mut self, side: usize) -> Result<Self> {
-        self.train.images = self.train.images.resized(side)?;
-        self.test.images = self.test.images.resized(side)?;
-        Ok(self)
-    }
 }
 
 /// Labelled pictures: one part of a data set, or some of it.
@@ -162,16 +162,6 @@ impl Examples {
         Examples { images, labels: indices.iter().map(|&i| self.labels[i]).collect() }
     }
 
-    /// Adds others of the same extents at the end.
-    ///
-    /// # Errors
-    /// If their values are of another type: both types.
-    fn append(&mut self, others: Examples) -> Result<(), String> {
-        self.images.append(others.images)?;
-        self.labels.extend(others.labels);
-        Ok(())
-    }
-
     /// Writes the pictures at `indices` to `out`, values in [0, 1]; see [`Images::gather`].
     pub fn gather(&self, indices: &[usize], out: &mut [f32]) {
         self.images.gather(indices, out);
@@ -191,6 +181,8 @@ pub struct LoadOptions {
     pub recognized_only: bool,
     /// The middle square of every picture at so many pixels a side, instead of the pictures as they are.
     pub resize: Option<usize>,
+    /// The share of free memory that pictures may take: what [`open`] opens stays in its files where it is more. `None`: all of it.
+    pub memory: Option<f64>,
 }
 
 impl Default for LoadOptions {
@@ -201,6 +193,7 @@ impl Default for LoadOptions {
             builtin_drawings: builtin::DEFAULT_DRAWINGS,
             recognized_only: false,
             resize: None,
+            memory: None,
         }
     }
 }
@@ -210,7 +203,17 @@ impl Default for LoadOptions {
 /// # Errors
 /// One line that names the file, what was found and what was expected.
 pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
-    let dataset = load_as_stored(spec, options)?;
+    open(spec, &LoadOptions { memory: None, ..options.clone() })?.into_memory()
+}
+
+/// The same, but that pictures in `.npy` and IDX files stay there where they would take more than a share of the free memory
+/// ([`LoadOptions::memory`]); each use reads those that it needs.
+///
+/// # Errors
+/// As [`load`]. Values of pictures that stay in their files are checked when they are read.
+pub fn open(spec: &str, options: &LoadOptions) -> Result<Dataset<Drawings>> {
+    let room = Room::new(options.memory);
+    let dataset = load_as_stored(spec, options, room)?;
     if options.recognized_only && !matches!(dataset.origin, Origin::ClassFiles { .. }) {
         let problem = format_args!("{spec} is no folder of .ndjson files, expected one");
         return Err(Error::input("--recognized-only", problem));
@@ -221,10 +224,19 @@ pub fn load(spec: &str, options: &LoadOptions) -> Result<Dataset> {
     }
 }
 
-fn load_as_stored(spec: &str, options: &LoadOptions) -> Result<Dataset> {
+fn load_as_stored(spec: &str, options: &LoadOptions, room: Room) -> Result<Dataset<Drawings>> {
     if spec == "builtin" {
-        return builtin(options.builtin_drawings, options.seed);
+        return builtin(options.builtin_drawings, options.seed).map(Dataset::from);
     }
+    // Of a layout whose pictures are no rows of a file.
+    let whole = |dataset: Dataset| {
+        let mut dataset = Dataset::<Drawings>::from(dataset);
+        let bytes = [&dataset.train, &dataset.test].iter().map(|part| part.images.bytes()).sum();
+        if room.lacks(bytes) {
+            dataset.left_out.push(kept_in_memory(Path::new(spec), "pictures of this layout are no rows of a file"));
+        }
+        dataset
+    };
     let folder = Path::new(spec);
     if !folder.exists() {
         return Err(Error::input(folder.display(), "no such folder, expected `builtin` or a folder of drawings"));
@@ -233,20 +245,43 @@ fn load_as_stored(spec: &str, options: &LoadOptions) -> Result<Dataset> {
         return Err(Error::input(folder.display(), "found a file, expected `builtin` or a folder of drawings"));
     }
     if course::is_course(folder) {
-        course::load(folder)
+        course::load(folder, room)
     } else if let Some(archive) = course::find_npz(folder)? {
-        course::load_npz(folder, &archive)
+        course::load_npz(folder, &archive, room)
     } else if let Some(place) = idx::find_folder(folder)? {
-        idx::load(&place)
+        idx::load(&place, room)
     } else if let Some(found) = cifar::find(folder)? {
-        cifar::load(folder, found)
+        cifar::load(folder, found).map(whole)
     } else if class_files::is_any(folder)? {
-        class_files::load(folder, options)
+        class_files::load(folder, options, room)
     } else if let Some(found) = picture_folders::find(folder)? {
-        picture_folders::load(folder, found, options)
+        picture_folders::load(folder, found, options).map(whole)
     } else {
         Err(nothing_in(folder))
     }
+}
+
+/// How many bytes pictures may take in memory; `None` where nothing limits them.
+#[derive(Clone, Copy)]
+struct Room(Option<u64>);
+
+impl Room {
+    /// A share of what is free now.
+    fn new(share: Option<f64>) -> Self {
+        // Where the system does not tell what is free, only a share of nothing is known.
+        let free = |share: f64| memory::available().or((share == 0.0).then_some(0));
+        Room(share.and_then(|share| Some((share * free(share)? as f64) as u64)))
+    }
+
+    /// Whether so many bytes are too many.
+    fn lacks(self, bytes: u64) -> bool {
+        self.0.is_some_and(|room| bytes > room)
+    }
+}
+
+/// The remark on pictures that have to be in memory though it lacks the room that they were given.
+fn kept_in_memory(place: &Path, why: &str) -> String {
+    format!("{}: {why}, so that all drawings are read into memory, whatever --data-memory says", place.display())
 }
 
 /// Says which layouts there are.
@@ -267,14 +302,14 @@ struct Parts {
 }
 
 /// Joins the parts of a data set read from `folder` and checks what every source has to guarantee.
-fn assemble(folder: &Path, origin: Origin, parts: Parts, left_out: Vec<String>) -> Result<Dataset> {
+fn assemble(folder: &Path, origin: Origin, parts: Parts, left_out: Vec<String>) -> Result<Dataset<Drawings>> {
     let Parts { mut train, mut validation, mut test } = parts;
-    if train.examples.is_empty() {
+    if train.drawings.is_empty() {
         return Err(Error::input(train.images_path.display(), "no images, expected at least one to train on"));
     }
-    let expected = train.examples.images.extents();
-    for part in validation.iter().chain([&test]).filter(|part| !part.examples.is_empty()) {
-        let found = part.examples.images.extents();
+    let expected = train.drawings.images.extents();
+    for part in validation.iter().chain([&test]).filter(|part| !part.drawings.is_empty()) {
+        let found = part.drawings.images.extents();
         if found != expected {
             return Err(Error::input(
                 part.images_path.display(),
@@ -284,12 +319,12 @@ fn assemble(folder: &Path, origin: Origin, parts: Parts, left_out: Vec<String>) 
     }
     let mut all: Vec<&mut LabelledFiles> = [&mut train, &mut test].into_iter().chain(&mut validation).collect();
     let classes = class_names::read_or_number(folder, &mut all)?;
-    let held_back = validation.as_ref().map_or(0, |part| part.examples.len());
-    if let Some(part) = validation.filter(|part| !part.examples.is_empty()) {
-        let joined = train.examples.append(part.examples);
+    let held_back = validation.as_ref().map_or(0, |part| part.drawings.len());
+    if let Some(part) = validation.filter(|part| !part.drawings.is_empty()) {
+        let joined = train.drawings.append(part.drawings);
         joined.map_err(|problem| Error::input(part.images_path.display(), problem))?;
     }
-    let (train, test) = (train.examples, test.examples);
+    let (train, test) = (train.drawings, test.drawings);
     Ok(Dataset { name: folder_name(folder), classes, train, test, validation: held_back, origin, left_out })
 }
 
@@ -332,7 +367,7 @@ fn is_clutter(name: &std::ffi::OsStr) -> bool {
 
 /// Labelled pictures and the files that they were read from.
 struct LabelledFiles {
-    examples: Examples,
+    drawings: Drawings,
     images_path: PathBuf,
     labels_path: PathBuf,
 }

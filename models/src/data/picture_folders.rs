@@ -129,7 +129,7 @@ fn in_order<'a>(part: &'a Classes, classes: &[String], test_fraction: f64, seed:
     let files = |class: &String| part.get(class).map_or(&[][..], Pictures::files);
     let counts: Vec<usize> = classes.iter().map(|class| files(class).len()).collect();
     let Plan { train, test } = Plan::new(&counts, test_fraction, seed);
-    let file = |Drawing { class, row }| (files(&classes[class])[row].as_path(), class);
+    let file = |Drawing { class, row }| (files(&classes[class as usize])[row as usize].as_path(), class as usize);
     [train, test].map(|order| order.into_iter().map(file).collect())
 }
 

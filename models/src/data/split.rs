@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 /// A picture of a class.
 #[derive(Clone, Copy)]
 pub(super) struct Drawing {
-    pub(super) class: usize,
-    pub(super) row: usize,
+    pub(super) class: u32,
+    pub(super) row: u32,
 }
 
 /// The pictures of both splits, in their order.
@@ -21,12 +21,13 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Of a class with n pictures, `round(n · test_fraction)` become test pictures; which ones, and the order within a split, is
-    /// drawn by the seed.
+    /// drawn by the seed. No class has more than `u32::MAX`.
     pub(super) fn new(counts: &[usize], test_fraction: f64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for (class, &count) in counts.iter().enumerate() {
-            let mut drawings: Vec<Drawing> = (0..count).map(|row| Drawing { class, row }).collect();
+            let mut drawings: Vec<Drawing> =
+                (0..count as u32).map(|row| Drawing { class: class as u32, row }).collect();
             drawings.shuffle(&mut rng);
             let test_count = (count as f64 * test_fraction).round() as usize;
             test.extend_from_slice(&drawings[..test_count]);

@@ -278,8 +278,7 @@ fn evidence_of_a_linear_gaussian_model() {
 
     // Under Σ_k N(m_k, v_k)/2 x is a mixture of N(w·m_k, v_k·w·wᵀ + s²·I), and a wide q finds both parts.
     let (means, variances) = ([-1.0f32, 0.5], [0.3f32, 2.0]);
-    let prior =
-        Latents { width: 1, mu: means.to_vec(), logvar: Some(variances.iter().map(|v| v.ln()).collect()) };
+    let prior = Latents { width: 1, mu: means.to_vec(), logvar: Some(variances.iter().map(|v| v.ln()).collect()) };
     let wide = Latents { width: 1, mu: vec![0.0; 2], logvar: Some(vec![1.0; 2]) };
     let found = likelihood::estimate(&wide, Some(&prior), 100_000, 7, &mut |_, _| (), model).unwrap();
     let density = |x: &[f64; 3]| -> f64 {

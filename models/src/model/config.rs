@@ -72,6 +72,10 @@ settings! {
     /// The share of drawings tested on, for data without a split of its own
     test_fraction: f64 = 0.2
         => value("F").kept().good(&[(|c| 0.0 < c.test_fraction && c.test_fraction < 1.0, "0 < F < 1")]);
+    /// The share of free memory that drawings may take; more than that stay in .npy or IDX files, and batches are read there
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    data_memory: f64 = 0.5
+        => value("F").good(&[(|c| (0.0..=1.0).contains(&c.data_memory), "0 ≤ F ≤ 1")]);
     /// Train for this many passes over the drawings, shuffled each time
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<u64> = Some(50) => value("N").good(&[(|c| c.epochs != Some(0), "at least 1")]);
@@ -150,6 +154,14 @@ settings! {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn is_half(value: &f64) -> bool {
+    *value == 0.5
 }
 
 fn one() -> usize {

@@ -198,7 +198,8 @@ impl<'a, T: Float> Recorded<'a, T> {
     /// Gives the Gaussians of a mixture.
     fn check_prior(&self, prior: Prior, facts: &Facts) -> Result<usize> {
         let Some(latent) = facts.latent.filter(|_| facts.prior) else {
-            return self.problem("a prior of latents that have no distribution, expected an encoder with log-variances");
+            return self
+                .problem("a prior of latents that have no distribution, expected an encoder with log-variances");
         };
         let components = self.shape("mu", prior.mu)?.first();
         self.expect_shape("mu", prior.mu, [components, latent])?;

@@ -10,15 +10,15 @@ use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
 use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
 use super::objective::{
-    self, BETA, CAPACITY, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS, PseudoInputs,
-    SAMPLES, Time, WARM_UP,
+    self, BETA, CAPACITY, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS,
+    PseudoInputs, SAMPLES, Time, WARM_UP,
 };
 use super::sizes::{Count, flag, size, whole};
 use super::{images_input, require_classes};
+use crate::Error;
 use crate::data::Extents;
 use crate::model::config::Config;
 use crate::model::{Decoding, Encoding, Kind, Model, ModelOption, Prior, Sizes, TermFigure, Training};
-use crate::Error;
 
 /// Numbers of a latent.
 const LATENT: ModelOption = size!(latent, 32);
@@ -235,7 +235,8 @@ impl<V> Vae<V> {
     ) -> crate::Result<Self> {
         let (image, latent, objective) = (config.image, whole(config, &LATENT), Objective::new(config, params)?);
         if encoder.sees_classes() && objective.pseudo_inputs().is_some() {
-            let problem = "vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent";
+            let problem =
+                "vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent";
             return Err(Error::input("--objective", problem));
         }
         Ok(Vae { image, latent, encoder, decoder, class_embedding, objective, variant: PhantomData })

@@ -278,10 +278,7 @@ fn a_prior_that_is_learnt_is_drawn_from() {
     }
     let line = |model| Fitted::fit(Sampler::Vamp, &mut untrained(model, &dataset), &dataset.train, 1).unwrap_err();
     let expected = "expected a run of --objective vamp";
-    assert_eq!(
-        line("cnn-vae").to_string(),
-        format!("--sampler: vamp of cnn-vae, whose prior is N(0, I), {expected}")
-    );
+    assert_eq!(line("cnn-vae").to_string(), format!("--sampler: vamp of cnn-vae, whose prior is N(0, I), {expected}"));
     assert_eq!(line("cnn-ae").to_string(), format!("--sampler: vamp of cnn-ae, which has no prior, {expected}"));
 }
 

@@ -6,16 +6,35 @@ use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::Device;
 
 use super::on_device::{DeviceStepper, Part, Upcoming};
-use super::step::{Losses, Stepper};
+use super::step::{Batch, Losses, Stepper};
 use super::{Trainer, config};
-use crate::{Error, Result, data};
+use crate::data::{Ahead, Drawings, Images, Stored};
+use crate::{Error, Result};
 
 /// The processor or device that computes the steps of a run.
 pub(super) enum Compute {
     /// This processor.
-    Cpu(Box<Stepper>),
+    Cpu(Box<Processor>),
     /// A GPU or its emulation.
     Device(Box<DeviceStepper>),
+}
+
+/// This processor, and where its drawings come from.
+pub(super) struct Processor {
+    stepper: Stepper,
+    /// Those who read pictures that stay in their files.
+    reading: Option<Reading>,
+}
+
+/// Pictures that are read while the steps before them are computed.
+struct Reading {
+    ahead: Ahead,
+    /// The first step whose drawings nobody was asked for.
+    asked: u64,
+    /// The drawings of the next step, once they are read.
+    next: Option<(Vec<usize>, Images)>,
+    /// The places of a batch's pictures among those that were read for it.
+    rows: Vec<usize>,
 }
 
 /// A device whose steps take long is read after this, so that one sees how far it has come.
@@ -39,7 +58,16 @@ impl Trainer {
             Ok(None) => {
                 let mut stepper = Stepper::for_run(&self.config);
                 stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
-                Ok(Compute::Cpu(Box::new(stepper)))
+                let reading = match &self.dataset.train.images {
+                    Stored::Memory(_) => None,
+                    Stored::Files(files) => Some(Reading {
+                        ahead: Ahead::new(files),
+                        asked: self.step,
+                        next: None,
+                        rows: (0..self.config.batch_size).collect(),
+                    }),
+                };
+                Ok(Compute::Cpu(Box::new(Processor { stepper, reading })))
             }
             Ok(Some(device)) => self.compute_on(device),
             Err(error) => Err(self.unusable(&error.into())),
@@ -48,39 +76,64 @@ impl Trainer {
 
     /// A device, with parameters, moments and the data set there.
     pub(super) fn compute_on(&self, device: Box<dyn Device>) -> Result<Compute> {
-        let opened = || {
-            let precision = self.config.precision.kind();
-            let mut stepper = DeviceStepper::on(device, precision, &self.network, &self.optimizer)?;
-            stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
-            for part in [Part::Training, Part::Test].into_iter().filter(|&part| !self.split(part).is_empty()) {
-                stepper.upload(part, self.split(part))?;
-            }
-            Ok(Compute::Device(Box::new(stepper)))
-        };
-        opened().map_err(|error| self.unusable(&error))
+        let precision = self.config.precision.kind();
+        let opened = DeviceStepper::on(device, precision, &self.network, &self.optimizer);
+        let mut stepper = opened.map_err(|error| self.unusable(&error))?;
+        stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
+        for part in [Part::Training, Part::Test].into_iter().filter(|&part| !self.split(part).is_empty()) {
+            stepper.upload_stored(part, self.split(part)).map_err(|error| match error {
+                Error::Engine(error) => self.unusable(&error),
+                error => error,
+            })?;
+        }
+        Ok(Compute::Device(Box::new(stepper)))
     }
 
     fn unusable(&self, error: &inkgrad_engine::Error) -> Error {
         Error::input("--device", format!("{}: {error}", self.config.device))
     }
 
-    fn split(&self, part: Part) -> &data::Examples {
+    fn split(&self, part: Part) -> &Drawings {
         match part {
             Part::Training => &self.dataset.train,
             Part::Test => &self.dataset.test,
         }
     }
 
-    /// Takes the next step and returns the number of its drawings. On a device it is under way then, and its losses are
+    /// Waits for the pictures of the next step, where they are read from files, and asks for those of the steps after it.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(super) fn read_ahead(&mut self, compute: &mut Compute) -> Result<()> {
+        let Compute::Cpu(processor) = compute else { return Ok(()) };
+        let Some(Reading { ahead, asked, next, .. }) = &mut processor.reading else { return Ok(()) };
+        while ahead.pending() < Ahead::DEPTH && *asked < self.batches.total() {
+            ahead.ask(self.batches.next(*asked).to_vec());
+            *asked += 1;
+        }
+        *next = ahead.take().transpose()?;
+        Ok(())
+    }
+
+    /// Takes the next step, for which [`Trainer::read_ahead`] was called, and returns the number of its drawings. On a device it is under way then, and its losses are
     /// not in the sums before they are read.
     pub(super) fn advance(&mut self, compute: &mut Compute, team: &Team) -> Result<usize> {
         let next = self.step + 1;
         let drawings = match compute {
-            Compute::Cpu(stepper) => {
+            Compute::Cpu(processor) => {
                 let (rate, clock) = (self.rate(self.step), self.clock(self.step));
+                let Processor { stepper, reading } = &mut **processor;
                 stepper.augmentation = self.batches.augmentation(&self.config, self.step);
-                let (batch, data) = (self.batches.next(self.step), &self.dataset.train);
-                let stepped = stepper.step(&mut self.network, &mut self.optimizer, data, batch, clock, rate, team);
+                let Drawings { images, labels } = &self.dataset.train;
+                let read = reading.as_mut().and_then(|reading| Some((reading.next.take()?, &reading.rows)));
+                let batch = match (images, &read) {
+                    (Stored::Memory(images), _) => Batch::of(images, labels, self.batches.next(self.step)),
+                    (Stored::Files(_), Some(((numbers, images), rows))) => {
+                        Batch::read(images, labels, numbers, &rows[..numbers.len()])
+                    }
+                    (Stored::Files(_), None) => unreachable!("the pictures of step {next} were not read"),
+                };
+                let stepped = stepper.step_on(&mut self.network, &mut self.optimizer, batch, clock, rate, team);
                 let losses = stepped.map_err(|error| self.failed(next, error))?;
                 self.average.iter_mut().for_each(|average| average.update(&self.network.params, team));
                 self.sums.add(&losses);
@@ -153,10 +206,12 @@ impl Trainer {
         // No more at a time than a step has.
         let batch = self.config.batch_size.div_ceil(self.config.accumulate);
         match compute {
-            Compute::Cpu(stepper) => Ok(stepper.evaluate(&self.network, self.split(part), indices, batch, team)),
+            Compute::Cpu(processor) => {
+                processor.stepper.evaluate_stored(&self.network, self.split(part), indices, batch, team)
+            }
             // The emulator would take hours; parameters were fetched for the record.
             Compute::Device(_) if self.config.device == config::Device::Emulated => {
-                Ok(Stepper::default().evaluate(&self.network, self.split(part), indices, batch, team))
+                Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, team)
             }
             Compute::Device(stepper) => {
                 let evaluated = stepper.evaluate(&self.network, part, indices, batch);

@@ -1,12 +1,11 @@
 //! The pictures that a run leaves in its folder.
 
 use super::Trainer;
-use crate::data::{Images, Pixels};
+use crate::Result;
 use crate::image::{self, GridOptions, Picture};
 use crate::infer::Inference;
 use crate::run::{plot, records};
 use crate::sampler::Fitted;
-use crate::{Error, Result};
 
 /// Drawings of a figure.
 const DRAWINGS: usize = 40;
@@ -44,14 +43,11 @@ impl Trainer {
             false => (&self.dataset.test, "test drawings"),
         };
         let count = DRAWINGS.min(source.len());
-        let mut originals = vec![0.0; count * self.config.image.len()];
-        source.gather(&(0..count).collect::<Vec<_>>(), &mut originals);
-        let images = Images::new(self.config.image, Pixels::F32(originals.clone()));
-        let images = images.map_err(|problem| Error::input("data", problem))?;
-        let labels = inference.network().sees_classes().then(|| &source.labels[..count]);
-        let reconstructed = inference.reconstruct(&images, labels)?;
+        let first = source.take(&(0..count).collect::<Vec<_>>())?;
+        let labels = inference.network().sees_classes().then_some(&first.labels[..]);
+        let reconstructed = inference.reconstruct(&first.images, labels)?;
         Ok(image::pairs_grid(
-            &originals,
+            &first.images.values(),
             &reconstructed,
             COLUMNS,
             &GridOptions {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::data::{self, Dataset, LoadOptions};
+use crate::data::{self, Dataset, Drawings, LoadOptions};
 use crate::run::config::Config;
 use crate::{Error, Result};
 
@@ -14,6 +14,10 @@ const QUICK_DRAWINGS: usize = 5_000;
 /// # Errors
 /// Those of [`data::load`].
 pub fn load_data(config: &Config) -> Result<Dataset> {
+    data::load(&config.data, &options(config))
+}
+
+fn options(config: &Config) -> LoadOptions {
     let mut options = LoadOptions {
         test_fraction: config.test_fraction,
         seed: config.seed,
@@ -24,14 +28,14 @@ pub fn load_data(config: &Config) -> Result<Dataset> {
     if config.quick {
         options.builtin_drawings = QUICK_DRAWINGS;
     }
-    data::load(&config.data, &options)
+    options
 }
 
 /// Refuses a share for validation beside data that holds back drawings itself. The model's default `val_fraction` gives way.
 ///
 /// # Errors
 /// [`Error::Input`] for `--val-fraction`.
-pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset) -> Result<()> {
+pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset<Drawings>) -> Result<()> {
     let (fraction, own) = (config.val_fraction, dataset.validation);
     if own > 0 && fraction > 0.0 && fraction != default {
         let problem = format!("{fraction}, expected none: {} has {own} drawings to validate on", config.data);
@@ -43,9 +47,14 @@ pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset)
 /// Writes down what a configuration's data is, so that it is found and known again. Drawings that it holds back for validation take
 /// the place of a share.
 pub fn note_data(config: &mut Config, dataset: &Dataset) {
-    config.data_sha256 = Some(dataset.fingerprint());
-    config.own_validation = dataset.validation;
-    if dataset.validation > 0 {
+    note(config, dataset.fingerprint(), dataset.validation);
+}
+
+/// The same of the data's fingerprint and the number of drawings that it holds back.
+pub(super) fn note(config: &mut Config, fingerprint: String, validation: usize) {
+    config.data_sha256 = Some(fingerprint);
+    config.own_validation = validation;
+    if validation > 0 {
         config.val_fraction = 0.0;
     }
     // Of a run that is trained again, the folder that it knew.
@@ -59,23 +68,48 @@ pub fn note_data(config: &mut Config, dataset: &Dataset) {
 /// # Errors
 /// Those of [`data::load`]; if the contents are not those that the run began with, unless that is meant.
 pub fn load_run_data(config: &Config, changed: bool) -> Result<Dataset> {
-    let moved = config.data_path.as_ref().filter(|path| Path::new(path).exists());
-    let found = Config { data: moved.unwrap_or(&config.data).clone(), ..config.clone() };
-    let dataset = load_data(&found)?;
-    let Some(expected) = config.data_sha256.as_ref().filter(|_| !changed) else { return Ok(dataset) };
-    if dataset.classes != config.classes {
+    open(config, changed, None, false, &mut |_, _| {})?.0.into_memory()
+}
+
+/// The same to train on: pictures that memory has no room for stay in their files. Gives the data's fingerprint too; `watch` is told
+/// how many drawings it has seen, and of how many.
+///
+/// # Errors
+/// As [`load_run_data`].
+pub(super) fn open_run_data(
+    config: &Config,
+    changed: bool,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<(Dataset<Drawings>, String)> {
+    open(config, changed, Some(config.data_memory), true, watch)
+        .map(|(dataset, found)| (dataset, found.unwrap_or_default()))
+}
+
+/// Opens a run's data where `memory` has room for it, with its fingerprint where that is `wanted` or compared.
+pub(super) fn open(
+    config: &Config,
+    changed: bool,
+    memory: Option<f64>,
+    wanted: bool,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<(Dataset<Drawings>, Option<String>)> {
+    let data = config.data_path.as_ref().filter(|path| Path::new(path).exists()).unwrap_or(&config.data);
+    let dataset = data::open(data, &LoadOptions { memory, ..options(config) })?;
+    let expected = config.data_sha256.as_ref().filter(|_| !changed);
+    if expected.is_some() && dataset.classes != config.classes {
         let (found_classes, expected) = (dataset.classes.join(", "), config.classes.join(", "));
-        return Err(Error::input(&found.data, format!("holds the classes {found_classes}, expected {expected}")));
+        return Err(Error::input(data, format!("holds the classes {found_classes}, expected {expected}")));
     }
-    let fingerprint = dataset.fingerprint();
-    if fingerprint == *expected {
-        return Ok(dataset);
+    let found = (wanted || expected.is_some()).then(|| dataset.fingerprint_watched(watch)).transpose()?;
+    match (expected, &found) {
+        (Some(expected), Some(found)) if expected != found => {
+            let (train, test) = (dataset.train.len(), dataset.test.len());
+            let problem = format!(
+                "holds other drawings than this run began with ({train} to train on and {test} to test on, SHA-256 \
+                 {found:.12}…), expected those of SHA-256 {expected:.12}…; --data-changed if they are meant"
+            );
+            Err(Error::input(data, problem))
+        }
+        _ => Ok((dataset, found)),
     }
-    let (train, test) = (dataset.train.len(), dataset.test.len());
-    let problem = format!(
-        "holds other drawings than this run began with ({train} to train on and {test} to test on, SHA-256 {:.12}…), expected \
-         those of SHA-256 {expected:.12}…; --data-changed if they are meant",
-        fingerprint
-    );
-    Err(Error::input(&found.data, problem))
 }

@@ -5,7 +5,7 @@ use inkgrad_engine::{Clock, Pool, Team};
 
 use super::batches::Batches;
 use super::step::Stepper;
-use super::{init, load_run_data, optimizer};
+use super::{init, loading, optimizer};
 use crate::model::{Models, Network};
 use crate::run::config::{Config, Device};
 use crate::{Error, Result};
@@ -85,7 +85,8 @@ pub fn range_test(
     if steps < 4 * MARGIN {
         return Err(Error::input("--lr-find-steps", format!("{steps}, expected at least {}", 4 * MARGIN)));
     }
-    let dataset = load_run_data(&config, false)?;
+    let (dataset, _) = loading::open(&config, false, Some(config.data_memory), false, &mut |_, _| {})?;
+    config.own_validation = dataset.validation;
     config.classes.clone_from(&dataset.classes);
     config.image = dataset.train.images.extents();
     config.validate(models)?;
@@ -103,8 +104,10 @@ pub fn range_test(
         for step in 0..steps {
             let lr = LOWEST * (HIGHEST / LOWEST).powf(step as f64 / (steps - 1) as f64);
             let clock = Clock { seed: config.seed, step: step as u64 };
-            let batch = batches.next(step as u64);
-            let stepped = stepper.step(&mut network, &mut optimizer, &dataset.train, batch, clock, lr, team);
+            // Wherever they are: a hundred steps are not worth reading ahead for.
+            let drawings = dataset.train.take(batches.next(step as u64))?;
+            let all: Vec<usize> = (0..drawings.len()).collect();
+            let stepped = stepper.step(&mut network, &mut optimizer, &drawings, &all, clock, lr, team);
             let losses = match stepped {
                 Ok(losses) => losses,
                 // That of the first step does not depend on a rate.

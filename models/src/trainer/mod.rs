@@ -54,6 +54,7 @@ use self::compute::Compute;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
+use self::loading::open_run_data;
 pub use self::loading::{load_data, load_run_data, note_data};
 pub use self::lr_find::{RangeTest, Tried, range_test};
 pub use self::observer::{Observer, Outcome, Progress};
@@ -62,7 +63,7 @@ pub use self::opened::{Opened, Which};
 pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
-use crate::data::Dataset;
+use crate::data::{Dataset, Drawings};
 use crate::model::{Models, Network};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
@@ -74,7 +75,7 @@ use crate::{Error, Result, text};
 pub struct Trainer {
     config: Config,
     folder: RunFolder,
-    dataset: Dataset,
+    dataset: Dataset<Drawings>,
     network: Network<f32>,
     optimizer: Optimizer<f32>,
     /// The weights' moving average, where one is asked for.
@@ -128,12 +129,27 @@ impl Trainer {
     /// # Errors
     /// If the configuration does not fit the data, the model is not known, or the folder cannot be made. Nothing is
     /// written in the first two cases. The path is where an earlier run was moved to.
-    pub fn start(models: &Models, mut config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
-        let dataset = load_run_data(&config, false)?;
+    pub fn start(models: &Models, config: Config, path: &Path, force: bool) -> Result<(Self, Option<PathBuf>)> {
+        Self::start_watched(models, config, path, force, &mut |_, _| {})
+    }
+
+    /// The same; `watch` is told how many drawings the data's fingerprint is of already, and how many there are: of data that stays
+    /// in its files, it has to read them all.
+    ///
+    /// # Errors
+    /// As [`Trainer::start`].
+    pub fn start_watched(
+        models: &Models,
+        mut config: Config,
+        path: &Path,
+        force: bool,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<(Self, Option<PathBuf>)> {
+        let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
         loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
-        note_data(&mut config, &dataset);
+        loading::note(&mut config, fingerprint, dataset.validation);
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
         let mut network = models.build(&config)?;
@@ -151,7 +167,7 @@ impl Trainer {
     fn assemble(
         config: Config,
         folder: RunFolder,
-        dataset: Dataset,
+        dataset: Dataset<Drawings>,
         network: Network<f32>,
         batches: Batches,
     ) -> Result<Self> {
@@ -197,8 +213,8 @@ impl Trainer {
         self.config.patience.is_some_and(|patience| self.since_best >= patience)
     }
 
-    /// The data.
-    pub fn dataset(&self) -> &Dataset {
+    /// The data, in memory or in its files.
+    pub fn dataset(&self) -> &Dataset<Drawings> {
         &self.dataset
     }
 
@@ -259,6 +275,9 @@ impl Trainer {
         let (mut saved, mut read, mut drawings) = (started, started, 0);
         let mut outcome = Outcome::Finished;
         while self.step < self.batches.total() {
+            if let Err(error) = self.read_ahead(&mut compute) {
+                return Err(self.unread(error, self.earlier + started.elapsed().as_secs_f64()));
+            }
             drawings += self.advance(&mut compute, team)?;
             if compute.read_due(read) {
                 self.read(&mut compute)?;
@@ -384,6 +403,17 @@ impl Trainer {
     /// If the file cannot be read, or somebody else has written to it.
     pub fn records(&self) -> Result<Vec<Record>> {
         records::read(self.folder.metrics())
+    }
+
+    /// Why a run cannot go on whose next drawings cannot be read. The state is that of the steps before, and is kept.
+    fn unread(&mut self, error: Error, seconds: f64) -> Error {
+        let (next, run) = (self.step + 1, self.folder.path().display().to_string());
+        let kept = match self.step > 0 && self.save(seconds).is_ok() {
+            true => format!("; step {} is kept: {} train --resume {run}", self.step, text::program()),
+            false if self.folder.state().exists() => "; the last checkpoint is kept".to_owned(),
+            false => String::new(),
+        };
+        Error::input(run, format!("step {next}: {error}{kept}"))
     }
 
     /// Where the run is kept.

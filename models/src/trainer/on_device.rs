@@ -13,7 +13,7 @@ use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
 use super::step::{EVALUATION_SEED, Losses, Sums, epoch};
-use crate::data::{Examples, Pixels};
+use crate::data::{Drawings, Examples, Extents, Images, Pixels, Stored};
 use crate::model::{MAX_TERMS, Network, Scheduled, Training};
 
 /// Which drawings a step is about.
@@ -130,15 +130,40 @@ impl DeviceStepper {
     /// # Errors
     /// If the device has too little memory.
     pub fn upload(&mut self, part: Part, split: &Examples) -> Result<()> {
+        let images = table(&mut *self.device, &split.images)?;
+        self.know(part, images, split.images.extents(), &split.labels)
+    }
+
+    /// The same of drawings wherever they are: those in files come here some at a time.
+    ///
+    /// # Errors
+    /// If the device has too little memory, or a file cannot be read.
+    pub(super) fn upload_stored(&mut self, part: Part, drawings: &Drawings) -> crate::Result<()> {
         let device = &mut *self.device;
-        let (address, len, bytes) = match split.images.pixels() {
-            Pixels::U8(pixels) => (upload(device, pixels)?, pixels.len(), true),
-            Pixels::F32(pixels) => (upload(device, pixels)?, 4 * pixels.len(), false),
+        let images = match &drawings.images {
+            Stored::Memory(images) => table(device, images)?,
+            Stored::Files(files) => {
+                let bytes = files.bytes();
+                let address = device.alloc(bytes).map_err(Error::from)?;
+                let mut to = address;
+                let write = |images: Images| {
+                    let (pixels, _) = in_bytes(&images);
+                    device.write(to, pixels).map_err(Error::from)?;
+                    to += pixels.len() as u64;
+                    Ok(())
+                };
+                files.in_turn(write, |_| {})?;
+                Table { data: Buffer::read(address, bytes), bytes: !files.is_float() }
+            }
         };
-        let labels: Vec<f32> = split.labels.iter().map(|&label| label as f32).collect();
-        let labels = Table { data: Buffer::read(upload(device, &labels)?, 4 * labels.len() as u64), bytes: false };
-        let images = Table { data: Buffer::read(address, len as u64), bytes };
-        self.data.insert(part, Data { images, width: split.images.extents().len(), labels });
+        Ok(self.know(part, images, drawings.images.extents(), &drawings.labels)?)
+    }
+
+    /// Remembers where pictures are, and copies their labels to the device.
+    fn know(&mut self, part: Part, images: Table, extents: Extents, labels: &[usize]) -> Result<()> {
+        let labels: Vec<f32> = labels.iter().map(|&label| label as f32).collect();
+        let data = Buffer::read(upload(&mut *self.device, &labels)?, 4 * labels.len() as u64);
+        self.data.insert(part, Data { images, width: extents.len(), labels: Table { data, bytes: false } });
         Ok(())
     }
 
@@ -342,6 +367,20 @@ impl DeviceStepper {
     pub fn download(&mut self, network: &mut Network<f32>, optimizer: &mut Optimizer<f32>) -> Result<()> {
         Ok(self.state.download(&mut *self.device, &mut network.params, optimizer)?)
     }
+}
+
+/// Pictures as a device gets them, and whether a value is one byte.
+fn in_bytes(images: &Images) -> (&[u8], bool) {
+    match images.pixels() {
+        Pixels::U8(pixels) => (pixels, true),
+        Pixels::F32(pixels) => (bytes_of(pixels), false),
+    }
+}
+
+/// Copies pictures to a device.
+fn table(device: &mut dyn launch::Device, images: &Images) -> Result<Table> {
+    let (pixels, bytes) = in_bytes(images);
+    Ok(Table { data: Buffer::read(upload(device, pixels)?, pixels.len() as u64), bytes })
 }
 
 /// Launches a list, as one graph or kernel by kernel.

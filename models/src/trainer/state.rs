@@ -102,6 +102,19 @@ impl Trainer {
     /// # Errors
     /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
     pub fn resume(models: &Models, path: &Path, options: &Overrides) -> Result<Self> {
+        Self::resume_watched(models, path, options, &mut |_, _| {})
+    }
+
+    /// The same; `watch` is told of the data's fingerprint as by [`Trainer::start_watched`].
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`].
+    pub fn resume_watched(
+        models: &Models,
+        path: &Path,
+        options: &Overrides,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
         let folder = RunFolder::open(models, path)?.0.own()?;
         // As its owner left it.
         let before = Config::load(models, &folder.config())?;
@@ -115,7 +128,7 @@ impl Trainer {
         }
         config.validate(models)?;
         let state = load_state(&folder, &config)?;
-        let dataset = super::load_run_data(&config, options.data_changed)?;
+        let (dataset, fingerprint) = super::open_run_data(&config, options.data_changed, watch)?;
         if dataset.classes != config.classes {
             return Err(Error::input(
                 &config.data,
@@ -123,7 +136,7 @@ impl Trainer {
             ));
         }
         if options.data_changed || options.data.is_some() {
-            config.data_sha256 = Some(dataset.fingerprint());
+            config.data_sha256 = Some(fingerprint);
             config.own_validation = dataset.validation;
             config.data_path =
                 Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));

@@ -1,13 +1,14 @@
 //! One training step: forward, backward, update, and reading the loss.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::{Accumulator, Optimizer};
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
-use crate::data::Examples;
 use crate::data::augment::Augmentation;
+use crate::data::{Ahead, Drawings, Examples, Images, Stored};
 use crate::model::{MAX_TERMS, Network, Term, Training};
 use crate::run::config::Config;
 
@@ -42,6 +43,39 @@ impl Sums {
     pub fn mean(&self) -> Losses {
         let n = self.total.drawings.max(1) as f64;
         Losses { loss: self.total.loss / n, terms: self.total.terms.map(|sum| sum / n), drawings: self.total.drawings }
+    }
+}
+
+/// The drawings of a step.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    images: &'a Images,
+    /// Where they are among these images.
+    rows: &'a [usize],
+    /// Their numbers in the data, by which they have their labels and are changed.
+    numbers: &'a [usize],
+    /// The labels of the data.
+    labels: &'a [usize],
+}
+
+impl<'a> Batch<'a> {
+    /// Some of those in memory.
+    pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
+        Batch { images, rows: numbers, numbers, labels }
+    }
+
+    /// Images that were read for this step, which are all of these, in `rows` from 0 on.
+    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
+        Batch { images, rows, numbers, labels }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Some of them.
+    fn part(self, range: Range<usize>) -> Self {
+        Batch { rows: &self.rows[range.clone()], numbers: &self.numbers[range], ..self }
     }
 }
 
@@ -116,11 +150,24 @@ impl Stepper {
         lr: f64,
         team: &Team,
     ) -> Result<Losses> {
+        self.step_on(network, optimizer, Batch::of(&data.images, &data.labels, batch), clock, lr, team)
+    }
+
+    /// The same of drawings that were read for it, or are in memory.
+    pub(super) fn step_on(
+        &mut self,
+        network: &mut Network<f32>,
+        optimizer: &mut Optimizer<f32>,
+        batch: Batch,
+        clock: Clock,
+        lr: f64,
+        team: &Team,
+    ) -> Result<Losses> {
         let epoch = epoch(self.steps_per_epoch, clock.step);
         let parts = self.accumulate.min(batch.len());
         let losses = match parts {
-            0 | 1 => self.gradient(network, data, batch, clock, epoch, team)?.0,
-            _ => self.gradient_in(parts, network, data, batch, clock, epoch, team)?,
+            0 | 1 => self.gradient(network, batch, clock, epoch, team)?.0,
+            _ => self.gradient_in(parts, network, batch, clock, epoch, team)?,
         };
         optimizer.update(&mut network.params, team, lr);
         Ok(losses)
@@ -131,17 +178,16 @@ impl Stepper {
     fn gradient(
         &mut self,
         network: &mut Network<f32>,
-        data: &Examples,
-        batch: &[usize],
+        batch: Batch,
         clock: Clock,
         epoch: f64,
         team: &Team,
     ) -> Result<(Losses, f64)> {
         let augmentation = self.augmentation;
         let (graph, plan) = self.plan(network, batch.len());
-        fill(graph, plan, data, batch);
+        fill(graph, plan, batch);
         if let Some((augmentation, pass)) = augmentation {
-            augmentation.change_all(data.images.extents(), pass, batch, plan.input(graph.images), team);
+            augmentation.change_all(batch.images.extents(), pass, batch.numbers, plan.input(graph.images), team);
         }
         schedule(graph, plan, epoch);
         plan.forward(&network.params, team, clock);
@@ -156,13 +202,11 @@ impl Stepper {
     /// The same from `parts` of them, as even as can be, one after the other. With B drawings in all and Bₖ in part k, whose loss
     /// is Lₖ/perₖ a drawing, the loss is per·Σₖ Bₖ/B · Lₖ/perₖ: that of all of them at once, where drawings do not see each other.
     /// Each part has noise of its own.
-    #[allow(clippy::too_many_arguments)]
     fn gradient_in(
         &mut self,
         parts: usize,
         network: &mut Network<f32>,
-        data: &Examples,
-        batch: &[usize],
+        batch: Batch,
         clock: Clock,
         epoch: f64,
         team: &Team,
@@ -174,9 +218,9 @@ impl Stepper {
             .or_insert_with(|| network.step(&mut Tape::new(), n).expect("a network fits its own shapes").loss.per);
         let mut sums = Sums::default();
         for part in 0..parts {
-            let batch = &batch[part * n / parts..(part + 1) * n / parts];
+            let batch = batch.part(part * n / parts..(part + 1) * n / parts);
             let clock = Clock { step: clock.step.wrapping_mul(self.accumulate as u64) + part as u64, ..clock };
-            match self.gradient(network, data, batch, clock, epoch, team) {
+            match self.gradient(network, batch, clock, epoch, team) {
                 Ok((losses, of_part)) => {
                     sums.add(&losses);
                     let scale = per * batch.len() as f64 / (n as f64 * of_part);
@@ -206,14 +250,51 @@ impl Stepper {
         team: &Team,
     ) -> Losses {
         let mut sums = Sums::default();
-        for (i, batch) in indices.chunks(batch).enumerate() {
-            let (graph, plan) = self.plan(network, batch.len());
-            fill(graph, plan, data, batch);
-            schedule(graph, plan, f64::INFINITY);
-            plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: i as u64 });
-            sums.add(&read(graph, plan, batch.len()));
+        for (i, batch) in (0..).zip(indices.chunks(batch)) {
+            self.evaluate_batch(network, Batch::of(&data.images, &data.labels, batch), i, team, &mut sums);
         }
         sums.mean()
+    }
+
+    /// The same of drawings wherever they are.
+    ///
+    /// # Errors
+    /// If a file of theirs cannot be read.
+    pub(super) fn evaluate_stored(
+        &mut self,
+        network: &Network<f32>,
+        data: &Drawings,
+        indices: &[usize],
+        batch: usize,
+        team: &Team,
+    ) -> crate::Result<Losses> {
+        let (mut sums, labels, mut number) = (Sums::default(), &data.labels, 0);
+        let mut add = |stepper: &mut Self, batch: Batch| {
+            stepper.evaluate_batch(network, batch, number, team, &mut sums);
+            number += 1;
+        };
+        match &data.images {
+            Stored::Memory(images) => {
+                indices.chunks(batch).for_each(|batch| add(self, Batch::of(images, labels, batch)));
+            }
+            Stored::Files(files) => {
+                let rows: Vec<usize> = (0..batch).collect();
+                Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
+                    add(self, Batch::read(&images, labels, numbers, &rows[..numbers.len()]));
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(sums.mean())
+    }
+
+    /// Adds the losses on one batch of an evaluation.
+    fn evaluate_batch(&mut self, network: &Network<f32>, batch: Batch, number: u64, team: &Team, sums: &mut Sums) {
+        let (graph, plan) = self.plan(network, batch.len());
+        fill(graph, plan, batch);
+        schedule(graph, plan, f64::INFINITY);
+        plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: number });
+        sums.add(&read(graph, plan, batch.len()));
     }
 }
 
@@ -232,11 +313,11 @@ fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
     }
 }
 
-fn fill(graph: &Training, plan: &mut Plan<f32>, data: &Examples, batch: &[usize]) {
-    data.gather(batch, plan.input(graph.images));
+fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
+    batch.images.gather(batch.rows, plan.input(graph.images));
     if let Some(labels) = graph.labels {
-        let values = plan.input(labels).iter_mut().zip(batch);
-        values.for_each(|(value, &i)| *value = data.labels[i] as f32);
+        let values = plan.input(labels).iter_mut().zip(batch.numbers);
+        values.for_each(|(value, &i)| *value = batch.labels[i] as f32);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Short runs of every model.
 
 mod rules;
+mod streaming;
 
 use tempfile::TempDir;
 

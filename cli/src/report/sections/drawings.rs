@@ -49,7 +49,9 @@ pub fn samples(runs: &[Examined]) -> Section {
     let learnt = runs.iter().any(|examined| examined.run.inference.network().components().is_some());
     let text = match learnt {
         false => "New drawings: latents drawn from the prior N(0, I), decoded. None is picked.",
-        true => "New drawings: latents drawn from the prior, N(0, I) or the one that was learnt, decoded. None is picked.",
+        true => {
+            "New drawings: latents drawn from the prior, N(0, I) or the one that was learnt, decoded. None is picked."
+        }
     };
     section("samples", "Samples", text, figures.collect())
 }

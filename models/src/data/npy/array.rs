@@ -8,6 +8,7 @@ use super::header::{self, Element, Header};
 use super::npz;
 use crate::data::extents::Layout;
 use crate::data::images::check_values;
+use crate::data::rows::{Format, PictureFile, Rows};
 use crate::data::{Images, Pixels};
 use crate::error::{Error, Result};
 use crate::{memory, text};
@@ -25,6 +26,10 @@ pub(in crate::data) struct Array {
     count: usize,
     /// The length of the file that the source is packed in, where it is: only reading tells then whether the values are there.
     packed: Option<u64>,
+    /// Where the values begin.
+    start: u64,
+    /// The length of the file, where it is a `.npy` and no part of an archive.
+    length: Option<u64>,
 }
 
 impl Array {
@@ -48,7 +53,8 @@ impl Array {
         if start == npz::MAGIC {
             return npz::open(path, None);
         }
-        Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, None)
+        let array = Self::read(path, Box::new(std::io::Cursor::new(start).chain(file)), length, None)?;
+        Ok(Self { length: Some(length), ..array })
     }
 
     /// Reads the header of an array of `length` bytes from `file`, which are a promise where they are packed.
@@ -84,8 +90,11 @@ impl Array {
             let descr = &header.descr;
             return Err(bad(format!("{found} bytes of data, expected {bytes} for shape {shape} of {descr:?}{hint}")));
         }
-        let array = Self { path: path.to_owned(), source: file, header, count, packed };
-        array.check(bytes)?;
+        let array =
+            Self { path: path.to_owned(), source: file, header, count, packed, start: data_start, length: None };
+        if packed.is_some() {
+            array.check(bytes)?;
+        }
         Ok(array)
     }
 
@@ -120,7 +129,7 @@ impl Array {
             }
             Element::F16 | Element::F32 | Element::F64 => {
                 let values = self.floats("floats")?;
-                check_values(&values, extents.len()).map_err(bad)?;
+                check_values(&values, extents.len(), 0).map_err(bad)?;
                 Pixels::F32(values)
             }
             _ => {
@@ -143,6 +152,35 @@ impl Array {
             pixels => pixels,
         };
         Ok(Images::from_checked(extents, pixels))
+    }
+
+    /// Bytes that its pictures take in memory.
+    pub(in crate::data) fn picture_bytes(&self) -> u64 {
+        let is_float = matches!(self.header.element, Element::F16 | Element::F32 | Element::F64);
+        (self.count as u64).saturating_mul(if is_float { size_of::<f32>() as u64 } else { 1 })
+    }
+
+    /// How its pictures can be read one by one.
+    ///
+    /// # Errors
+    /// Why they cannot.
+    pub(in crate::data) fn format(&self) -> Result<Format, &'static str> {
+        match self.length {
+            Some(_) => Format::of(&self.header, self.layout().is_ok_and(|layout| layout.planes)),
+            None => Err("part of an archive"),
+        }
+    }
+
+    /// Leaves its pictures where they are, of that format.
+    pub(in crate::data) fn into_rows(self, format: Format) -> Result<Rows> {
+        let Layout { count, extents, .. } = self.layout()?;
+        let length = self.length.unwrap_or_default();
+        Ok(Rows::new(extents, PictureFile::open(&self.path, length, self.start, count, format)?))
+    }
+
+    /// Where it lies.
+    pub(in crate::data) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Number of labels.
@@ -178,6 +216,7 @@ impl Array {
 
     /// The values of a one-byte type, read at one go when they are in C order.
     fn bytes(mut self) -> Result<Vec<u8>> {
+        self.check(self.count)?;
         // One byte more, so that the end of the file is seen without growing the buffer.
         let mut bytes = Vec::with_capacity(self.room(self.count + 1));
         let most = self.count as u64 + 1;
@@ -275,7 +314,7 @@ impl Array {
 
 /// Pictures of `channels` planes each, of `each` values, with the channels of a pixel side by side:
 /// (N, C, H, W) to (N, H, W, C).
-fn interleave<T: Copy>(planes: &[T], channels: usize, each: usize) -> Vec<T> {
+pub(in crate::data) fn interleave<T: Copy>(planes: &[T], channels: usize, each: usize) -> Vec<T> {
     let pixels = each / channels;
     let picture =
         |picture: &[T]| -> Vec<T> { (0..each).map(|i| picture[i % channels * pixels + i / channels]).collect() };
@@ -298,7 +337,7 @@ impl std::fmt::Display for Shape<'_> {
 }
 
 /// IEEE 754 half precision: a sign, five bits of exponent, ten of fraction.
-fn f32_from_f16(half: u16) -> f32 {
+pub(in crate::data) fn f32_from_f16(half: u16) -> f32 {
     let sign = if half >> 15 == 1 { -1.0 } else { 1.0 };
     let exponent = i32::from(half >> 10 & 0x1f);
     let fraction = f32::from(half & 0x3ff);

@@ -29,7 +29,7 @@ pub(in crate::data) fn text_range(start: &[u8]) -> Result<Range<u64>, String> {
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::data) struct Header {
     pub(in crate::data) element: Element,
-    pub(super) big_endian: bool,
+    pub(in crate::data) big_endian: bool,
     pub(in crate::data) fortran_order: bool,
     pub(in crate::data) shape: Vec<usize>,
     /// The type as it is written, for errors.
@@ -73,7 +73,7 @@ impl Element {
     }
 
     /// Bytes of one value.
-    pub(super) fn size(self) -> usize {
+    pub(in crate::data) fn size(self) -> usize {
         match self {
             Self::Bool | Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 | Self::F16 => 2,

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use npyz::WriterBuilder;
 
-pub(super) use self::array::{Array, Shape};
+pub(super) use self::array::{Array, Shape, f32_from_f16, interleave};
 use self::header::Element;
 pub(in crate::data) use self::npz::names as npz_names;
 

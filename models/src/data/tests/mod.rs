@@ -12,6 +12,7 @@ mod folders;
 mod idx;
 mod ndjson;
 mod pictures;
+mod stored;
 
 /// A folder for one test, with helpers to fill it and to load it.
 struct Folder(tempfile::TempDir);

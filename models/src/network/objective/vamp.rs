@@ -90,7 +90,11 @@ pub(super) fn record<T: Float>(
 }
 
 /// Σ_i ln 1/K Σ_k N(z_i; μ_k, σ_k²) of `z: (B, L)` and K Gaussians, a scalar.
-fn log_prior<T: Float>(tape: &mut Tape<T>, z: Tensor, (mu, logvar): (Tensor, Tensor)) -> inkgrad_engine::Result<Tensor> {
+fn log_prior<T: Float>(
+    tape: &mut Tape<T>,
+    z: Tensor,
+    (mu, logvar): (Tensor, Tensor),
+) -> inkgrad_engine::Result<Tensor> {
     let (batch, components) = (tape.shape(z).first() as f64, tape.shape(mu).first() as f64);
     let densities = densities::of_each(tape, z, mu, logvar)?; // (B, L, K)
     let joint = tape.sum_axis(densities, 1)?; // (B, K)

@@ -1,0 +1,126 @@
+//! Pictures read from files before they are needed, by threads that wait for the disk while others compute.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::Images;
+use super::rows::Rows;
+use crate::error::{Error, Result};
+
+/// Threads that read. They sleep while a disk works, and several reads at once are what a solid-state disk needs to be fast.
+const READERS: usize = 4;
+
+/// A list of pictures, and where they go.
+type Request = (Vec<usize>, Sender<Result<Images>>);
+
+/// Reads lists of pictures in the order in which they are asked for.
+#[derive(Debug)]
+pub struct Ahead {
+    requests: Option<Sender<Request>>,
+    /// What was asked for and not yet taken.
+    pending: VecDeque<(Vec<usize>, Receiver<Result<Images>>)>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Ahead {
+    /// Lists that may well be under way at a time: enough for all readers, twice.
+    pub const DEPTH: usize = 2 * READERS;
+
+    /// Starts the threads.
+    pub fn new(rows: &Rows) -> Self {
+        let (requests, receiver) = mpsc::channel::<Request>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let reader = |_| {
+            let (receiver, rows) = (Arc::clone(&receiver), rows.clone());
+            thread::spawn(move || {
+                loop {
+                    // A statement of its own: the lock is given back before the disk is waited for.
+                    let request = receiver.lock().map(|receiver| receiver.recv());
+                    let Ok(Ok((indices, to))) = request else { break };
+                    // Nobody waits for it any more where this fails.
+                    let _ = to.send(rows.read(&indices));
+                }
+            })
+        };
+        Ahead { requests: Some(requests), pending: VecDeque::new(), readers: (0..READERS).map(reader).collect() }
+    }
+
+    /// Asks for the pictures at `indices`.
+    pub fn ask(&mut self, indices: Vec<usize>) {
+        let (to, from) = mpsc::channel();
+        if let Some(requests) = &self.requests {
+            // Readers that are gone are told of by `take`.
+            let _ = requests.send((indices.clone(), to));
+        }
+        self.pending.push_back((indices, from));
+    }
+
+    /// Lists that were asked for and not yet taken.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Waits for the list that was asked for first, and gives it with its pictures; `None` where none was.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    pub fn take(&mut self) -> Option<Result<(Vec<usize>, Images)>> {
+        let (indices, from) = self.pending.pop_front()?;
+        let images = from.recv().unwrap_or_else(|_| Err(Error::input("data", "the threads that read it ended")));
+        Some(images.map(|images| (indices, images)))
+    }
+
+    /// Reads `lists` one after the other and gives each to `use_it` with its pictures, once those that were asked for before are
+    /// taken.
+    ///
+    /// # Errors
+    /// As [`Rows::read`], and those of `use_it`.
+    pub fn each(
+        &mut self,
+        lists: impl Iterator<Item = Vec<usize>>,
+        mut use_it: impl FnMut(&[usize], Images) -> Result<()>,
+    ) -> Result<()> {
+        let mut lists = lists.fuse();
+        loop {
+            while self.pending() < Self::DEPTH
+                && let Some(list) = lists.next()
+            {
+                self.ask(list);
+            }
+            let Some(read) = self.take() else { return Ok(()) };
+            let (indices, images) = read?;
+            use_it(&indices, images)?;
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.requests = None;
+        self.pending.clear();
+        // They end with what they are reading.
+        self.readers.drain(..).for_each(|reader| drop(reader.join()));
+    }
+}
+
+impl Rows {
+    /// Gives `each` all pictures in their order, some at a time, and tells `watch` after each time how many are done.
+    ///
+    /// # Errors
+    /// As [`Rows::read`], and those of `each`.
+    pub fn in_turn(&self, mut each: impl FnMut(Images) -> Result<()>, mut watch: impl FnMut(usize)) -> Result<()> {
+        /// Pictures at a time: near a mebibyte of drawings.
+        const BLOCK: usize = 1 << 10;
+
+        let (count, mut ahead, mut done) = (self.len(), Ahead::new(self), 0);
+        let blocks = (0..count).step_by(BLOCK).map(|first| (first..count.min(first + BLOCK)).collect());
+        ahead.each(blocks, |indices, images| {
+            done += indices.len();
+            each(images)?;
+            watch(done);
+            Ok(())
+        })
+    }
+}
