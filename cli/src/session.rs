@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use inkgrad_models::data::{self, Images};
+use inkgrad_models::data::{self, Dataset, Images};
 use inkgrad_models::infer::Inference;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
-use inkgrad_models::trainer::Opened;
+use inkgrad_models::trainer::{Opened, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 
 use crate::args::{Compute, WeightsArgs};
@@ -111,6 +111,34 @@ impl Session {
     pub fn report(&self, report: &impl Report, json: bool) -> io::Result<()> {
         self.note.iter().for_each(output::note);
         output::report(report, json)
+    }
+
+    /// The data that the run was trained on, or `data` in its place, which has to have the same classes and extents.
+    ///
+    /// # Errors
+    /// If it cannot be loaded, is another than the run began with, or does not fit; if the run does not know its data.
+    pub fn dataset(&self, data: Option<&str>) -> Result<Dataset> {
+        let config = &self.config;
+        let Some(data) = data else {
+            if config.data_sha256.is_none() {
+                let problem = "holds weights whose drawings are not known, expected --data";
+                return Err(Error::input(self.folder.path().display(), problem));
+            }
+            return load_run_data(config, false);
+        };
+        let dataset = load_data(&Config { data: data.to_owned(), ..config.clone() })?;
+        if dataset.classes != config.classes {
+            let (found, expected) = (dataset.classes.join(", "), config.classes.join(", "));
+            return Err(Error::input(
+                "--data",
+                format!("holds the classes {found}, expected {expected} as in training"),
+            ));
+        }
+        let (found, expected) = (dataset.train.images.extents(), self.inference.network().image());
+        match found == expected {
+            true => Ok(dataset),
+            false => Err(Error::input("--data", format!("pictures of {found}, expected {expected} as in training"))),
+        }
     }
 
     /// Loads pictures of the extents that the network is for, at least one.

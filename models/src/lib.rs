@@ -37,6 +37,7 @@ pub mod sweep;
 pub mod text;
 pub mod trainer;
 pub mod tsne;
+pub mod walk;
 pub mod weights;
 
 pub use error::{Error, Result};

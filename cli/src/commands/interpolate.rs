@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, grid};
-use inkgrad_models::sample::slerp;
+use inkgrad_models::walk::Way;
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub struct Interpolate {
     /// Latents in a row, both ends included
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = within(2..=100))]
     steps: usize,
+    /// The way between two latents: spherical or linear
+    #[arg(long, value_name = "NAME", default_value_t = Way::Spherical)]
+    way: Way,
     /// The picture: a row a pair, an original at each end
     #[arg(long, value_name = "P.png")]
     png: PathBuf,
@@ -41,6 +44,7 @@ struct Interpolated {
     model: String,
     pairs: usize,
     steps: usize,
+    way: Way,
     png: PathBuf,
 }
 
@@ -65,7 +69,7 @@ impl Interpolate {
         for pair in 0..self.pairs {
             let (a, b) = (2 * pair, 2 * pair + 1);
             for step in 0..self.steps {
-                between.extend(slerp(latent(a), latent(b), step as f64 / (self.steps - 1) as f64));
+                between.extend(self.way.between(latent(a), latent(b), step as f64 / (self.steps - 1) as f64));
                 classes.extend(labels.as_ref().map(|labels| labels[if 2 * step < self.steps { a } else { b }]));
             }
         }
@@ -80,19 +84,26 @@ impl Interpolate {
         let file = self.images.file_name().unwrap_or_default();
         let title = format!("{}: interpolations", session.config.label());
         let (steps, seed) = (self.steps, session.config.seed);
-        let caption = format!("slerp, {steps} latents between pairs of {}, seed {seed}", file.to_string_lossy());
+        let way = match self.way {
+            Way::Spherical => "slerp",
+            Way::Linear => "linear",
+        };
+        let caption = format!("{way}, {steps} latents between pairs of {}, seed {seed}", file.to_string_lossy());
         let (title, caption) = (drawable(&title, "interpolations"), drawable(&caption, ""));
         let options = GridOptions { image, title: &title, caption: &caption, ..GridOptions::default() };
         grid(&cells, steps + 2, &options).save_png(&self.png)?;
         let model = session.config.model.clone();
-        session.report(&Interpolated { model, pairs: self.pairs, steps: self.steps, png: self.png }, json)?;
+        session.report(
+            &Interpolated { model, pairs: self.pairs, steps: self.steps, way: self.way, png: self.png },
+            json,
+        )?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Report for Interpolated {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Interpolated { model, pairs, steps, png } = self;
-        writeln!(out, "{}: {pairs} pairs, {steps} spherical steps of {model} between the originals", png.display())
+        let Interpolated { model, pairs, steps, way, png } = self;
+        writeln!(out, "{}: {pairs} pairs, {steps} {way} steps of {model} between the originals", png.display())
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each: parse, validate once, run.
 
+mod attribute;
 mod bench;
 mod classify;
 mod completions;
@@ -26,6 +27,7 @@ mod sample;
 mod score;
 mod sweep;
 mod train;
+mod traverse;
 mod tsne;
 
 use std::process::ExitCode;
@@ -48,6 +50,10 @@ pub enum Command {
     Decode(decode::Decode),
     /// Show what lies between pairs of drawings
     Interpolate(interpolate::Interpolate),
+    /// Show what each dimension of the latents does, a row a dimension
+    Traverse(traverse::Traverse),
+    /// Move drawings from one class towards another
+    Attribute(attribute::Attribute),
     /// Tell which class drawings belong to
     Classify(classify::Classify),
     /// Measure all scores of one model
@@ -105,6 +111,8 @@ impl Command {
             Self::Encode(command) => command.run(models, json),
             Self::Decode(command) => command.run(models, json),
             Self::Interpolate(command) => command.run(models, json),
+            Self::Traverse(command) => command.run(models, json),
+            Self::Attribute(command) => command.run(models, json),
             Self::Classify(command) => command.run(models, json),
             Self::Evaluate(command) => command.run(models, json),
             Self::Report(command) => command.run(models, json),

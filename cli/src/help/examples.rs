@@ -4,7 +4,7 @@
 pub(super) type Example = (&'static str, &'static str);
 
 /// Two worked examples of every command.
-pub(super) const EXAMPLES: [(&str, [Example; 2]); 30] = [
+pub(super) const EXAMPLES: [(&str, [Example; 2]); 32] = [
     (
         "train",
         [
@@ -48,8 +48,28 @@ pub(super) const EXAMPLES: [(&str, [Example; 2]); 30] = [
         [
             ("interpolate --run runs/first --images x.npy --pairs 8 --png rows.png", "Eight rows, a pair's ends each"),
             (
-                "interpolate --run runs/best --images x.npy --pairs 4 --png p.png --weights last",
-                "With the last weights in place of the best",
+                "interpolate --run runs/first --images x.npy --pairs 4 --way linear --png p.png",
+                "Along straight lines instead of arcs",
+            ),
+        ],
+    ),
+    (
+        "traverse",
+        [
+            ("traverse --run runs/first --png rows.png", "Ten rows, those dimensions first that carry most"),
+            (
+                "traverse --run runs/first --from 3 --dimensions 20 --out s.npy --png rows.png",
+                "Around the latent of a test drawing, with the drawings as an array",
+            ),
+        ],
+    ),
+    (
+        "attribute",
+        [
+            ("attribute --run runs/first --from rabbit --to yoga --png rows.png", "Rabbits on their way to yoga"),
+            (
+                "attribute --run runs/first --from 0 --to 1 --images x.npy --vector v.npy --png rows.png",
+                "Drawings of one's own, and the direction as an array",
             ),
         ],
     ),
