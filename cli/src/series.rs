@@ -1,7 +1,7 @@
 //! Runs of a series, one after the other. One that was interrupted goes on where it stopped, and one that is done is not trained
 //! again, so that the same command finishes what it began.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::run::folder::RunFolder;
@@ -30,7 +30,7 @@ pub struct Ended {
 /// # Errors
 /// If it has others, or cannot be read.
 pub fn check(models: &Models, config: &Config, path: &Path) -> Result<()> {
-    match path.join("config.toml").exists() {
+    match path.join(CONFIG).exists() {
         true => check_settings(config, &RunFolder::open(models, path)?.1, path),
         false => Ok(()),
     }
@@ -125,15 +125,46 @@ pub fn spread(runs: &[Vec<Record>]) -> Vec<Spread> {
         for name in ["loss".to_owned()].into_iter().chain(terms) {
             let value = |record: &&Record| if name == "loss" { Some(record.loss) } else { record.term(&name) };
             let values: Vec<f64> = last.iter().filter_map(value).collect();
-            let n = values.len() as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-            let std = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+            let (mean, std) = mean_std(&values);
             spreads.push(Spread { split, name, mean, std, n: values.len() });
         }
     }
     spreads
 }
+
+/// Mean and standard deviation, divisor N − 1, of which a single value has none.
+pub fn mean_std(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
+/// Name of the folder of a seed's run below that of `--seeds`.
+pub fn seed_folder(seed: u64) -> String {
+    format!("{SEED}{seed}")
+}
+
+const SEED: &str = "seed-";
+
+/// The runs at `path`: one, or those of `--seeds`, in the order of their seeds.
+pub fn runs_at(path: &Path) -> Vec<PathBuf> {
+    let of_seed = |path: &Path| -> Option<u64> {
+        let seed = path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()?;
+        path.join(CONFIG).exists().then_some(seed)
+    };
+    let mut runs: Vec<(u64, PathBuf)> = Vec::new();
+    if !path.join(CONFIG).exists() {
+        let entries = path.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        runs = entries.filter_map(|path| Some((of_seed(&path)?, path))).collect();
+        runs.sort_unstable();
+    }
+    // Of anything else, opening it says what it is.
+    if runs.is_empty() { vec![path.to_owned()] } else { runs.into_iter().map(|(_, path)| path).collect() }
+}
+
+/// The file that makes a folder a run.
+const CONFIG: &str = "config.toml";
 
 #[cfg(test)]
 mod tests {
@@ -154,5 +185,21 @@ mod tests {
         assert_eq!(spread(&[run(9.0, 1.0)])[0].std, None);
         assert_eq!(Best::of(&run(0.5, 1.0)), Some(Best { split: Split::Test, loss: 0.5, step: 1 }));
         assert_eq!(Best::of(&[Record::new(1, 1.0, Split::Train, f64::NAN)]), None);
+    }
+
+    #[test]
+    fn a_folder_of_seeds_is_its_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join(CONFIG), "").unwrap();
+        };
+        ["seed-10", "seed-9", "seed-x", "other"].map(make);
+        std::fs::create_dir(folder.path().join("seed-3")).unwrap();
+        assert_eq!(runs_at(folder.path()), ["seed-9", "seed-10"].map(|name| folder.path().join(name)));
+        let one = folder.path().join("seed-9");
+        assert_eq!(runs_at(&one), [one.clone()]);
+        let gone = folder.path().join("gone");
+        assert_eq!(runs_at(&gone), [gone.clone()]);
     }
 }

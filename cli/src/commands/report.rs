@@ -12,11 +12,12 @@ use super::evaluate::{self, SAMPLES, SEED};
 use crate::args::{Compute, WeightsArgs, within};
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Files, Material};
+use crate::series;
 use crate::study::{InceptionArgs, Subjected, judge, shared_data, tell_apart};
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The runs' folders, in the order of the report
+    /// The runs' folders, in the order of the report; a folder of `train --seeds` is all of its runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// `builtin` or a folder of drawings [default: what the first run was trained on]
@@ -68,7 +69,8 @@ impl ReportArgs {
         let mut runs = self
             .runs
             .iter()
-            .map(|path| Subjected::open(models, path, self.weights.asked(), threads))
+            .flat_map(|path| series::runs_at(path))
+            .map(|path| Subjected::open(models, &path, self.weights.asked(), threads))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
         tell_apart(&mut runs)?;
         let dataset = shared_data(&mut runs, self.data.as_deref(), self.data_changed)?;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::document::{Block, Document, Finding};
 use super::material::{Examined, MADE_BY, Material};
+use super::seeds::groups;
 
 /// A run.
 #[derive(Serialize)]
@@ -65,6 +66,7 @@ pub fn json(material: &Material, document: &Document, folder: &str) -> String {
         },
         "findings": findings,
         "runs": material.runs.iter().map(run).collect::<Vec<_>>(),
+        "seeds": groups(&material.runs),
         "figures": figures.collect::<Vec<_>>(),
     });
     format!("{object:#}\n")

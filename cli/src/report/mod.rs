@@ -14,6 +14,7 @@ mod measured;
 mod metric;
 mod picture;
 mod sections;
+mod seeds;
 
 use inkgrad_models::Result;
 

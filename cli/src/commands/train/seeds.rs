@@ -55,7 +55,7 @@ pub fn run(models: &Models, config: &Config, seeds: &[u64], out: &Path, json: bo
         return Err(Error::input(out.display(), problem).into());
     }
     interrupt::listen()?;
-    let planned = |&seed: &u64| (Config { seed, ..config.clone() }, out.join(format!("seed-{seed}")));
+    let planned = |&seed: &u64| (Config { seed, ..config.clone() }, out.join(series::seed_folder(seed)));
     for (config, path) in seeds.iter().map(planned) {
         series::check(models, &config, &path)?;
     }

@@ -8,6 +8,7 @@ mod latents;
 mod overview;
 mod recognition;
 mod scores;
+mod seeds;
 mod training;
 
 use super::document::{Block, Document};
@@ -32,6 +33,7 @@ pub fn document(material: &Material, live: &[Live]) -> Document {
         latents::usage(runs),
         latents::likelihoods(runs),
         scores::scores(material),
+        seeds::seeds(&super::seeds::groups(runs)),
         recognition::recognition(material),
         drawings::nearest(runs),
         recognition::transfer(runs),
