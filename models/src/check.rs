@@ -58,7 +58,8 @@ pub fn sized(spec: &Spec) -> Vec<(String, Config)> {
                     Value::List(default.iter().map(|n| (n / 3 + 1).max(least)).collect())
                 }
                 Kind::Flag { default } => Value::Flag(!default),
-                Kind::OneOf(_) | Kind::Number { .. } | Kind::WarmUp | Kind::IfGiven(_) | Kind::Unset(_) => continue,
+                Kind::OneOf(_) | Kind::Number { .. } | Kind::WarmUp => continue,
+                Kind::IfGiven(_) | Kind::Unset(_) | Kind::Beside { .. } => continue,
             };
             let tried = config.clone().with(option.name, value.clone());
             if builds(&tried) {

@@ -1,5 +1,6 @@
 //! Settings of a model's own, beside those that every run has.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -71,6 +72,15 @@ pub enum Kind {
     IfGiven(&'static Kind),
     /// The same where there is no value unless one was given: a setting that is off by default.
     Unset(&'static Kind),
+    /// A number that has another default beside some names of another option, as a weight of the objective that it weighs.
+    Beside {
+        /// The number, with its usual default.
+        kind: &'static Kind,
+        /// The key of the other option.
+        option: &'static str,
+        /// Its names, and the default beside each.
+        defaults: &'static [(&'static str, f64)],
+    },
 }
 
 /// An option's value.
@@ -133,9 +143,16 @@ impl Kind {
             Kind::List { default, .. } => Value::List(default.to_vec()),
             Kind::Flag { default } => Value::Flag(default),
             Kind::WarmUp => Value::Text(String::new()),
-            Kind::IfGiven(kind) => kind.default(),
+            Kind::IfGiven(kind) | Kind::Beside { kind, .. } => kind.default(),
             Kind::Unset(_) => Value::Text(String::new()),
         }
+    }
+
+    /// The value where none is given beside these options' values; `None` where that is the usual one.
+    pub fn default_beside(&self, options: &BTreeMap<String, Value>) -> Option<Value> {
+        let Kind::Beside { option, defaults, .. } = self else { return None };
+        let Some(Value::Text(found)) = options.get(*option) else { return None };
+        defaults.iter().find(|(name, _)| name == found).map(|&(_, number)| Value::Number(number))
     }
 
     /// Whether a configuration has the value where it was not given, too.
@@ -145,13 +162,17 @@ impl Kind {
 
     /// The kind itself, of one that is there only where it was given.
     pub fn bare(&self) -> &Kind {
-        if let Kind::IfGiven(kind) | Kind::Unset(kind) = self { kind } else { self }
+        if let Kind::IfGiven(kind) | Kind::Unset(kind) | Kind::Beside { kind, .. } = self { kind } else { self }
     }
 
     /// The default in words: `none` where there is no value unless one is given.
     pub fn default_in_words(&self) -> String {
         match self {
             Kind::Unset(_) => "none".to_owned(),
+            Kind::Beside { kind, option, defaults } => {
+                let others = defaults.iter().map(|(name, number)| format!("; {number} with the {option} {name}"));
+                kind.default().to_string() + &others.collect::<String>()
+            }
             kind => kind.default().to_string(),
         }
     }
@@ -207,7 +228,7 @@ impl fmt::Display for Kind {
             }
             Kind::Flag { .. } => f.write_str("yes or no"),
             Kind::WarmUp => f.write_str("epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid"),
-            Kind::IfGiven(kind) | Kind::Unset(kind) => kind.fmt(f),
+            Kind::IfGiven(kind) | Kind::Unset(kind) | Kind::Beside { kind, .. } => kind.fmt(f),
         }
     }
 }
@@ -255,6 +276,15 @@ mod tests {
         assert_eq!(Kind::IfGiven(&Kind::Flag { default: true }).default(), Value::Flag(true));
         let unset = Kind::Unset(&Kind::Number { default: 0.0, least: 0.0, most: 9.0 });
         assert_eq!((unset.default_in_words().as_str(), unset.is_resolved()), ("none", false));
+        const USUAL: Kind = Kind::Number { default: 1.0, least: 0.0, most: 9.0 };
+        let beside = Kind::Beside { kind: &USUAL, option: "arch", defaults: &[("mlp", 4.0)] };
+        assert_eq!(
+            (beside.default(), beside.default_in_words().as_str()),
+            (Value::Number(1.0), "1; 4 with the arch mlp")
+        );
+        let with = |name: &str| BTreeMap::from([("arch".to_owned(), Value::parse(name))]);
+        assert_eq!(["mlp", "cnn"].map(|name| beside.default_beside(&with(name))), [Some(Value::Number(4.0)), None]);
+        assert_eq!((beside.default_beside(&BTreeMap::new()), beside.is_resolved()), (None, true));
         assert_eq!(unset.check(&Value::parse("10")), Err("10, expected a number from 0 to 9".to_owned()));
     }
 }

@@ -1,6 +1,7 @@
 //! How a configuration comes about: a model's [defaults](Config::defaults), under a `--config` file, under the command line; and
 //! what makes one valid.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -44,6 +45,8 @@ impl Config {
             }
         };
         let mut config = Self::defaults(&spec);
+        let of_file = file.iter().flat_map(|(_, overrides)| overrides.options.keys());
+        let given: BTreeSet<String> = of_file.chain(options.options.keys()).cloned().collect();
         if options.quick.or(file.as_ref().and_then(|(_, overrides)| overrides.quick)).unwrap_or(false) {
             config.shorten(&spec);
         }
@@ -64,6 +67,11 @@ impl Config {
             }
         }
         config.apply(options);
+        for option in spec.options.iter().filter(|option| !given.contains(option.name)) {
+            if let Some(value) = option.kind.default_beside(&config.options) {
+                config.options.insert(option.name.to_owned(), value);
+            }
+        }
         if options.data.is_some() || options.data_changed {
             config.data_sha256 = None;
         }

@@ -49,6 +49,23 @@ fn defaults_are_valid_and_survive_the_file() {
 }
 
 #[test]
+fn the_weight_of_an_objective_is_its_own_unless_it_is_given() {
+    let beta = |options: &[(&str, &str)]| {
+        let given = options.iter().map(|&(name, value)| (name.to_owned(), Value::parse(value)));
+        let options = Overrides { options: given.collect(), ..Overrides::default() };
+        Config::resolve(&models(), Some("cnn-vae"), None, &options).unwrap().number("beta")
+    };
+    assert_eq!(beta(&[]), 1.0);
+    assert_eq!(beta(&[("objective", "elbo")]), 1.0);
+    assert_eq!(beta(&[("objective", "wae-mmd")]), 100.0);
+    assert_eq!(beta(&[("objective", "wae-mmd"), ("beta", "1")]), 1.0);
+    let file = from_file("cnn-vae", "objective = \"wae-mmd\"\n", &Overrides::default()).unwrap();
+    assert_eq!(file.number("beta"), 100.0);
+    let file = from_file("cnn-vae", "objective = \"wae-mmd\"\nbeta = 2\n", &Overrides::default()).unwrap();
+    assert_eq!(file.number("beta"), 2.0);
+}
+
+#[test]
 fn a_run_file_reads_as_documented() {
     let mut config = Config { threads: 2, seed: 7, ..defaults("cvae") };
     config.classes = vec!["hand".into(), "yoga".into()];

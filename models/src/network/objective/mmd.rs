@@ -4,7 +4,7 @@
 //! −ln p(x|z) + λ·MMD²,   MMD² = 1/(n(n−1)) Σ_{i≠j} [k(z_i, z_j) + k(z̃_i, z̃_j)] − 2/n² Σ_{i,j} k(z_i, z̃_j)
 //!
 //! with inverse multiquadrics k(a, b) = Σ_s C_s / (C_s + ‖a − b‖²), C_s = 2·s·d for s of 0.1, 0.2, 0.5, 1, 2, 5 and 10 and d numbers
-//! of a latent, as the paper's code has them. λ is β. The encoder stays Gaussian, as the paper allows (its section 3): without
+//! of a latent, as the paper's code has them. λ is β, which is 100 unless it is given ([`WEIGHT`]). The encoder stays Gaussian, as the paper allows (its section 3): without
 //! the KL term nothing keeps its variances from zero but what decoding gains by noise.
 
 use inkgrad_engine::ops::Transposed;
@@ -13,6 +13,10 @@ use inkgrad_engine::{Float, Tape, Tensor};
 use super::{Coded, Objective, constant};
 use crate::Result;
 use crate::model::Training;
+
+/// λ where none is given. The paper's code (tolstikhin/wae, `configs.py`, `wae.py`) minimises 0.05·‖x − x̂‖² + 10·MMD²: that is
+/// ½‖x − x̂‖² + 100·MMD², the Gaussian likelihood's.
+pub(super) const WEIGHT: f64 = 100.0;
 
 const SCALES: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 

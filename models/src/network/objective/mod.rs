@@ -24,8 +24,12 @@ use crate::{Error, Result};
 /// The weight of the divergence, β.
 pub(super) const BETA: ModelOption = ModelOption {
     name: "beta",
-    help: "the weight of the KL term",
-    kind: Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
+    help: "the weight of the KL term, or of what the objective has in its place",
+    kind: Kind::Beside {
+        kind: &Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
+        option: "objective",
+        defaults: &[("wae-mmd", mmd::WEIGHT)],
+    },
 };
 
 /// The loss that is minimised.
