@@ -44,6 +44,14 @@ pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset<
     Ok(())
 }
 
+/// The line that says that a share for validation is not held back, where the data has drawings of its own for that.
+pub(super) fn gives_way(config: &Config, dataset: &Dataset<Drawings>) -> Option<String> {
+    let (fraction, own) = (config.val_fraction, dataset.validation);
+    (own > 0 && fraction > 0.0).then(|| {
+        format!("--val-fraction {fraction} gives way to the {own} drawings that {} has to validate on", config.data)
+    })
+}
+
 /// Writes down what a configuration's data is, so that it is found and known again. Drawings that it holds back for validation take
 /// the place of a share.
 pub fn note_data(config: &mut Config, dataset: &Dataset) {

@@ -149,6 +149,7 @@ impl Trainer {
         loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
+        let gives_way = loading::gives_way(&config, &dataset);
         loading::note(&mut config, fingerprint, dataset.validation);
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
@@ -156,7 +157,8 @@ impl Trainer {
         init::check_memory(&config, &network)?;
         network.initialise(config.seed);
         let notes = init::apply(models, &config, &mut network)?;
-        let notes = notes.iter().map(|note| format!("--init: {note}")).collect();
+        let mut notes: Vec<String> = notes.iter().map(|note| format!("--init: {note}")).collect();
+        notes.extend(gives_way);
         init::freeze(&config, &mut network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;

@@ -384,3 +384,21 @@ fn a_device_does_not_change_pictures() {
     let error = Config::resolve(&models, Some("cnn-vae"), None, &overrides).unwrap_err().to_string();
     assert_eq!(error, "--augment: flip,shift on emulated, expected none: a device holds the drawings as they are");
 }
+
+#[test]
+fn a_share_for_validation_gives_way_to_drawings_of_the_data_s_own_in_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    for part in ["images", "labels"] {
+        let path = |split: &str| Path::new(&data).join(format!("{split}_{part}.npy"));
+        std::fs::copy(path("test"), path("val")).unwrap();
+    }
+    let models = Models::builtin();
+    let config = Config { data: data.clone(), batch_size: 8, ..models.defaults("cnn-ae").unwrap() };
+    let share = config.val_fraction;
+    assert!(share > 0.0);
+    let (trainer, _) = Trainer::start(&models, config, &folder.path().join("run"), false).unwrap();
+    let line = format!("--val-fraction {share} gives way to the 20 drawings that {data} has to validate on");
+    assert_eq!(trainer.notes(), [line]);
+    assert_eq!((trainer.config().val_fraction, trainer.config().own_validation), (0.0, 20));
+}
