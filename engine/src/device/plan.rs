@@ -27,7 +27,8 @@ impl DevicePlan {
     /// Compiles a tape, allocates its arena and lists its launches. `state` holds the tape's parameters.
     ///
     /// # Errors
-    /// If an operation has no kernels, or the device has too little memory: how much is needed.
+    /// If an operation has no kernels, or needs more of a block's shared memory than there is; if the device has too little memory:
+    /// how much is needed.
     pub fn new(
         tape: Tape<f32>,
         options: Compile<'_>,
@@ -58,6 +59,16 @@ impl DevicePlan {
         let mut built = DevicePlan { tape, layout, arena, forward: Vec::new(), backward: Vec::new() };
         built.forward = built.list_forward(params, state);
         built.backward = built.list_backward(params, state);
+        if let Some(wide) = built.forward.iter().chain(&built.backward).find(|l| l.shared_bytes as usize > state.shared)
+        {
+            let (found, most) = (wide.shared_bytes, state.shared);
+            let problem = format!(
+                "found {found} bytes of shared memory, expected {most} at most: the layer is too wide for this GPU"
+            );
+            let error = DeviceError::Launch { entry: wide.entry.to_owned(), problem };
+            device.free(arena)?;
+            return Err(error);
+        }
         Ok(built)
     }
 

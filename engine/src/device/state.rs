@@ -28,7 +28,7 @@ pub struct State {
     allocation: u64,
     pub(super) precision: Precision,
     /// The most shared memory that a block of the device may have, in bytes.
-    shared: usize,
+    pub(super) shared: usize,
 }
 
 impl State {

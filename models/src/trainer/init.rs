@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use inkgrad_engine::device::plan::DevicePlan;
+use inkgrad_engine::device::state::State;
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::Accumulator;
 use inkgrad_engine::{Compile, Tape};
+use inkgrad_kernels::launch;
 
 use super::import::hint;
 use super::opened::{Opened, Which};
@@ -76,6 +79,30 @@ pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()
     let bytes = (buffers * size_of::<f32>() * parameters).saturating_add(tape.compile(options).arena_bytes());
     let step = format_args!("{} ({parameters} parameters) in batches of {}", config.model, config.batch_size);
     memory::check(bytes as u64, step)
+}
+
+/// Opens the device of a configuration, where it has one, and checks that a training step can be computed there: that every layer
+/// fits its blocks, and that memory is enough.
+///
+/// # Errors
+/// If the device cannot be used, or a step does not fit it.
+pub(super) fn check_device(config: &Config, network: &Network<f32>) -> Result<Option<Box<dyn launch::Device>>> {
+    let unusable = |error: inkgrad_engine::Error| Error::input("--device", format!("{}: {error}", config.device));
+    let precision = config.precision.kind();
+    let Some(mut device) = config.device.kind().open(precision).map_err(|error| unusable(error.into()))? else {
+        return Ok(None);
+    };
+    let mut tape = Tape::new();
+    let graph = network.step(&mut tape, config.batch_size)?;
+    let (optimizer, _) = super::optimizer(config, 1, network.params.count());
+    let fits = || -> inkgrad_engine::Result<()> {
+        let state = State::new(&mut *device, &network.params, &optimizer)?.with_precision(precision);
+        let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
+        DevicePlan::new(tape, options, &network.params, &state, &mut *device)?.free(&mut *device)?;
+        Ok(state.free(&mut *device)?)
+    };
+    fits().map_err(unusable)?;
+    Ok(Some(device))
 }
 
 /// Writes into `config` that its run starts from the weights in `file`; those that don't fit are refused, or left out where

@@ -100,6 +100,8 @@ pub struct Trainer {
     since_best: u64,
     /// Remarks on what it began with: foreign weights, records that are missing.
     notes: Vec<String>,
+    /// The device, where it was opened to see whether it will do and does not compute yet.
+    device: Option<Box<dyn Device>>,
     /// The step of the checkpoint in the folder.
     saved: Option<u64>,
     /// Records since then.
@@ -147,9 +149,9 @@ impl Trainer {
     ) -> Result<(Self, Option<PathBuf>)> {
         let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
         loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
+        let gives_way = loading::gives_way(&config, &dataset);
         config.classes = dataset.classes.clone();
         config.image = dataset.train.images.extents();
-        let gives_way = loading::gives_way(&config, &dataset);
         loading::note(&mut config, fingerprint, dataset.validation);
         config.validate(models)?;
         let batches = Batches::new(&config, dataset.train.len())?;
@@ -160,10 +162,11 @@ impl Trainer {
         let mut notes: Vec<String> = notes.iter().map(|note| format!("--init: {note}")).collect();
         notes.extend(gives_way);
         init::freeze(&config, &mut network)?;
+        let device = init::check_device(&config, &network)?;
         let created = RunFolder::create(path, force)?;
         config.save(&created.folder.config())?;
         let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
-        Ok((Trainer { notes, ..trainer }, created.moved))
+        Ok((Trainer { notes, device, ..trainer }, created.moved))
     }
 
     fn assemble(
@@ -195,6 +198,7 @@ impl Trainer {
             best_kept: None,
             since_best: 0,
             notes: Vec::new(),
+            device: None,
             saved: None,
             pending: Vec::new(),
         })
@@ -250,7 +254,10 @@ impl Trainer {
     /// # Errors
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        let compute = self.compute()?;
+        let compute = match self.device.take() {
+            Some(device) => self.compute_on(device)?,
+            None => self.compute()?,
+        };
         self.sitting(compute, observer)
     }
 
@@ -259,6 +266,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::run`].
     pub fn run_on(&mut self, device: Box<dyn Device>, observer: &mut dyn Observer) -> Result<Outcome> {
+        self.device = None;
         let compute = self.compute_on(device)?;
         self.sitting(compute, observer)
     }
@@ -393,6 +401,17 @@ impl Trainer {
         }
     }
 
+    /// Why a run cannot go on whose next drawings cannot be read. The state is that of the steps before, and is kept.
+    fn unread(&mut self, error: Error, seconds: f64) -> Error {
+        let (next, run) = (self.step + 1, self.folder.path().display().to_string());
+        let kept = match self.step > 0 && self.save(seconds).is_ok() {
+            true => format!("; step {} is kept: {} train --resume {run}", self.step, text::program()),
+            false if self.folder.state().exists() => "; the last checkpoint is kept".to_owned(),
+            false => String::new(),
+        };
+        Error::input(run, format!("step {next}: {error}{kept}"))
+    }
+
     /// Why a run cannot go on after `step`.
     fn stopped(&self, step: u64, problem: String) -> Error {
         let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
@@ -405,17 +424,6 @@ impl Trainer {
     /// If the file cannot be read, or somebody else has written to it.
     pub fn records(&self) -> Result<Vec<Record>> {
         records::read(self.folder.metrics())
-    }
-
-    /// Why a run cannot go on whose next drawings cannot be read. The state is that of the steps before, and is kept.
-    fn unread(&mut self, error: Error, seconds: f64) -> Error {
-        let (next, run) = (self.step + 1, self.folder.path().display().to_string());
-        let kept = match self.step > 0 && self.save(seconds).is_ok() {
-            true => format!("; step {} is kept: {} train --resume {run}", self.step, text::program()),
-            false if self.folder.state().exists() => "; the last checkpoint is kept".to_owned(),
-            false => String::new(),
-        };
-        Error::input(run, format!("step {next}: {error}{kept}"))
     }
 
     /// Where the run is kept.
