@@ -60,7 +60,7 @@ fn draw(area: &Area, figure: &Parallel) -> Drawn {
             let at = y(*place);
             area.draw(&PathElement::new([(x(i), at), (x(i) + fine(5), at)], INK.stroke_width(FINER)))?;
             let style = font(14).color(&SOFT).pos(anchor(HPos::Left, VPos::Center));
-            area.draw(&Text::new(name.as_str(), (x(i) + fine(9), at), style))?;
+            area.draw(&Text::new(name.as_str(), (x(i) + fine(12), at), style))?;
         }
         // Long names are set smaller, so that neighbours do not meet.
         let room = f64::from(right - left) / f64::from(FINER) / last as f64 - 8.0;
