@@ -194,12 +194,12 @@ mod tests {
             std::fs::create_dir(folder.path().join(name)).unwrap();
             std::fs::write(folder.path().join(name).join(CONFIG), "").unwrap();
         };
-        ["seed-10", "seed-9", "seed-x", "other"].map(make);
+        ["seed-10", "seed-9", "seed-x", "other"].into_iter().for_each(make);
         std::fs::create_dir(folder.path().join("seed-3")).unwrap();
         assert_eq!(runs_at(folder.path()), ["seed-9", "seed-10"].map(|name| folder.path().join(name)));
         let one = folder.path().join("seed-9");
-        assert_eq!(runs_at(&one), [one.clone()]);
+        assert_eq!(runs_at(&one), std::slice::from_ref(&one));
         let gone = folder.path().join("gone");
-        assert_eq!(runs_at(&gone), [gone.clone()]);
+        assert_eq!(runs_at(&gone), std::slice::from_ref(&gone));
     }
 }

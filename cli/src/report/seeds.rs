@@ -79,6 +79,9 @@ pub fn groups(runs: &[Examined]) -> Vec<Group> {
         .collect()
 }
 
+/// A score's name, and whose features it is of.
+type Key = (String, Option<String>);
+
 /// The numbers of runs: losses, then scores.
 fn numbers(runs: &[&Examined]) -> Vec<Number> {
     let records: Vec<_> = runs.iter().map(|examined| examined.run.records.clone()).collect();
@@ -86,7 +89,7 @@ fn numbers(runs: &[&Examined]) -> Vec<Number> {
         let series::Spread { split, name, mean, std, n } = spread;
         Some(Number { name, split: Some(split), extractor: None, mean, std: std?, n })
     });
-    let mut values: Vec<((String, Option<String>), Vec<f64>)> = Vec::new();
+    let mut values: Vec<(Key, Vec<f64>)> = Vec::new();
     let mut add = |name: &str, extractor: Option<&str>, value: f64| {
         let key = (name.to_owned(), extractor.map(str::to_owned));
         match values.iter_mut().find(|(known, _)| *known == key) {
