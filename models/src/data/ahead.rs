@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::{Builder, JoinHandle};
 
 use super::Images;
 use super::rows::Rows;
@@ -15,12 +15,16 @@ const READERS: usize = 4;
 /// A list of pictures, and where they go.
 type Request = (Vec<usize>, Sender<Result<Images>>);
 
+/// Where the pictures of a list come from.
+type Reply = Receiver<Result<Images>>;
+
 /// Reads lists of pictures in the order in which they are asked for.
 #[derive(Debug)]
 pub struct Ahead {
+    rows: Rows,
     requests: Option<Sender<Request>>,
-    /// What was asked for and not yet taken.
-    pending: VecDeque<(Vec<usize>, Receiver<Result<Images>>)>,
+    /// Lists that were asked for and not yet taken, each with where its pictures come from; `None` where nobody reads ahead.
+    pending: VecDeque<(Vec<usize>, Option<Reply>)>,
     readers: Vec<JoinHandle<()>>,
 }
 
@@ -28,13 +32,13 @@ impl Ahead {
     /// Lists that may well be under way at a time: enough for all readers, twice.
     pub const DEPTH: usize = 2 * READERS;
 
-    /// Starts the threads.
+    /// Starts the threads, or as many as the system allows; where it allows none, [`Ahead::take`] reads.
     pub fn new(rows: &Rows) -> Self {
         let (requests, receiver) = mpsc::channel::<Request>();
         let receiver = Arc::new(Mutex::new(receiver));
-        let reader = |_| {
+        let start = |n| {
             let (receiver, rows) = (Arc::clone(&receiver), rows.clone());
-            thread::spawn(move || {
+            let read = move || {
                 loop {
                     // A statement of its own: the lock is given back before the disk is waited for.
                     let request = receiver.lock().map(|receiver| receiver.recv());
@@ -42,18 +46,21 @@ impl Ahead {
                     // Nobody waits for it any more where this fails.
                     let _ = to.send(rows.read(&indices));
                 }
-            })
+            };
+            Builder::new().name(format!("reader-{n}")).spawn(read).ok()
         };
-        Ahead { requests: Some(requests), pending: VecDeque::new(), readers: (0..READERS).map(reader).collect() }
+        let readers = (1..=READERS).map_while(start).collect();
+        Ahead { rows: rows.clone(), requests: Some(requests), pending: VecDeque::new(), readers }
     }
 
     /// Asks for the pictures at `indices`.
     pub fn ask(&mut self, indices: Vec<usize>) {
-        let (to, from) = mpsc::channel();
-        if let Some(requests) = &self.requests {
+        let from = self.requests.as_ref().filter(|_| !self.readers.is_empty()).map(|requests| {
+            let (to, from) = mpsc::channel();
             // Readers that are gone are told of by `take`.
             let _ = requests.send((indices.clone(), to));
-        }
+            from
+        });
         self.pending.push_back((indices, from));
     }
 
@@ -68,7 +75,10 @@ impl Ahead {
     /// As [`Rows::read`].
     pub fn take(&mut self) -> Option<Result<(Vec<usize>, Images)>> {
         let (indices, from) = self.pending.pop_front()?;
-        let images = from.recv().unwrap_or_else(|_| Err(Error::input("data", "the threads that read it ended")));
+        let images = match from {
+            Some(from) => from.recv().unwrap_or_else(|_| Err(Error::input("data", "the threads that read it ended"))),
+            None => self.rows.read(&indices),
+        };
         Some(images.map(|images| (indices, images)))
     }
 
