@@ -57,6 +57,7 @@ pub fn train(models: &Models, config: Config, path: &Path, title: &str) -> Resul
     let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
     let outcome = trainer.run(&mut reporter);
     reporter.finish();
+    trainer.network().trained_remarks().iter().for_each(output::note);
     Ok(Ended { outcome: outcome?, images_per_second: reporter.images_per_second(), trainer })
 }
 

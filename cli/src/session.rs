@@ -74,6 +74,10 @@ impl RunArgs {
         if session.inference.network().has_prior() {
             return Ok(session);
         }
+        if session.inference.network().code_width().is_some() {
+            let problem = "holds codes of a codebook, which have no prior, expected --sampler codes";
+            return Err(Error::input(self.run.display(), problem));
+        }
         let mut known = Vec::new();
         for spec in models.iter() {
             // Which models have a prior their graphs tell; two classes will do for any.

@@ -14,7 +14,7 @@
 
 use inkgrad_engine::gradcheck::{Outcome, Problem};
 use inkgrad_engine::inspect::Role;
-use inkgrad_engine::{Clock, Compile, Plan, Tape, Team, Tensor, rng};
+use inkgrad_engine::{Clock, Compile, Param, Plan, Tape, Team, Tensor, rng};
 
 use crate::Result;
 use crate::data::{self, Extents};
@@ -97,9 +97,21 @@ pub fn objectives(spec: &Spec) -> Vec<(String, Config)> {
         };
         for value in values {
             let label = format!("{model}, {} {value}", option.name.replace('_', " "));
-            let chosen = config.clone().with(option.name, value);
-            // With the switches that are heeded beside this value alone.
             let builds = |config: &Config| Network::<f64>::new(*spec, config).is_ok();
+            let mut chosen = config.clone().with(option.name, value);
+            if !builds(&chosen) {
+                // A size that does not go with it stays as it is by default.
+                let without = |name: &String| {
+                    let mut other = chosen.clone();
+                    other.options.remove(name);
+                    other
+                };
+                let settled = |name: &str| name == option.name || spec.resolved_options().any(|o| o.name == name);
+                let is_size = |name: &&String| !settled(name);
+                let found = config.options.keys().filter(is_size).map(without).find(builds);
+                chosen = found.unwrap_or(chosen);
+            }
+            // With the switches that are heeded beside this value alone.
             let switches: Vec<(String, Config)> = spec
                 .options
                 .iter()
@@ -171,12 +183,26 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
         let mut tape = Tape::new();
         let graph = network.step(&mut tape, BATCH)?;
         let detached: Vec<Tensor> = tape.tensors().filter(|&x| matches!(tape.node(x).role, Role::Detached)).collect();
-        let mut free = tape.compile(Compile { keep: &detached, ..Compile::default() });
+        // A parameter's value lies with the others.
+        let params: Vec<Option<Param>> = detached.iter().map(|&x| param_of(&tape, x)).collect();
+        let keep: Vec<Tensor> = detached.iter().zip(&params).filter(|(_, p)| p.is_none()).map(|(&x, _)| x).collect();
+        let mut free = tape.compile(Compile { keep: &keep, ..Compile::default() });
         fill(&mut free, &graph);
         free.forward(&network.params, team, Clock::default());
-        for (constant, value) in constants.into_iter().zip(detached) {
-            plan.input(constant).copy_from_slice(free.value(value));
+        for (constant, (value, param)) in constants.into_iter().zip(detached.into_iter().zip(&params)) {
+            let values = param.as_ref().map_or_else(|| free.value(value), |param| network.params.value(param));
+            plan.input(constant).copy_from_slice(values);
         }
     }
     Ok(Problem { label: label.to_owned(), plan, loss: graph.loss.tensor, params: network.params, team }.check(SEED))
+}
+
+/// The parameter that `x` is, detached or under another shape.
+fn param_of(tape: &Tape<f64>, x: Tensor) -> Option<Param> {
+    let node = tape.node(x);
+    match node.role {
+        Role::Param(param) => Some(param.clone()),
+        Role::View | Role::Detached => param_of(tape, node.inputs[0]),
+        Role::Input(_) | Role::Op(_) => None,
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use inkgrad_engine::{Clock, Compile, Pool, Tape, Team};
 use inkgrad_models::Models;
-use inkgrad_models::model::{Element, Value};
+use inkgrad_models::model::{Element, Model, Value};
 use inkgrad_models::network::objective::{Noise, Time};
 use inkgrad_models::network::vae::CnnVae;
 use inkgrad_models::run::config::{Config, Overrides};
@@ -36,6 +36,8 @@ struct Case {
     options: BTreeMap<String, String>,
     /// Parameters that the objective has of its own.
     params: Vec<Param>,
+    /// The codes of a codebook after a step.
+    tracked: Vec<f64>,
     loss: f64,
     terms: BTreeMap<String, f64>,
     grads: Vec<Gradient>,
@@ -52,8 +54,10 @@ struct Gradient {
 struct Run<T> {
     /// The loss under this name, and the terms.
     terms: BTreeMap<&'static str, f64>,
-    /// By parameter.
-    grads: Vec<Vec<T>>,
+    /// By parameter, of those that have any.
+    grads: BTreeMap<String, Vec<T>>,
+    /// The codes of a codebook after a step.
+    tracked: Vec<T>,
 }
 
 fn config(fixture: &Fixture, case: &Case) -> Config {
@@ -68,12 +72,13 @@ fn config(fixture: &Fixture, case: &Case) -> Config {
 fn run<T: Element>(fixture: &Fixture, case: &Case, team: &Team) -> Run<T> {
     let (config, batch) = (config(fixture, case), fixture.batch);
     let mut network = build::<T>(&config);
-    let params: Vec<&Param> = fixture.params.iter().chain(&case.params).collect();
-    assert_eq!((params.len(), case.grads.len()), (network.list().len(), params.len()), "{}", case.name);
-    for (param, p) in network.list().iter().zip(params) {
-        assert_eq!(param.name, p.name);
+    for param in network.list() {
+        let Some(p) = fixture.params.iter().chain(&case.params).find(|p| p.name == param.name) else {
+            assert!(param.name.starts_with("codebook."), "{}", param.name);
+            continue;
+        };
         let values = draw(&p.name, param.shape.len(), Rule::Signed { bound: p.bound });
-        network.params.value_mut(param).copy_from_slice(&values);
+        network.params.value_mut(&param).copy_from_slice(&values);
     }
     let samples = case.options.get("importance_samples").map_or(1, |samples| samples.parse().unwrap());
     let mut tape = Tape::new();
@@ -95,8 +100,22 @@ fn run<T: Element>(fixture: &Fixture, case: &Case, team: &Team) -> Run<T> {
     plan.backward(&mut network.params, team);
     let number = |term: &inkgrad_models::model::Term| plan.value(term.tensor)[0].to_f64() / term.per;
     let terms = graph.reported().map(|term| (term.name, number(term))).collect();
-    let grads = network.list().iter().map(|param| network.params.grad(param).to_vec()).collect();
-    Run { terms, grads }
+    let live = network.list().into_iter().filter(|param| network.params.is_live(param));
+    let grads = live.map(|param| (param.name.clone(), network.params.grad(&param).to_vec())).collect();
+    // Averages of which each has seen its code once.
+    let of = |name: &str| network.list().into_iter().find(|param| param.name == name);
+    let mut tracked = Vec::new();
+    if let (Some(codes), Some(counts), Some(sums)) = (of("codebook.weight"), of("codebook.counts"), of("codebook.sums"))
+    {
+        let before = network.params.value(&codes).to_vec();
+        network.params.value_mut(&sums).copy_from_slice(&before);
+        network.params.value_mut(&counts).fill(T::ONE);
+        let model = network.model::<CnnVae>().unwrap().clone();
+        let statistics: Vec<&[T]> = graph.statistics.iter().map(|&x| plan.value(x)).collect();
+        model.track(&mut network.params, &statistics);
+        tracked = network.params.value(&codes).to_vec();
+    }
+    Run { terms, grads, tracked }
 }
 
 #[test]
@@ -119,7 +138,9 @@ fn objectives_are_what_pytorch_computes() {
                 assert!(error <= 1e-5, "{name}, {term}: {} in f32, {value} in f64", single.terms[term]);
             }
             let mut worst = [0.0f64; 2];
-            for ((grad, double), single) in case.grads.iter().zip(&double.grads).zip(&single.grads) {
+            assert_eq!(case.grads.len(), double.grads.len(), "{name}");
+            for grad in &case.grads {
+                let (double, single) = (&double.grads[&grad.name], &single.grads[&grad.name]);
                 let error = grad.values.error(double);
                 assert!(error <= 1e-8, "{name}, gradient of {}: error {error:.1e}", grad.name);
                 // Where weights are differences of large logarithms, f32 keeps no more digits in PyTorch either.
@@ -130,6 +151,10 @@ fn objectives_are_what_pytorch_computes() {
                     grad.name
                 );
                 worst = [worst[0].max(error), worst[1].max(drift)];
+            }
+            assert_eq!(case.tracked.len(), double.tracked.len(), "{name}");
+            for ((expected, double), single) in case.tracked.iter().zip(&double.tracked).zip(&single.tracked) {
+                assert!((double - expected).abs() < 1e-9 && (f64::from(*single) - double).abs() < 1e-6, "{name}");
             }
             println!("{name}: gradients {:.0e} in f64, {:.0e} in f32", worst[0], worst[1]);
         }

@@ -34,8 +34,8 @@ pub struct Evaluate {
     /// Samples to score
     #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
     samples: usize,
-    /// How latents are drawn: prior (or vamp, one that was learnt), or gmm:K, gmm:K:diagonal or aggregate, fitted on training
-    /// drawings
+    /// How latents are drawn: prior (or vamp, one that was learnt), or gmm:K, gmm:K:diagonal, aggregate or codes (of a codebook),
+    /// fitted on training drawings
     #[arg(long, value_name = "NAME", default_value_t = Sampler::Prior)]
     sampler: Sampler,
     /// Where samples start

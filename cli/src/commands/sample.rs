@@ -33,8 +33,8 @@ pub struct Sample {
     /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused
     #[arg(long, value_name = "NAME", default_value_t = Strategy::Prior)]
     strategy: Strategy,
-    /// The density of latents: prior (or vamp, one that was learnt), or fitted on training drawings: gmm:K, gmm:K:diagonal or
-    /// aggregate
+    /// The density of latents: prior (or vamp, one that was learnt), or fitted on training drawings: gmm:K, gmm:K:diagonal,
+    /// aggregate or codes (of a codebook)
     #[arg(long, value_name = "NAME", conflicts_with = "strategy")]
     sampler: Option<Sampler>,
     /// Drawings that a density is fitted on [default: what the run was trained on]

@@ -122,6 +122,7 @@ impl Train {
         reporter.finish();
         let outcome = ended?;
         output::report(&Summary::new(&trainer, outcome, reporter.images_per_second(), moved)?, json)?;
+        trainer.network().trained_remarks().iter().for_each(output::note);
         if outcome != Outcome::Stopped {
             say_next(&trainer);
             return Ok(ExitCode::SUCCESS);

@@ -68,7 +68,11 @@ fn settings_that_an_objective_does_not_heed_are_refused() {
         &["--objective", "iwae", "--kl-warmup", "3"],
         "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo or vamp",
     );
-    refused(&["--objective", "vq"], "--objective: vq, expected one of elbo, iwae, wae-mmd, beta-tc, vamp");
+    refused(&["--objective", "vq"], "--objective: vq, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq-vae");
+    refused(
+        &["--objective", "vq-vae", "--code-width", "3"],
+        "--latent: 4 with codes of 3 numbers, expected a multiple of --code-width",
+    );
     refused(
         &["--objective", "wae-mmd", "--device", "emulated"],
         "--device: emulated with the objective wae-mmd, whose operation div has no kernels for a GPU, expected cpu",
@@ -145,4 +149,41 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
         &["train", "cnn-ae", "--data", "d", "--objective", "vamp", "--out", "ae"],
         &["--objective: vamp for cnn-ae, expected only for rnn-vae, cnn-vae, cvae"],
     );
+}
+
+#[test]
+fn a_network_of_codes_draws_them_by_their_shares_and_says_which_are_unused() {
+    let place = Place::with_run();
+    let options = ["--objective", "vq-vae", "--codes", "9", "--code-width", "2", "--beta", "0.25"];
+    let ended = place.run(&train("run", &options));
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let unused = "of the codebook's 9 codes were chosen by no drawing in the last 500 steps: fewer --codes would do";
+    assert!(ended.stderr.contains(unused), "{}", ended.stderr);
+    let config = String::from_utf8(place.read("run/config.toml")).unwrap();
+    for line in ["objective = \"vq-vae\"", "codes = 9", "code_width = 2"] {
+        assert!(config.lines().any(|found| found == line), "{config}");
+    }
+    let sample = ["sample", "--run", "run", "--n", "6", "--out", "s.npy"];
+    let none = "run: holds codes of a codebook, which have no prior, expected --sampler codes";
+    place.refused(&sample, &[none]);
+    place.refused(&[&sample[..], &["--sampler", "prior"]].concat(), &[none]);
+    place.refused(
+        &[&sample[..], &["--sampler", "aggregate"]].concat(),
+        &["--sampler: aggregate of latents that are codes of a codebook, expected codes"],
+    );
+    let report = place.json(&[&sample[..], &["--sampler", "codes"]].concat());
+    let words = "draws codes of the codebook by their shares at each place of training latents (48 drawings)";
+    assert_eq!((&report["sampler"], &report["latents"]), (&"codes".into(), &words.into()));
+    assert!(place.files("run").iter().any(|name| name.starts_with("sampler-codes-")));
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
+    let scored = ["--classifier", "judge", "--samples", "20", "--sampler", "codes", "--out", "e.json"];
+    let scores = place.json(&[&["evaluate", "--run", "run"], &scored[..]].concat());
+    assert_eq!(scores["generated"], format!("samples, {words}"));
+    place.ok(&["export", "--run", "run", "--out", "w.safetensors"]);
+    place.ok(&["import", "--model", "cnn-vae", "--weights", "w.safetensors", "--data", "d", "--out", "again"]);
+    place.ok(&["reconstruct", "--run", "run", "--images", "d/test_images.npy", "--out", "a.npy"]);
+    place.ok(&["reconstruct", "--run", "again", "--images", "d/test_images.npy", "--out", "b.npy"]);
+    assert_eq!(place.read("a.npy"), place.read("b.npy"));
+    place.ok(&["export", "--run", "run", "--format", "onnx", "--out", "w.onnx"]);
+    place.ok(&["explain", "--run", "run", "--data", "d", "--out", "page.html"]);
 }

@@ -70,7 +70,7 @@ fn a_sampler_that_cannot_be_is_refused() {
     let place = Place::with_run();
     for (options, parts) in [
         (&["--sampler", "gmm:0"][..], &["--sampler", "from 1 to 1000"][..]),
-        (&["--sampler", "flow"], &["--sampler", "expected prior, gmm:K, gmm:K:diagonal, aggregate or vamp"]),
+        (&["--sampler", "flow"], &["--sampler", "expected prior, gmm:K, gmm:K:diagonal, aggregate, vamp or codes"]),
         (&["--sampler", "gmm:49"], &["--sampler: gmm:49 on 48 training drawings, expected at least 49"]),
         (&["--sampler", "gmm:2", "--data", "nowhere"], &["nowhere"]),
     ] {

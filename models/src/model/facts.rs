@@ -15,6 +15,8 @@ const BATCH: usize = 2;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) terms: Vec<&'static str>,
+    /// Whether parameters are moved by statistics of a step.
+    pub(super) tracks: bool,
     pub(super) latent: Option<usize>,
     /// Whether latents have a prior that new ones can be drawn from.
     pub(super) prior: bool,
@@ -35,6 +37,7 @@ impl Facts {
         let mut graph = Recorded::new(name, "training", image);
         let training = graph.record(|tape| graphs.training(tape, BATCH))?;
         graph.check_training(&training)?;
+        facts.tracks = !training.statistics.is_empty();
         facts.terms = training.terms.iter().map(|term| term.name).collect();
         let mut graph = Recorded::new(name, "step", image);
         let step = graph.record(|tape| graphs.step(tape, BATCH))?;
@@ -140,6 +143,9 @@ impl<'a, T: Float> Recorded<'a, T> {
                 let name = term.name;
                 return self.problem(format_args!("`{name}` is {shape}, expected a single number: `Tape::sum` it"));
             }
+        }
+        for &statistic in &training.statistics {
+            self.shape("a statistic", statistic)?;
         }
         self.check_images(training.images, training.labels)?;
         let mut filled = vec![Some(training.images), training.labels];

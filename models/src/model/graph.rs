@@ -35,6 +35,8 @@ pub struct Training {
     pub terms: Vec<Term>,
     /// Scalar inputs that change from step to step.
     pub scheduled: Vec<Scheduled>,
+    /// Sums over the drawings that [`Model::track`](super::Model::track) is given after a step.
+    pub statistics: Vec<Tensor>,
 }
 
 impl Training {
@@ -55,6 +57,7 @@ impl Training {
             loss: Term { name: "loss", tensor: loss, per },
             terms: Vec::new(),
             scheduled: Vec::new(),
+            statistics: Vec::new(),
         }
     }
 
@@ -81,14 +84,20 @@ impl Training {
         self
     }
 
+    /// The same with sums over the drawings that parameters are moved by which no gradient moves.
+    pub fn statistics(mut self, statistics: impl IntoIterator<Item = Tensor>) -> Self {
+        self.statistics.extend(statistics);
+        self
+    }
+
     /// The loss and the terms.
     pub fn reported(&self) -> impl Iterator<Item = &Term> {
         [&self.loss].into_iter().chain(&self.terms)
     }
 
-    /// The values that a plan has to keep so that loss and terms can be read.
+    /// The values that a plan has to keep so that loss, terms and statistics can be read.
     pub fn kept(&self) -> Vec<Tensor> {
-        self.reported().map(|term| term.tensor).collect()
+        self.reported().map(|term| term.tensor).chain(self.statistics.iter().copied()).collect()
     }
 }
 

@@ -25,7 +25,25 @@ pub(super) struct Encoder {
     /// it.
     gain: Option<ClassGain>,
     fc_mu: Linear,
-    fc_logvar: Linear,
+    /// None where latents are made of codes.
+    fc_logvar: Option<Linear>,
+}
+
+/// What an encoder makes of features.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heads {
+    /// Numbers of a latent.
+    pub(super) latent: usize,
+    /// Whether there is a variance of each.
+    pub(super) variances: bool,
+}
+
+impl Heads {
+    /// Adds the parameters of dense layers from `width` features.
+    fn count(self, count: Count, width: usize) -> Count {
+        let count = count.linear(width, self.latent);
+        if self.variances { count.linear(width, self.latent) } else { count }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -77,29 +95,28 @@ impl Rows {
 
 impl Encoder {
     /// Adds the parameters of [`Encoder::cnn`].
-    pub(super) fn count_cnn(count: Count, latent: usize, stack: &Stack, classes: Option<usize>) -> Count {
+    pub(super) fn count_cnn(count: Count, heads: Heads, stack: &Stack, classes: Option<usize>) -> Count {
         let width = stack.features();
-        let count = stack.count(count).embedding(classes.unwrap_or(0), width);
-        count.linear(width, latent).linear(width, latent)
+        heads.count(stack.count(count).embedding(classes.unwrap_or(0), width), width)
     }
 
     /// Adds the parameters of [`Encoder::rnn`].
-    pub(super) fn count_rnn(count: Count, latent: usize, rows: &Rows) -> Count {
-        let (inputs, width) = ((rows.image.row(), rows.hidden), rows.features());
-        count.recurrent(3, inputs, rows.layers, rows.bidirectional).linear(width, latent).linear(width, latent)
+    pub(super) fn count_rnn(count: Count, heads: Heads, rows: &Rows) -> Count {
+        let inputs = (rows.image.row(), rows.hidden);
+        heads.count(count.recurrent(3, inputs, rows.layers, rows.bidirectional), rows.features())
     }
 
     /// Convolutions; with `classes`, their features are weighed by class.
-    pub(super) fn cnn<T: Float>(params: &mut Params<T>, latent: usize, stack: &Stack, classes: Option<usize>) -> Self {
+    pub(super) fn cnn<T: Float>(params: &mut Params<T>, heads: Heads, stack: &Stack, classes: Option<usize>) -> Self {
         let body = Body::Cnn(Convolutions::new(params, "encoder.", stack));
-        Self::with_heads(params, body, classes, stack.features(), latent)
+        Self::with_heads(params, body, classes, stack.features(), heads)
     }
 
     /// A GRU over the rows of a drawing, all of its outputs as features.
-    pub(super) fn rnn<T: Float>(params: &mut Params<T>, latent: usize, rows: &Rows) -> Self {
+    pub(super) fn rnn<T: Float>(params: &mut Params<T>, heads: Heads, rows: &Rows) -> Self {
         let inputs = (rows.image.row(), rows.hidden);
         let body = Body::Rnn(Gru::new(params, "encoder.gru", inputs, rows.layers, rows.bidirectional));
-        Self::with_heads(params, body, None, rows.features(), latent)
+        Self::with_heads(params, body, None, rows.features(), heads)
     }
 
     fn with_heads<T: Float>(
@@ -107,15 +124,12 @@ impl Encoder {
         body: Body,
         classes: Option<usize>,
         width: usize,
-        latent: usize,
+        Heads { latent, variances }: Heads,
     ) -> Self {
         let gain = classes.map(|classes| ClassGain::new(params, "encoder.class_gain", classes, width));
-        Encoder {
-            body,
-            gain,
-            fc_mu: Linear::new(params, "encoder.fc_mu", width, latent),
-            fc_logvar: Linear::new(params, "encoder.fc_logvar", width, latent),
-        }
+        let fc_mu = Linear::new(params, "encoder.fc_mu", width, latent);
+        let fc_logvar = variances.then(|| Linear::new(params, "encoder.fc_logvar", width, latent));
+        Encoder { body, gain, fc_mu, fc_logvar }
     }
 
     /// Reads the latent, and the sizes of the decoder that goes with it; gives the pictures' channels.
@@ -132,13 +146,13 @@ impl Encoder {
         self.gain.is_some()
     }
 
-    /// `images: (B, 28, 28, 1)` and classes to μ and logσ², `(B, 32)` each.
+    /// `images: (B, 28, 28, 1)` and classes to μ and, where there are variances, logσ², `(B, 32)` each.
     pub(super) fn forward<T: Float>(
         &self,
         tape: &mut Tape<T>,
         images: Tensor,
         labels: Option<Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let features = match &self.body {
             Body::Cnn(convolutions) => convolutions.forward(tape, images)?, // (B, 6272)
             Body::Rnn(gru) => {
@@ -152,6 +166,8 @@ impl Encoder {
             (Some(gain), Some(labels)) => gain.forward(tape, features, labels)?,
             _ => features,
         };
-        Ok((self.fc_mu.forward(tape, features)?, self.fc_logvar.forward(tape, features)?))
+        let mu = self.fc_mu.forward(tape, features)?;
+        let logvar = self.fc_logvar.as_ref().map(|fc_logvar| fc_logvar.forward(tape, features)).transpose()?;
+        Ok((mu, logvar))
     }
 }

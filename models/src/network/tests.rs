@@ -141,6 +141,7 @@ fn gradients_of_every_objective_agree_with_numeric_ones() {
         "objective wae-mmd",
         "objective beta-tc",
         "objective vamp",
+        "objective vq-vae",
         "likelihood continuous-bernoulli",
         "likelihood gaussian",
         "kl warmup 4:linear",
@@ -167,6 +168,17 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected} or vamp"));
     assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected}"));
     assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected} or vamp"));
+    assert_eq!(line(&[("codes", "9")]), "--codes: 9 with the objective elbo, expected --objective vq-vae");
+    let vq = ("objective", "vq-vae");
+    assert_eq!(
+        line(&[vq, ("kl_warmup", "9")]),
+        "--kl-warmup: 9:linear with the objective vq-vae, expected --objective elbo or vamp"
+    );
+    assert_eq!(
+        line(&[vq, ("latent", "30")]),
+        "--latent: 30 with codes of 4 numbers, expected a multiple of --code-width"
+    );
+    assert_eq!(line(&[vq, ("codes", "0")]), "--codes: 0, expected a whole number from 1 to 65536");
     let vamp = ("objective", "vamp");
     assert_eq!(
         line(&[vamp, ("free_bits", "0.5")]),
@@ -179,7 +191,10 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[vamp, ("pseudo_inputs", "0")]), "--pseudo-inputs: 0, expected a whole number from 1 to 65536");
     assert_eq!(line(&[iwae, ("beta", "2")]), "--beta: 2 with the objective iwae, expected 1");
     assert_eq!(line(&[("free_bits", "1"), ("capacity", "5")]), "--capacity: 5 with --free-bits, expected one of them");
-    assert_eq!(line(&[("objective", "vae")]), "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp");
+    assert_eq!(
+        line(&[("objective", "vae")]),
+        "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq-vae"
+    );
     let forms = "expected epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid";
     assert_eq!(line(&[("kl_warmup", "0")]), format!("--kl-warmup: 0, {forms}"));
     assert_eq!(line(&[("kl_warmup", "9:cosine")]), format!("--kl-warmup: 9:cosine, {forms}"));

@@ -8,10 +8,10 @@ use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
 use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
-use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, LAYERS, Rows};
+use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, Heads, LAYERS, Rows};
 use super::objective::{
-    self, BETA, CAPACITY, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE, Objective, PSEUDO_INPUTS,
-    PseudoInputs, SAMPLES, Time, WARM_UP,
+    self, BETA, CAPACITY, CODE_WIDTH, CODES, Codebook, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE,
+    Objective, PSEUDO_INPUTS, PseudoInputs, SAMPLES, Time, WARM_UP,
 };
 use super::sizes::{Count, flag, size, whole};
 use super::{images_input, require_classes};
@@ -26,7 +26,7 @@ const LATENT: ModelOption = size!(latent, 32);
 /// The options of an objective, and more.
 macro_rules! options {
     ($($more:ident),*) => {
-        &[BETA, OBJECTIVE, SAMPLES, DOUBLY, PSEUDO_INPUTS, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
+        &[BETA, OBJECTIVE, SAMPLES, DOUBLY, PSEUDO_INPUTS, CODES, CODE_WIDTH, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
     };
 }
 
@@ -112,9 +112,10 @@ impl Variant for Recurrent {
 
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
         let (latent, stack, rows) = (whole(config, &LATENT), Stack::new(config), Rows::new(config));
-        let count = Encoder::count_rnn(Count::default(), latent, &rows);
+        let heads = heads(config);
+        let count = Encoder::count_rnn(Count::default(), heads, &rows);
         let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
-        let encoder = Encoder::rnn(params, latent, &rows);
+        let encoder = Encoder::rnn(params, heads, &rows);
         let decoder = Decoder::new(params, latent, &stack, None);
         let vae = Vae::new(params, encoder, decoder, None, config)?;
         count.settle(params);
@@ -132,9 +133,10 @@ impl Variant for Convolutional {
 
     fn build<T: Float>(config: &Config, params: &mut Params<T>) -> crate::Result<Vae<Self>> {
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
-        let count = Encoder::count_cnn(Count::default(), latent, &stack, None);
+        let heads = heads(config);
+        let count = Encoder::count_cnn(Count::default(), heads, &stack, None);
         let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
-        let encoder = Encoder::cnn(params, latent, &stack, None);
+        let encoder = Encoder::cnn(params, heads, &stack, None);
         let decoder = Decoder::new(params, latent, &stack, None);
         let vae = Vae::new(params, encoder, decoder, None, config)?;
         count.settle(params);
@@ -156,15 +158,21 @@ impl Variant for Conditional {
         let classes = require_classes(config)?;
         let seen = (config.text("condition") == "both").then_some(classes);
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
-        let count = Encoder::count_cnn(Count::default(), latent, &stack, seen).embedding(classes, latent);
+        let heads = heads(config);
+        let count = Encoder::count_cnn(Count::default(), heads, &stack, seen).embedding(classes, latent);
         let count = objective::count(Decoder::count(count, latent, &stack, seen), config).check::<T>(config)?;
-        let encoder = Encoder::cnn(params, latent, &stack, seen);
+        let encoder = Encoder::cnn(params, heads, &stack, seen);
         let decoder = Decoder::new(params, latent, &stack, seen);
         let class_embedding = Embedding::new(params, "class_embedding", classes, latent);
         let vae = Vae::new(params, encoder, decoder, Some(class_embedding), config)?;
         count.settle(params);
         Ok(vae)
     }
+}
+
+/// What the encoder makes of features.
+fn heads(config: &Config) -> Heads {
+    Heads { latent: whole(config, &LATENT), variances: objective::has_variances(config) }
 }
 
 impl<V: Variant> Model for Vae<V> {
@@ -185,6 +193,7 @@ impl<V: Variant> Model for Vae<V> {
     fn sizes(sizes: &mut Sizes<'_>) {
         V::sizes(sizes);
         PseudoInputs::sizes(sizes);
+        Codebook::sizes(sizes);
     }
 
     fn remarks(config: &Config) -> Vec<String> {
@@ -207,7 +216,11 @@ impl<V: Variant> Model for Vae<V> {
         let images = images_input(tape, self.image, batch);
         let labels = self.encoder.sees_classes().then(|| tape.input("labels", [batch]));
         let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
-        Ok(Some(Encoding { images, labels, mu, logvar: Some(logvar) }))
+        let mu = match self.objective.codebook() {
+            Some(codebook) => codebook.nearest(tape, mu)?,
+            None => mu,
+        };
+        Ok(Some(Encoding { images, labels, mu, logvar }))
     }
 
     fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Decoding>> {
@@ -221,7 +234,21 @@ impl<V: Variant> Model for Vae<V> {
         let Some(pseudo) = self.objective.pseudo_inputs() else { return Ok(None) };
         let pictures = pseudo.pictures(tape)?;
         let (mu, logvar) = self.encoder.forward(tape, pictures, None)?;
-        Ok(Some(Prior { mu, logvar }))
+        Ok(logvar.map(|logvar| Prior { mu, logvar }))
+    }
+
+    fn code_width(&self) -> Option<usize> {
+        self.objective.codebook().map(Codebook::width)
+    }
+
+    fn track<T: Float>(&self, params: &mut Params<T>, statistics: &[&[T]]) {
+        if let (Some(codebook), &[n, s]) = (self.objective.codebook(), statistics) {
+            codebook.track(params, n, s);
+        }
+    }
+
+    fn trained_remarks<T: Float>(&self, params: &Params<T>) -> Vec<String> {
+        self.objective.codebook().and_then(|codebook| codebook.remark(params)).into_iter().collect()
     }
 }
 
@@ -233,13 +260,20 @@ impl<V> Vae<V> {
         class_embedding: Option<Embedding>,
         config: &Config,
     ) -> crate::Result<Self> {
-        let (image, latent, objective) = (config.image, whole(config, &LATENT), Objective::new(config, params)?);
+        let (image, latent, objective) =
+            (config.image, whole(config, &LATENT), Objective::new(config, whole(config, &LATENT), params)?);
         if encoder.sees_classes() && objective.pseudo_inputs().is_some() {
             let problem =
                 "vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent";
             return Err(Error::input("--objective", problem));
         }
         Ok(Vae { image, latent, encoder, decoder, class_embedding, objective, variant: PhantomData })
+    }
+
+    /// The codebook that latents are made of, where they are.
+    #[cfg(test)]
+    pub(super) fn codebook(&self) -> Option<&Codebook> {
+        self.objective.codebook()
     }
 
     /// The loss of drawings coded and decoded with `noise: (B, 32)`, or with noise drawn each step: by default BCE + β·KL, summed

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Aggregate, Density, Fitted, Mixture, Sampler};
+use super::{Aggregate, Codes, Density, Fitted, Mixture, Sampler};
 use crate::run::checkpoint::{Tensors, load_tensors, save_tensors};
 use crate::{Error, Result};
 
@@ -63,6 +63,11 @@ impl Fitted {
                     add("means", &[k, d], means);
                     add("factors", &[k, d, d], factors);
                 }
+                Density::Codes(codes) => {
+                    let met = codes.codes.len() / codes.width;
+                    add("codes", &[met, codes.width], &codes.codes);
+                    add("shares", &[d / codes.width, met], &codes.shares);
+                }
                 Density::Aggregate(Aggregate { centres, spread, factor, .. }) => {
                     let n = centres.len() / d;
                     add("centres", &[n, d], centres);
@@ -118,6 +123,18 @@ fn density(tensors: &Tensors, i: usize, sampler: Sampler, width: usize) -> Resul
             means: values("means", &[k, width])?,
             factors: values("factors", &[k, width, width])?,
         })),
+        Sampler::Codes => {
+            let shape = &tensors.get(&format!("{i}.codes"))?.shape;
+            let (met, code) = match shape[..] {
+                [met, code] if met > 0 && code > 0 && width.is_multiple_of(code) => (met, code),
+                _ => {
+                    let problem = format!("{i}.codes is {shape:?}, expected (M, D) with D a divisor of {width}");
+                    return Err(Error::input("sampler", problem));
+                }
+            };
+            let (codes, shares) = (values("codes", &[met, code])?, values("shares", &[width / code, met])?);
+            Ok(Density::Codes(Codes { width: code, codes, shares }))
+        }
         Sampler::Aggregate => {
             let n = tensors.get(&format!("{i}.centres"))?.shape.first().copied().unwrap_or(0);
             if n == 0 {

@@ -7,6 +7,8 @@
 //! - `gmm:K`: a mixture of K Gaussians, fitted by expectation-maximisation ([`em`]).
 //! - `aggregate`: of a variational network the aggregate posterior, z ~ q(z|x) of a training drawing x (Makhzani et al. 2015); of a
 //!   plain autoencoder a density of kernels around the latents of training drawings (see [`Aggregate`]).
+//! - `codes`: of a network that was trained with the objective `vq-vae`, the shares that codes have at each place of a latent (see
+//!   [`Codes`]); for the others of these there is nothing between codes.
 //!
 //! A network that is told the class has one density for each class.
 //!
@@ -28,6 +30,7 @@
 //! ```
 
 mod aggregate;
+mod codes;
 pub mod em;
 mod kept;
 mod mixture;
@@ -40,6 +43,7 @@ use inkgrad_kernels::cpu::rng;
 use inkgrad_kernels::cpu::threads::on_threads;
 
 pub use self::aggregate::Aggregate;
+pub use self::codes::Codes;
 pub use self::kept::Source;
 pub use self::mixture::{Covariance, Mixture};
 use crate::data::Examples;
@@ -68,6 +72,8 @@ pub enum Sampler {
     Aggregate,
     /// The latents of pseudo-inputs that are learnt, with their spread.
     Vamp,
+    /// Codes of a codebook, by their shares.
+    Codes,
 }
 
 impl Sampler {
@@ -83,6 +89,9 @@ impl Sampler {
             }
             Sampler::Aggregate => "draws from the latents of training drawings, with their spread".to_owned(),
             Sampler::Vamp => "draws from the prior, the latents of pseudo-inputs with their spread".to_owned(),
+            Sampler::Codes => {
+                "draws codes of the codebook by their shares at each place of training latents".to_owned()
+            }
         }
     }
 }
@@ -95,6 +104,7 @@ impl fmt::Display for Sampler {
             Sampler::Gmm(k, Covariance::Diagonal) => f.pad(&format!("gmm:{k}:diagonal")),
             Sampler::Aggregate => f.pad("aggregate"),
             Sampler::Vamp => f.pad("vamp"),
+            Sampler::Codes => f.pad("codes"),
         }
     }
 }
@@ -103,11 +113,12 @@ impl FromStr for Sampler {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || "expected prior, gmm:K, gmm:K:diagonal, aggregate or vamp".to_owned();
+        let expected = || "expected prior, gmm:K, gmm:K:diagonal, aggregate, vamp or codes".to_owned();
         let (k, covariance) = match text.split(':').collect::<Vec<_>>()[..] {
             ["prior"] => return Ok(Sampler::Prior),
             ["aggregate"] => return Ok(Sampler::Aggregate),
             ["vamp"] => return Ok(Sampler::Vamp),
+            ["codes"] => return Ok(Sampler::Codes),
             ["gmm", k] | ["gmm", k, "full"] => (k, Covariance::Full),
             ["gmm", k, "diagonal"] => (k, Covariance::Diagonal),
             _ => return Err(expected()),
@@ -124,6 +135,7 @@ impl FromStr for Sampler {
 enum Density {
     Mixture(Mixture),
     Aggregate(Aggregate),
+    Codes(Codes),
 }
 
 /// A sampler that is fitted on a network's latents.
@@ -146,7 +158,8 @@ impl Fitted {
         let network = inference.network();
         let width = network.latent()?;
         if !network.has_prior() {
-            let problem = format!("prior of {}, which has none, expected gmm:K or aggregate", network.spec().name);
+            let expected = if network.code_width().is_some() { "codes" } else { "gmm:K or aggregate" };
+            let problem = format!("prior of {}, which has none, expected {expected}", network.spec().name);
             return Err(Error::input("--sampler", problem));
         }
         let Some(mixture) = inference.prior()? else {
@@ -184,7 +197,20 @@ impl Fitted {
         match sampler {
             Sampler::Prior => return Self::prior(inference),
             Sampler::Vamp => return Self::learnt(inference),
-            Sampler::Gmm(..) | Sampler::Aggregate => {}
+            Sampler::Gmm(..) | Sampler::Aggregate | Sampler::Codes => {}
+        }
+        let code = inference.network().code_width();
+        match (sampler, code) {
+            (Sampler::Codes, None) => {
+                let (name, expected) = (inference.network().spec().name, "expected a run of --objective vq-vae");
+                let problem = format!("codes of {name}, whose latents are made of none, {expected}");
+                return Err(Error::input("--sampler", problem));
+            }
+            (Sampler::Gmm(..) | Sampler::Aggregate, Some(_)) => {
+                let problem = format!("{sampler} of latents that are codes of a codebook, expected codes");
+                return Err(Error::input("--sampler", problem));
+            }
+            _ => {}
         }
         let n = training.len().min(DRAWINGS);
         let indices: Vec<usize> = (0..n).map(|i| i * training.len() / n).collect();
@@ -220,6 +246,10 @@ impl Fitted {
             let (centres, spread) = (take(&latents.mu), spread.as_deref().map(take));
             densities.push(match sampler {
                 Sampler::Prior | Sampler::Vamp => unreachable!("returned above"),
+                Sampler::Codes => {
+                    let code = code.expect("refused above without");
+                    Density::Codes(Codes::new(code, width / code, &centres))
+                }
                 Sampler::Aggregate => Density::Aggregate(Aggregate::new(width, centres, spread)),
                 Sampler::Gmm(k, covariance) => {
                     let mut points: Vec<f64> = centres.iter().map(|&z| f64::from(z)).collect();
@@ -261,16 +291,21 @@ impl Fitted {
         if self.sampler == Sampler::Prior {
             return latents;
         }
-        let mut choices = vec![0.0f64; n];
+        let each = match self.densities.first() {
+            Some(Density::Codes(codes)) => codes.places(),
+            _ => 1,
+        };
+        let mut choices = vec![0.0f64; n * each];
         rng::fill_uniform(&Team::solo(), seed, CHOICES, 0, &mut choices);
-        for (i, (latent, choice)) in latents.chunks_exact_mut(width).zip(choices).enumerate() {
+        for (i, (latent, choices)) in latents.chunks_exact_mut(width).zip(choices.chunks_exact(each)).enumerate() {
             let density = match &self.densities[..] {
                 [one] => one,
                 of_classes => &of_classes[labels.expect("labels for a density of each class")[i]],
             };
             match density {
-                Density::Mixture(mixture) => mixture.place(choice, latent),
-                Density::Aggregate(aggregate) => aggregate.place(choice, latent),
+                Density::Mixture(mixture) => mixture.place(choices[0], latent),
+                Density::Aggregate(aggregate) => aggregate.place(choices[0], latent),
+                Density::Codes(codes) => codes.place(choices, latent),
             }
         }
         latents

@@ -178,11 +178,11 @@ fn draws_have_the_mean_and_the_covariance_of_the_latents() {
 
 #[test]
 fn a_name_reads_as_it_is_written() {
-    for text in ["prior", "gmm:1", "gmm:20", "gmm:20:diagonal", "aggregate", "vamp"] {
+    for text in ["prior", "gmm:1", "gmm:20", "gmm:20:diagonal", "aggregate", "vamp", "codes"] {
         assert_eq!(text.parse::<Sampler>().unwrap().to_string(), text);
     }
     assert_eq!("gmm:2:full".parse(), Ok(Sampler::Gmm(2, Covariance::Full)));
-    for text in ["", "gmm", "gmm:", "gmm:0", "gmm:-1", "gmm:1001", "gmm:2:round", "vamp:3"] {
+    for text in ["", "gmm", "gmm:", "gmm:0", "gmm:-1", "gmm:1001", "gmm:2:round", "vamp:3", "codes:2"] {
         assert!(text.parse::<Sampler>().is_err(), "{text}");
     }
 }
@@ -280,6 +280,72 @@ fn a_prior_that_is_learnt_is_drawn_from() {
     let expected = "expected a run of --objective vamp";
     assert_eq!(line("cnn-vae").to_string(), format!("--sampler: vamp of cnn-vae, whose prior is N(0, I), {expected}"));
     assert_eq!(line("cnn-ae").to_string(), format!("--sampler: vamp of cnn-ae, which has no prior, {expected}"));
+}
+
+/// At each place codes have the shares that they have among the latents, wherever they stand.
+#[test]
+fn codes_are_drawn_by_their_shares_at_each_place() {
+    // Two places of two numbers: of 8 latents, a at the first place of 2, b of 6; at the second c of all but 1.
+    let [a, b, c] = [[1.0f32, 2.0], [-1.0, 0.5], [0.0, 7.0]];
+    let latents: Vec<f32> =
+        (0..8).flat_map(|i| [if i < 2 { a } else { b }, if i == 5 { a } else { c }].concat()).collect();
+    let codes = Codes::new(2, 2, &latents);
+    assert_eq!((codes.places(), codes.codes.len()), (2, 6));
+    let found = Fitted { sampler: Sampler::Codes, width: 4, drawings: 8, densities: vec![Density::Codes(codes)] };
+    let draws = found.draw(8000, None, 3);
+    let share = |place: usize, code: [f32; 2]| {
+        draws.chunks(4).filter(|latent| latent[2 * place..][..2] == code).count() as f64 / 8000.0
+    };
+    for (place, code, expected) in [(0, a, 0.25), (0, b, 0.75), (0, c, 0.0), (1, a, 0.125), (1, b, 0.0), (1, c, 0.875)]
+    {
+        assert!((share(place, code) - expected).abs() < 0.02, "{place} {code:?}: {}", share(place, code));
+    }
+    // Places are independent.
+    let both = draws.chunks(4).filter(|latent| latent[..2] == a && latent[2..] == c).count() as f64 / 8000.0;
+    assert!((both - 0.25 * 0.875).abs() < 0.02, "{both}");
+    assert_eq!(found.draw(5, None, 3), draws[..20]);
+}
+
+/// A network of codes draws by them alone, and what is kept draws the same.
+#[test]
+fn a_network_of_codes_draws_by_their_shares_alone() {
+    let dataset = data::builtin(120, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["cnn-vae", "cvae"] {
+        let defaults = Models::builtin().defaults(model).unwrap();
+        let config = crate::run::config::Config { classes: dataset.classes.clone(), ..defaults };
+        let mut network = Models::builtin().build(&config.with_text("objective", "vq-vae")).unwrap();
+        network.initialise(5);
+        let codebook = network.list().into_iter().find(|param| param.name == "codebook.weight").unwrap();
+        network.params.value_mut(&codebook).iter_mut().for_each(|number| *number *= 8.0);
+        let codebook = network.params.value(&codebook).to_vec();
+        assert_eq!((network.has_prior(), network.code_width()), (false, Some(4)));
+        let mut inference = Inference::new(network, 1);
+        let line = |sampler: Sampler, inference: &mut Inference| {
+            Fitted::fit(sampler, inference, &dataset.train, 7).unwrap_err().to_string()
+        };
+        let refused = format!("--sampler: prior of {model}, which has none, expected codes");
+        assert_eq!(line(Sampler::Prior, &mut inference), refused);
+        let refused = "--sampler: gmm:2 of latents that are codes of a codebook, expected codes";
+        assert_eq!(line(Sampler::Gmm(2, Covariance::Full), &mut inference), refused);
+        let found = Fitted::fit(Sampler::Codes, &mut inference, &dataset.train, 7).unwrap();
+        let labels: Vec<usize> = (0..9).map(|i| i % 5).collect();
+        let labels = inference.network().sees_classes().then_some(&labels[..]);
+        let draws = found.draw(9, labels, 3);
+        assert!(draws.chunks(4).all(|code| codebook.chunks(4).any(|known| known == code)), "{model}");
+        let source =
+            Source { sampler: Sampler::Codes, weights_sha256: "0123456789".into(), data_sha256: "d".into(), seed: 7 };
+        let path = folder.path().join(source.file_name());
+        found.save(&path, &source).unwrap();
+        let (width, count) = (inference.network().latent().unwrap(), found.densities.len());
+        assert_eq!(Fitted::load(&path, &source, width, count).unwrap().as_ref(), Some(&found));
+        let error = Fitted::load(&path, &source, width + 1, count).unwrap_err().to_string();
+        assert!(error.ends_with("expected (M, D) with D a divisor of 33"), "{error}");
+    }
+    let mut plain = untrained("cnn-ae", &dataset);
+    let error = Fitted::fit(Sampler::Codes, &mut plain, &dataset.train, 7).unwrap_err().to_string();
+    let expected = "--sampler: codes of cnn-ae, whose latents are made of none, expected a run of --objective vq-vae";
+    assert_eq!(error, expected);
 }
 
 /// Where the class is told, latents are those of its drawings.

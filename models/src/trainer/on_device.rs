@@ -102,6 +102,10 @@ impl DeviceStepper {
         network: &Network<f32>,
         optimizer: &Optimizer<f32>,
     ) -> Result<Self> {
+        if network.tracks() {
+            let problem = "has no way to move parameters by statistics of a step, expected the processor";
+            return Err(inkgrad_engine::Error::Device(problem.into()));
+        }
         let state = State::new(&mut *device, &network.params, optimizer)?.with_precision(precision);
         let (rule, clip_norm) = optimizer.settings();
         let update = state.update(rule, clip_norm);

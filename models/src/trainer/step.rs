@@ -95,6 +95,8 @@ pub struct Stepper {
     /// would need are left out.
     pub frozen: Vec<String>,
     sum: Accumulator<f32>,
+    /// [`Training::statistics`] of a step, summed over its parts.
+    statistics: Vec<Vec<f32>>,
     /// The divisor of the loss of so many drawings, see [`Term::per`].
     per: HashMap<usize, f64>,
     /// How the drawings of the next step are changed, where they are, and the pass that it belongs to.
@@ -165,11 +167,16 @@ impl Stepper {
     ) -> Result<Losses> {
         let epoch = epoch(self.steps_per_epoch, clock.step);
         let parts = self.accumulate.min(batch.len());
+        self.statistics.clear();
         let losses = match parts {
             0 | 1 => self.gradient(network, batch, clock, epoch, team)?.0,
             _ => self.gradient_in(parts, network, batch, clock, epoch, team)?,
         };
         optimizer.update(&mut network.params, team, lr);
+        if !self.statistics.is_empty() {
+            let statistics: Vec<&[f32]> = self.statistics.iter().map(Vec::as_slice).collect();
+            network.track(&statistics);
+        }
         Ok(losses)
     }
 
@@ -196,7 +203,14 @@ impl Stepper {
             plan.forward_checked(&network.params, team, clock)?;
         }
         plan.backward(&mut network.params, team);
-        Ok((losses, graph.loss.per))
+        let per = graph.loss.per;
+        let found: Vec<Vec<f32>> = graph.statistics.iter().map(|&x| plan.value(x).to_vec()).collect();
+        self.statistics.resize_with(found.len(), Vec::new);
+        for (sum, found) in self.statistics.iter_mut().zip(found) {
+            sum.resize(found.len(), 0.0);
+            sum.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+        }
+        Ok((losses, per))
     }
 
     /// The same from `parts` of them, as even as can be, one after the other. With B drawings in all and Bₖ in part k, whose loss

@@ -2,6 +2,7 @@ use inkgrad_engine::nn::Linear;
 use inkgrad_engine::{Float, Params, Tape};
 
 use super::super::*;
+use crate::data::Extents;
 use crate::run::records;
 
 /// An autoencoder with one mistake, by its number; none for 0.

@@ -42,7 +42,8 @@ pub(super) fn record<T: Float>(
     (samples, doubly): (usize, bool),
     noise: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+    let &Coded { batch, images, labels, .. } = coded;
+    let (mu, logvar) = coded.gaussian();
     let rows = batch * samples;
     let (mut many_mu, mut many_logvar) = (repeated(tape, mu, samples)?, repeated(tape, logvar, samples)?);
     let many_labels = match labels {

@@ -28,7 +28,8 @@ pub(super) fn record<T: Float>(
     noise: Option<Tensor>,
     prior: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+    let &Coded { batch, images, labels, .. } = coded;
+    let (mu, logvar) = coded.gaussian();
     let z = coded.draw(tape, noise)?;
     let logits = (coded.decode)(tape, z, labels)?;
     let nll = objective.likelihood.sum(tape, logits, images)?;

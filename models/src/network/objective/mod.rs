@@ -10,12 +10,14 @@ mod tc;
 #[cfg(test)]
 mod tests;
 mod vamp;
+mod vq;
 
 use inkgrad_engine::{Float, Params, Tape, Tensor};
 
 use self::divergence::{Divergence, Weighted};
 pub use self::likelihood::Likelihood;
 pub(super) use self::vamp::{PSEUDO_INPUTS, PseudoInputs};
+pub(super) use self::vq::{CODE_WIDTH, CODES, Codebook};
 use super::sizes::{Count, flag, refuse, whole};
 use crate::model::config::{Config, Device};
 use crate::model::{Kind, ModelOption, Training, Value, WarmUp};
@@ -24,7 +26,7 @@ use crate::{Error, Result};
 /// The weight of the divergence, β.
 pub(super) const BETA: ModelOption = ModelOption {
     name: "beta",
-    help: "the weight of the KL term, or of what the objective has in its place",
+    help: "the weight of the KL term, or of what the objective has in its place; of the commitment, with vq-vae",
     kind: Kind::Beside {
         kind: &Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
         option: "objective",
@@ -35,9 +37,9 @@ pub(super) const BETA: ModelOption = ModelOption {
 /// The loss that is minimised.
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
-    help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder), beta-tc (total correlation) \
-           or vamp (a prior that is learnt)",
-    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp"])),
+    help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder), beta-tc (total correlation), \
+           vamp (a prior that is learnt) or vq-vae (codes of a codebook)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp", "vq-vae"])),
 };
 
 /// Samples of the importance-weighted bound.
@@ -89,26 +91,32 @@ pub(super) struct Coded<'a, T> {
     pub(super) labels: Option<Tensor>,
     /// `(B, latent)`.
     pub(super) mu: Tensor,
-    /// `(B, latent)`.
-    pub(super) logvar: Tensor,
+    /// `(B, latent)`; none of codes of a codebook.
+    pub(super) logvar: Option<Tensor>,
     /// `(N, latent)` and labels to the logits of N pictures.
     pub(super) decode: &'a Decode<'a, T>,
-    /// N pictures to μ and logσ², `(N, latent)` each, without classes.
+    /// N pictures to μ and logσ² if there is one, `(N, latent)` each, without classes.
     pub(super) encode: &'a Encode<'a, T>,
 }
 
 /// Records an encoder.
-pub(super) type Encode<'a, T> = dyn Fn(&mut Tape<T>, Tensor) -> inkgrad_engine::Result<(Tensor, Tensor)> + 'a;
+pub(super) type Encode<'a, T> = dyn Fn(&mut Tape<T>, Tensor) -> inkgrad_engine::Result<(Tensor, Option<Tensor>)> + 'a;
 
 /// Records a decoder.
 pub(super) type Decode<'a, T> = dyn Fn(&mut Tape<T>, Tensor, Option<Tensor>) -> inkgrad_engine::Result<Tensor> + 'a;
 
 impl<T: Float> Coded<'_, T> {
+    /// μ and log σ² of an objective that has a distribution.
+    fn gaussian(&self) -> (Tensor, Tensor) {
+        (self.mu, self.logvar.expect("an encoder with variances, as every objective but vq-vae has it"))
+    }
+
     /// z ~ N(μ, σ²), with `noise` where it is given.
     fn draw(&self, tape: &mut Tape<T>, noise: Option<Tensor>) -> Result<Tensor> {
+        let (mu, logvar) = self.gaussian();
         Ok(match noise {
-            Some(noise) => tape.reparameterize_with(self.mu, self.logvar, noise)?,
-            None => tape.reparameterize(self.mu, self.logvar)?,
+            Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
+            None => tape.reparameterize(mu, logvar)?,
         })
     }
 }
@@ -146,6 +154,7 @@ enum Bound {
     WaeMmd,
     BetaTc,
     Vamp(PseudoInputs),
+    VqVae(Codebook),
 }
 
 /// The objective's name in `config`.
@@ -163,7 +172,16 @@ fn text(config: &Config, option: &ModelOption) -> String {
 
 /// Adds the parameters that an objective has of its own.
 pub(super) fn count(count: Count, config: &Config) -> Count {
-    if name(config) == "vamp" { PseudoInputs::count(count, config) } else { count }
+    match name(config).as_str() {
+        "vamp" => PseudoInputs::count(count, config),
+        "vq-vae" => Codebook::count(count, config),
+        _ => count,
+    }
+}
+
+/// Whether an encoder has variances beside its means.
+pub(super) fn has_variances(config: &Config) -> bool {
+    name(config) != "vq-vae"
 }
 
 impl Objective {
@@ -171,7 +189,7 @@ impl Objective {
     ///
     /// # Errors
     /// If settings are given that have no effect together.
-    pub(super) fn new<T: Float>(config: &Config, params: &mut Params<T>) -> Result<Self> {
+    pub(super) fn new<T: Float>(config: &Config, latent: usize, params: &mut Params<T>) -> Result<Self> {
         let number = |option: &ModelOption| match config.options.get(option.name) {
             Some(&Value::Number(number)) => Some(number),
             _ => None,
@@ -183,6 +201,7 @@ impl Objective {
             "wae-mmd" => Bound::WaeMmd,
             "beta-tc" => Bound::BetaTc,
             "vamp" => Bound::Vamp(PseudoInputs::new(config, params)),
+            "vq-vae" => Bound::VqVae(Codebook::new(config, latent, params)?),
             _ => Bound::Elbo,
         };
         if !matches!(bound, Bound::Iwae { .. }) {
@@ -192,6 +211,11 @@ impl Objective {
         }
         if !matches!(bound, Bound::Vamp(_)) {
             refuse(config, &PSEUDO_INPUTS, &format!("with the objective {name}, expected --objective vamp"))?;
+        }
+        if !matches!(bound, Bound::VqVae(_)) {
+            for option in [&CODES, &CODE_WIDTH] {
+                refuse(config, option, &format!("with the objective {name}, expected --objective vq-vae"))?;
+            }
         }
         // Free bits are told by dimension, which the divergence from a mixture is not.
         let (heeded, others): (&[&ModelOption], &[&ModelOption]) = match bound {
@@ -215,9 +239,9 @@ impl Objective {
             _ => None,
         };
         let likelihood = text(config, &LIKELIHOOD).parse().unwrap_or(Likelihood::Bernoulli);
-        if let (Bound::WaeMmd, true) = (&bound, config.device != Device::Cpu) {
+        if let (Bound::WaeMmd | Bound::VqVae(_), true) = (&bound, config.device != Device::Cpu) {
             let problem = format!(
-                "{} with the objective wae-mmd, whose operation div has no kernels for a GPU, expected cpu",
+                "{} with the objective {name}, whose operation div has no kernels for a GPU, expected cpu",
                 config.device
             );
             return Err(Error::input("--device", problem));
@@ -230,6 +254,14 @@ impl Objective {
     pub(super) fn pseudo_inputs(&self) -> Option<&PseudoInputs> {
         match &self.bound {
             Bound::Vamp(pseudo) => Some(pseudo),
+            _ => None,
+        }
+    }
+
+    /// The codebook that latents are made of, where they are.
+    pub(super) fn codebook(&self) -> Option<&Codebook> {
+        match &self.bound {
+            Bound::VqVae(codebook) => Some(codebook),
             _ => None,
         }
     }
@@ -251,6 +283,7 @@ impl Objective {
             Bound::WaeMmd => mmd::record(self, tape, coded, noise.latents, noise.prior),
             Bound::BetaTc => tc::record(self, tape, coded, noise.latents),
             Bound::Vamp(pseudo) => vamp::record(self, tape, coded, pseudo, noise.latents, time),
+            Bound::VqVae(codebook) => vq::record(self, tape, coded, codebook),
         }
     }
 
@@ -262,7 +295,8 @@ impl Objective {
         noise: Option<Tensor>,
         time: Time,
     ) -> Result<Training> {
-        let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+        let &Coded { batch, images, labels, .. } = coded;
+        let (mu, logvar) = coded.gaussian();
         let z = coded.draw(tape, noise)?;
         let logits = (coded.decode)(tape, z, labels)?;
         let nll = self.likelihood.sum(tape, logits, images)?;

@@ -22,7 +22,8 @@ pub(super) fn record<T: Float>(
     coded: &Coded<'_, T>,
     noise: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+    let &Coded { batch, images, labels, .. } = coded;
+    let (mu, logvar) = coded.gaussian();
     let z = coded.draw(tape, noise)?;
     let logits = (coded.decode)(tape, z, labels)?;
     let nll = objective.likelihood.sum(tape, logits, images)?;

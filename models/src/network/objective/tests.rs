@@ -89,3 +89,40 @@ fn doubly_reparameterised_the_encoders_gradient_is_the_same_in_expectation_and_l
     let signal: f64 = other.0.iter().map(|mean| mean * mean).sum();
     assert!(signal > 10.0 * quiet / DRAWS as f64, "{signal}, {quiet}");
 }
+
+/// Each piece becomes the nearest code, found one by one; of equal codes it becomes that.
+#[test]
+fn pieces_become_their_nearest_codes() {
+    let (codes, width, pieces) = (7, 3, 40);
+    let mut random = vec![0.0; codes * width + pieces * width];
+    rng::fill_normal(&Team::solo(), 5, 0, 0, &mut random);
+    let (known, latents) = random.split_at(codes * width);
+    let mut known = known.to_vec();
+    // Two codes that are the same.
+    known.copy_within(0..width, 4 * width);
+    let options = [("objective", "vq-vae"), ("latent", "6"), ("codes", "7"), ("code_width", "3")];
+    let mut network = network(&options);
+    let model = network.model::<crate::network::vae::CnnVae>().unwrap().clone();
+    let codebook = model.codebook().unwrap();
+    let param = network.list().into_iter().find(|param| param.name == "codebook.weight").unwrap();
+    network.params.value_mut(&param).copy_from_slice(&known);
+    let mut tape = Tape::new();
+    let x = tape.input("latents", [pieces / 2, 2 * width]);
+    let nearest = codebook.nearest(&mut tape, x).unwrap();
+    let mut plan = tape.compile(Compile { keep: &[nearest], ..Compile::default() });
+    plan.input(x).copy_from_slice(latents);
+    plan.forward(&network.params, &Team::solo(), Clock::default());
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let mut met = std::collections::BTreeSet::new();
+    for (piece, found) in latents.chunks(width).zip(plan.value(nearest).chunks(width)) {
+        let best = (0..codes)
+            .min_by(|&a, &b| {
+                let [a, b] = [a, b].map(|k| distance(piece, &known[k * width..][..width]));
+                a.total_cmp(&b)
+            })
+            .unwrap();
+        assert!(distance(found, &known[best * width..][..width]) < 1e-24, "{piece:?}: {found:?}");
+        met.insert(best);
+    }
+    assert!(met.len() > 3 && met.contains(&0), "{met:?}");
+}

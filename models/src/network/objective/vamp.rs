@@ -73,12 +73,16 @@ pub(super) fn record<T: Float>(
     noise: Option<Tensor>,
     time: Time,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, mu, logvar, .. } = coded;
+    let &Coded { batch, images, labels, .. } = coded;
+    let (mu, logvar) = coded.gaussian();
     let z = coded.draw(tape, noise)?;
     let logits = (coded.decode)(tape, z, labels)?;
     let nll = objective.likelihood.sum(tape, logits, images)?;
     let pictures = pseudo.pictures(tape)?;
-    let components = (coded.encode)(tape, pictures)?;
+    let components = match (coded.encode)(tape, pictures)? {
+        (mu, Some(logvar)) => (mu, logvar),
+        (_, None) => unreachable!("an encoder with variances, as this objective has it"),
+    };
     let posterior = densities::of_own(tape, z, mu, logvar)?;
     let posterior = tape.sum(posterior)?;
     let prior = log_prior(tape, z, components)?;
