@@ -112,9 +112,8 @@ impl Page<'_> {
         });
         let entry = entry.unwrap_or(0);
         let comments = lines[..entry].iter().rev().take_while(|line| line.starts_with("//")).count();
-        let end = self.listing.instructions.iter().map(|instruction| instruction.line).max().unwrap_or(entry + 1);
-        let close = lines[end..].iter().position(|line| line.starts_with('}')).map_or(0, |at| at + 1);
-        entry - comments..(end + close).min(lines.len())
+        let close = lines[entry..].iter().position(|line| line.starts_with('}'));
+        entry - comments..close.map_or(lines.len(), |close| entry + close + 1)
     }
 
     /// The text, each line with how many times warps executed it.
