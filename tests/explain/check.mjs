@@ -112,6 +112,32 @@ async function check(sight) {
         await mouse("mousePressed", area.left + x, area.top + y);
         await mouse("mouseReleased", area.left + x, area.top + y);
       });
+      // The other map: the same drawings in other places, and a drawing of the page comes to lie where it lies.
+      const lies = async () => {
+        await evaluate(`load(7)`);
+        await evaluate(FRAMES);
+        return evaluate(`JSON.stringify([map.here, map.placed(7)])`);
+      };
+      const first = await lies();
+      await evaluate(`document.querySelector("[name=map-kind]:not(:checked)").click()`);
+      await evaluate(FRAMES);
+      expect(await lies() !== first, "the other map looks the same");
+      await sight.shoot(`${name}-tsne`, 9000);
+      const away = await evaluate(`(() => { const {points} = map.kind, [x, y] = map.here, [px, py] = points[7];
+        const span = Math.max(...points.map(p => p[0])) - Math.min(...points.map(p => p[0])); return Math.hypot(px - x, py - y) / span; })()`);
+      expect(away < 0.1, `a drawing of the page comes to lie ${away} of the map's width away from itself`);
+      if (await evaluate(`page.tapes.decoding != null`)) {
+        await changes("a slider", () => evaluate(`(() => { before = map.here; const input = byId("sliders").querySelector("input");
+          input.value = Number(input.value) > 0 ? input.min : input.max; input.dispatchEvent(new Event("input")); })()`));
+        expect(await evaluate(`Math.hypot(map.here[0] - before[0], map.here[1] - before[1]) > 0`), "the point does not move with a slider");
+        expect(await evaluate(`map.kept.places.length === 2 && map.kept.line.length === 9`), "the way from A to B is not on the map");
+      }
+      const keyed = new Set([await evaluate(`byId("map").focus(); byId("map-says").textContent`)]);
+      for (const way of ["ArrowRight", "ArrowDown"]) {
+        await key(way);
+        keyed.add(await evaluate(`byId("map-says").textContent`));
+      }
+      expect(keyed.size > 1, "keys do not walk the map");
     }
     // The recorded step: the loss that the engine had.
     await evaluate(`document.querySelector("[name=source][value=step]").click()`);

@@ -1,10 +1,10 @@
 //! The drawings of a page: examples to start from, and where their codes lie.
 
-use inkgrad_engine::Pool;
+use inkgrad_engine::{Pool, Team};
 use inkgrad_models::Result;
 use inkgrad_models::data::{Dataset, Examples, Images};
 use inkgrad_models::infer::Inference;
-use inkgrad_models::tsne::{self, Points};
+use inkgrad_models::tsne::{self, Points, TsneConfig};
 use serde::Serialize;
 
 use super::half;
@@ -69,8 +69,30 @@ pub struct Codes {
     /// Each dimension's mean and standard deviation over the drawings.
     mean: Vec<f32>,
     deviation: Vec<f32>,
-    /// The two principal axes, along which the map lies; none where codes are too few or all the same.
+    /// The two principal axes, along which a map lies; none where codes are too few or all the same.
     axes: Option<[Vec<f32>; 2]>,
+    /// Where they lie by t-SNE; none where they are too few for it.
+    tsne: Option<Plane>,
+}
+
+/// Codes embedded in the plane.
+#[derive(Debug, Serialize)]
+struct Plane {
+    points: Vec<[f32; 2]>,
+    perplexity: f64,
+}
+
+impl Plane {
+    /// By t-SNE, with its usual 30 effective neighbours, or a sixth of the codes where they are few.
+    fn embed(points: Points, seed: u64, team: &Team) -> Option<Self> {
+        let perplexity = TsneConfig::default().perplexity.min((points.len() - 1) as f64 / 6.0);
+        let config = TsneConfig { perplexity, seed, ..TsneConfig::default() };
+        let embedding = tsne::embed(&config, points, team, |_| {}).ok()?;
+        // Thousandths are finer than a map's pixels.
+        let round = |x: f32| (x * 1e3).round() / 1e3;
+        let places = embedding.points.as_chunks::<2>().0.iter().map(|place| place.map(round));
+        Some(Plane { points: places.collect(), perplexity })
+    }
 }
 
 impl Codes {
@@ -103,9 +125,11 @@ impl Codes {
         let rank = if kl.is_empty() { &variance } else { &kl };
         order.sort_by(|&a, &b| rank[b].total_cmp(&rank[a]));
         let pool = Pool::new(inference.threads());
-        let axes = Points::new("codes", &mu, n, width)
-            .ok()
-            .map(|points| pool.enter(|team| tsne::principal_axes(points, 0, team)).map(|axis| single(&axis)));
+        let points = Points::new("codes", &mu, n, width).ok();
+        let (axes, plane) = pool.enter(|team| {
+            let axes = points.map(|points| tsne::principal_axes(points, 0, team).map(|axis| single(&axis)));
+            (axes, points.and_then(|points| Plane::embed(points, 0, team)))
+        });
         Ok(Codes {
             width,
             prior,
@@ -115,6 +139,7 @@ impl Codes {
             mean: single(&mean),
             deviation: variance.iter().map(|v| v.sqrt() as f32).collect(),
             axes,
+            tsne: plane,
             mu: half::f16_base64(mu),
         })
     }

@@ -1,4 +1,4 @@
-// Latents: a slider for each dimension, the map of codes, and the way between two points.
+// Latents: a slider for each dimension, and the way between two points.
 "use strict";
 
 /** Sliders that are shown at first. */
@@ -69,138 +69,11 @@ function sliders(box, more, codes, moved) {
   };
 }
 
-/** The mark of a class: eight colours, and four shapes, so that no two of 32 classes are alike. */
-function mark(context, label, x, y, size) {
-  context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--c${label % 8}`);
-  context.beginPath();
-  const shape = (label + Math.floor(label / 8)) % 4;
-  if (shape === 0) context.arc(x, y, size, 0, 2 * Math.PI);
-  if (shape === 1) context.rect(x - 0.85 * size, y - 0.85 * size, 1.7 * size, 1.7 * size);
-  if (shape === 2) [[0, -1.25], [1.15, 0.85], [-1.15, 0.85]].forEach(([dx, dy]) => context.lineTo(x + dx * size, y + dy * size));
-  if (shape === 3) [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]].forEach(([dx, dy]) => context.lineTo(x + dx * size, y + dy * size));
-  context.fill();
-}
-
 /**
- * Draws the map of `codes` along their principal axes. `point(i)` is called for the drawing pointed at, `choose(i)` for the one
- * clicked. Returns show(code), which marks where a code lies, and placed(i), the place of a drawing on the page.
+ * The way between two kept points: `current()` gives the one to keep, `paint(canvas, z)` decodes, `moved(z)` goes there, and
+ * `kept(ends, way)` is told the ends that there are and, where there are both, the latents of the way.
  */
-function codeMap(canvas, codes, labels, point, choose) {
-  const all = readHalves(codes.mu);
-  const codeOf = i => all.subarray(i * codes.width, (i + 1) * codes.width);
-  const project = code => codes.axes.map(axis => axis.reduce((sum, a, d) => sum + a * (code[d] - codes.mean[d]), 0));
-  const points = labels.map((_, i) => project(codeOf(i)));
-  const range = axis => {
-    const values = points.map(p => p[axis]);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    return {middle: (low + high) / 2, half: 0.54 * (high - low) || 1};
-  };
-  const ranges = [range(0), range(1)];
-  let here = null, pointed = -1;
-
-  /** A point in CSS pixels of the canvas; beyond the edge, at it. */
-  function place(point) {
-    const side = canvas.clientWidth || 320;
-    return point.map((value, axis) => {
-      const share = (value - ranges[axis].middle) / ranges[axis].half * (axis === 0 ? 0.5 : -0.5) + 0.5;
-      return Math.min(Math.max(share, 0.02), 0.98) * side;
-    });
-  }
-
-  function paint() {
-    const side = canvas.clientWidth || 320, fine = window.devicePixelRatio || 1;
-    canvas.width = canvas.height = Math.round(side * fine);
-    const context = canvas.getContext("2d");
-    context.scale(fine, fine);
-    points.forEach((p, i) => mark(context, labels[i], ...place(p), 4));
-    context.strokeStyle = getComputedStyle(document.body).color;
-    context.lineWidth = 2;
-    if (pointed >= 0) ring(context, place(points[pointed]), 8);
-    if (here) {
-      const [x, y] = place(here);
-      ring(context, [x, y], 7);
-      context.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        context.moveTo(x + 4 * dx, y + 4 * dy);
-        context.lineTo(x + 13 * dx, y + 13 * dy);
-      }
-      context.stroke();
-    }
-  }
-
-  const ring = (context, [x, y], size) => {
-    context.beginPath();
-    context.arc(x, y, size, 0, 2 * Math.PI);
-    context.stroke();
-  };
-
-  function turnTo(i) {
-    if (i === pointed) return;
-    pointed = i;
-    if (i >= 0) point(i);
-    paint();
-  }
-
-  const apart = ([x, y], i) => {
-    const [px, py] = place(points[i]);
-    return Math.hypot(px - x, py - y);
-  };
-  const nearest = (from, among) => among.reduce((best, i) => best < 0 || apart(from, i) < apart(from, best) ? i : best, -1);
-  const everyone = labels.map((_, i) => i);
-  const under = event => {
-    const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  canvas.addEventListener("mousemove", event => turnTo(nearest(under(event), everyone)));
-  canvas.addEventListener("click", event => {
-    turnTo(nearest(under(event), everyone));
-    choose(pointed);
-  });
-  canvas.addEventListener("keydown", event => {
-    const way = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-    if (way) {
-      const from = pointed >= 0 ? place(points[pointed]) : [canvas.clientWidth / 2, canvas.clientHeight / 2];
-      // Those that lie rather that way than aside.
-      const ahead = everyone.filter(i => {
-        const [x, y] = place(points[i]), dx = x - from[0], dy = y - from[1];
-        const along = dx * way[0] + dy * way[1];
-        return i !== pointed && along > 0 && along >= Math.abs(dx * way[1] + dy * way[0]);
-      });
-      if (ahead.length) turnTo(nearest(from, ahead));
-    } else if (event.key === "Enter" && pointed >= 0) choose(pointed);
-    else return;
-    event.preventDefault();
-  });
-  new ResizeObserver(paint).observe(canvas);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
-
-  return {
-    show(code) {
-      here = project(code);
-      paint();
-    },
-    placed: i => place(points[i]),
-  };
-}
-
-/** The classes' marks and names. */
-function fillLegend(list, classes) {
-  const items = classes.map((name, label) => {
-    const canvas = element("canvas", {width: 28, height: 28, "aria-hidden": "true"});
-    const paint = () => {
-      const context = canvas.getContext("2d");
-      context.clearRect(0, 0, 28, 28);
-      mark(context, label, 14, 14, 9);
-    };
-    paint();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
-    return element("li", {}, canvas, element("bdi", {}, name));
-  });
-  list.replaceChildren(...items);
-}
-
-/** The way between two kept points: `current()` gives the one to keep, `paint(canvas, z)` decodes, `moved(z)` goes there. */
-function between(current, paint, moved) {
+function between(current, paint, moved, kept) {
   const STEPS = 9, ends = {a: null, b: null};
   const mix = share => ends.a.map((a, d) => a + share * (ends.b[d] - a));
   const way = byId("way"), strip = byId("steps");
@@ -208,7 +81,9 @@ function between(current, paint, moved) {
     byId(`keep-${name}`).addEventListener("click", () => {
       ends[name] = Float32Array.from(current());
       byId(`keep-${name}`).textContent = `Point ${name.toUpperCase()} is kept: keep another`;
-      if (ends.a && ends.b) refresh();
+      const both = ends.a && ends.b;
+      kept(ends, both ? Array.from({length: STEPS}, (_, k) => mix(k / (STEPS - 1))) : []);
+      if (both) refresh();
     });
   }
   way.addEventListener("input", () => moved(mix(Number(way.value))));

@@ -157,6 +157,12 @@ function setUpClasses() {
     }}), element("bdi", {}, name))));
 }
 
+/** What the kinds of maps tell. */
+const MAPS = {
+  pca: "PCA: along the two directions in which codes differ most. Places are exact, and much of what tells codes apart lies in other directions.",
+  tsne: "t-SNE: near are drawings whose codes are near; how far groups are from each other says little. A new code descends to its place among the drawings, which stay.",
+};
+
 function setUpCodes() {
   const {codes} = page;
   byId("latents").hidden = byId("to-latents").hidden = !codes;
@@ -164,10 +170,10 @@ function setUpCodes() {
   byId("sliders-side").hidden = byId("between").hidden = !decoding;
   byId("latents-title").textContent = byId("to-latents").textContent = classification ? "Features" : "Latents";
   byId("latents-text").textContent = classification
-    ? `Before it decides, the network turns a drawing into ${codes.width} numbers. On the map lie those of ${drawings.labels.length} ${page.drawings.split} drawings, along the two directions in which they differ most (PCA); the cross is yours.`
+    ? `Before it decides, the network turns a drawing into ${codes.width} numbers. On the map lie those of ${drawings.labels.length} ${page.drawings.split} drawings; the cross is yours.`
     : `A drawing is ${codes.width} numbers to this network. Move one and see what it stands for. ${codes.prior
       ? "The first tell most (by their KL divergence from the prior); the mark under a slider is μ of your drawing, the band μ ± σ."
-      : "The first vary most; the mark under a slider is the code of your drawing."} On the map lie ${drawings.labels.length} ${page.drawings.split} drawings, along the two directions in which their codes differ most (PCA); the cross is where you are.`;
+      : "The first vary most; the mark under a slider is the code of your drawing."} On the map lie ${drawings.labels.length} ${page.drawings.split} drawings; the cross is where you are, the broken line the way from A to B.`;
   byId("resample").hidden = byId("sample-prior").hidden = !codes.prior && !codes.mixture;
   byId("to-mean").addEventListener("click", () => toLatent(state.mu));
   byId("resample").addEventListener("click", () => toLatent(state.mu.map((mu, d) => mu + state.sigma[d] * normal())));
@@ -179,13 +185,21 @@ function setUpCodes() {
     map?.show(state.z);
     showDecoded();
   });
-  if (decoding) between(() => state.z, (canvas, z) => paintPicture(canvas, decode(z), page.image), toLatent);
-  const map = codes.axes && codeMap(byId("map"), codes, drawings.labels, i => {
+  if (decoding) between(() => state.z, (canvas, z) => paintPicture(canvas, decode(z), page.image), toLatent,
+    (ends, way) => map?.way(ends, way));
+  const kinds = {...(codes.axes && {pca: principal(codes)}), ...(codes.tsne && {tsne: embedded(codes)})};
+  const map = Object.keys(kinds).length > 0 && codeMap(byId("map"), kinds, drawings.labels, i => {
     byId("hovered").hidden = false;
     paintPicture(byId("hovered"), asValues(drawingBytes(i)), page.image);
     byId("map-says").replaceChildren(`drawing ${i}: `, element("bdi", {}, page.classes[drawings.labels[i]]));
   }, load);
   byId("map").parentElement.hidden = !map;
+  byId("map-kinds").hidden = Object.keys(kinds).length < 2;
+  document.querySelectorAll("[name=map-kind]").forEach(choice => choice.addEventListener("change", () => {
+    map.turn(choice.value);
+    byId("map-tells").textContent = MAPS[choice.value];
+  }));
+  byId("map-tells").textContent = MAPS[Object.keys(kinds)[0]] ?? "";
   return {showSliders, map};
 }
 

@@ -36,6 +36,7 @@ pub fn render(explained: &Explained) -> Result<String> {
         ("show", include_str!("show.js").to_owned()),
         ("draw", include_str!("draw.js").to_owned()),
         ("latents", include_str!("latents.js").to_owned()),
+        ("map", include_str!("map.js").to_owned()),
         ("graph", include_str!("graph.js").to_owned()),
         ("page", include_str!("page.js").to_owned()),
         ("data", page::json(explained)),

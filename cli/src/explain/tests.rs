@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use inkgrad_engine::ops::{Draw, OPS};
 use inkgrad_engine::{Clock, Compile, Params, Tape, Team, Tensor};
+use inkgrad_models::tsne::{self, PlaceConfig, Points, TsneConfig};
 use serde_json::{Value, json};
 
-use super::tape;
+use super::{half, tape};
 
 /// Replays the cases that come in, and writes the values that come out.
 const REPLAY: &str = "
@@ -79,16 +80,56 @@ fn every_operation_gives_what_the_engine_gives() {
     );
 }
 
+/// Places codes in a map as the page does.
+const PLACE: &str = "
+const {codes, fresh} = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const {place} = embedded(codes);
+console.log(JSON.stringify(fresh.map(code => place(Float32Array.from(code)))));
+";
+
+#[test]
+fn a_new_code_comes_to_lie_where_the_engine_places_it() {
+    let (n, width) = (60, 4);
+    // Three clusters, as halves hold them.
+    let value = |i: usize| (i / width % 3 * 8) as f32 + ((i * 37 % 64) as f32 / 32.0 - 1.0);
+    let values: Vec<f32> = (0..n * width).map(value).collect();
+    let fresh: Vec<f32> = (0..5 * width).map(|i| value(i * 3 + 1) + 0.125).collect();
+    let perplexity = 8.0;
+    let config = TsneConfig { perplexity, ..TsneConfig::default() };
+    let points = Points::new("codes", &values, n, width).unwrap();
+    let embedding = tsne::embed(&config, points, &Team::solo(), |_| {}).unwrap();
+    let place = PlaceConfig { perplexity, ..PlaceConfig::default() };
+    let placed = tsne::place(&place, points, &embedding.points, ("fresh", &fresh), &Team::solo(), |_| {}).unwrap();
+    let codes = json!({
+        "mu": half::f16_base64(values.iter().copied()),
+        "width": width,
+        "tsne": { "points": embedding.points.as_chunks::<2>().0, "perplexity": perplexity },
+    });
+    let rows: Vec<&[f32]> = fresh.chunks(width).collect();
+    let scripts = [include_str!("interpreter.js"), include_str!("map.js"), PLACE];
+    let Some(found) = run(&scripts.join("\n"), &json!({ "codes": codes, "fresh": rows })) else { return };
+    let found: Vec<[f64; 2]> = serde_json::from_value(found).unwrap();
+    let span = embedding.points.iter().fold(0.0_f32, |span, x| span.max(x.abs()));
+    for (found, expected) in found.iter().zip(placed.points.as_chunks::<2>().0) {
+        let apart = (found[0] - f64::from(expected[0])).hypot(found[1] - f64::from(expected[1]));
+        assert!(apart < 0.02 * f64::from(span), "{found:?}, expected {expected:?} on a map {span} wide");
+    }
+}
+
 /// Gives `cases` to the interpreter; `None` where there is no Node.js.
 fn node(cases: &Value) -> Option<Value> {
-    let script = format!("{}\n{REPLAY}", include_str!("interpreter.js"));
+    run(&format!("{}\n{REPLAY}", include_str!("interpreter.js")), cases)
+}
+
+/// Gives `input` to a script; `None` where there is no Node.js.
+fn run(script: &str, input: &Value) -> Option<Value> {
     let mut command = Command::new("node");
     let spawned = command.arg("-e").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut child) = spawned else {
         eprintln!("not checked: no Node.js here");
         return None;
     };
-    let text = cases.to_string();
+    let text = input.to_string();
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
     let output = child.wait_with_output().unwrap();

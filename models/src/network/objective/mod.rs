@@ -30,7 +30,7 @@ pub(super) const BETA: ModelOption = ModelOption {
     kind: Kind::Beside {
         kind: &Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
         option: "objective",
-        defaults: &[("wae-mmd", mmd::WEIGHT)],
+        defaults: &[("wae-mmd", mmd::WEIGHT), ("vq-vae", vq::COMMITMENT)],
     },
 };
 
