@@ -4,7 +4,8 @@
 //! −ln p(x|z_q) + β·Σ ‖z_e − sg[e_k]‖²,   k = argmin_l ‖z_e − e_l‖²,   z_q = z_e + sg[e_k − z_e]
 //!
 //! with sg the identity to the forward and a constant to the backward: the gradient that comes to z_q goes on to z_e, straight
-//! through. β is the weight of the commitment, 0.25 in the paper, which finds results alike from 0.1 to 2.
+//! through. β is the weight of the commitment, 0.25 unless it is given ([`COMMITMENT`]), as in the paper, which finds results alike
+//! from 0.1 to 2.
 //!
 //! No gradient moves the codes. With n_k pieces of a batch that chose code k, s_k their sum, and γ = 0.99 (appendix A.1)
 //!
@@ -20,6 +21,9 @@ use crate::Error;
 use crate::model::config::Config;
 use crate::model::{Kind, ModelOption, Sizes, Training, Value};
 use crate::network::sizes::{Count, MOST, whole};
+
+/// β unless it is given.
+pub(super) const COMMITMENT: f64 = 0.25;
 
 /// γ of the averages.
 const DECAY: f64 = 0.99;
