@@ -68,8 +68,8 @@ pub(super) const EXAMPLES: [(&str, [Example; 2]); 32] = [
         [
             ("attribute --run runs/first --from rabbit --to yoga --png rows.png", "Rabbits on their way to yoga"),
             (
-                "attribute --run runs/first --from 0 --to 1 --images x.npy --vector v.npy --png rows.png",
-                "Drawings of one's own, and the direction as an array",
+                "attribute --run runs/first --from 0 --to 1 --images x.npy --png rows.png",
+                "Drawings of one's own; classes by their indices",
             ),
         ],
     ),
