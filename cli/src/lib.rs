@@ -16,6 +16,7 @@ mod args;
 mod commands;
 mod explain;
 mod help;
+mod inline;
 mod interrupt;
 mod limits;
 mod output;

@@ -11,6 +11,7 @@ use inkgrad_models::image::{GridOptions, pairs_grid};
 use inkgrad_models::{Models, distance};
 use serde::Serialize;
 
+use crate::inline::{Drawings, ShowArgs};
 use crate::output::{self, Report};
 use crate::progress::number;
 use crate::session::RunArgs;
@@ -31,6 +32,8 @@ pub struct Reconstruct {
     /// A picture of the first 200 originals, each above its reconstruction
     #[arg(long, value_name = "P.png")]
     png: Option<PathBuf>,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 /// Originals in a picture; with their reconstructions, as many drawings as one picture holds.
@@ -64,14 +67,17 @@ impl Reconstruct {
 
         let originals = images.values();
         let shown = images.len().min(SHOWN);
-        if let Some(path) = &self.png {
+        let picture = (self.png.is_some() || self.show.asked()).then(|| {
             let first = shown * image.len();
             let file = self.images.file_name().unwrap_or_default();
             let title = format!("{}: reconstructions", session.config.label());
             let caption = format!("the first {shown} of {}, seed {}", file.to_string_lossy(), session.config.seed);
             let (title, caption) = (drawable(&title, "reconstructions"), drawable(&caption, ""));
             let options = GridOptions { image, title: &title, caption: &caption, ..GridOptions::default() };
-            pairs_grid(&originals[..first], &reconstructions[..first], 20, &options).save_png(path)?;
+            pairs_grid(&originals[..first], &reconstructions[..first], 20, &options)
+        });
+        if let (Some(path), Some(picture)) = (&self.png, &picture) {
+            picture.save_png(path)?;
         }
         let model = session.config.model.clone();
         let report = Reconstructed {
@@ -88,6 +94,12 @@ impl Reconstruct {
             png: self.png,
         };
         session.report(&report, json)?;
+        if let Some(picture) = &picture {
+            // Each original beside its reconstruction.
+            let each = originals.chunks(image.len()).zip(reconstructions.chunks(image.len()));
+            let pairs: Vec<f32> = each.flat_map(|(a, b)| [a, b].concat()).collect();
+            self.show.show(&Drawings { picture, values: &pairs, extents: image, columns: None })?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -16,6 +16,7 @@ use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
 use crate::args::within;
+use crate::inline::{Drawings, ShowArgs};
 use crate::output::{self, Report};
 use crate::sampler::Kept;
 use crate::session::{RunArgs, Session};
@@ -49,6 +50,8 @@ pub struct Sample {
     /// A picture of the first 400 drawings; with `--class all`, a row a class
     #[arg(long, value_name = "P.png")]
     png: Option<PathBuf>,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 /// More drawings than this, some 3 GB, are taken for a mistake.
@@ -159,6 +162,8 @@ impl Sample {
             png: self.png,
         };
         session.report(&report, json)?;
+        let columns = report.classes.as_ref().map(|_| self.n);
+        self.show.show(&Drawings { picture: &picture, values: &images, extents: image, columns })?;
         Ok(ExitCode::SUCCESS)
     }
 

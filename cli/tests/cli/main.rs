@@ -14,6 +14,7 @@ mod prompt;
 mod rules;
 mod samplers;
 mod scores;
+mod show;
 mod sizes;
 mod study;
 mod threads;
