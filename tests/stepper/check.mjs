@@ -60,9 +60,11 @@ await lookAt(options(), async sight => {
   if (await evaluate("words > 0")) {
     await evaluate(`go(trace.steps.length - 1)`);
     await sight.box("shared");
-    // The middle of what is to be seen of it.
-    const [x, y, word] = await evaluate(`(() => { const box = byId("banks").parentElement.getBoundingClientRect();
-      const [x, y] = [box.left + 3.5 * bankMap.side, Math.min(box.top + box.height / 2, byId("banks").getBoundingClientRect().bottom - 4)];
+    // The middle of a square that is to be seen: a mouse is at whole pixels, so that an edge could be another square's.
+    const [x, y, word] = await evaluate(`(() => { const seen = byId("banks").parentElement.getBoundingClientRect();
+      const {left, top, bottom} = byId("banks").getBoundingClientRect();
+      const middle = (from, at) => Math.floor(from + (Math.floor((at - from) / bankMap.side) + 0.5) * bankMap.side);
+      const [x, y] = [middle(left, left + 3.5 * bankMap.side), middle(top, Math.min(seen.top + seen.height / 2, bottom - 4))];
       return [x, y, bankMap.under({clientX: x, clientY: y})]; })()`);
     await sight.mouse("mouseMoved", x, y);
     await evaluate(FRAMES);

@@ -23,7 +23,7 @@ fn company(name: &str) -> &'static [&'static str] {
         "momentum" => &["--optimizer", "sgd"],
         "precision" => &["--device", "emulated"],
         "patience" => &["--val-fraction", "0.3"],
-        "importance_samples" | "doubly_reparameterized" => &["--objective", "iwae"],
+        "importance_samples" | "dreg" => &["--objective", "iwae"],
         "pseudo_inputs" => &["--objective", "vamp"],
         "codes" => &["--objective", "vq-vae"],
         "code_width" => &["--objective", "vq-vae"],

@@ -29,12 +29,7 @@ fn objectives_stand_in_the_run_and_its_records() {
             &["objective = \"iwae\"", "importance_samples = 3"],
             &["bce", "kl"],
         ),
-        (
-            "doubly",
-            &["--objective", "iwae", "--doubly-reparameterized"],
-            &["objective = \"iwae\"", "doubly_reparameterized = true"],
-            &["bce", "kl"],
-        ),
+        ("doubly", &["--objective", "iwae", "--dreg"], &["objective = \"iwae\"", "dreg = true"], &["bce", "kl"]),
         (
             "vamp",
             &["--objective", "vamp", "--pseudo-inputs", "3"],

@@ -83,7 +83,7 @@ fn bash_completes_commands_options_and_models() {
         );
         shell(&place, &["bash", "--norc", "-c", &script])
     };
-    assert_eq!(complete("inkgrad tr", 1).trim(), "train");
+    assert_eq!(complete("inkgrad trai", 1).trim(), "train");
     assert!(complete("inkgrad train --che", 2).contains("--checkpoint-minutes"));
     assert!(complete("inkgrad train --device ''", 3).contains("cpu cuda emulated"));
     assert!(complete("inkgrad train cnn", 2).contains("cnn-vae"));
@@ -133,7 +133,7 @@ zpty -d shell
 "#,
     );
     for (typed, completed) in [
-        ("inkgrad tr", "called train"),
+        ("inkgrad trai", "called train"),
         ("inkgrad train --che", "called train --checkpoint-minutes"),
         ("inkgrad train cnn-v", "called train cnn-vae"),
         ("inkgrad completions po", "called completions powershell"),

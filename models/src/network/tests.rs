@@ -162,7 +162,7 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     };
     let elbo = "with the objective elbo, expected --objective iwae";
     assert_eq!(line(&[("importance_samples", "4")]), format!("--importance-samples: 4 {elbo}"));
-    assert_eq!(line(&[("doubly_reparameterized", "yes")]), format!("--doubly-reparameterized: yes {elbo}"));
+    assert_eq!(line(&[("dreg", "yes")]), format!("--dreg: yes {elbo}"));
     let iwae = ("objective", "iwae");
     let expected = "with the objective iwae, expected --objective elbo";
     assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected} or vamp"));

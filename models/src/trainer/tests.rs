@@ -115,11 +115,7 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
         (&[("kl_warmup", "1:cyclic"), ("free_bits", "0.1")], &["bce", "kl", "floored_kl"], None),
         (&[("kl_warmup", "1"), ("capacity", "3")], &["bce", "kl"], None),
         (&[("objective", "iwae"), ("importance_samples", "3")], &["bce", "kl"], None),
-        (
-            &[("objective", "iwae"), ("importance_samples", "3"), ("doubly_reparameterized", "yes")],
-            &["bce", "kl"],
-            None,
-        ),
+        (&[("objective", "iwae"), ("importance_samples", "3"), ("dreg", "yes")], &["bce", "kl"], None),
         (&[("objective", "beta-tc"), ("beta", "3")], &["bce", "kl", "tc"], None),
         (&[("objective", "vamp"), ("pseudo_inputs", "6"), ("kl_warmup", "1")], &["bce", "kl"], None),
         (&[("likelihood", "gaussian")], &["nll", "kl"], None),

@@ -51,8 +51,8 @@ pub(super) const SAMPLES: ModelOption = ModelOption {
 
 /// Whether the gradient of the importance-weighted bound is doubly reparameterised.
 pub(super) const DOUBLY: ModelOption = ModelOption {
-    name: "doubly_reparameterized",
-    help: "whether the encoder's gradient of the objective iwae is the one with less noise",
+    name: "dreg",
+    help: "whether the encoder's gradient of the objective iwae is doubly reparameterised: less noise",
     kind: Kind::IfGiven(&Kind::Flag { default: false }),
 };
 

@@ -39,7 +39,7 @@ fn gradients(network: &mut Network<f64>, prefix: &str, steps: std::ops::Range<u6
 const IWAE: [(&str, &str); 2] = [("objective", "iwae"), ("importance_samples", "4")];
 
 fn doubly() -> Network<f64> {
-    network(&[IWAE[0], IWAE[1], ("doubly_reparameterized", "yes")])
+    network(&[IWAE[0], IWAE[1], ("dreg", "yes")])
 }
 
 #[test]
