@@ -134,7 +134,7 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
     let module = String::from_utf8(place.read("module.py")).unwrap();
     assert!(module.contains("self.pseudo_inputs = nn.Parameter(torch.empty((3, 1, 28, 28)))"), "{module}");
     place.ok(&["export", "--run", "run", "--format", "onnx", "--out", "w.onnx"]);
-    place.ok(&["report", "--runs", "run", "--classifier", "judge", "--samples", "20", "--out", "report.html"]);
+    place.ok(&["report", "run", "--classifier", "judge", "--samples", "20", "--out", "report.html"]);
     let cvae = ["train", "cvae", "--data", "d", "--condition", "both", "--objective", "vamp", "--out", "cvae"];
     place.refused(
         &cvae,
