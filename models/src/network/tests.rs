@@ -137,7 +137,7 @@ fn gradients_of_every_objective_agree_with_numeric_ones() {
     });
     let expected = [
         "objective iwae",
-        "objective iwae, doubly reparameterized yes",
+        "objective iwae, dreg yes",
         "objective wae-mmd",
         "objective beta-tc",
         "objective vamp",
