@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use super::images::check_values;
 use super::npy::header::{Element, Header};
-use super::npy::{f32_from_f16, interleave};
+use super::npy::values::{f32_from_f16, interleave};
 use super::{Extents, Images, Pixels};
 use crate::error::{Error, Result};
 

@@ -6,12 +6,13 @@
 mod array;
 pub(super) mod header;
 mod npz;
+pub(super) mod values;
 
 use std::path::Path;
 
 use npyz::WriterBuilder;
 
-pub(super) use self::array::{Array, Shape, f32_from_f16, interleave};
+pub(super) use self::array::{Array, Shape};
 use self::header::Element;
 pub(in crate::data) use self::npz::names as npz_names;
 
