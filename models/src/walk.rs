@@ -5,7 +5,7 @@
 //! use inkgrad_models::walk::{self, Way};
 //!
 //! // Four latents of two dimensions, of two classes that differ in the first; the second says nothing: q(z|x) is the prior.
-//! let mu = vec![1.0, 0.0, 1.2, 0.0, -1.0, 0.0, -1.2, 0.0];
+//! let mu = vec![1.0, 0.0, 1.5, 0.0, -1.0, 0.0, -1.5, 0.0];
 //! let logvar = Some(vec![-4.0, 0.0, -4.0, 0.0, -4.0, 0.0, -4.0, 0.0]);
 //! let latents = Latents { width: 2, mu, logvar };
 //! let dimensions = walk::dimensions(&latents)?;
@@ -13,8 +13,8 @@
 //! assert_eq!(dimensions[0].traversal(&[0.0, 0.5], 3.0, 3), [-3.0, 0.5, 0.0, 0.5, 3.0, 0.5]);
 //!
 //! let towards = walk::attribute(&latents, &[0, 0, 1, 1], [0, 1]).expect("latents of both classes");
-//! assert_eq!(towards, [2.2, 0.0]);
-//! assert_eq!(walk::along(&[-1.0, 0.0], &towards, &[0.0, 0.5]), [-1.0, 0.0, 0.1, 0.0]);
+//! assert_eq!(towards, [2.5, 0.0]);
+//! assert_eq!(walk::along(&[-1.0, 0.0], &towards, &[0.0, 0.5]), [-1.0, 0.0, 0.25, 0.0]);
 //! assert_eq!(Way::Linear.between(&[0.0, 1.0], &[2.0, 1.0], 0.25), [0.5, 1.0]);
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
