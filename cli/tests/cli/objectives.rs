@@ -135,7 +135,20 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
     assert!(module.contains("self.pseudo_inputs = nn.Parameter(torch.empty((3, 1, 28, 28)))"), "{module}");
     place.ok(&["export", "--run", "run", "--format", "onnx", "--out", "w.onnx"]);
     place.ok(&["report", "run", "--classifier", "judge", "--samples", "20", "--out", "report.html"]);
-    let cvae = ["train", "cvae", "--data", "d", "--condition", "both", "--objective", "vamp", "--out", "cvae"];
+    let cvae = [
+        "train",
+        "cvae",
+        "--data",
+        "d",
+        "--batch-size",
+        "8",
+        "--condition",
+        "both",
+        "--objective",
+        "vamp",
+        "--out",
+        "c",
+    ];
     place.refused(
         &cvae,
         &["--objective: vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent"],
