@@ -22,7 +22,7 @@
 
 use inkgrad_engine::{Float, Tape, Tensor};
 
-use super::{Coded, Objective, constant};
+use super::{Coded, Objective, constant, draw};
 use crate::Result;
 use crate::model::Training;
 
@@ -42,7 +42,7 @@ pub(super) fn record<T: Float>(
     (samples, doubly): (usize, bool),
     noise: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, .. } = coded;
+    let &Coded { batch, labels, .. } = coded;
     let (mu, logvar) = coded.gaussian();
     let rows = batch * samples;
     let (mut many_mu, mut many_logvar) = (repeated(tape, mu, samples)?, repeated(tape, logvar, samples)?);
@@ -54,10 +54,7 @@ pub(super) fn record<T: Float>(
             Some(tape.reshape(many, [rows])?)
         }
     };
-    let mut z = match noise {
-        Some(noise) => tape.reparameterize_with(many_mu, many_logvar, noise)?,
-        None => tape.reparameterize(many_mu, many_logvar)?,
-    };
+    let mut z = draw(tape, (many_mu, many_logvar), noise)?;
     if doubly {
         let constants = [tape.detach(many_mu)?, tape.detach(many_logvar)?];
         let constant_z = tape.detach(z)?;
@@ -82,7 +79,7 @@ pub(super) fn record<T: Float>(
     let nll = tape.sum(nll)?;
     let nll = tape.scale(nll, 1.0 / samples as f64)?;
     let kl = tape.gaussian_kl(mu, logvar)?;
-    Ok(Training::sum(images, loss, batch).labels(labels).term(objective.likelihood.term(), nll).term("kl", kl))
+    Ok(coded.training(loss, objective.likelihood, nll).term("kl", kl))
 }
 
 /// ln w_k and −ln p(x|z_k), `(B·K)` each, of `z: (B·K, latent)` drawn from N(μ, σ²).

@@ -28,11 +28,8 @@ pub(super) fn record<T: Float>(
     noise: Option<Tensor>,
     prior: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, .. } = coded;
     let (mu, logvar) = coded.gaussian();
-    let z = coded.draw(tape, noise)?;
-    let logits = (coded.decode)(tape, z, labels)?;
-    let nll = objective.likelihood.sum(tape, logits, images)?;
+    let (z, nll) = coded.decoded(tape, objective.likelihood, noise)?;
     let kl = tape.gaussian_kl(mu, logvar)?;
     let prior = match prior {
         Some(prior) => prior,
@@ -42,9 +39,9 @@ pub(super) fn record<T: Float>(
         }
     };
     let mmd = discrepancy(tape, z, prior)?;
-    let weighted = tape.scale(mmd, objective.divergence.beta * batch as f64)?;
+    let weighted = tape.scale(mmd, objective.divergence.beta * coded.batch as f64)?;
     let loss = tape.add(nll, weighted)?;
-    let training = Training::sum(images, loss, batch).labels(labels).term(objective.likelihood.term(), nll);
+    let training = coded.training(loss, objective.likelihood, nll);
     Ok(training.term("kl", kl).term_per("mmd", mmd, 1.0))
 }
 

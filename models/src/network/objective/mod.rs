@@ -111,14 +111,30 @@ impl<T: Float> Coded<'_, T> {
         (self.mu, self.logvar.expect("an encoder with variances, as every objective but vq-vae has it"))
     }
 
-    /// z ~ N(μ, σ²), with `noise` where it is given.
-    fn draw(&self, tape: &mut Tape<T>, noise: Option<Tensor>) -> Result<Tensor> {
-        let (mu, logvar) = self.gaussian();
-        Ok(match noise {
-            Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
-            None => tape.reparameterize(mu, logvar)?,
-        })
+    /// z ~ N(μ, σ²), with `noise` where it is given, and −ln p(x|z), summed over the batch.
+    fn decoded(&self, tape: &mut Tape<T>, likelihood: Likelihood, noise: Option<Tensor>) -> Result<(Tensor, Tensor)> {
+        let z = draw(tape, self.gaussian(), noise)?;
+        Ok((z, self.nll(tape, likelihood, z)?))
     }
+
+    /// −ln p(x|z), summed over the batch.
+    fn nll(&self, tape: &mut Tape<T>, likelihood: Likelihood, z: Tensor) -> Result<Tensor> {
+        let logits = (self.decode)(tape, z, self.labels)?;
+        Ok(likelihood.sum(tape, logits, self.images)?)
+    }
+
+    /// What is trained: `loss`, with `nll` as the likelihood's term.
+    fn training(&self, loss: Tensor, likelihood: Likelihood, nll: Tensor) -> Training {
+        Training::sum(self.images, loss, self.batch).labels(self.labels).term(likelihood.term(), nll)
+    }
+}
+
+/// z ~ N(μ, σ²), with `noise` where it is given.
+fn draw<T: Float>(tape: &mut Tape<T>, (mu, logvar): (Tensor, Tensor), noise: Option<Tensor>) -> Result<Tensor> {
+    Ok(match noise {
+        Some(noise) => tape.reparameterize_with(mu, logvar, noise)?,
+        None => tape.reparameterize(mu, logvar)?,
+    })
 }
 
 /// Noise as values of their own, for comparisons; drawn by the operations where it is not given.
@@ -295,16 +311,12 @@ impl Objective {
         noise: Option<Tensor>,
         time: Time,
     ) -> Result<Training> {
-        let &Coded { batch, images, labels, .. } = coded;
         let (mu, logvar) = coded.gaussian();
-        let z = coded.draw(tape, noise)?;
-        let logits = (coded.decode)(tape, z, labels)?;
-        let nll = self.likelihood.sum(tape, logits, images)?;
+        let (_, nll) = coded.decoded(tape, self.likelihood, noise)?;
         let kl = tape.gaussian_kl(mu, logvar)?;
         let Weighted { tensor, floored, scheduled } = self.divergence.weighted(tape, [mu, logvar], kl, time)?;
         let loss = tape.add(nll, tensor)?;
-        let training = Training::sum(images, loss, batch).labels(labels).term(self.likelihood.term(), nll);
-        let training = training.term("kl", kl).scheduled(scheduled);
+        let training = coded.training(loss, self.likelihood, nll).term("kl", kl).scheduled(scheduled);
         Ok(match floored {
             None => training,
             Some(floored) => training.term("floored_kl", floored),

@@ -22,17 +22,14 @@ pub(super) fn record<T: Float>(
     coded: &Coded<'_, T>,
     noise: Option<Tensor>,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, .. } = coded;
     let (mu, logvar) = coded.gaussian();
-    let z = coded.draw(tape, noise)?;
-    let logits = (coded.decode)(tape, z, labels)?;
-    let nll = objective.likelihood.sum(tape, logits, images)?;
+    let (z, nll) = coded.decoded(tape, objective.likelihood, noise)?;
     let kl = tape.gaussian_kl(mu, logvar)?;
     let tc = total_correlation(tape, z, mu, logvar)?;
     let weighted = tape.scale(tc, objective.divergence.beta - 1.0)?;
     let bound = tape.add(nll, kl)?;
     let loss = tape.add(bound, weighted)?;
-    let training = Training::sum(images, loss, batch).labels(labels).term(objective.likelihood.term(), nll);
+    let training = coded.training(loss, objective.likelihood, nll);
     Ok(training.term("kl", kl).term("tc", tc))
 }
 

@@ -73,11 +73,8 @@ pub(super) fn record<T: Float>(
     noise: Option<Tensor>,
     time: Time,
 ) -> Result<Training> {
-    let &Coded { batch, images, labels, .. } = coded;
     let (mu, logvar) = coded.gaussian();
-    let z = coded.draw(tape, noise)?;
-    let logits = (coded.decode)(tape, z, labels)?;
-    let nll = objective.likelihood.sum(tape, logits, images)?;
+    let (z, nll) = coded.decoded(tape, objective.likelihood, noise)?;
     let pictures = pseudo.pictures(tape)?;
     let components = match (coded.encode)(tape, pictures)? {
         (mu, Some(logvar)) => (mu, logvar),
@@ -89,7 +86,7 @@ pub(super) fn record<T: Float>(
     let kl = tape.sub(posterior, prior)?;
     let weighted = objective.divergence.weighted(tape, [mu, logvar], kl, time)?;
     let loss = tape.add(nll, weighted.tensor)?;
-    let training = Training::sum(images, loss, batch).labels(labels).term(objective.likelihood.term(), nll);
+    let training = coded.training(loss, objective.likelihood, nll);
     Ok(training.term("kl", kl).scheduled(weighted.scheduled))
 }
 

@@ -177,7 +177,7 @@ pub(super) fn record<T: Float>(
     coded: &Coded<'_, T>,
     codebook: &Codebook,
 ) -> crate::Result<Training> {
-    let &Coded { batch, images, labels, mu, .. } = coded;
+    let mu = coded.mu;
     let Quantised { codes, choices } = codebook.quantise(tape, mu)?;
     let pieces = tape.shape(codes).first();
     let codes = tape.reshape(codes, tape.shape(mu))?;
@@ -186,8 +186,7 @@ pub(super) fn record<T: Float>(
     let away = tape.sub(codes, mu)?;
     let through = tape.detach(away)?;
     let z = tape.add(mu, through)?;
-    let logits = (coded.decode)(tape, z, labels)?;
-    let nll = objective.likelihood.sum(tape, logits, images)?;
+    let nll = coded.nll(tape, objective.likelihood, z)?;
     let squares = tape.mul(away, away)?;
     let commitment = tape.sum(squares)?;
     let weighted = tape.scale(commitment, objective.divergence.beta)?;
@@ -207,7 +206,7 @@ pub(super) fn record<T: Float>(
     let z_e = tape.detach(mu)?;
     let z_e = tape.reshape(z_e, [pieces, codebook.width()])?;
     let s = tape.matmul_with(choices, z_e, Transposed { a: true, b: false })?; // (K, D)
-    let training = Training::sum(images, loss, batch).labels(labels).term(objective.likelihood.term(), nll);
+    let training = coded.training(loss, objective.likelihood, nll);
     let training = training.term("commitment", commitment).term_per("perplexity", perplexity, 1.0);
     Ok(training.statistics([n, s]))
 }
