@@ -20,6 +20,24 @@ pub enum Pixels {
     F32(Vec<f32>),
 }
 
+impl Pixels {
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Pixels::U8(pixels) => pixels.len(),
+            Pixels::F32(pixels) => pixels.len(),
+        }
+    }
+
+    /// The name of the values' type, as NumPy has it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Pixels::U8(_) => "uint8",
+            Pixels::F32(_) => "float32",
+        }
+    }
+}
+
 impl Images {
     /// Images of bytes: (N, 784).
     ///
@@ -97,10 +115,7 @@ impl Images {
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        match &self.pixels {
-            Pixels::U8(pixels) => pixels.len() / self.extents.len(),
-            Pixels::F32(pixels) => pixels.len() / self.extents.len(),
-        }
+        self.pixels.len() / self.extents.len()
     }
 
     /// Whether there is no image.
@@ -205,10 +220,7 @@ impl Images {
 
     /// The name of the stored type, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {
-        match self.pixels {
-            Pixels::U8(_) => "uint8",
-            Pixels::F32(_) => "float32",
-        }
+        self.pixels.type_name()
     }
 }
 

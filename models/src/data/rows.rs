@@ -88,12 +88,12 @@ impl Rows {
 
     /// The name of the type that values have in memory, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {
-        self.no_pixels().1
+        self.no_pixels().type_name()
     }
 
     /// Whether values are floats in memory, not bytes.
     pub fn is_float(&self) -> bool {
-        self.files[0].format.is_float()
+        self.files[0].format.element.is_float()
     }
 
     /// Bytes that all of them would take in memory.
@@ -111,7 +111,7 @@ impl Rows {
     /// # Panics
     /// When an index has no picture.
     pub fn read(&self, indices: &[usize]) -> Result<Images> {
-        let (mut pixels, _) = self.no_pixels();
+        let mut pixels = self.no_pixels();
         match &mut pixels {
             Pixels::U8(pixels) => pixels.reserve_exact(indices.len() * self.extents.len()),
             Pixels::F32(pixels) => pixels.reserve_exact(indices.len() * self.extents.len()),
@@ -133,14 +133,12 @@ impl Rows {
         }
     }
 
-    /// No pixels yet, of the type that the files have, and its name.
-    fn no_pixels(&self) -> (Pixels, &'static str) {
-        let pixels = match self.is_float() {
+    /// No pixels yet, of the type that the files have.
+    fn no_pixels(&self) -> Pixels {
+        match self.is_float() {
             true => Pixels::F32(Vec::new()),
             false => Pixels::U8(Vec::new()),
-        };
-        let name = Images::from_checked(self.extents, pixels.clone()).pixel_type();
-        (pixels, name)
+        }
     }
 
     fn place(&self, index: usize) -> Place {
@@ -181,10 +179,6 @@ impl Format {
             }
             _ => Err("integers of more than a byte"),
         }
-    }
-
-    fn is_float(self) -> bool {
-        matches!(self.element, Element::F16 | Element::F32 | Element::F64)
     }
 
     /// Adds values that a file has as `bytes`.
@@ -249,7 +243,7 @@ impl PictureFile {
         let bytes = each * self.format.element.size();
         block.resize(rows * bytes, 0);
         let read = read_exact_at(&self.file, block, self.start + (row * bytes) as u64);
-        // What was read is of the contents that the fingerprint is of only if nobody has written to the file.
+        // The bytes that were read are of the contents that the fingerprint is of only if nobody has written to the file.
         let now = stamp(&self.file).map_err(|error| bad(error.to_string()))?;
         if now != self.stamp {
             let (found, expected) = (now.0, self.stamp.0);
@@ -259,10 +253,7 @@ impl PictureFile {
             }));
         }
         read.map_err(|error| bad(format!("image {row} cannot be read: {error}")))?;
-        let begin = match pixels {
-            Pixels::U8(pixels) => pixels.len(),
-            Pixels::F32(pixels) => pixels.len(),
-        };
+        let begin = pixels.len();
         self.format.decode(block, pixels);
         match pixels {
             Pixels::U8(pixels) if self.format.planes => by_pixel(&mut pixels[begin..], extents),

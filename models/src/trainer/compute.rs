@@ -115,8 +115,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Takes the next step, for which [`Trainer::read_ahead`] was called, and returns the number of its drawings. On a device it is under way then, and its losses are
-    /// not in the sums before they are read.
+    /// Takes the next step, for which [`Trainer::read_ahead`] was called, and returns the number of its drawings. On a device it is
+    /// under way then, and its losses are not in the sums before they are read.
     pub(super) fn advance(&mut self, compute: &mut Compute, team: &Team) -> Result<usize> {
         let next = self.step + 1;
         let drawings = match compute {

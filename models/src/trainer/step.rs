@@ -263,9 +263,20 @@ impl Stepper {
         batch: usize,
         team: &Team,
     ) -> Losses {
+        self.evaluate_in_memory(network, (&data.images, &data.labels), indices, batch, team)
+    }
+
+    fn evaluate_in_memory(
+        &mut self,
+        network: &Network<f32>,
+        (images, labels): (&Images, &[usize]),
+        indices: &[usize],
+        batch: usize,
+        team: &Team,
+    ) -> Losses {
         let mut sums = Sums::default();
-        for (i, batch) in (0..).zip(indices.chunks(batch)) {
-            self.evaluate_batch(network, Batch::of(&data.images, &data.labels, batch), i, team, &mut sums);
+        for (number, batch) in (0..).zip(indices.chunks(batch)) {
+            self.evaluate_batch(network, Batch::of(images, labels, batch), number, team, &mut sums);
         }
         sums.mean()
     }
@@ -282,23 +293,20 @@ impl Stepper {
         batch: usize,
         team: &Team,
     ) -> crate::Result<Losses> {
-        let (mut sums, labels, mut number) = (Sums::default(), &data.labels, 0);
-        let mut add = |stepper: &mut Self, batch: Batch| {
-            stepper.evaluate_batch(network, batch, number, team, &mut sums);
-            number += 1;
-        };
-        match &data.images {
+        let files = match &data.images {
             Stored::Memory(images) => {
-                indices.chunks(batch).for_each(|batch| add(self, Batch::of(images, labels, batch)));
+                return Ok(self.evaluate_in_memory(network, (images, &data.labels), indices, batch, team));
             }
-            Stored::Files(files) => {
-                let rows: Vec<usize> = (0..batch).collect();
-                Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
-                    add(self, Batch::read(&images, labels, numbers, &rows[..numbers.len()]));
-                    Ok(())
-                })?;
-            }
-        }
+            Stored::Files(files) => files,
+        };
+        let (mut sums, mut number) = (Sums::default(), 0);
+        let rows: Vec<usize> = (0..batch).collect();
+        Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
+            let batch = Batch::read(&images, &data.labels, numbers, &rows[..numbers.len()]);
+            self.evaluate_batch(network, batch, number, team, &mut sums);
+            number += 1;
+            Ok(())
+        })?;
         Ok(sums.mean())
     }
 

@@ -157,7 +157,7 @@ impl Array {
 
     /// Bytes that its pictures take in memory.
     pub(in crate::data) fn picture_bytes(&self) -> u64 {
-        let is_float = matches!(self.header.element, Element::F16 | Element::F32 | Element::F64);
+        let is_float = self.header.element.is_float();
         (self.count as u64).saturating_mul(if is_float { size_of::<f32>() as u64 } else { 1 })
     }
 

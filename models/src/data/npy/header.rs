@@ -72,6 +72,11 @@ impl Element {
         })
     }
 
+    /// Whether values are floats.
+    pub(in crate::data) fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::F32 | Self::F64)
+    }
+
     /// Bytes of one value.
     pub(in crate::data) fn size(self) -> usize {
         match self {
