@@ -41,7 +41,7 @@ pub fn render(explained: &Explained) -> Result<String> {
         ("page", include_str!("page.js").to_owned()),
         ("data", page::json(explained)),
     ];
-    Ok(page::fill(include_str!("page.html"), &marks))
+    Ok(page::page(include_str!("page.html"), &marks))
 }
 
 /// The name, and where everything on the page comes from.

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// The template's beginning: `made-by`, `title`, `style`, and `head`, after which a page's own template goes on in its header.
+const HEAD: &str = include_str!("head.html");
+
 /// Colours in light and dark, type, buttons, fields.
 pub const BASE_CSS: &str = include_str!("base.css");
 
@@ -15,8 +18,13 @@ pub fn json(data: &impl Serialize) -> String {
     data.replace('<', "\\u003c")
 }
 
+/// The page of a template that goes on after [`HEAD`].
+pub fn page(template: &str, marks: &[(&str, String)]) -> String {
+    fill(&[HEAD, template].concat(), marks)
+}
+
 /// The template with each `{{mark}}` replaced once, from front to back: what is filled in is never looked at again.
-pub fn fill(template: &str, marks: &[(&str, String)]) -> String {
+fn fill(template: &str, marks: &[(&str, String)]) -> String {
     let mut page = String::with_capacity(marks.iter().map(|(_, text)| text.len()).sum::<usize>() + template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {

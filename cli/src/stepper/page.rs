@@ -31,11 +31,11 @@ pub struct Page<'a> {
     pub listing: &'a Listing,
     /// Where buffers begin, their bytes, and their parameters.
     pub buffers: &'a [(u64, u64, String)],
-    /// What the warp did.
+    /// The warp's steps.
     pub recorded: &'a Recorded,
     /// How often lines were executed by all warps.
     pub profile: &'a [LineCount],
-    /// What ended the launch.
+    /// The fault that ended the launch.
     pub fault: Option<&'a Fault>,
     /// How much all warps did, in words, with its number.
     pub counts: &'a [(u64, &'static str)],
@@ -58,7 +58,7 @@ impl Page<'_> {
             ("page", include_str!("page.js").to_owned()),
             ("data", page::json(&self.data())),
         ];
-        page::fill(include_str!("page.html"), &marks)
+        page::page(include_str!("page.html"), &marks)
     }
 
     /// The kernel, its launch, and what went wrong.
@@ -97,7 +97,7 @@ impl Page<'_> {
         }
     }
 
-    /// What a race is with: verb, warp and line.
+    /// The accesses that a race is with: verb, warp and line.
     fn earlier(&self) -> Vec<(&'static str, u32, usize)> {
         let finding = self.recorded.finding.iter().flat_map(|finding| &finding.earlier);
         finding.map(|&(wrote, touch)| (if wrote { "wrote" } else { "read" }, touch.warp, touch.line)).collect()
