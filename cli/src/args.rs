@@ -89,6 +89,12 @@ pub fn require_device(device: config::Device) -> Result<()> {
     Ok(())
 }
 
+/// Parses a number above 0.
+pub fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|&f: &f64| f > 0.0 && f.is_finite());
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
 /// Parses a number within a range.
 pub fn within(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
     move |text| {

@@ -87,6 +87,13 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
+/// A number with its sign, as short as it can be.
+pub fn signed(value: f64) -> String {
+    let text = format!("{value:+.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if ["+0", "-0"].contains(&text) { "0".to_owned() } else { text.to_owned() }
+}
+
 /// A number with its thousands apart: `20,000`.
 pub fn thousands(n: impl Into<u64>) -> String {
     let digits = n.into().to_string();
@@ -129,6 +136,11 @@ mod tests {
     #[test]
     fn words_are_quoted_where_a_shell_would_take_them_apart() {
         assert_eq!(["a/b-c.npy", "a b", "it's", ""].map(quoted), ["a/b-c.npy", "'a b'", r"'it'\''s'", "''"]);
+    }
+
+    #[test]
+    fn numbers_have_their_signs() {
+        assert_eq!([-3.0, -0.6, 0.0, -0.001, 1.25].map(signed), ["-3", "-0.6", "0", "0", "+1.25"]);
     }
 
     #[test]

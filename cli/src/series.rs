@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::output;
 use crate::progress::{self, Reporter};
-use crate::study::NO_NAMES;
+use crate::study::sets_training;
 
 /// A run of a series that has ended.
 pub struct Ended {
@@ -65,7 +65,7 @@ pub fn train(models: &Models, config: Config, path: &Path, title: &str) -> Resul
 fn check_settings(asked: &Config, found: &Config, path: &Path) -> Result<()> {
     let (asked, found) = (asked.settings(), found.settings());
     let unset = || "unset".to_owned();
-    let mut keys = asked.keys().chain(found.keys()).filter(|key| *key == "model" || !NO_NAMES.contains(&key.as_str()));
+    let mut keys = asked.keys().chain(found.keys()).filter(|key| sets_training(key));
     match keys.find(|key| asked.get(*key) != found.get(*key)) {
         Some(key) => {
             let value = |settings: &std::collections::BTreeMap<String, String>| {
@@ -116,11 +116,11 @@ pub struct Spread {
 }
 
 /// The means and standard deviations of the last records of several runs, each of which has those of one split after the other.
-pub fn spread(runs: &[Vec<Record>]) -> Vec<Spread> {
+pub fn spread<R: AsRef<[Record]>>(runs: &[R]) -> Vec<Spread> {
     let mut spreads = Vec::new();
     for split in [Split::Train, Split::Val, Split::Test] {
         let last: Vec<&Record> =
-            runs.iter().filter_map(|run| run.iter().rfind(|record| record.split == split)).collect();
+            runs.iter().filter_map(|run| run.as_ref().iter().rfind(|record| record.split == split)).collect();
         let Some(first) = last.first() else { continue };
         let terms = first.terms.0.iter().map(|(name, _)| name.clone());
         for name in ["loss".to_owned()].into_iter().chain(terms) {

@@ -173,6 +173,11 @@ pub const NO_NAMES: [&str; 16] = [
     "changes",
 ];
 
+/// Whether runs of which this setting differs were trained in another way.
+pub fn sets_training(key: &str) -> bool {
+    key == "model" || !NO_NAMES.contains(&key)
+}
+
 /// Settings that a name has room for.
 const MOST_IN_NAME: usize = 3;
 

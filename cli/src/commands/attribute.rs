@@ -11,9 +11,8 @@ use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Models, walk};
 use serde::Serialize;
 
-use super::traverse::{positive, signed};
-use crate::args::within;
-use crate::output::{self, Report};
+use crate::args::{positive, within};
+use crate::output::{self, Report, signed};
 use crate::session::RunArgs;
 
 /// The mean latent of a class minus that of another is a direction; drawings get more and more of it.

@@ -12,8 +12,8 @@ use inkgrad_models::walk::{self, Dimension};
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
-use crate::args::within;
-use crate::output::{self, Report};
+use crate::args::{positive, within};
+use crate::output::{self, Report, signed};
 use crate::session::{RunArgs, Session};
 
 #[derive(Debug, Args)]
@@ -44,12 +44,6 @@ pub struct Traverse {
     /// The picture: a row a dimension
     #[arg(long, value_name = "P.png")]
     png: PathBuf,
-}
-
-/// Parses a number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|&f: &f64| f > 0.0 && f.is_finite());
-    number.ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 /// Test drawings whose latents are looked at.
@@ -95,7 +89,6 @@ impl Traverse {
         let seen = session.inference.network().encoder_sees_classes();
         let latents = session.inference.encode(&some.images, seen.then_some(&some.labels[..]))?;
         let mut dimensions = walk::dimensions(&latents)?;
-        dimensions.truncate(self.dimensions);
         let base = match self.from {
             Some(from) => {
                 let one = part.take(&[from]);
@@ -103,10 +96,11 @@ impl Traverse {
             }
             None => {
                 let mut middle = vec![0.0; latents.width];
-                walk::dimensions(&latents)?.iter().for_each(|dimension| middle[dimension.index] = dimension.at(0.0));
+                dimensions.iter().for_each(|dimension| middle[dimension.index] = dimension.at(0.0));
                 middle
             }
         };
+        dimensions.truncate(self.dimensions);
         let walked: Vec<f32> = dimensions.iter().flat_map(|d| d.traversal(&base, self.sigmas, self.steps)).collect();
         let classes = drawn.map(|class| vec![class; walked.len() / latents.width]);
         let images = session.inference.decode(&walked, classes.as_deref())?;
@@ -182,13 +176,6 @@ fn label(dimension: &Dimension) -> String {
     }
 }
 
-/// A number with its sign, as short as it can be.
-pub fn signed(value: f64) -> String {
-    let text = format!("{value:+.2}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if ["+0", "-0"].contains(&text) { "0".to_owned() } else { text.to_owned() }
-}
-
 impl Report for Traversed {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let Traversed { model, drawings, rows, steps, sigmas, png, .. } = self;
@@ -209,15 +196,5 @@ impl Report for Traversed {
             Some(path) => writeln!(out, "{}: the drawings", path.display()),
             None => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_their_signs() {
-        assert_eq!([-3.0, -0.6, 0.0, -0.001, 1.25].map(signed), ["-3", "-0.6", "0", "0", "+1.25"]);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use inkgrad_models::run::records::Split;
+use inkgrad_models::run::records::{Record, Split};
 use serde::Serialize;
 
 use super::material::Examined;
 use super::metric;
 use crate::series::{self, mean_std};
-use crate::study::NO_NAMES;
+use crate::study::sets_training;
 
 /// Runs with the same settings but for the seed.
 #[derive(Debug, Serialize)]
@@ -59,7 +59,7 @@ pub fn groups(runs: &[Examined]) -> Vec<Group> {
     let mut groups: Vec<(BTreeMap<String, String>, Vec<&Examined>)> = Vec::new();
     for examined in runs {
         let mut settings = examined.run.config.settings();
-        settings.retain(|key, _| key == "model" || (key != "seed" && !NO_NAMES.contains(&key.as_str())));
+        settings.retain(|key, _| key != "seed" && sets_training(key));
         match groups.iter_mut().find(|(known, _)| *known == settings) {
             Some((_, runs)) => runs.push(examined),
             None => groups.push((settings, vec![examined])),
@@ -84,7 +84,7 @@ type Key = (String, Option<String>);
 
 /// The numbers of runs: losses, then scores.
 fn numbers(runs: &[&Examined]) -> Vec<Number> {
-    let records: Vec<_> = runs.iter().map(|examined| examined.run.records.clone()).collect();
+    let records: Vec<&[Record]> = runs.iter().map(|examined| &examined.run.records[..]).collect();
     let losses = series::spread(&records).into_iter().filter_map(|spread| {
         let series::Spread { split, name, mean, std, n } = spread;
         Some(Number { name, split: Some(split), extractor: None, mean, std: std?, n })

@@ -8,7 +8,7 @@ use super::super::measured::Measured;
 use super::findings::{about, number};
 use super::{labels, listed};
 use crate::output::thousands;
-use crate::study::NO_NAMES;
+use crate::study::sets_training;
 
 /// A judge below this share of real test drawings is weak.
 const WEAK: f64 = 0.9;
@@ -193,7 +193,7 @@ fn seeds(runs: &[Examined]) -> Vec<Finding> {
         .iter()
         .map(|examined| {
             let mut settings = examined.run.config.settings();
-            settings.retain(|key, _| key == "model" || !NO_NAMES.contains(&key.as_str()));
+            settings.retain(|key, _| sets_training(key));
             let seed = settings.remove("seed");
             (settings, seed)
         })
