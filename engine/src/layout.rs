@@ -164,7 +164,7 @@ impl Layout {
         for (i, node) in nodes.iter_mut().enumerate() {
             (node.active, node.adds, node.reads) = (active[i], writers.adds[i], needs[i].reads);
             if !active[i] {
-                // What is detached shares its source's value alone.
+                // A detached value shares its source's value alone.
                 node.gradient = None;
             }
         }

@@ -1,4 +1,4 @@
-// What every page is held to, in headless Chromium: at the sizes asked for, in light and dark, nothing is wider than the screen and
+// The rules that every page is held to, in headless Chromium: at the sizes asked for, in light and dark, nothing is wider than the screen and
 // axe-core finds nothing; nothing is fetched, thrown, run out of a name, or logged as an error.
 
 import {mkdirSync, readFileSync, writeFileSync} from "node:fs";

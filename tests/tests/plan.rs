@@ -239,7 +239,7 @@ proptest! {
     }
 }
 
-/// What leads to a constant alone has no backward: its parameters get no gradient, and its values' memory is free.
+/// A value that leads to a constant alone has no backward: its parameters get no gradient, and its values' memory is free.
 #[test]
 fn what_leads_to_a_detached_value_alone_has_no_backward() {
     let (mut params, mut tape) = (Params::<f32>::new(), Tape::new());

@@ -63,7 +63,7 @@ impl FromStr for How {
     }
 }
 
-/// What the environment says about the terminal: `get` reads a variable. A terminal within a terminal (tmux, screen) passes no
+/// The protocol that the environment tells of the terminal: `get` reads a variable. A terminal within a terminal (tmux, screen) passes no
 /// pictures on, whatever the outer one can. `None` for one that has no colours or cursor.
 fn detect(get: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
     let is = |name: &str, values: &[&str]| get(name).is_some_and(|found| values.contains(&found.as_str()));

@@ -1,4 +1,4 @@
-//! What a warp does, written down step by step.
+//! The steps of a warp, written down one by one.
 
 use inkgrad_kernels::emulator::watch::{Finding, Listing, Moment, SharedWrite};
 use serde::Serialize;

@@ -95,7 +95,7 @@ fn what_cannot_be_a_page_is_refused() {
     place.refused(&[&["emulate", "axpy", "--warp", "9"], &html[..]].concat(), &["found warp 9, expected one below 8"]);
 }
 
-/// What a page's own scripts make of its data: sectors and conflicts over all steps, and the registers at the end.
+/// The numbers that a page's own scripts make of its data: sectors and conflicts over all steps, and the registers at the end.
 const USE: &str = "
 const byId = () => null;
 const {buffers, pages} = JSON.parse(require('fs').readFileSync(0, 'utf8'));

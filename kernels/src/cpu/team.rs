@@ -79,7 +79,7 @@ impl Drop for Idle<'_> {
     }
 }
 
-/// What calls a task by its number. The team keeps the address of this reference, which is one word where the reference is two.
+/// A closure that does a task by its number. The team keeps the address of this reference, which is one word where the reference is two.
 type Job<'a> = &'a (dyn Fn(usize) + Sync);
 
 impl Team {

@@ -29,7 +29,7 @@ pub(super) struct Encoder {
     fc_logvar: Option<Linear>,
 }
 
-/// What an encoder makes of features.
+/// The outputs that an encoder makes of features.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads {
     /// Numbers of a latent.

@@ -170,7 +170,7 @@ impl Variant for Conditional {
     }
 }
 
-/// What the encoder makes of features.
+/// The outputs that the encoder makes of features.
 fn heads(config: &Config) -> Heads {
     Heads { latent: whole(config, &LATENT), variances: objective::has_variances(config) }
 }

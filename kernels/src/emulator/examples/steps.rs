@@ -1,4 +1,4 @@
-//! What surrounds a training step: its record, the sums of its losses, and the update of the parameters.
+//! The kernels around a training step: its record, the sums of its losses, and the update of the parameters.
 
 use super::{Example, Output, Result, Workshop};
 use crate::gpu::step::{self, RECORD, SUMS};

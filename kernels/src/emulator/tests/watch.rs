@@ -4,7 +4,7 @@ use super::super::examples::{Example, examples};
 use super::super::watch::{Finding, Listing, Memory, Moment, Touch};
 use super::*;
 
-/// What a warp of the first block does in an example's launch, each moment shown to `show`.
+/// The steps of a warp of the first block in an example's launch, each moment shown to `show`.
 fn watch(name: &str, text: Option<&str>, warp: u32, show: &mut dyn FnMut(&Listing, &Moment)) -> Result<Emulator> {
     let example = Example::find(name).unwrap();
     let mut emulator = Emulator::new(3);
