@@ -25,8 +25,8 @@ fn company(name: &str) -> &'static [&'static str] {
         "patience" => &["--val-fraction", "0.3"],
         "importance_samples" | "dreg" => &["--objective", "iwae"],
         "pseudo_inputs" => &["--objective", "vamp"],
-        "codes" => &["--objective", "vq-vae"],
-        "code_width" => &["--objective", "vq-vae"],
+        "codes" => &["--objective", "vq"],
+        "code_width" => &["--objective", "vq"],
         _ => &[],
     }
 }

@@ -63,9 +63,9 @@ fn settings_that_an_objective_does_not_heed_are_refused() {
         &["--objective", "iwae", "--kl-warmup", "3"],
         "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo or vamp",
     );
-    refused(&["--objective", "vq"], "--objective: vq, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq-vae");
+    refused(&["--objective", "vq-vae"], "--objective: vq-vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq");
     refused(
-        &["--objective", "vq-vae", "--code-width", "3"],
+        &["--objective", "vq", "--code-width", "3"],
         "--latent: 4 with codes of 3 numbers, expected a multiple of --code-width",
     );
     refused(
@@ -162,13 +162,13 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
 #[test]
 fn a_network_of_codes_draws_them_by_their_shares_and_says_which_are_unused() {
     let place = Place::with_run();
-    let options = ["--objective", "vq-vae", "--codes", "9", "--code-width", "2", "--beta", "0.25"];
+    let options = ["--objective", "vq", "--codes", "9", "--code-width", "2", "--beta", "0.25"];
     let ended = place.run(&train("run", &options));
     assert_eq!(ended.status, 0, "{}", ended.stderr);
     let unused = "of the codebook's 9 codes were chosen by no drawing in the last 500 steps: fewer --codes would do";
     assert!(ended.stderr.contains(unused), "{}", ended.stderr);
     let config = String::from_utf8(place.read("run/config.toml")).unwrap();
-    for line in ["objective = \"vq-vae\"", "codes = 9", "code_width = 2"] {
+    for line in ["objective = \"vq\"", "codes = 9", "code_width = 2"] {
         assert!(config.lines().any(|found| found == line), "{config}");
     }
     let sample = ["sample", "--run", "run", "--n", "6", "--out", "s.npy"];

@@ -141,7 +141,7 @@ fn gradients_of_every_objective_agree_with_numeric_ones() {
         "objective wae-mmd",
         "objective beta-tc",
         "objective vamp",
-        "objective vq-vae",
+        "objective vq",
         "likelihood continuous-bernoulli",
         "likelihood gaussian",
         "kl warmup 4:linear",
@@ -168,11 +168,11 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected} or vamp"));
     assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected}"));
     assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected} or vamp"));
-    assert_eq!(line(&[("codes", "9")]), "--codes: 9 with the objective elbo, expected --objective vq-vae");
-    let vq = ("objective", "vq-vae");
+    assert_eq!(line(&[("codes", "9")]), "--codes: 9 with the objective elbo, expected --objective vq");
+    let vq = ("objective", "vq");
     assert_eq!(
         line(&[vq, ("kl_warmup", "9")]),
-        "--kl-warmup: 9:linear with the objective vq-vae, expected --objective elbo or vamp"
+        "--kl-warmup: 9:linear with the objective vq, expected --objective elbo or vamp"
     );
     assert_eq!(
         line(&[vq, ("latent", "30")]),
@@ -193,7 +193,7 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[("free_bits", "1"), ("capacity", "5")]), "--capacity: 5 with --free-bits, expected one of them");
     assert_eq!(
         line(&[("objective", "vae")]),
-        "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq-vae"
+        "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq"
     );
     let forms = "expected epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid";
     assert_eq!(line(&[("kl_warmup", "0")]), format!("--kl-warmup: 0, {forms}"));

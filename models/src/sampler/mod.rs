@@ -7,7 +7,7 @@
 //! - `gmm:K`: a mixture of K Gaussians, fitted by expectation-maximisation ([`em`]).
 //! - `aggregate`: of a variational network the aggregate posterior, z ~ q(z|x) of a training drawing x (Makhzani et al. 2015); of a
 //!   plain autoencoder a density of kernels around the latents of training drawings (see [`Aggregate`]).
-//! - `codes`: of a network that was trained with the objective `vq-vae`, the shares that codes have at each place of a latent (see
+//! - `codes`: of a network that was trained with the objective `vq`, the shares that codes have at each place of a latent (see
 //!   [`Codes`]); for the others of these there is nothing between codes.
 //!
 //! A network that is told the class has one density for each class.
@@ -202,7 +202,7 @@ impl Fitted {
         let code = inference.network().code_width();
         match (sampler, code) {
             (Sampler::Codes, None) => {
-                let (name, expected) = (inference.network().spec().name, "expected a run of --objective vq-vae");
+                let (name, expected) = (inference.network().spec().name, "expected a run of --objective vq");
                 let problem = format!("codes of {name}, whose latents are made of none, {expected}");
                 return Err(Error::input("--sampler", problem));
             }

@@ -314,7 +314,7 @@ fn a_network_of_codes_draws_by_their_shares_alone() {
     for model in ["cnn-vae", "cvae"] {
         let defaults = Models::builtin().defaults(model).unwrap();
         let config = crate::run::config::Config { classes: dataset.classes.clone(), ..defaults };
-        let mut network = Models::builtin().build(&config.with_text("objective", "vq-vae")).unwrap();
+        let mut network = Models::builtin().build(&config.with_text("objective", "vq")).unwrap();
         network.initialise(5);
         let codebook = network.list().into_iter().find(|param| param.name == "codebook.weight").unwrap();
         network.params.value_mut(&codebook).iter_mut().for_each(|number| *number *= 8.0);
@@ -344,7 +344,7 @@ fn a_network_of_codes_draws_by_their_shares_alone() {
     }
     let mut plain = untrained("cnn-ae", &dataset);
     let error = Fitted::fit(Sampler::Codes, &mut plain, &dataset.train, 7).unwrap_err().to_string();
-    let expected = "--sampler: codes of cnn-ae, whose latents are made of none, expected a run of --objective vq-vae";
+    let expected = "--sampler: codes of cnn-ae, whose latents are made of none, expected a run of --objective vq";
     assert_eq!(error, expected);
 }
 

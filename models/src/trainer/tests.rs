@@ -129,10 +129,10 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
         ),
         (&[("likelihood", "continuous-bernoulli")], &["nll", "kl"], None),
         (
-            &[("objective", "vq-vae"), ("latent", "6"), ("codes", "6"), ("code_width", "2"), ("beta", "0.25")],
+            &[("objective", "vq"), ("latent", "6"), ("codes", "6"), ("code_width", "2"), ("beta", "0.25")],
             &["bce", "commitment", "perplexity"],
             Some(
-                "--device: emulated with the objective vq-vae, whose operation div has no kernels for a GPU, expected cpu",
+                "--device: emulated with the objective vq, whose operation div has no kernels for a GPU, expected cpu",
             ),
         ),
     ];
@@ -232,7 +232,7 @@ fn a_codebook_moves_by_averages_and_goes_on_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
     let models = Models::builtin();
-    let options = [("objective", "vq-vae"), ("latent", "6"), ("codes", "5"), ("code_width", "2")];
+    let options = [("objective", "vq"), ("latent", "6"), ("codes", "5"), ("code_width", "2")];
     let run = |name: &str, steps, accumulate| {
         let path = folder.path().join(name);
         let config = Config { steps: Some(steps), accumulate, ..small(&data, config::Device::Cpu, &options) };

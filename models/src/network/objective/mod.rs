@@ -26,11 +26,11 @@ use crate::{Error, Result};
 /// The weight of the divergence, β.
 pub(super) const BETA: ModelOption = ModelOption {
     name: "beta",
-    help: "the weight of the KL term, or of what the objective has in its place; of the commitment, with vq-vae",
+    help: "the weight of the KL term, or of what the objective has in its place; of the commitment, with vq",
     kind: Kind::Beside {
         kind: &Kind::Number { default: 1.0, least: 0.0, most: f64::INFINITY },
         option: "objective",
-        defaults: &[("wae-mmd", mmd::WEIGHT), ("vq-vae", vq::COMMITMENT)],
+        defaults: &[("wae-mmd", mmd::WEIGHT), ("vq", vq::COMMITMENT)],
     },
 };
 
@@ -38,8 +38,8 @@ pub(super) const BETA: ModelOption = ModelOption {
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
     help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder), beta-tc (total correlation), \
-           vamp (a prior that is learnt) or vq-vae (codes of a codebook)",
-    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp", "vq-vae"])),
+           vamp (a prior that is learnt) or vq (codes of a codebook)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp", "vq"])),
 };
 
 /// Samples of the importance-weighted bound.
@@ -108,7 +108,7 @@ pub(super) type Decode<'a, T> = dyn Fn(&mut Tape<T>, Tensor, Option<Tensor>) -> 
 impl<T: Float> Coded<'_, T> {
     /// μ and log σ² of an objective that has a distribution.
     fn gaussian(&self) -> (Tensor, Tensor) {
-        (self.mu, self.logvar.expect("an encoder with variances, as every objective but vq-vae has it"))
+        (self.mu, self.logvar.expect("an encoder with variances, as every objective but vq has it"))
     }
 
     /// z ~ N(μ, σ²), with `noise` where it is given, and −ln p(x|z), summed over the batch.
@@ -190,14 +190,14 @@ fn text(config: &Config, option: &ModelOption) -> String {
 pub(super) fn count(count: Count, config: &Config) -> Count {
     match name(config).as_str() {
         "vamp" => PseudoInputs::count(count, config),
-        "vq-vae" => Codebook::count(count, config),
+        "vq" => Codebook::count(count, config),
         _ => count,
     }
 }
 
 /// Whether an encoder has variances beside its means.
 pub(super) fn has_variances(config: &Config) -> bool {
-    name(config) != "vq-vae"
+    name(config) != "vq"
 }
 
 impl Objective {
@@ -217,7 +217,7 @@ impl Objective {
             "wae-mmd" => Bound::WaeMmd,
             "beta-tc" => Bound::BetaTc,
             "vamp" => Bound::Vamp(PseudoInputs::new(config, params)),
-            "vq-vae" => Bound::VqVae(Codebook::new(config, latent, params)?),
+            "vq" => Bound::VqVae(Codebook::new(config, latent, params)?),
             _ => Bound::Elbo,
         };
         if !matches!(bound, Bound::Iwae { .. }) {
@@ -230,7 +230,7 @@ impl Objective {
         }
         if !matches!(bound, Bound::VqVae(_)) {
             for option in [&CODES, &CODE_WIDTH] {
-                refuse(config, option, &format!("with the objective {name}, expected --objective vq-vae"))?;
+                refuse(config, option, &format!("with the objective {name}, expected --objective vq"))?;
             }
         }
         // Free bits are told by dimension, which the divergence from a mixture is not.

@@ -101,7 +101,7 @@ fn pieces_become_their_nearest_codes() {
     let mut known = known.to_vec();
     // Two codes that are the same.
     known.copy_within(0..width, 4 * width);
-    let options = [("objective", "vq-vae"), ("latent", "6"), ("codes", "7"), ("code_width", "3")];
+    let options = [("objective", "vq"), ("latent", "6"), ("codes", "7"), ("code_width", "3")];
     let mut network = network(&options);
     let model = network.model::<crate::network::vae::CnnVae>().unwrap().clone();
     let codebook = model.codebook().unwrap();

@@ -34,7 +34,7 @@ const FORGOTTEN: i32 = 500;
 /// The numbers of the codebook.
 pub(in crate::network) const CODES: ModelOption = ModelOption {
     name: "codes",
-    help: "codes of the codebook, of the objective vq-vae",
+    help: "codes of the codebook, of the objective vq",
     kind: Kind::IfGiven(&Kind::Whole { default: 64, least: 1, most: MOST }),
 };
 
@@ -97,7 +97,7 @@ impl Codebook {
     /// Reads their sizes from weights.
     pub(in crate::network) fn sizes(sizes: &mut Sizes<'_>) {
         if let (Some(codes), Some(width)) = (sizes.extent(CODEBOOK, 0), sizes.extent(CODEBOOK, 1)) {
-            sizes.found(&super::OBJECTIVE, Value::Text("vq-vae".to_owned()), CODEBOOK);
+            sizes.found(&super::OBJECTIVE, Value::Text("vq".to_owned()), CODEBOOK);
             sizes.found(&CODES, Value::Whole(codes as u64), CODEBOOK);
             sizes.found(&CODE_WIDTH, Value::Whole(width as u64), CODEBOOK);
         }
