@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use inkgrad_models::Result;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::infer::Inference;
+use inkgrad_models::run::config::Device;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::sampler::{Fitted, Sampler, Source};
 use inkgrad_models::study::fingerprint;
@@ -42,13 +43,17 @@ impl Kept {
         }
     }
 
-    /// Fits it on training drawings, and keeps it where the folder can be written.
+    /// Fits it on training drawings, and keeps it where the processor computed and the folder can be written.
     ///
     /// # Errors
     /// Those of [`Fitted::fit`]; if the file cannot be written for another reason than that the folder is somebody else's.
     pub fn fit(&self, inference: &mut Inference, dataset: &Dataset) -> Result<Fitted> {
         let Source { sampler, seed, .. } = self.source;
         let fitted = Fitted::fit(sampler, inference, &dataset.train, seed)?;
+        if inference.device() != Device::Cpu {
+            // Its latents are rounded differently; the one that is kept gives the same on every machine.
+            return Ok(fitted);
+        }
         match fitted.save(&self.path, &self.source) {
             Err(inkgrad_models::Error::Io { source, .. }) if READ_ONLY.contains(&source.kind()) => {
                 output::note(format_args!("{}: {source}: the sampler is not kept there", self.path.display()));

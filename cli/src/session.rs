@@ -95,11 +95,11 @@ impl RunArgs {
     }
 
     fn open(&self, models: &Models) -> Result<Session> {
-        let threads = self.compute.threads()?;
+        let (device, threads) = self.compute.device()?;
         let opened = self.weights.open(models, &self.run)?;
         let note = opened.note();
         let Opened { config, network, folder, .. } = opened;
-        Ok(Session { folder, config, inference: Inference::new(network, threads), note })
+        Ok(Session { folder, config, inference: Inference::new(network, threads).on(device)?, note })
     }
 
     fn unexpected(&self, session: &Session, expected: &str) -> Error {

@@ -13,7 +13,7 @@ use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::atomic;
-use inkgrad_models::run::config::Config;
+use inkgrad_models::run::config::{Config, Device};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::sampler::{Fitted, Sampler};
@@ -44,17 +44,22 @@ pub struct Subjected {
 }
 
 impl Subjected {
-    /// Opens a run with the weights asked for.
+    /// Opens a run with the weights asked for, its network on a device.
     ///
     /// # Errors
-    /// Those of [`Opened::open`].
-    pub fn open(models: &Models, path: &Path, weights: Option<Which>, threads: usize) -> Result<Self> {
+    /// Those of [`Opened::open`] and [`Inference::on`].
+    pub fn open(
+        models: &Models,
+        path: &Path,
+        weights: Option<Which>,
+        (device, threads): (Device, usize),
+    ) -> Result<Self> {
         let opened = Opened::open(models, path, weights)?;
         let (weights, note) = (opened.describe(), opened.note());
         let Opened { folder, config, network, .. } = opened;
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { records::read(folder.metrics())? } else { Vec::new() };
-        let (inference, name) = (Inference::new(network, threads), config.label());
+        let (inference, name) = (Inference::new(network, threads).on(device)?, config.label());
         Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
     }
 
@@ -109,6 +114,7 @@ impl Subjected {
             mapped: options.mapped,
             likelihood: options.likelihood,
             seed: options.seed,
+            device: Some(self.inference.device()).filter(|&device| device != Device::Cpu),
         };
         let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
         if let Some(kept) = kept.filter(|kept| kept.key == key) {
@@ -144,6 +150,9 @@ struct Key {
     mapped: usize,
     likelihood: (usize, usize),
     seed: u64,
+    /// Where the network computed, if not on the processor: rounding is another there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<Device>,
 }
 
 /// Scores in a run's folder.

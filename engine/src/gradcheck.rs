@@ -44,6 +44,7 @@ use crate::{Clock, Param, Params, Plan, Tensor};
 
 mod cases;
 mod guard;
+pub mod on_device;
 #[cfg(test)]
 mod tests;
 

@@ -12,13 +12,16 @@
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
 
+use inkgrad_engine::device::Precision;
+use inkgrad_engine::gradcheck::on_device::{self, Apart};
 use inkgrad_engine::gradcheck::{Outcome, Problem};
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::{Clock, Compile, Param, Plan, Tape, Team, Tensor, rng};
+use inkgrad_kernels::launch;
 
 use crate::Result;
 use crate::data::{self, Extents};
-use crate::model::{Form, Kind, Network, Spec, Training, Value};
+use crate::model::{Element, Form, Kind, Network, Scheduled, Spec, Training, Value};
 use crate::run::config::Config;
 
 /// Drawings of the checked step: odd, so that nothing falls on the border of a tile.
@@ -150,29 +153,12 @@ pub fn resized(spec: &Spec) -> Vec<(String, Config)> {
 /// # Errors
 /// If this version cannot build the model.
 pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Result<Outcome> {
-    let dataset = data::builtin(10, SEED)?;
-    let config = Config { classes: dataset.classes.clone(), ..config.clone() };
-    let mut network = Network::<f64>::new(spec, &config)?;
-    network.initialise(SEED);
+    let (mut network, drawings) = prepared::<f64>(spec, config, team)?;
     for param in network.list().iter().filter(|param| param.name.contains("bias")) {
         network.params.value_mut(param).iter_mut().for_each(|value| *value += 0.5 * value.signum());
     }
-    let batch: Vec<usize> = (0..BATCH).collect();
-    let mut images = vec![0.0; BATCH * config.image.len()];
-    match config.image == dataset.train.images.extents() {
-        true => dataset.train.gather(&batch, &mut images),
-        // There are no drawings of these extents.
-        false => rng::fill_uniform(team, SEED, 0, 0, &mut images),
-    }
     let fill = |plan: &mut Plan<f64>, graph: &Training| {
-        plan.input(graph.images).iter_mut().zip(&images).for_each(|(to, &from)| *to = from.into());
-        for scheduled in &graph.scheduled {
-            // Somewhere on the way.
-            plan.input(scheduled.tensor)[0] = scheduled.at(0.4 * scheduled.warm_up.epochs);
-        }
-        if let Some(labels) = graph.labels {
-            plan.input(labels).iter_mut().zip(&dataset.train.labels).for_each(|(to, &label)| *to = label as f64);
-        }
+        drawings.fill(graph).iter().for_each(|(x, values)| plan.input(*x).copy_from_slice(values));
     };
     let mut tape = Tape::new();
     let graph = network.step(&mut tape, BATCH)?;
@@ -195,6 +181,89 @@ pub fn check_model(spec: Spec, label: &str, config: &Config, team: &Team) -> Res
         }
     }
     Ok(Problem { label: label.to_owned(), plan, loss: graph.loss.tensor, params: network.params, team }.check(SEED))
+}
+
+/// Compares the gradients of the same step on a device with the processor's, each parameter's error relative to its norm; `None` where
+/// an operation of the model has no kernels for a GPU.
+///
+/// # Errors
+/// If this version cannot build the model, or the device fails.
+pub fn check_on_device(
+    spec: Spec,
+    config: &Config,
+    precision: Precision,
+    device: &mut dyn launch::Device,
+    team: &Team,
+) -> Result<Option<Apart>> {
+    let (mut network, drawings) = prepared::<f32>(spec, config, team)?;
+    let clock = Clock::default();
+    let record = |network: &Network<f32>| -> Result<(Tape<f32>, Training)> {
+        let mut tape = Tape::new();
+        let graph = network.step(&mut tape, BATCH)?;
+        Ok((tape, graph))
+    };
+    let (tape, graph) = record(&network)?;
+    if tape.processor_alone().is_some() {
+        return Ok(None);
+    }
+    let (loss, filled) = (graph.loss.tensor, drawings.fill(&graph));
+    let mut there = network.params.clone();
+    let on = (precision, device);
+    on_device::differentiate(tape, loss, &[], &filled, &mut there, clock, on).map_err(inkgrad_engine::Error::from)?;
+
+    let (tape, graph) = record(&network)?;
+    let mut plan = tape.compile(Compile { loss: Some(graph.loss.tensor), ..Compile::default() });
+    drawings.fill(&graph).iter().for_each(|(x, values)| plan.input(*x).copy_from_slice(values));
+    plan.forward(&network.params, team, clock);
+    plan.backward(&mut network.params, team);
+    let mut worst = Apart::default();
+    for param in network.list() {
+        let (found, expected) = (there.grad(&param), network.params.grad(&param));
+        let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let apart = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+        let size = norm(&mut expected.iter().copied());
+        let error = if apart == 0.0 { 0.0 } else { apart / size };
+        worst.compared += 1;
+        if !worst.error.is_nan() && (error >= worst.error || error.is_nan()) {
+            worst = Apart { error, place: param.name.clone(), ..worst };
+        }
+    }
+    Ok(Some(worst))
+}
+
+/// The drawings of the checked step: pixels, and all labels of the built-in ones.
+struct Step {
+    images: Vec<f32>,
+    labels: Vec<usize>,
+}
+
+impl Step {
+    /// The values of a step's inputs.
+    fn fill<T: Element>(&self, graph: &Training) -> Vec<(Tensor, Vec<T>)> {
+        let mut filled = vec![(graph.images, self.images.iter().map(|&x| T::from_f64(x.into())).collect())];
+        // Somewhere on the way.
+        let halfway = |scheduled: &Scheduled| T::from_f64(scheduled.at(0.4 * scheduled.warm_up.epochs));
+        filled.extend(graph.scheduled.iter().map(|scheduled| (scheduled.tensor, vec![halfway(scheduled)])));
+        if let Some(labels) = graph.labels {
+            filled.push((labels, self.labels[..BATCH].iter().map(|&label| T::from_f64(label as f64)).collect()));
+        }
+        filled
+    }
+}
+
+/// A model at its initial parameters, and what its step is about: built-in drawings, or noise where its pictures have other extents.
+fn prepared<T: Element>(spec: Spec, config: &Config, team: &Team) -> Result<(Network<T>, Step)> {
+    let dataset = data::builtin(10, SEED)?;
+    let config = Config { classes: dataset.classes.clone(), ..config.clone() };
+    let mut network = Network::<T>::new(spec, &config)?;
+    network.initialise(SEED);
+    let batch: Vec<usize> = (0..BATCH).collect();
+    let mut images = vec![0.0; BATCH * config.image.len()];
+    match config.image == dataset.train.images.extents() {
+        true => dataset.train.gather(&batch, &mut images),
+        false => rng::fill_uniform(team, SEED, 0, 0, &mut images),
+    }
+    Ok((network, Step { images, labels: dataset.train.labels }))
 }
 
 /// The parameter that `x` is, detached or under another shape.

@@ -72,11 +72,11 @@ struct Evaluated {
 impl Evaluate {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_target(&self.out)?;
-        let threads = self.compute.threads()?;
-        let runs = &mut [Subjected::open(models, &self.run, self.weights.asked(), threads)?];
+        let (device, threads) = self.compute.device()?;
+        let runs = &mut [Subjected::open(models, &self.run, self.weights.asked(), (device, threads))?];
         let dataset = shared_data(runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
-        let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?;
+        let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?.on(device)?;
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
         let [run] = runs;

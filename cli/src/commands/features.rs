@@ -11,6 +11,7 @@ use inkgrad_models::Models;
 use inkgrad_models::data::save_npy;
 use inkgrad_models::features::{Cache, Extractor, Provenance};
 use inkgrad_models::inception::Resize;
+use inkgrad_models::run::config::Device;
 use inkgrad_models::trainer::Which;
 use serde::Serialize;
 
@@ -92,7 +93,7 @@ impl Features {
             .flatten()
             .try_for_each(|path| output::check_target(path))?;
         output::check_apart(&self.out, [&self.images])?;
-        let threads = self.compute.threads()?;
+        let (device, threads) = self.compute.device()?;
         if self.network == Network::Classifier
             && let Some(rule) = self.resize
         {
@@ -113,9 +114,15 @@ impl Features {
                 extractor
             }
         };
+        extractor = extractor.on(device)?;
         let cache = match self.cache {
-            Some(folder) => Cache::at(folder),
-            None if self.no_cache => Cache::none(),
+            // What is kept is the processor's: elsewhere rounding is another.
+            None if self.no_cache || device != Device::Cpu => Cache::none(),
+            Some(folder) if device == Device::Cpu => Cache::at(folder),
+            Some(folder) => {
+                let problem = format!("{}: features by {device} are not kept, expected none", folder.display());
+                return Err(inkgrad_models::Error::input("--cache", problem).into());
+            }
             None => Cache::default_place(),
         };
         let mut progress = Parts::new("drawings", images.len());

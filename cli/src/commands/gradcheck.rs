@@ -1,15 +1,18 @@
-//! `inkgrad gradcheck`: analytic against numeric gradients, in `f64`.
+//! `inkgrad gradcheck`: analytic against numeric gradients, in `f64`; with a device, its gradients against the processor's, in `f32`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_engine::device::Precision;
+use inkgrad_engine::gradcheck::on_device::{self, Apart};
 use inkgrad_engine::gradcheck::{self, Outcome, TOLERANCE};
 use inkgrad_engine::ops::Spec;
-use inkgrad_engine::{Pool, Team};
+use inkgrad_engine::{DeviceError, Pool, Team};
+use inkgrad_kernels::launch;
 use inkgrad_models::data::Extents;
 use inkgrad_models::model::Spec as ModelSpec;
-use inkgrad_models::model::config::Config;
+use inkgrad_models::model::config::{Config, Device};
 use inkgrad_models::{Error, Models, Result, check};
 use serde::Serialize;
 
@@ -33,6 +36,8 @@ pub struct Gradcheck {
 
 /// Random small cases of each operation, beside a large one.
 const CASES: u64 = 20;
+/// Random small cases of each operation on a device.
+const DEVICE_CASES: u64 = 4;
 
 #[derive(Debug, Serialize)]
 struct Table {
@@ -45,7 +50,7 @@ struct Table {
 struct Row {
     kind: &'static str,
     name: String,
-    /// Derivatives, or derivatives along random directions.
+    /// Derivatives, or derivatives along random directions; on a device cases, or parameters' gradients.
     compared: usize,
     /// The largest relative error.
     error: f64,
@@ -54,31 +59,69 @@ struct Row {
     /// The model's parameters of which nothing but zeros was compared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreached: Vec<String>,
+    /// Why nothing was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'static str>,
     passed: bool,
 }
 
 impl Gradcheck {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        let threads = self.compute.threads()?;
+        let (kind, threads) = self.compute.device()?;
         let (ops, models) = (self.ops(models)?, self.models(models)?);
-        let image = self.image;
-        let results = Pool::new(threads).enter(|team| -> Result<Vec<Row>> {
-            let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
-            let variants = models.iter().flat_map(|&spec| {
-                let others = if image.is_some() { check::sized(&spec) } else { check::resized(&spec) };
-                let others = others.into_iter().chain(check::objectives(&spec));
-                check::variants(&spec).into_iter().chain(others).map(move |variant| (spec, variant))
-            });
-            let models = variants.map(|(spec, (name, config))| {
-                let config = Config { image: image.unwrap_or(config.image), ..config };
-                let outcome = check::check_model(spec, &name, &config, team)?;
-                Ok(Row::new("model", name, outcome.place.clone(), &outcome))
-            });
-            ops.chain(models).collect()
+        let device = kind.kind().open(Precision::Fp32).map_err(|error| failed(kind, &error))?;
+        let (tolerance, results) = Pool::new(threads).enter(|team| -> Result<_> {
+            match device {
+                None => Ok((TOLERANCE, self.numerically(&ops, &models, team)?)),
+                Some(mut device) => Ok((on_device::TOLERANCE, self.on(kind, &mut *device, &ops, &models, team)?)),
+            }
         })?;
         let passed = results.iter().all(|row| row.passed);
-        output::report(&Table { tolerance: TOLERANCE, results, passed }, json)?;
+        output::report(&Table { tolerance, results, passed }, json)?;
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Analytic against numeric gradients, in `f64`.
+    fn numerically(&self, ops: &[&Spec], models: &[ModelSpec], team: &Team) -> Result<Vec<Row>> {
+        let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
+        let variants = models.iter().flat_map(|&spec| {
+            let others = if self.image.is_some() { check::sized(&spec) } else { check::resized(&spec) };
+            let others = others.into_iter().chain(check::objectives(&spec));
+            check::variants(&spec).into_iter().chain(others).map(move |variant| (spec, variant))
+        });
+        let models = variants.map(|(spec, (name, config))| {
+            let outcome = check::check_model(spec, &name, &self.sized(config), team)?;
+            Ok(Row::new("model", name, outcome.place.clone(), &outcome))
+        });
+        ops.chain(models).collect()
+    }
+
+    /// A device's gradients against the processor's, in `f32`.
+    fn on(
+        &self,
+        kind: Device,
+        device: &mut dyn launch::Device,
+        ops: &[&Spec],
+        models: &[ModelSpec],
+        team: &Team,
+    ) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for spec in ops {
+            let apart = on_device::check_op(spec, DEVICE_CASES, Precision::Fp32, device);
+            rows.push(Row::apart("op", spec.name.to_owned(), apart.map_err(|error| failed(kind, &error))?));
+        }
+        for &spec in models {
+            for (name, config) in check::variants(&spec) {
+                let apart = check::check_on_device(spec, &self.sized(config), Precision::Fp32, device, team)?;
+                rows.push(Row::apart("model", name, apart));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A configuration at the extents asked for.
+    fn sized(&self, config: Config) -> Config {
+        Config { image: self.image.unwrap_or(config.image), ..config }
     }
 
     /// The operations to check: all, or the chosen one, or none where only a model is chosen.
@@ -104,6 +147,10 @@ impl Gradcheck {
     }
 }
 
+fn failed(kind: Device, error: &DeviceError) -> Error {
+    Error::input("--device", format!("{kind}: {error}"))
+}
+
 fn check_op(spec: &Spec, team: &Team) -> Row {
     let outcome = gradcheck::check_op(spec, team, CASES);
     let place = format!("{} {}", outcome.label, outcome.place);
@@ -114,14 +161,26 @@ impl Row {
     fn new(kind: &'static str, name: String, place: String, outcome: &Outcome) -> Self {
         let Outcome { compared, error, .. } = *outcome;
         let unreached = if kind == "model" { outcome.unreached.clone() } else { Vec::new() };
-        Row { kind, name, compared, error, place, unreached, passed: outcome.passes() }
+        Row { kind, name, compared, error, place, unreached, skipped: None, passed: outcome.passes() }
+    }
+
+    /// A row about a device, which may have no kernels for it.
+    fn apart(kind: &'static str, name: String, apart: Option<Apart>) -> Self {
+        let skipped = apart.is_none().then_some("runs on the processor alone");
+        let Apart { compared, error, place } = apart.unwrap_or_default();
+        let passed = error < on_device::TOLERANCE;
+        Row { kind, name, compared, error, place, unreached: Vec::new(), skipped, passed }
     }
 }
 
 impl Report for Table {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{:<6} {:<24} {:>9} {:>23}", "kind", "name", "compared", "largest relative error")?;
-        for Row { kind, name, compared, error, place, unreached, passed } in &self.results {
+        for Row { kind, name, compared, error, place, unreached, skipped, passed } in &self.results {
+            if let Some(why) = skipped {
+                writeln!(out, "{kind:<6} {name:<24} {:>9} {:>23}  {why}", "–", "–")?;
+                continue;
+            }
             write!(out, "{kind:<6} {name:<24} {compared:>9} {error:>23.2e}  ")?;
             if *passed {
                 writeln!(out, "ok")?
@@ -133,9 +192,10 @@ impl Report for Table {
             }
         }
         let failed = self.results.iter().filter(|row| !row.passed).count();
+        let compared = self.results.iter().filter(|row| row.skipped.is_none()).count();
         match failed {
-            0 => writeln!(out, "all {} within {:e}", self.results.len(), self.tolerance),
-            _ => writeln!(out, "{failed} of {} over {:e}", self.results.len(), self.tolerance),
+            0 => writeln!(out, "all {compared} within {:e}", self.tolerance),
+            _ => writeln!(out, "{failed} of {compared} over {:e}", self.tolerance),
         }
     }
 }

@@ -65,17 +65,17 @@ impl ReportArgs {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let files = Files::of(&self.out);
         files.check(self.force, "a new name (or --force)")?;
-        let threads = self.compute.threads()?;
+        let (device, threads) = self.compute.device()?;
         let mut runs = self
             .runs
             .iter()
             .flat_map(|path| series::runs_at(path))
-            .map(|path| Subjected::open(models, &path, self.weights.asked(), threads))
+            .map(|path| Subjected::open(models, &path, self.weights.asked(), (device, threads)))
             .collect::<inkgrad_models::Result<Vec<_>>>()?;
         tell_apart(&mut runs)?;
         let dataset = shared_data(&mut runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
-        let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?;
+        let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?.on(device)?;
         judge.inception = inception;
         let options = evaluate::options(self.samples, SEED, threads);
         let count = runs.len();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Value;
-use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::run::config::{Config, Device, Overrides};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::{atomic, disk};
 use inkgrad_models::study::{Inception, Options};
@@ -152,7 +152,7 @@ impl Study<'_> {
         // Files that an earlier command was writing when it was killed.
         let files = Files::of(&self.out.join(PAGE));
         configs.iter().map(|(path, _)| path.as_path()).chain([self.out, &files.figures]).for_each(atomic::sweep);
-        let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, options.threads);
+        let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, (Device::Cpu, options.threads));
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, self.dataset, options.seed, options.threads)?;
         judge.inception = inception;

@@ -10,6 +10,7 @@ mod features;
 mod limits;
 mod many;
 mod objectives;
+mod on_device;
 mod prompt;
 mod rules;
 mod samplers;

@@ -10,6 +10,16 @@ use crate::op::{MAX_INPUTS, Op};
 use crate::tape::{Kind, Tensor};
 use crate::{Compile, DeviceError, Params, Shape, Tape};
 
+impl Tape<f32> {
+    /// The first recorded operation that has no kernels for a device: its name.
+    pub fn processor_alone(&self) -> Option<&'static str> {
+        self.nodes.iter().find_map(|node| match &node.kind {
+            Kind::Op(op) if op.on_device().is_none() => Some(op.name()),
+            _ => None,
+        })
+    }
+}
+
 /// A compiled tape with its memory on a device.
 #[derive(Debug)]
 pub struct DevicePlan {
@@ -27,8 +37,8 @@ impl DevicePlan {
     /// Compiles a tape, allocates its arena and lists its launches. `state` holds the tape's parameters.
     ///
     /// # Errors
-    /// If an operation has no kernels, or needs more of a block's shared memory than there is; if the device has too little memory:
-    /// how much is needed.
+    /// If an operation has no kernels, or needs more of a block's shared memory than there is; if a parameter is frozen that a loss
+    /// would train; if the device has too little memory: how much is needed.
     pub fn new(
         tape: Tape<f32>,
         options: Compile<'_>,
@@ -36,14 +46,12 @@ impl DevicePlan {
         state: &State,
         device: &mut dyn Device,
     ) -> Result<Self, DeviceError> {
-        if let Some(name) = tape.nodes.iter().find_map(|node| match &node.kind {
-            Kind::Op(op) if op.on_device().is_none() => Some(op.name()),
-            _ => None,
-        }) {
+        if let Some(name) = tape.processor_alone() {
             let problem = "the operation runs on the processor alone".to_owned();
             return Err(DeviceError::Launch { entry: name.to_owned(), problem });
         }
-        if let Some(param) = params.iter().find(|param| params.is_frozen(param)) {
+        let trained = options.loss.is_some();
+        if let Some(param) = params.iter().find(|param| trained && params.is_frozen(param)) {
             let problem =
                 format!("`{}` is frozen: on a device every parameter is trained, expected none to be", param.name);
             return Err(DeviceError::Launch { entry: "update".to_owned(), problem });

@@ -36,6 +36,7 @@ pub use crate::digest::sha256;
 use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
+use crate::model::config::Device;
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
@@ -95,6 +96,22 @@ impl Extractor {
         let provenance = Provenance { extractor: config.slug(), weights_sha256: sha256(&file)?, resize: None };
         let network = Network::Classifier(Box::new(Inference::new(network, threads)));
         Ok((Extractor { network, provenance }, note))
+    }
+
+    /// The same with its network on a device.
+    ///
+    /// # Errors
+    /// Those of [`Inference::on`]; for InceptionV3, whose operations have kernels for the processor alone.
+    pub fn on(self, device: Device) -> Result<Self> {
+        let network = match self.network {
+            Network::Classifier(network) => Network::Classifier(Box::new(network.on(device)?)),
+            Network::Inception(_) if device != Device::Cpu => {
+                let problem = format!("{device}: InceptionV3 has no kernels for a GPU, expected cpu");
+                return Err(Error::input("--device", problem));
+            }
+            network => network,
+        };
+        Ok(Extractor { network, ..self })
     }
 
     /// Where the features come from.

@@ -14,7 +14,7 @@ use crate::metrics::FeatureSource;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::run::checkpoint::load_tensors;
-use crate::run::config::Config;
+use crate::run::config::{Config, Device};
 use crate::run::disk;
 use crate::{Result, trainer};
 
@@ -68,6 +68,14 @@ impl Judge {
         let (width, sha256) = (network.features()?, fingerprint(&network));
         let name = format!("{}, {width} features", config.slug().replacen('-', " ", 1));
         Ok(Judge { inference: Inference::new(network, threads), name, sha256, inception: None })
+    }
+
+    /// The same with its classifier on a device.
+    ///
+    /// # Errors
+    /// Those of [`Inference::on`].
+    pub fn on(self, device: Device) -> Result<Self> {
+        Ok(Judge { inference: self.inference.on(device)?, ..self })
     }
 
     /// Trains one on the spot, for want of a run: `cnn`, `epochs` passes over the training drawings; or takes the one that

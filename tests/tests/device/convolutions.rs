@@ -1,6 +1,7 @@
 //! The three convolution kernels with everything that their epilogues can do, against the plain formulas.
 
 use inkgrad_engine::DeviceError;
+use inkgrad_engine::gradcheck::on_device::{TOLERANCE, error};
 use inkgrad_engine::ops::Draw;
 use inkgrad_kernels::cpu::conv::{Geometry, Grid, Store, naive};
 use inkgrad_kernels::emulator::Emulator;
@@ -12,8 +13,7 @@ use inkgrad_kernels::ptx::MODULES;
 use inkgrad_tests::cases;
 use proptest::prelude::*;
 
-use crate::operations::TOLERANCE;
-use crate::{error, opened};
+use crate::opened;
 
 use Kernel::{Down, Up, UpSingle, WeightGradient, WeightGradientSingle};
 

@@ -32,13 +32,3 @@ fn opened(precision: Precision) -> Box<dyn launch::Device> {
         Ok(other) => panic!("INKGRAD_TEST_APART: found {other}, expected 0 or 1"),
     }
 }
-
-/// The largest difference over the largest expected number, or over `least` where that is larger.
-fn error(found: &[f32], expected: &[f32], least: f64) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(least.max(1e-3), |scale, &x| scale.max(f64::from(x).abs()));
-    found.iter().zip(expected).fold(0.0, |worst, (&a, &b)| {
-        let error = (f64::from(a) - f64::from(b)).abs() / scale;
-        if error > worst || error.is_nan() { error } else { worst }
-    })
-}

@@ -1,11 +1,13 @@
 //! Training steps of every network.
 
-use inkgrad_engine::device::Precision;
+use inkgrad_engine::device::{Device, Precision};
+use inkgrad_engine::gradcheck::on_device::error;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Network;
 use inkgrad_models::data::{Dataset, Images, Pixels, builtin};
-use inkgrad_models::run::config::Config;
+use inkgrad_models::infer::Inference;
+use inkgrad_models::run::config::{self, Config};
 use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_tests::fixture::error_l2;
 use inkgrad_tests::{build, networks, sized_networks};
@@ -119,4 +121,35 @@ fn two_runs_are_the_same_to_the_bit_with_graphs_and_without() {
     let expected = bits(on_device(&config, &data, 2, true));
     assert!(bits(on_device(&config, &data, 2, true)) == expected, "{name}: a second run differs");
     assert!(bits(on_device(&config, &data, 2, false)) == expected, "{name}: without graphs it differs");
+}
+
+/// Coding, decoding and judging a few drawings.
+#[test]
+fn networks_in_use_agree_with_the_processor() {
+    let images = builtin(100, 1).unwrap().test.images.take(&[0, 1]);
+    let labels: Vec<usize> = (0..images.len()).map(|i| i % 5).collect();
+    for (name, config) in networks() {
+        let network = initialised(&config);
+        let use_on = |kind| -> Vec<Vec<f32>> {
+            let mut inference = Inference::new(network.clone(), 1).on(kind).unwrap();
+            assert_eq!(inference.device(), kind);
+            if network.is_classifier() {
+                let found = inference.features(&images).unwrap();
+                return vec![found.values, found.logits];
+            }
+            let told = network.encoder_sees_classes().then_some(&labels[..]);
+            let latents = inference.encode(&images, told).unwrap();
+            let told = network.sees_classes().then_some(&labels[..]);
+            let decoded = inference.decode(&latents.mu, told).unwrap();
+            vec![latents.mu, latents.logvar.unwrap_or_default(), decoded]
+        };
+        let there = match device() {
+            Device::Cuda => config::Device::Cuda,
+            _ => config::Device::Emulated,
+        };
+        for (found, expected) in use_on(there).iter().zip(&use_on(config::Device::Cpu)) {
+            let error = error(found, expected, 0.0);
+            assert!(error < 1e-5, "{name}: {error:.1e}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Row, SUMS, Totals};
+use inkgrad_engine::gradcheck::on_device::{AGAIN, TF32_TOLERANCE, TOLERANCE, compare, error};
 use inkgrad_engine::ops::{Case, Draw, OPS};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, DeviceError, Init, Params, Team};
@@ -20,8 +21,6 @@ use crate::cases::{
     lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged,
 };
 use crate::convolutions::{self, Kernel};
-use crate::error;
-use crate::operations::{AGAIN, TF32_TOLERANCE, TOLERANCE, compare};
 
 /// A way to see whether a kernel computes what it should.
 enum Probe {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::gradcheck::on_device::Recorded;
 use inkgrad_engine::ops::{Draw, OPS, Spec};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Compile, Params, Tape, Tensor};
@@ -23,7 +24,7 @@ use inkgrad_kernels::ptx::MODULES;
 use serde_json::Value;
 
 use crate::opened;
-use crate::operations::{PROCESSOR_ALONE, Recorded};
+use crate::operations::PROCESSOR_ALONE;
 
 /// The launches that the loss of [`Recorded`] adds to an operation's own.
 const LOSS: [&str; 3] = ["elementwise.ptx", "reduce.ptx", "layout.ptx"];
@@ -191,7 +192,7 @@ fn launched(spec: &Spec, seed: u64, device: &mut dyn Device) -> (BTreeSet<&'stat
     let inputs: Vec<Tensor> = case.inputs.iter().map(|x| tape.input("x", x.shape)).collect();
     let y = (case.f32)(&mut tape, &inputs).unwrap();
     let own = compiled(&Params::new(), tape, Compile { keep: &[y], ..Compile::default() });
-    let Recorded { params, tape, y, loss, .. } = Recorded::new(&case, 0xff);
+    let Recorded { params, tape, y, loss, .. } = Recorded::new(&case, 0xff).unwrap();
     (own, compiled(&params, tape, Compile { loss: Some(loss), keep: &[y], ..Compile::default() }))
 }
 

@@ -18,12 +18,16 @@
 
 use std::collections::HashMap;
 
-use inkgrad_engine::{Clock, Compile, Plan, Pool, Tape, Tensor};
+use inkgrad_engine::{Tape, Tensor};
 
+use self::machine::{Compiled, Machine};
 use crate::activations::{Activations, Features};
 use crate::data::Images;
+use crate::model::config::Device;
 use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result, memory};
+
+mod machine;
 
 /// Drawings that go through a network at a time.
 const BATCH: usize = 128;
@@ -32,14 +36,14 @@ const BATCH: usize = 128;
 #[derive(Debug)]
 pub struct Inference {
     network: Network<f32>,
-    pool: Pool,
+    machine: Machine,
     encoders: Plans<Encoding>,
     decoders: Plans<Decoding>,
     classifiers: Plans<Classification>,
 }
 
 /// A graph and its plan for each batch size met.
-type Plans<G> = HashMap<usize, (G, Plan<f32>)>;
+type Plans<G> = HashMap<usize, (G, Compiled)>;
 
 /// Latents of drawings.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,11 +68,42 @@ impl Inference {
     pub fn new(network: Network<f32>, threads: usize) -> Self {
         Inference {
             network,
-            pool: Pool::new(threads),
+            machine: Machine::new(threads),
             encoders: HashMap::new(),
             decoders: HashMap::new(),
             classifiers: HashMap::new(),
         }
+    }
+
+    /// The same network on a device, to which its parameters are copied: its results are the processor's but for rounding.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the device cannot be used or has too little memory. That one of the network's operations has no kernels
+    /// for it, the first use says.
+    ///
+    /// ```
+    /// use inkgrad_models::infer::Inference;
+    /// use inkgrad_models::model::config::Device;
+    /// use inkgrad_models::{prelude::*, sample};
+    ///
+    /// let models = Models::builtin();
+    /// let mut network = models.build(&models.defaults("cnn-ae")?)?;
+    /// network.initialise(42);
+    /// let z = sample::prior(1, network.latent()?, 7);
+    /// let here = Inference::new(network.clone(), 1).decode(&z, None)?;
+    /// let there = Inference::new(network, 1).on(Device::Emulated)?.decode(&z, None)?;
+    /// assert!(here.iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-5));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn on(self, device: Device) -> Result<Self> {
+        let machine = self.machine.on(device, &self.network.params)?;
+        let (encoders, decoders, classifiers) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Inference { network: self.network, machine, encoders, decoders, classifiers })
+    }
+
+    /// The device that computes.
+    pub fn device(&self) -> Device {
+        self.machine.kind()
     }
 
     /// The network.
@@ -78,7 +113,7 @@ impl Inference {
 
     /// How many threads it has.
     pub fn threads(&self) -> usize {
-        self.pool.threads()
+        self.machine.pool.threads()
     }
 
     /// Codes drawings; `labels` are for an encoder that sees classes.
@@ -91,16 +126,17 @@ impl Inference {
         self.check_labels(labels, images.len(), "drawings", self.network.encoder_sees_classes())?;
         let mut latents = Latents { width, mu: Vec::with_capacity(images.len() * width), logvar: None };
         for batch in batches(images.len()) {
-            let (graph, plan) = compiled(&mut self.encoders, batch.len(), |tape| {
-                let graph = self.network.encoding(tape, batch.len())?;
+            let (network, machine) = (&self.network, &mut self.machine);
+            let (graph, plan) = compiled(&mut self.encoders, machine, network, batch.len(), |tape| {
+                let graph = network.encoding(tape, batch.len())?;
                 Ok((graph, [graph.mu].into_iter().chain(graph.logvar).collect()))
             })?;
-            images.gather(&batch, plan.input(graph.images));
-            fill_labels(plan, graph.labels, labels, batch[0]);
-            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
-            latents.mu.extend_from_slice(plan.value(graph.mu));
+            machine.fill(plan, graph.images, |pixels| images.gather(&batch, pixels))?;
+            fill_labels(machine, plan, graph.labels, labels, batch[0])?;
+            machine.forward(plan, &network.params)?;
+            machine.read(plan, graph.mu, &mut latents.mu)?;
             if let Some(logvar) = graph.logvar {
-                latents.logvar.get_or_insert_default().extend_from_slice(plan.value(logvar));
+                machine.read(plan, logvar, latents.logvar.get_or_insert_default())?;
             }
         }
         Ok(latents)
@@ -113,9 +149,12 @@ impl Inference {
     pub fn prior(&mut self) -> Result<Option<Latents>> {
         let mut tape = Tape::new();
         let Some(graph) = self.network.prior(&mut tape)? else { return Ok(None) };
-        let mut plan = tape.compile(Compile { keep: &[graph.mu, graph.logvar], ..Compile::default() });
-        self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
-        let (mu, logvar) = (plan.value(graph.mu).to_vec(), plan.value(graph.logvar).to_vec());
+        let (params, machine) = (&self.network.params, &mut self.machine);
+        let mut plan = machine.compile(tape, &[graph.mu, graph.logvar], params)?;
+        machine.forward(&mut plan, params)?;
+        let (mut mu, mut logvar) = (Vec::new(), Vec::new());
+        machine.read(&plan, graph.mu, &mut mu)?;
+        machine.read(&plan, graph.logvar, &mut logvar)?;
         if let Some(i) = mu.iter().chain(&logvar).position(|number| !number.is_finite()) {
             let component = i % mu.len() / self.network.latent()?;
             return Err(Error::input("model", format!("component {component} of the prior is not finite")));
@@ -139,16 +178,19 @@ impl Inference {
         memory::check((values * size_of::<f32>()) as u64, format_args!("{n} drawings"))?;
         let mut images = Vec::with_capacity(values);
         for batch in batches(n) {
-            let (graph, plan) = compiled(&mut self.decoders, batch.len(), |tape| {
-                let graph = self.network.decoding(tape, batch.len())?;
+            let (network, machine) = (&self.network, &mut self.machine);
+            let (graph, plan) = compiled(&mut self.decoders, machine, network, batch.len(), |tape| {
+                let graph = network.decoding(tape, batch.len())?;
                 Ok((graph, vec![graph.images]))
             })?;
-            plan.input(graph.latents).copy_from_slice(&latents[batch[0] * width..][..batch.len() * width]);
-            fill_labels(plan, graph.labels, labels, batch[0]);
-            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
-            // Of use to the decoder that has no last activation.
-            images.extend(plan.value(graph.images).iter().map(|pixel| pixel.clamp(0.0, 1.0)));
+            let rows = &latents[batch[0] * width..][..batch.len() * width];
+            machine.fill(plan, graph.latents, |values| values.copy_from_slice(rows))?;
+            fill_labels(machine, plan, graph.labels, labels, batch[0])?;
+            machine.forward(plan, &network.params)?;
+            machine.read(plan, graph.images, &mut images)?;
         }
+        // Of use to the decoder that has no last activation.
+        images.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
         Ok(images)
     }
 
@@ -171,14 +213,15 @@ impl Inference {
         let mut features = Activations { width: self.network.features()?, values: Vec::new(), logits: Vec::new() };
         self.check_extents(images)?;
         for batch in batches(images.len()) {
-            let (graph, plan) = compiled(&mut self.classifiers, batch.len(), |tape| {
-                let graph = self.network.classification(tape, batch.len())?;
+            let (network, machine) = (&self.network, &mut self.machine);
+            let (graph, plan) = compiled(&mut self.classifiers, machine, network, batch.len(), |tape| {
+                let graph = network.classification(tape, batch.len())?;
                 Ok((graph, vec![graph.features, graph.logits]))
             })?;
-            images.gather(&batch, plan.input(graph.images));
-            self.pool.enter(|team| plan.forward(&self.network.params, team, Clock::default()));
-            features.values.extend_from_slice(plan.value(graph.features));
-            features.logits.extend_from_slice(plan.value(graph.logits));
+            machine.fill(plan, graph.images, |pixels| images.gather(&batch, pixels))?;
+            machine.forward(plan, &network.params)?;
+            machine.read(plan, graph.features, &mut features.values)?;
+            machine.read(plan, graph.logits, &mut features.logits)?;
         }
         Ok(features)
     }
@@ -246,27 +289,36 @@ fn batches(n: usize) -> impl Iterator<Item = Vec<usize>> {
 }
 
 /// The plan for `batch` drawings; `record` records the graph and says which values to keep.
-fn compiled<G>(
-    plans: &mut Plans<G>,
+fn compiled<'p, G>(
+    plans: &'p mut Plans<G>,
+    machine: &mut Machine,
+    network: &Network<f32>,
     batch: usize,
     record: impl FnOnce(&mut Tape<f32>) -> Result<(G, Vec<Tensor>)>,
-) -> Result<&mut (G, Plan<f32>)> {
+) -> Result<&'p mut (G, Compiled)> {
     use std::collections::hash_map::Entry;
     match plans.entry(batch) {
         Entry::Occupied(entry) => Ok(entry.into_mut()),
         Entry::Vacant(entry) => {
             let mut tape = Tape::new();
             let (graph, keep) = record(&mut tape)?;
-            Ok(entry.insert((graph, tape.compile(Compile { keep: &keep, ..Compile::default() }))))
+            Ok(entry.insert((graph, machine.compile(tape, &keep, &network.params)?)))
         }
     }
 }
 
 /// Fills in the labels from `first` on, for a graph that has them.
-fn fill_labels(plan: &mut Plan<f32>, input: Option<Tensor>, labels: Option<&[usize]>, first: usize) {
-    if let (Some(input), Some(labels)) = (input, labels) {
-        plan.input(input).iter_mut().zip(&labels[first..]).for_each(|(value, &label)| *value = label as f32);
-    }
+fn fill_labels(
+    machine: &mut Machine,
+    plan: &mut Compiled,
+    input: Option<Tensor>,
+    labels: Option<&[usize]>,
+    first: usize,
+) -> Result<()> {
+    let (Some(input), Some(labels)) = (input, labels) else { return Ok(()) };
+    machine.fill(plan, input, |values| {
+        values.iter_mut().zip(&labels[first..]).for_each(|(value, &label)| *value = label as f32);
+    })
 }
 
 /// Turns logits into probabilities: e^(x − max) over their sum.
