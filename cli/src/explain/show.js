@@ -133,16 +133,18 @@ function tensorPicture(values, shape, label, lowest = 0) {
   return canvas;
 }
 
-/** Bars from 0 for each of a vector's values. */
+/** Bars from 0 for each of a vector's values; 0 is in the middle where there are both signs, else at the edge. */
 function barPicture(values, label) {
-  const height = 81, middle = 40, wide = Math.max(1, Math.floor(400 / values.length));
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const [low, high] = rangeOf(values);
+  const most = 40, [above, below] = [high > 0 || low === 0 ? most : 0, low < 0 ? most : 0];
+  const wide = Math.max(1, Math.floor(400 / values.length));
+  const largest = Math.max(-low, high) || 1;
   const canvas = paintGrid(element("canvas", {role: "img", "aria-label": label, class: "picture"}),
-    Math.max(values.length * wide, 2), height, (x, y) => {
-      const share = values[Math.min(Math.floor(x / wide), values.length - 1)] / largest;
+    Math.max(values.length * wide, 2), above + 1 + below, (x, y) => {
+      const bar = most * values[Math.min(Math.floor(x / wide), values.length - 1)] / largest;
       const gap = wide > 3 && x % wide === wide - 1;
-      const up = middle - y;
-      if (!gap && (share > 0 ? up >= 0 && up <= share * middle : up <= 0 && up >= share * middle)) return signedColour(Math.sign(share) || 1);
+      const up = above - y;
+      if (!gap && (bar > 0 ? up >= 0 && up <= bar : up <= 0 && up >= bar)) return signedColour(Math.sign(bar) || 1);
       return up === 0 ? [150, 155, 165] : [255, 255, 255];
     });
   canvas.style.width = `${Math.min(Math.max(canvas.width, 160), 520)}px`;
