@@ -147,7 +147,7 @@ const METRICS: &[Metric] = &[
         key: "kl",
         name: "KL",
         better: None,
-        definition: "nats that the latent tells of a test drawing, summed over dimensions",
+        definition: "nats that the latent tells of a test drawing, against N(0, 1), summed over dimensions",
     },
     metric(
         "trustworthiness",

@@ -196,7 +196,10 @@ fn choices_that_do_not_exist() {
         &["--pairs: 7, expected at most 6", "12 images"],
     );
     place.refused(&["gradcheck", "--op", "fold"], &["--op: unknown operation `fold`, expected one of add"]);
-    place.refused(&["gradcheck", "--device", "emulated"], &["--device: emulated: "]);
+    place.refused(
+        &["explain", "--model", "cnn-ae", "--device", "emulated", "--out", "x.html"],
+        &["--device: emulated: "],
+    );
     place.refused(&["bench", "--steps", "0"], &["--steps", "expected a number from 1"]);
     place.refused(&["bench", "--batch-size", "5000"], &["--batch-size", "from 1 to 4096"]);
     place.refused(&["bench", "--model", "all", "--paced"], &["--model: all with --paced, expected one model"]);

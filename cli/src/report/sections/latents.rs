@@ -135,8 +135,13 @@ pub fn usage(runs: &[Examined]) -> Section {
             plain(largest),
             plain(sum)
         );
+        // A prior that is learnt has no divergence by dimension: its components are not independent.
+        let from = match run.inference.network().components() {
+            Some(_) => " from N(0, 1), not from the prior that was learnt",
+            None => "",
+        };
         let caption =
-            format!("over test drawings, largest first; {} of {} dimensions active", latents.active, kl.len());
+            format!("over test drawings, largest first{from}; {} of {} dimensions active", latents.active, kl.len());
         let panels = vec![Panel { label: "nats".to_owned(), marks: Marks::Bars(kl) }];
         let x_label = "dimension by KL".to_owned();
         let content = Plot { title: title.clone(), caption: caption.clone(), x_label, whole: true, panels };

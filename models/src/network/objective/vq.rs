@@ -165,7 +165,7 @@ impl Codebook {
         let unused = counts.iter().filter(|count| count.to_f64() < least).count();
         (unused > 0).then(|| {
             let all = counts.len();
-            format!("{unused} of the codebook's {all} codes were chosen by no drawing in the last {FORGOTTEN} steps: fewer --codes would do")
+            format!("{unused} of the codebook's {all} codes were chosen by no drawing in the last {FORGOTTEN} steps, or at all: fewer --codes would do")
         })
     }
 }

@@ -290,20 +290,19 @@ fn significant(value: f64) -> String {
     format!("{value:.*}", digits as usize)
 }
 
-/// The mean of each square of 2 × 2 RGB pixels.
+/// The mean of each square of [`FINER`] × [`FINER`] = 2 × 2 RGB pixels.
 fn halve(pixels: &[u8], width: usize) -> Picture {
-    let (finer, row) = (FINER as usize, width * 3);
-    let (small_width, small_height) = (width / finer, pixels.len() / row / finer);
+    const { assert!(FINER == 2) };
+    let (small_width, small_height) = (width / 2, pixels.len() / (3 * width) / 2);
     let mut small = Vec::with_capacity(small_width * small_height * 3);
-    let mut sums = vec![0u16; row];
-    for rows in pixels.chunks_exact(row * finer) {
-        sums.fill(0);
-        for row in rows.chunks_exact(row) {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += u16::from(value));
-        }
-        for square in sums.chunks_exact(3 * finer) {
-            let channel = |channel| square[channel..].iter().step_by(3).sum::<u16>();
-            small.extend([0, 1, 2].map(|c| (channel(c) / (FINER * FINER) as u16) as u8));
+    for rows in pixels.chunks_exact(2 * 3 * width) {
+        let (above, below) = rows.split_at(3 * width);
+        // Plain loops: a study's plots take a third of its time in tests, where little is put in line.
+        for left in (0..small_width).map(|x| 2 * 3 * x) {
+            for at in left..left + 3 {
+                let sum = above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
+                small.push((sum / 4) as u8);
+            }
         }
     }
     Picture { width: small_width, height: small_height, channels: Channels::Rgb, pixels: small }
