@@ -204,6 +204,22 @@ pub fn pairs_grid(originals: &[f32], reconstructions: &[f32], columns: usize, op
     draw_cells(&cells, columns, &GridOptions { row_labels, ..*options })
 }
 
+/// Each of `originals` with its reconstruction behind it; both are `(N, height, width, channels)`, and the result
+/// `(N, 2, height, width, channels)`.
+///
+/// # Panics
+/// Where the two do not hold the same number of whole drawings.
+pub fn interleaved(originals: &[f32], reconstructions: &[f32], image: Extents) -> Vec<f32> {
+    let each = image.len();
+    assert_eq!(
+        (originals.len(), originals.len() % each),
+        (reconstructions.len(), 0),
+        "pairs of pictures of {each} values"
+    );
+    let pairs = originals.chunks_exact(each).zip(reconstructions.chunks_exact(each));
+    pairs.flat_map(|(original, reconstruction)| original.iter().chain(reconstruction)).copied().collect()
+}
+
 /// Draws cells, each a picture or nothing at all.
 fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Picture {
     let &GridOptions { image, ink, scale, gap, row_labels, captions, title, caption } = options;
@@ -313,6 +329,13 @@ mod tests {
         let picture = pairs_grid(&originals, &reconstructions, 2, &options);
         let cells: Vec<u8> = (0..8).map(|cell| at(&picture, cell % 2 * 28, cell / 2 * 28)).collect();
         assert_eq!(cells, [51, 102, 77, 128, 153, 0, 179, 0]);
+    }
+
+    #[test]
+    fn pairs_stand_side_by_side() {
+        let (originals, reconstructions) = ([flat(0.2), flat(0.4)].concat(), [flat(0.3), flat(0.5)].concat());
+        let pairs = interleaved(&originals, &reconstructions, Extents::DRAWING);
+        assert_eq!(pairs, [flat(0.2), flat(0.3), flat(0.4), flat(0.5)].concat());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use inkgrad_models::data::save_npy;
 use inkgrad_models::image::text::drawable;
-use inkgrad_models::image::{GridOptions, pairs_grid};
+use inkgrad_models::image::{GridOptions, interleaved, pairs_grid};
 use inkgrad_models::{Models, distance};
 use serde::Serialize;
 
@@ -95,10 +95,8 @@ impl Reconstruct {
         };
         session.report(&report, json)?;
         if let Some(picture) = &picture {
-            // Each original beside its reconstruction.
-            let each = originals.chunks(image.len()).zip(reconstructions.chunks(image.len()));
-            let pairs: Vec<f32> = each.flat_map(|(a, b)| [a, b].concat()).collect();
-            self.show.show(&Drawings { picture, values: &pairs, extents: image, columns: None })?;
+            let pairs = interleaved(&originals, &reconstructions, image);
+            self.show.show(&Drawings { picture, values: &pairs, extents: image, columns: None, together: 2 })?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -163,7 +163,7 @@ impl Sample {
         };
         session.report(&report, json)?;
         let columns = report.classes.as_ref().map(|_| self.n);
-        self.show.show(&Drawings { picture: &picture, values: &images, extents: image, columns })?;
+        self.show.show(&Drawings { picture: &picture, values: &images, extents: image, columns, together: 1 })?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -13,11 +13,12 @@ use inkgrad_models::data::Origin;
 use inkgrad_models::run::config::{Change, Config, Overrides, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record, Split};
-use inkgrad_models::trainer::{Outcome, Trainer, Which, find_weights, start_from};
+use inkgrad_models::trainer::{Drawn, Outcome, Trainer, Which, find_weights, start_from};
 use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
 use crate::args;
+use crate::inline::{Drawings, ShowArgs};
 use crate::interrupt;
 use crate::output::{self, Report, duration, thousands};
 use crate::progress::{self, Reporter};
@@ -54,7 +55,7 @@ pub struct Train {
     #[arg(long, value_name = "YES|NO", requires = "init")]
     strict: Option<Strict>,
     /// A run for each of these seeds, in RUN/seed-N, and their means; the same command goes on
-    #[arg(long, value_name = "N,N,…", conflicts_with_all = ["seed", "resume", "force", "data_changed"])]
+    #[arg(long, value_name = "N,N,…", conflicts_with_all = ["seed", "resume", "force", "data_changed", "show"])]
     seeds: Option<Seeds>,
     /// Train no run, but try learning rates that rise from step to step: a plot (lr-find.png), and a proposal
     #[arg(
@@ -63,7 +64,7 @@ pub struct Train {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "lr-find.png",
-        conflicts_with_all = ["resume", "out", "seeds", "force"]
+        conflicts_with_all = ["resume", "out", "seeds", "force", "show"]
     )]
     lr_find: Option<PathBuf>,
     /// Steps of that
@@ -75,6 +76,8 @@ pub struct Train {
     /// Move a run that is in the way aside
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 /// Whether weights have to fit.
@@ -122,6 +125,7 @@ impl Train {
         reporter.finish();
         let outcome = ended?;
         output::report(&Summary::new(&trainer, outcome, reporter.images_per_second(), moved)?, json)?;
+        self.draw(&trainer)?;
         trainer.network().trained_remarks().iter().for_each(output::note);
         if outcome != Outcome::Stopped {
             say_next(&trainer);
@@ -130,6 +134,19 @@ impl Train {
         let (step, run) = (trainer.steps_done(), trainer.folder().path().display());
         output::note(format_args!("stopped after step {step}; resume with: {} train --resume {run}", text::program()));
         Ok(interrupt::STATUS.into())
+    }
+
+    /// Draws on the terminal, where that is asked for, what the run's pictures show; of a classifier there is nothing.
+    fn draw(&self, trainer: &Trainer) -> anyhow::Result<()> {
+        if !self.show.asked() {
+            return Ok(());
+        }
+        let Some(Drawn { picture, values, columns, together }) = trainer.drawn()? else {
+            output::note(format_args!("--show: {} draws nothing", trainer.config().model));
+            return Ok(());
+        };
+        let extents = trainer.config().image;
+        self.show.show(&Drawings { picture: &picture, values: &values, extents, columns, together })
     }
 
     /// The configuration of a new run. One that starts from a run's weights is that model, with its settings, where no

@@ -11,11 +11,13 @@ const MOST: usize = 60;
 
 /// The drawings in rows, on a terminal of `width` columns; without colours, ink is what a character's halves show.
 pub fn draw(drawings: &Drawings, width: usize, colours: Colours) -> String {
-    let Drawings { values, extents, columns, .. } = *drawings;
+    let Drawings { values, extents, columns, together, .. } = *drawings;
     let count = values.len() / extents.len();
     // A column stays free between two drawings, and the last one, at which some terminals break lines.
     let fitting = (width / (LEAST + 1)).max(1);
     let across = columns.unwrap_or(count).min(fitting).min(count.max(1));
+    // On a terminal that is too narrow for those that belong together, one stands below the other.
+    let across = if across > together { across - across % together } else { across };
     let side = (width / across).saturating_sub(1).clamp(1, extents.width);
     let rows = (side * extents.height / extents.width).max(1).next_multiple_of(2);
     // Of rows that mean something, each one's first drawings.
@@ -116,7 +118,7 @@ mod tests {
 
     fn text(values: &[f32], extents: Extents, columns: Option<usize>, width: usize, colours: Colours) -> String {
         let picture = Picture { width: 1, height: 1, channels: Channels::Grey, pixels: vec![0] };
-        draw(&Drawings { picture: &picture, values, extents, columns }, width, colours)
+        draw(&Drawings { picture: &picture, values, extents, columns, together: 1 }, width, colours)
     }
 
     #[test]
@@ -149,6 +151,20 @@ mod tests {
         let text = text(&values, SMALL, Some(10), 40, Colours::None);
         let blocks: Vec<&str> = text.split("\n\n").filter(|block| !block.is_empty()).collect();
         assert_eq!(blocks, ["         \n         ", "████ ████\n████ ████", "████ ████\n████ ████"]);
+    }
+
+    #[test]
+    fn a_pair_is_never_parted() {
+        // Five pairs of black and white where five drawings would fit.
+        let values: Vec<f32> = (0..10 * 16).map(|i| (i / 16 % 2) as f32).collect();
+        let picture = Picture { width: 1, height: 1, channels: Channels::Grey, pixels: vec![0] };
+        let pairs = |width| {
+            let drawings = Drawings { picture: &picture, values: &values, extents: SMALL, columns: None, together: 2 };
+            draw(&drawings, width, Colours::None)
+        };
+        let lines = "     ████      ████\n".repeat(2) + "\n";
+        assert_eq!(pairs(80), format!("{lines}{lines}{}", "     ████\n".repeat(2) + "\n"));
+        assert_eq!(pairs(16), "    \n    \n\n████\n████\n\n".repeat(5));
     }
 
     #[test]

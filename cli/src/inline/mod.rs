@@ -17,7 +17,7 @@ use crate::output;
 /// Whether results are drawn on the terminal, too.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ShowArgs {
-    /// Draw them on the terminal, too: auto, kitty, iterm2, sixel or blocks [default where given: auto]
+    /// Show drawings on the terminal, too: auto, kitty, iterm2, sixel or blocks [default where given: auto]
     #[arg(
         long,
         value_name = "HOW",
@@ -117,6 +117,8 @@ pub struct Drawings<'a> {
     pub extents: Extents,
     /// Drawings of a row, where rows have a meaning; else as many as fit.
     pub columns: Option<usize>,
+    /// Drawings that a line does not part: 2 of pairs, else 1.
+    pub together: usize,
 }
 
 /// Columns of a terminal that does not tell how wide it is.

@@ -35,6 +35,9 @@ fn nothing_is_drawn_where_there_is_no_terminal() {
     }
     place.refused(&[&SAMPLE[..], &["--show=vt100"]].concat(), &["vt100", "kitty, iterm2, sixel or blocks"]);
     place.in_conflict(&[&SAMPLE[..], &["--show", "--json"]].concat(), ["--show", "--json"]);
+    let train = ["train", "cnn-vae", "--show", "--seeds", "1,2", "--out", "S"];
+    place.in_conflict(&train, ["--seeds", "--show"]);
+    place.in_conflict(&["train", "cnn-vae", "--show", "--lr-find"], ["--lr-find", "--show"]);
 }
 
 #[test]
@@ -56,6 +59,27 @@ fn samples_are_drawn_as_the_terminal_takes_them() {
     assert!(sixel.contains("\x1bPq\"1;1;"));
     let dumb = on_terminal(&place, 80, &[("TERM", "dumb")], &show).unwrap();
     assert!(dumb.contains("--show: TERM says") && !dumb.contains('▀'));
+}
+
+#[test]
+fn a_run_ends_with_its_drawings() {
+    let place = Place::with_run();
+    let train = |model: &'static str| {
+        ["train", model, "--data", "d", "--steps", "1", "--batch-size", "8", "--out", model, "--show"]
+    };
+    // Five drawings in a row of each of five classes: seven lines and a half of 15 pixels.
+    let Some(shown) = on_terminal(&place, 80, &[], &train("cvae")) else { return };
+    let lines: Vec<&str> = shown.lines().filter(|line| line.contains('▀')).collect();
+    assert!(lines.len() == 5 * 8 && lines.iter().all(|line| line.matches('▀').count() == 5 * 15), "{lines:?}");
+    // Pairs are not parted where five would fit: four of 19 columns.
+    let shown = on_terminal(&place, 80, &[], &train("cnn-ae")).unwrap();
+    let lines: Vec<&str> = shown.lines().filter(|line| line.contains('▀')).collect();
+    assert!(!lines.is_empty() && lines[0].matches('▀').count() == 4 * 19, "{lines:?}");
+    // What it prints else stays, and a resumed run draws, too.
+    assert!(shown.contains("cnn-ae/config.toml") || shown.contains("cnn-ae: "), "{shown}");
+    let resumed = on_terminal(&place, 80, &[], &["train", "--resume", "cvae", "--show=kitty"]).unwrap();
+    assert!(resumed.contains("\x1b_Ga=T,f=100"), "{resumed}");
+    assert!(on_terminal(&place, 80, &[], &train("classifier")).unwrap().contains("--show: classifier draws nothing"));
 }
 
 #[test]

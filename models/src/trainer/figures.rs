@@ -14,6 +14,19 @@ const COLUMNS: usize = 10;
 /// The most classes that have a row of samples.
 const ROWS: usize = 40;
 
+/// Drawings of a network, as a picture and as numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// With its titles.
+    pub picture: Picture,
+    /// (N, height, width, channels) in [0, 1]; reconstructions each behind their original.
+    pub values: Vec<f32>,
+    /// Drawings of a row, where rows have a meaning.
+    pub columns: Option<usize>,
+    /// Drawings that belong together: 2 of originals and reconstructions, else 1.
+    pub together: usize,
+}
+
 impl Trainer {
     /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
@@ -29,15 +42,31 @@ impl Trainer {
         let mut pictures = Vec::new();
         if self.network.is_autoencoder() {
             let mut inference = Inference::new(self.network.clone(), 1);
-            pictures.push(("reconstructions", self.reconstructions(&mut inference)?));
+            pictures.push(("reconstructions", self.reconstructions(&mut inference)?.picture));
             if self.network.has_prior() {
-                pictures.push(("samples", self.samples(&mut inference)?));
+                pictures.push(("samples", self.samples(&mut inference)?.picture));
             }
         }
         Ok(pictures)
     }
 
-    fn reconstructions(&self, inference: &mut Inference) -> Result<Picture> {
+    /// The drawings that a person looks at first: samples of a network with a prior, else reconstructions; `None` of a classifier.
+    ///
+    /// # Errors
+    /// If drawings cannot be read, or the network has numbers that are not finite.
+    pub fn drawn(&self) -> Result<Option<Drawn>> {
+        if !self.network.is_autoencoder() {
+            return Ok(None);
+        }
+        let mut inference = Inference::new(self.network.clone(), 1);
+        let drawn = match self.network.has_prior() {
+            true => self.samples(&mut inference)?,
+            false => self.reconstructions(&mut inference)?,
+        };
+        Ok(Some(drawn))
+    }
+
+    fn reconstructions(&self, inference: &mut Inference) -> Result<Drawn> {
         let (source, which) = match self.dataset.test.is_empty() {
             true => (&self.dataset.train, "training drawings"),
             false => (&self.dataset.test, "test drawings"),
@@ -46,8 +75,9 @@ impl Trainer {
         let first = source.take(&(0..count).collect::<Vec<_>>())?;
         let labels = inference.network().sees_classes().then_some(&first.labels[..]);
         let reconstructed = inference.reconstruct(&first.images, labels)?;
-        Ok(image::pairs_grid(
-            &first.images.values(),
+        let originals = first.images.values();
+        let picture = image::pairs_grid(
+            &originals,
             &reconstructed,
             COLUMNS,
             &GridOptions {
@@ -56,12 +86,14 @@ impl Trainer {
                 caption: &format!("the first {count} {which}, {}", self.state()),
                 ..GridOptions::default()
             },
-        ))
+        );
+        let values = image::interleaved(&originals, &reconstructed, self.config.image);
+        Ok(Drawn { picture, values, columns: None, together: 2 })
     }
 
     /// Drawings of latents from the prior; of a network that sees classes a row a class, the
     /// same latents in each, of the first 40 classes.
-    fn samples(&self, inference: &mut Inference) -> Result<Picture> {
+    fn samples(&self, inference: &mut Inference) -> Result<Drawn> {
         let network = inference.network();
         let seed = self.config.seed;
         let labels = rows(&self.config.classes);
@@ -82,7 +114,8 @@ impl Trainer {
             caption: &format!("{}, seed {seed}, {}", prior.describe(), self.state()),
             ..GridOptions::default()
         };
-        Ok(image::grid(&images, COLUMNS, &options))
+        let picture = image::grid(&images, COLUMNS, &options);
+        Ok(Drawn { picture, values: images, columns: sees_classes.then_some(COLUMNS), together: 1 })
     }
 
     /// The state that a picture is of.

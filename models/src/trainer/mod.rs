@@ -51,6 +51,7 @@ use inkgrad_kernels::launch::Device;
 
 use self::batches::Batches;
 use self::compute::Compute;
+pub use self::figures::Drawn;
 pub use self::fit::fit;
 pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
