@@ -1,5 +1,5 @@
 //! A run's events for TensorBoard: its settings, its records, and ten times over a run the network's drawings and the distribution of
-//! its weights.
+//! its weights and latents.
 
 use super::Trainer;
 use crate::Result;
@@ -33,6 +33,7 @@ impl Trainer {
                 events.picture(self.step, name, &picture)?;
             }
             self.write_histograms(&mut events)?;
+            self.write_latents(&mut events)?;
         }
         self.events = Some(events);
         Ok(())

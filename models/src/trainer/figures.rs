@@ -28,12 +28,14 @@ pub struct Drawn {
 }
 
 impl Trainer {
-    /// Curves, reconstructions and samples as PNG. A classifier has curves alone.
+    /// Curves, reconstructions and samples as PNG, and latents for TensorBoard's projector. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
         let records = records::read(self.folder.metrics())?;
         plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;
-        self.pictures()?.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
+        let pictures = self.pictures()?;
+        pictures.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))?;
+        self.write_projector()
     }
 
     /// Drawings of the network in its present state: reconstructions, and samples of a variational one; nothing of a
