@@ -119,6 +119,12 @@ const METRICS: &[Metric] = &[
         "Inception Score, exp of the mean divergence of verdicts from their average; mean ± standard deviation over 10 splits; at most the number of classes",
     ),
     metric(
+        "ppl",
+        "PPL",
+        Lower,
+        "perceptual path length (Karras et al. 2019) by the judge's features, not LPIPS: their squared change over ε = 10⁻⁴ of the way between two latents, divided by ε²; mean without the outer hundredths ± standard deviation over 10 splits; 0 of a model that always draws the same",
+    ),
+    metric(
         "recognised",
         "recognised",
         Higher,

@@ -53,6 +53,10 @@ fn evaluate_gives_every_score_its_passport() {
         assert!(fd["passport"]["floor"].is_number());
         assert_eq!(fd["passport"]["sha256"].as_str().unwrap().len(), 64);
         assert_eq!(found["latents"].is_null(), run == "ae");
+        // A way between latents is one between draws.
+        let ppl = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == "ppl_classifier");
+        assert_eq!(ppl.is_none(), run == "ae");
+        assert!(ppl.is_none_or(|ppl| ppl["value"].as_f64().unwrap() > 0.0 && ppl["passport"]["n_generated"] == 20));
         assert_eq!(found["transfer"].is_null(), run != "cvae");
         // A class was asked for, or the verdicts tell how classes are spread.
         assert_eq!((found["recognition"].is_null(), found["unasked"].is_null()), (run == "vae", run != "vae"));

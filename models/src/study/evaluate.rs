@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Watch;
 use super::judge::{Judge, fingerprint};
 use super::map::Map;
+use super::path;
 use super::recognition::{Recognition, Transfer};
 use super::scores::{self, Score};
 use crate::data::{Dataset, Examples, Extents, Images, Pixels};
@@ -170,6 +171,9 @@ pub fn evaluate(
     };
     let judged = judge.features(&generated.images)?;
     let mut scored = scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?;
+    if draws {
+        scored.extend(path::length(inference, sampler, judge, dataset.classes.len(), options, watch)?);
+    }
     scored.iter_mut().for_each(|score| score.passport.sampler = sampler.map(|fitted| fitted.sampler().to_string()));
     evaluation.scores.extend(scored);
     match &generated.labels {

@@ -28,6 +28,7 @@ mod evaluate;
 mod gallery;
 mod judge;
 mod map;
+mod path;
 mod recognition;
 mod scores;
 #[cfg(test)]

@@ -138,7 +138,9 @@ fn definitions(material: &Material, extractor: &str) -> Vec<Definition> {
         let floor = of_name().find_map(|score| Some((score.passport.floor?, Measured::score(score)?)));
         let floor = match floor {
             Some((floor, value)) => Measured { value: floor, ..value }.floor_text(),
-            None if extractor == "pixels" || metric.key == "is" => "none, since it compares no two halves".to_owned(),
+            None if extractor == "pixels" || ["is", "ppl"].contains(&metric.key) => {
+                "none, since it compares no two halves".to_owned()
+            }
             None => "none, too few real drawings".to_owned(),
         };
         Some(Definition { metric, floor })
