@@ -16,7 +16,7 @@ use crate::text;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An input (a file, a folder, an option) is not what it has to be.
-    #[error("{}: {}", text::place(place), text::message(problem))]
+    #[error("{}: {}", text::place(place), text::line(problem))]
     Input {
         /// The file, folder or option.
         place: String,
@@ -73,6 +73,13 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A name within a file that somebody else made may hold anything.
+    #[test]
+    fn a_message_is_one_line_whatever_it_quotes() {
+        let error = Error::input("a.npz", "tr\nain\u{1b}[2J.npy is packed in an unusual way");
+        assert_eq!(error.to_string(), "a.npz: tr\\nain\\u{1b}[2J.npy is packed in an unusual way");
+    }
 
     #[test]
     fn a_place_is_said_once() {

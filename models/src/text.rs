@@ -35,7 +35,12 @@ pub fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A message, escaped, of bounded length: the middle of a longer one is left out.
+/// The message of an error, escaped, on one line of bounded length.
+pub fn line(text: &str) -> String {
+    shortened(text, MOST, false)
+}
+
+/// Lines for a person, escaped, of bounded length: the middle of longer ones is left out.
 pub fn message(text: &str) -> String {
     shortened(text, MOST, true)
 }
