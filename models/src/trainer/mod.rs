@@ -302,7 +302,8 @@ impl Trainer {
                     drawings: std::mem::take(&mut drawings),
                 });
             }
-            if self.batches.record_due(self.step, self.config.log_every) {
+            let record_due = self.batches.record_due(self.step, self.config.log_every);
+            if record_due {
                 let seconds = self.earlier + started.elapsed().as_secs_f64();
                 self.fetch(&mut compute)?;
                 let converged = self.record(&mut compute, team, seconds, observer)?;
@@ -312,6 +313,9 @@ impl Trainer {
                     outcome = Outcome::Converged;
                     break;
                 }
+            }
+            if record_due || matches!(compute, Compute::Cpu(_)) {
+                observer.look(self);
             }
             if observer.stop() {
                 outcome = Outcome::Stopped;

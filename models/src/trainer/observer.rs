@@ -1,5 +1,6 @@
 //! How a run tells of itself.
 
+use super::Trainer;
 use crate::run::records::Record;
 
 /// Who watches a run and may stop it; `()` does neither.
@@ -8,6 +9,9 @@ pub trait Observer {
     fn step(&mut self, _progress: &Progress) {}
     /// Called for every record that goes into `metrics.jsonl`.
     fn record(&mut self, _record: &Record) {}
+    /// Called between two steps with the run, whenever its network is here as the last step left it, with that step's gradients: after
+    /// every step on the processor; on a device after records, without gradients.
+    fn look(&mut self, _trainer: &Trainer) {}
     /// Asked after every step: whether to stop there.
     fn stop(&self) -> bool {
         false
