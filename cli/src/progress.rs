@@ -92,18 +92,57 @@ pub fn hashing() -> impl FnMut(usize, usize) {
     move |done, total| watch("drawings hashed", done, total)
 }
 
+/// How fast a run is, its evaluations not counted.
+pub struct Pace {
+    /// When the last step or record ended.
+    mark: Instant,
+    /// Time in steps.
+    busy: Duration,
+    /// Steps before this sitting.
+    first: u64,
+    drawings: u64,
+}
+
+impl Pace {
+    /// Of a run that has taken `done` steps.
+    pub fn new(done: u64) -> Self {
+        Pace { mark: Instant::now(), busy: Duration::ZERO, first: done, drawings: 0 }
+    }
+
+    /// Says that steps have been taken, on so many drawings.
+    pub fn step(&mut self, drawings: usize) {
+        self.busy += self.mark.elapsed();
+        self.drawings += drawings as u64;
+        self.rest();
+    }
+
+    /// Says that the time since the last step was spent on something else.
+    pub fn rest(&mut self) {
+        self.mark = Instant::now();
+    }
+
+    /// Drawings trained on a second.
+    pub fn images_per_second(&self) -> f64 {
+        self.drawings as f64 / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    /// Seconds that a step takes.
+    pub fn seconds_per_step(&self, progress: &Progress) -> f64 {
+        self.busy.as_secs_f64() / (progress.step - self.first).max(1) as f64
+    }
+
+    /// Seconds until all steps are taken.
+    pub fn left(&self, progress: &Progress) -> f64 {
+        self.seconds_per_step(progress) * (progress.total - progress.step) as f64
+    }
+}
+
 /// Watches a run and stops it when the user asks.
 pub struct Reporter {
     /// Hidden where standard error is no terminal.
     bar: ProgressBar,
-    /// When the last step or record ended.
-    mark: Instant,
-    /// Time in steps, without evaluations.
-    busy: Duration,
+    pace: Pace,
     shown: Instant,
-    /// Steps before this sitting.
-    first: u64,
-    drawings: u64,
 }
 
 impl Reporter {
@@ -112,13 +151,12 @@ impl Reporter {
         let bar = bar(BAR);
         bar.set_length(total);
         bar.set_position(done);
-        let now = Instant::now();
-        Reporter { bar, mark: now, busy: Duration::ZERO, shown: now, first: done, drawings: 0 }
+        Reporter { bar, pace: Pace::new(done), shown: Instant::now() }
     }
 
     /// Drawings trained on a second, evaluations not counted.
     pub fn images_per_second(&self) -> f64 {
-        self.drawings as f64 / self.busy.as_secs_f64().max(1e-9)
+        self.pace.images_per_second()
     }
 
     /// Takes the bar away.
@@ -128,8 +166,7 @@ impl Reporter {
 
     /// Loss, speed and time left.
     fn state(&self, progress: &Progress) -> String {
-        let per_step = self.busy.as_secs_f64() / (progress.step - self.first).max(1) as f64;
-        let left = output::duration(per_step * (progress.total - progress.step) as f64);
+        let left = output::duration(self.pace.left(progress));
         state(progress.epoch, progress.loss, self.images_per_second(), &left)
     }
 }
@@ -141,9 +178,7 @@ fn state(epoch: f64, loss: f64, speed: f64, left: &str) -> String {
 
 impl Observer for Reporter {
     fn step(&mut self, progress: &Progress) {
-        self.busy += self.mark.elapsed();
-        self.mark = Instant::now();
-        self.drawings += progress.drawings as u64;
+        self.pace.step(progress.drawings);
         if !self.bar.is_hidden() {
             self.bar.set_position(progress.step);
             self.bar.set_message(self.state(progress));
@@ -154,14 +189,18 @@ impl Observer for Reporter {
     }
 
     fn record(&mut self, record: &Record) {
-        let (step, epoch, split) = (record.step, record.epoch, record.split.name());
-        line(&self.bar, &format!("step {step}, epoch {epoch:.2}, {split}: {}", losses(record)));
-        self.mark = Instant::now();
+        line(&self.bar, &record_line(record));
+        self.pace.rest();
     }
 
     fn stop(&self) -> bool {
         interrupt::requested()
     }
+}
+
+/// A record as the log has it.
+pub fn record_line(record: &Record) -> String {
+    format!("step {}, epoch {:.2}, {}: {}", record.step, record.epoch, record.split.name(), losses(record))
 }
 
 /// The losses of a record: `loss 184.16, bce 141.93, kl 42.23`.

@@ -47,7 +47,7 @@ pub fn draw(drawings: &Drawings, width: usize, colours: Colours) -> String {
 }
 
 /// A drawing of `side` × `rows` pixels, each the mean of the area that it covers.
-fn shrunk(values: &[f32], extents: Extents, side: usize, rows: usize) -> Vec<[f32; 3]> {
+pub fn shrunk(values: &[f32], extents: Extents, side: usize, rows: usize) -> Vec<[f32; 3]> {
     let Extents { height, width, channels } = extents;
     // The part of pixel `at` of a line of `from` that lies in pixel `i` of a line of `to`.
     let shares = |i: usize, from: usize, to: usize| {
@@ -82,20 +82,23 @@ fn push(text: &mut String, upper: [f32; 3], lower: [f32; 3], colours: Colours) {
             text.push_str(&format!("\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m▀"));
         }
         Colours::Few => text.push_str(&format!("\x1b[38;5;{};48;5;{}m▀", indexed(upper), indexed(lower))),
-        Colours::None => {
-            let ink = |pixel: [f32; 3]| pixel.iter().sum::<f32>() > 1.0;
-            text.push(match (ink(upper), ink(lower)) {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            });
-        }
+        Colours::None => text.push(ink(upper, lower)),
+    }
+}
+
+/// The character whose halves show where there is ink.
+pub fn ink(upper: [f32; 3], lower: [f32; 3]) -> char {
+    let ink = |pixel: [f32; 3]| pixel.iter().sum::<f32>() > 1.0;
+    match (ink(upper), ink(lower)) {
+        (true, true) => '█',
+        (true, false) => '▀',
+        (false, true) => '▄',
+        (false, false) => ' ',
     }
 }
 
 /// The nearest of xterm's 256 colours: of 24 greys, black and white among them, or of a cube of 6 × 6 × 6.
-fn indexed(pixel: [f32; 3]) -> u8 {
+pub fn indexed(pixel: [f32; 3]) -> u8 {
     let [r, g, b] = pixel;
     if r == g && g == b {
         return match (r * 25.0).round() as u8 {

@@ -1,6 +1,6 @@
 //! Drawings on the terminal (`--show`): as a picture where it takes pictures, else of half-blocks, each of which is two pixels.
 
-mod blocks;
+pub mod blocks;
 mod protocols;
 
 use std::env;
@@ -97,7 +97,8 @@ pub enum Colours {
     None,
 }
 
-fn colours(get: &dyn Fn(&str) -> Option<String>) -> Colours {
+/// The colours that the environment tells of; `get` reads a variable.
+pub fn colours(get: &dyn Fn(&str) -> Option<String>) -> Colours {
     if get("NO_COLOR").is_some_and(|found| !found.is_empty()) {
         return Colours::None;
     }
@@ -121,6 +122,11 @@ pub struct Drawings<'a> {
     pub together: usize,
 }
 
+/// A variable of the environment.
+pub fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 /// Columns of a terminal that does not tell how wide it is.
 const COLUMNS: usize = 80;
 
@@ -135,10 +141,9 @@ impl ShowArgs {
             output::note("--show: standard output is no terminal, nothing is drawn on it");
             return Ok(());
         }
-        let get = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let protocol = match how {
             How::As(protocol) => protocol,
-            How::Auto => match detect(&get) {
+            How::Auto => match detect(&variable) {
                 Some(protocol) => protocol,
                 None => {
                     output::note("--show: TERM says that the terminal draws nothing; --show=blocks draws all the same");
@@ -147,7 +152,7 @@ impl ShowArgs {
             },
         };
         let width = terminal_size::terminal_size().map_or(COLUMNS, |(terminal_size::Width(width), _)| width.into());
-        output::raw(&render(drawings, protocol, width, colours(&get))?)?;
+        output::raw(&render(drawings, protocol, width, colours(&variable))?)?;
         Ok(())
     }
 
