@@ -30,6 +30,8 @@ mod settings;
 mod stepper;
 mod study;
 mod target;
+mod terminal;
+mod tui;
 
 use std::env;
 use std::ffi::OsString;

@@ -41,6 +41,7 @@ fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
 /// Says that there is no more memory and ends the process, without asking for any.
 #[cold]
 fn refused(bytes: usize) -> ! {
+    crate::terminal::restore();
     let mut line = [0u8; 160];
     let length = line.len();
     let mut rest = &mut line[..];

@@ -4,6 +4,9 @@ use std::fmt;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+#[cfg(feature = "tui")]
+use std::sync::TryLockError;
+use std::sync::{Mutex, PoisonError};
 
 use inkgrad_models::text;
 use serde::Serialize;
@@ -46,13 +49,50 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// Lines that wait while something else is on the terminal.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
 /// Prints a line to standard error; where that is closed, there is nobody to tell.
 pub fn note(line: impl fmt::Display) {
+    let line = text::message(&line.to_string());
+    match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(held) => held.push(line),
+        None => print(&line),
+    }
+}
+
+fn print(line: &str) {
     // Shown of a test that fails alone.
     #[cfg(test)]
-    eprintln!("{}", text::message(&line.to_string()));
+    eprintln!("{line}");
     #[cfg(not(test))]
-    let _ = writeln!(io::stderr(), "{}", text::message(&line.to_string()));
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Keeps lines back from here on.
+#[cfg(feature = "tui")]
+pub fn hold() {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+}
+
+/// The last `n` lines that are kept back.
+#[cfg(feature = "tui")]
+pub fn held(n: usize) -> Vec<String> {
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = held.as_deref().unwrap_or_default();
+    lines[lines.len().saturating_sub(n)..].to_vec()
+}
+
+/// Prints the lines that were kept back, and keeps none from here on.
+#[cfg(feature = "tui")]
+pub fn release() {
+    // Where memory or a signal ends the process, this thread may be in the middle of a line.
+    let held = match HELD.try_lock() {
+        Ok(mut held) => held.take(),
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+        Err(TryLockError::WouldBlock) => return,
+    };
+    held.iter().flatten().for_each(|line| print(line));
 }
 
 /// Whether nothing of somebody else's is at `path`: no file, or one with the words by which its maker, a command, is known. No

@@ -23,6 +23,7 @@ use crate::interrupt;
 use crate::output::{self, Report, duration, thousands};
 use crate::progress::{self, Reporter};
 use crate::settings::{ModelOptions, RunSettings};
+use crate::tui::{self, Live};
 
 use self::seeds::Seeds;
 
@@ -76,6 +77,9 @@ pub struct Train {
     /// Move a run that is in the way aside
     #[arg(long)]
     force: bool,
+    /// Take the whole terminal to show losses, samples, KL and speed; q stops, ? helps, and the usual lines come at the end
+    #[arg(long, conflicts_with_all = ["seeds", "lr_find"])]
+    tui: bool,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -92,6 +96,9 @@ const FRESH: [&str; 7] = ["model", "out", "config", "force", "init", "weights", 
 
 impl Train {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        if self.tui {
+            tui::check()?;
+        }
         let options = self.overrides()?;
         if let Some(png) = &self.lr_find {
             let config = self.new_run(models, options)?;
@@ -120,11 +127,19 @@ impl Train {
         let network = trainer.network();
         (network.spec().remarks)(trainer.config()).iter().for_each(output::note);
 
-        let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
-        let ended = trainer.run(&mut reporter);
-        reporter.finish();
+        let (ended, images_per_second) = if self.tui {
+            let mut live = Live::open(&trainer)?;
+            let ended = trainer.run(&mut live);
+            live.close();
+            (ended, live.images_per_second())
+        } else {
+            let mut reporter = Reporter::new(trainer.steps_done(), trainer.total_steps());
+            let ended = trainer.run(&mut reporter);
+            reporter.finish();
+            (ended, reporter.images_per_second())
+        };
         let outcome = ended?;
-        output::report(&Summary::new(&trainer, outcome, reporter.images_per_second(), moved)?, json)?;
+        output::report(&Summary::new(&trainer, outcome, images_per_second, moved)?, json)?;
         self.draw(&trainer)?;
         trainer.network().trained_remarks().iter().for_each(output::note);
         if outcome != Outcome::Stopped {

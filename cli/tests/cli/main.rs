@@ -21,6 +21,7 @@ mod study;
 mod threads;
 mod training;
 mod tsne;
+mod tui;
 
 use std::ffi::OsStr;
 use std::fs;
