@@ -30,7 +30,8 @@ pub fn draw(state: &State, area: Rect, theme: Theme, buffer: &mut Buffer) {
     place(sheet, inner, theme, buffer);
 }
 
-/// The columns and rows of characters of a drawing: the size at which as much as possible of `area` is covered.
+/// The columns and rows of characters of a drawing: of the sizes that cover nearly as much of `area` as any, the smallest, so that
+/// many are seen.
 fn size(sheet: &Sheet, area: Rect) -> (u16, u16) {
     let (height, width) = (sheet.extents.height.max(1) as u32, sheet.extents.width.max(1) as u32);
     let together = sheet.together as u16;
@@ -42,7 +43,9 @@ fn size(sheet: &Sheet, area: Rect) -> (u16, u16) {
     };
     // None is larger than it is, nor so small that it is not recognised, if that fits.
     let largest = (height.div_ceil(2) as u16).min(area.height).max(1);
-    let fitting = (LEAST.min(largest)..=largest).max_by_key(|&rows| covered(rows)).filter(|&rows| covered(rows) > 0);
+    let sizes = || LEAST.min(largest)..=largest;
+    let most = sizes().map(covered).max().unwrap_or_default();
+    let fitting = sizes().find(|&rows| most > 0 && 10 * covered(rows) >= 9 * most);
     let rows = fitting.unwrap_or_else(|| (1..largest).rev().find(|&rows| covered(rows) > 0).unwrap_or(1));
     (columns(rows), rows)
 }
