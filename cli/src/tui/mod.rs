@@ -2,7 +2,7 @@
 //!
 //! The thread that trains writes into an inbox ([`live`]), at most ten times a second; another one owns the terminal, takes the
 //! inbox out ([`screen`]) and draws ([`view`]) a [`state::State`], which knows neither terminal nor trainer. Drawings and KL
-//! are computed between two steps, for a hundredth of the time ([`watch`]), on a copy of the network and from a
+//! are computed between two steps, for a fiftieth of the time ([`watch`]), on a copy of the network and from a
 //! random stream of their own, so that the weights are those of a run that nobody watches.
 
 #[cfg(feature = "tui")]
