@@ -259,7 +259,7 @@ mod tests {
     fn there_is_no_way_between_codes() {
         let data = builtin(40, 1).unwrap();
         let (mut judge, _) = Judge::train(&data, 1, 42, 1, None, &mut |_, _, _| {}).unwrap();
-        let mut inference = network("cnn-vae", &[("objective", "vq-vae")], &data.classes);
+        let mut inference = network("cnn-vae", &[("objective", "vq")], &data.classes);
         let options = Options { samples: 4, mapped: 0, likelihood: (0, 0), seed: 5, threads: 1 };
         assert_eq!(length(&mut inference, None, &mut judge, 5, options, &mut |_, _, _| {}).unwrap(), None);
     }
