@@ -217,13 +217,11 @@ fn train(models: &Models, path: &Path, config: &Config, part: &str) -> Result<Ou
     } else {
         Trainer::start(models, config.clone(), path, false)?.0
     };
-    let (done, total) = (trainer.steps_done(), trainer.total_steps());
-    // The last file that a run writes is one of its pictures.
-    let last = if trainer.network().is_autoencoder() { "reconstructions.png" } else { "accuracy.png" };
-    if done == total && path.join(last).exists() {
+    if trainer.is_complete() {
         output::note(format_args!("{part} {}: trained already", config.label()));
         return Ok(Outcome::Finished);
     }
+    let (done, total) = (trainer.steps_done(), trainer.total_steps());
     let from = if done > 0 { format!(" from step {done} on") } else { String::new() };
     output::note(format_args!("{part} training {}{from}, {total} steps", config.label()));
     let mut reporter = Reporter::new(done, total);

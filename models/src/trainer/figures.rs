@@ -33,9 +33,17 @@ impl Trainer {
         let records = records::read(self.folder.metrics())?;
         plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;
+        self.write_projector()?;
+        // Reconstructions are the first and come last: see [`Trainer::is_complete`].
         let pictures = self.pictures()?;
-        pictures.iter().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))?;
-        self.write_projector()
+        pictures.iter().rev().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
+    }
+
+    /// Whether all steps are done and the last file that a run writes is there: a process that died between the last step and the
+    /// last figure leaves the others to the next.
+    pub fn is_complete(&self) -> bool {
+        let last = if self.network.is_autoencoder() { "reconstructions.png" } else { "accuracy.png" };
+        self.steps_done() == self.total_steps() && self.folder.file(last).exists()
     }
 
     /// Drawings of the network in its present state: reconstructions, and samples of a variational one; nothing of a
