@@ -76,10 +76,7 @@ impl Traverse {
         [Some(&self.png), self.out.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
         let mut session = self.run.open_autoencoder(models)?;
         let dataset = session.dataset(self.data.as_deref())?;
-        let (part, name) = match dataset.test.is_empty() {
-            true => (&dataset.train, "training"),
-            false => (&dataset.test, "test"),
-        };
+        let (part, name) = dataset.examined();
         if let Some(from) = self.from.filter(|&from| from >= part.len()) {
             let problem = format!("{from}, expected 0 to {}: there are {} {name} drawings", part.len() - 1, part.len());
             return Err(Error::input("--from", problem).into());

@@ -30,10 +30,7 @@ impl Drawings {
     /// Chooses from the test drawings of `dataset`, or from those for training where it has no others: as many as `room`
     /// characters hold.
     pub fn choose(dataset: &Dataset, room: usize) -> Self {
-        let (split, name) = match dataset.test.is_empty() {
-            false => (&dataset.test, "test"),
-            true => (&dataset.train, "training"),
-        };
+        let (split, name) = dataset.examined();
         let each = (split.images.extents().len() * 4).div_ceil(3);
         let count = (room / each).clamp(*COUNT.start(), *COUNT.end());
         let Examples { images, labels } = split.take(&in_turns(&split.labels, dataset.classes.len(), count));

@@ -47,7 +47,7 @@ impl<'a> Material<'a> {
         options: Options,
         command: String,
     ) -> Result<Self> {
-        let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
+        let (test, _) = dataset.examined();
         let logits = judge.features(&test.images)?.logits;
         let judged = Recognition::new(&logits, &test.labels, &dataset.classes)?.all;
         Ok(Material { models, dataset, summary: describe(dataset), runs, judge, judged, options, command })
@@ -62,7 +62,7 @@ impl<'a> Material<'a> {
     pub fn sheet(&self) -> Option<Sheet> {
         let most =
             self.runs.iter().filter_map(|examined| Some(examined.evaluation.map.as_ref()?.labels.len())).max()?;
-        let test = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
+        let (test, _) = self.dataset.examined();
         let image = test.images.extents();
         let shown = most.min(test.len()).min(MOST_PIXELS / image.len());
         // Sixteen shades: a half of the bytes, and nothing that one sees at this size.

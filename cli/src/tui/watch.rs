@@ -1,10 +1,11 @@
-//! What is computed of a network between two steps: drawings, KL, the norm of the gradient. It takes a fiftieth of the time at most,
+//! Drawings, KL and the norm of the gradient, computed of a network between two steps. It takes a fiftieth of the time at most,
 //! and changes nothing of the run: it works on a copy, with random numbers of its own.
 
 use std::time::{Duration, Instant};
 
 use inkgrad_engine::Params;
-use inkgrad_models::data::{Extents, Images};
+use inkgrad_models::data::Images;
+use inkgrad_models::image::interleaved;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics::Table;
 use inkgrad_models::metrics::latent;
@@ -63,8 +64,7 @@ impl Watch {
     /// # Errors
     /// If they cannot be read.
     pub fn new(trainer: &Trainer) -> Result<Self> {
-        let data = trainer.dataset();
-        let source = if data.test.is_empty() { &data.train } else { &data.test };
+        let (source, _) = trainer.dataset().examined();
         let images = match trainer.network().is_autoencoder() {
             false => None,
             true => {
@@ -116,7 +116,8 @@ fn look(network: &Network<f32>, images: &Images, labels: &[usize], seed: u64) ->
     let shown = images.len().min(SHOWN / 2);
     let decoded =
         inference.decode(&latents.mu[..shown * latents.width], network.sees_classes().then_some(&labels[..shown]))?;
-    let values = beside(images, &decoded, extents);
+    let originals = images.take(&(0..shown).collect::<Vec<_>>()).values();
+    let values = interleaved(&originals, &decoded, extents);
     sheets.push(Sheet { title: "reconstructions", extents, together: 2, values });
     let usage = match &latents.logvar {
         None => None,
@@ -126,15 +127,6 @@ fn look(network: &Network<f32>, images: &Images, labels: &[usize], seed: u64) ->
         }
     };
     Ok(Look { sheets, usage, problem: None })
-}
-
-/// Each of the first drawings before its reconstruction.
-fn beside(images: &Images, decoded: &[f32], extents: Extents) -> Vec<f32> {
-    decoded
-        .chunks_exact(extents.len())
-        .enumerate()
-        .flat_map(|(i, decoded)| [&images.image(i), decoded].concat())
-        .collect()
 }
 
 /// √Σg², in eight sums so that it is quick.

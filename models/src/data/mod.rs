@@ -83,6 +83,35 @@ pub struct Dataset<P = Examples> {
     pub left_out: Vec<String>,
 }
 
+/// A part of a data set.
+pub trait Part {
+    /// Whether there is no drawing.
+    fn is_empty(&self) -> bool;
+}
+
+impl Part for Examples {
+    fn is_empty(&self) -> bool {
+        Examples::is_empty(self)
+    }
+}
+
+impl Part for Drawings {
+    fn is_empty(&self) -> bool {
+        Drawings::is_empty(self)
+    }
+}
+
+impl<P: Part> Dataset<P> {
+    /// The drawings that are shown and measured, those to test on, or to train on where there are no others; and what they are
+    /// called, `test` or `training`.
+    pub fn examined(&self) -> (&P, &'static str) {
+        match self.test.is_empty() {
+            true => (&self.train, "training"),
+            false => (&self.test, "test"),
+        }
+    }
+}
+
 impl Dataset {
     /// Pictures that are told apart by nothing, all of one class, `name`: data for a model that needs no labels.
     ///

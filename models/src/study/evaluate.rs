@@ -129,7 +129,7 @@ pub fn evaluate(
         transfer: None,
         nearest: None,
     };
-    let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
+    let (test, _) = dataset.examined();
     if !inference.network().is_autoencoder() {
         let logits = inference.features(&test.images)?.logits;
         evaluation.recognition = Some(Recognition::new(&logits, &test.labels, &dataset.classes)?);

@@ -85,7 +85,7 @@ impl Gallery {
             return Ok(Self::default());
         }
         let classes = dataset.classes.len();
-        let test = if dataset.test.is_empty() { &dataset.train } else { &dataset.test };
+        let (test, _) = dataset.examined();
         let indices = in_turn(&test.labels, Self::COLUMNS, classes);
         let originals = test.images.take(&indices).values();
         let labels: Vec<usize> = indices.iter().map(|&i| test.labels[i]).collect();

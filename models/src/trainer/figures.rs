@@ -77,10 +77,7 @@ impl Trainer {
     }
 
     fn reconstructions(&self, inference: &mut Inference) -> Result<Drawn> {
-        let (source, which) = match self.dataset.test.is_empty() {
-            true => (&self.dataset.train, "training drawings"),
-            false => (&self.dataset.test, "test drawings"),
-        };
+        let (source, which) = self.dataset.examined();
         let count = DRAWINGS.min(source.len());
         let first = source.take(&(0..count).collect::<Vec<_>>())?;
         let labels = inference.network().sees_classes().then_some(&first.labels[..]);
@@ -93,7 +90,7 @@ impl Trainer {
             &GridOptions {
                 image: self.config.image,
                 title: &format!("{}: reconstructions", self.config.label()),
-                caption: &format!("the first {count} {which}, {}", self.state()),
+                caption: &format!("the first {count} {which} drawings, {}", self.state()),
                 ..GridOptions::default()
             },
         );

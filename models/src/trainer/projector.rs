@@ -36,7 +36,7 @@ impl Trainer {
         if !self.network.is_autoencoder() {
             return Ok(None);
         }
-        let source = if self.dataset.test.is_empty() { &self.dataset.train } else { &self.dataset.test };
+        let (source, _) = self.dataset.examined();
         let first = source.take(&(0..n.min(source.len())).collect::<Vec<_>>())?;
         let labels = self.network.encoder_sees_classes().then_some(&first.labels[..]);
         let latents = Inference::new(self.network.clone(), 1).encode(&first.images, labels)?;
