@@ -18,7 +18,9 @@ use super::evaluate::{Options, to_images};
 use super::judge::Judge;
 use super::scores::{Passport, Score};
 use crate::infer::Inference;
+use crate::metrics::MeanStd;
 use crate::sampler::{Fitted, Sampler};
+use crate::walk::Way;
 use crate::{Result, sample};
 
 /// ε.
@@ -51,10 +53,11 @@ pub(super) fn length(
         None => sample::prior(2 * n, width, options.seed),
         Some(fitted) => fitted.draw(2 * n, labels.as_deref(), options.seed),
     };
-    let arcs = sampler.is_none_or(|fitted| fitted.sampler() == Sampler::Prior);
+    let normal = sampler.is_none_or(|fitted| fitted.sampler() == Sampler::Prior);
+    let way = if normal { Way::Spherical } else { Way::Linear };
     let mut ts = vec![0.0f64; n];
     rng::fill_uniform(&Team::solo(), options.seed, STREAM, 0, &mut ts);
-    let steps = steps(&ends, width, arcs, &ts);
+    let steps = steps(&ends, width, way, &ts);
     let mut distances = Vec::with_capacity(n);
     for first in (0..n).step_by(BATCH) {
         let paths = first..n.min(first + BATCH);
@@ -83,18 +86,9 @@ pub(super) fn length(
 }
 
 /// For each pair of `ends: (2n, width)` the latents at its t and at t + ε: `(2n, width)`.
-fn steps(ends: &[f32], width: usize, arcs: bool, ts: &[f64]) -> Vec<f32> {
-    let line = |a: &[f32], b: &[f32], t: f64| -> Vec<f32> {
-        a.iter().zip(b).map(|(&a, &b)| (f64::from(a) + t * (f64::from(b) - f64::from(a))) as f32).collect()
-    };
+fn steps(ends: &[f32], width: usize, way: Way, ts: &[f64]) -> Vec<f32> {
     let pairs = ends.chunks_exact(2 * width).map(|pair| pair.split_at(width));
-    pairs
-        .zip(ts)
-        .flat_map(|((a, b), &t)| {
-            let at = |t: f64| if arcs { sample::slerp(a, b, t) } else { line(a, b, t) };
-            [at(t), at(t + STEP)].concat()
-        })
-        .collect()
+    pairs.zip(ts).flat_map(|((a, b), &t)| [way.between(a, b, t), way.between(a, b, t + STEP)].concat()).collect()
 }
 
 /// ‖a − b‖² / ε² of two rows, one behind the other.
@@ -118,9 +112,7 @@ fn mean_of_middle(distances: &[f64]) -> f64 {
 /// The standard deviation of the mean over parts.
 fn deviation(distances: &[f64]) -> f64 {
     let parts = distances.chunks(distances.len().div_ceil(SPLITS).max(1)).map(mean_of_middle);
-    let means: Vec<f64> = parts.collect();
-    let mean = means.iter().sum::<f64>() / means.len() as f64;
-    (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / means.len() as f64).sqrt()
+    MeanStd::of(&parts.collect::<Vec<f64>>()).std
 }
 
 #[cfg(test)]
@@ -169,7 +161,7 @@ mod tests {
             let wide = |v: &[f32]| v.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
             let cosine: f64 = wide(&a).iter().zip(wide(&b)).map(|(a, b)| a * b).sum();
             prop_assume!(cosine.abs() < 0.999 && a.iter().chain(&b).all(|x| x.is_finite()));
-            let found = steps(&[a.clone(), b.clone()].concat(), width, true, &[t]);
+            let found = steps(&[a.clone(), b.clone()].concat(), width, Way::Spherical, &[t]);
             let naive = [t, t + 1e-4].map(|t| unit_slerp(&wide(&a), &wide(&b), t)).concat();
             for (found, naive) in found.iter().zip(naive) {
                 prop_assert!((f64::from(*found) - naive).abs() < 1e-6, "{found} for {naive}");
@@ -191,13 +183,13 @@ mod tests {
         let (r, omega, width) = (2.0f64, 0.7f64, 3);
         let ends = [r as f32, 0.0, 0.0, (r * omega.cos()) as f32, (r * omega.sin()) as f32, 0.0].repeat(50);
         let ts: Vec<f64> = (0..50).map(|i| f64::from(i) / 50.0).collect();
-        let speed = |arcs: bool| {
-            let steps = steps(&ends, width, arcs, &ts);
+        let speed = |way: Way| {
+            let steps = steps(&ends, width, way, &ts);
             mean_of_middle(&steps.chunks_exact(2 * width).map(squared_speed).collect::<Vec<f64>>())
         };
         let (arc, line) = ((r * omega).powi(2), 2.0 * r * r * (1.0 - omega.cos()));
-        assert!((speed(true) / arc - 1.0).abs() < 2e-3, "{} for {arc}", speed(true));
-        assert!((speed(false) / line - 1.0).abs() < 2e-3, "{} for {line}", speed(false));
+        assert!((speed(Way::Spherical) / arc - 1.0).abs() < 2e-3, "{} for {arc}", speed(Way::Spherical));
+        assert!((speed(Way::Linear) / line - 1.0).abs() < 2e-3, "{} for {line}", speed(Way::Linear));
     }
 
     #[test]
