@@ -38,7 +38,7 @@ use serde::Deserialize;
 
 use crate::model::{Models, Value};
 use crate::run::config::{Config, Overrides};
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 /// More runs than these are taken for a mistake.
 pub const MOST: usize = 10_000;
@@ -134,10 +134,10 @@ impl Sweep {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            Error::input(format_args!("{}:{line}", path.display()), error.message().replace('\n', ", "))
+            Error::input(format_args!("{}:{line}", path.display()), text::of_toml(&error))
         })?;
         let place = Place { path, text };
-        let flat = |error: toml::de::Error| error.message().trim_end().replace('\n', ", ");
+        let flat = |error: toml::de::Error| text::of_toml(&error);
         let how = match table.remove("sweep") {
             Some(how) => how.try_into().map_err(|error| place.error("sweep", flat(error)))?,
             None => How::default(),
@@ -196,8 +196,7 @@ fn read(value: &toml::Value, method: Method) -> Result<Values, String> {
             Err("a range in a grid, expected a list of values (or method = \"random\")".to_owned())
         }
         toml::Value::Table(_) => {
-            let range: Range =
-                value.clone().try_into().map_err(|error: toml::de::Error| error.message().replace('\n', ", "))?;
+            let range: Range = value.clone().try_into().map_err(|error| text::of_toml(&error))?;
             let number = |value: &toml::Value| match value {
                 toml::Value::Integer(n) => Ok(*n as f64),
                 toml::Value::Float(x) if x.is_finite() => Ok(*x),

@@ -40,6 +40,11 @@ pub fn line(text: &str) -> String {
     shortened(text, MOST, false)
 }
 
+/// The message of TOML's parser on one line.
+pub(crate) fn of_toml(error: &toml::de::Error) -> String {
+    error.message().trim_end().replace('\n', ", ")
+}
+
 /// Lines for a person, escaped, of bounded length: the middle of longer ones is left out.
 pub fn message(text: &str) -> String {
     shortened(text, MOST, true)

@@ -12,6 +12,7 @@ use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Prec
 use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// The key that tells imported weights.
 const IMPORTED: &str = "imported";
@@ -118,7 +119,7 @@ impl Config {
 
     /// The settings of imported weights: those in the file, and defaults for the others, so that the run can be used like any other.
     fn with_defaults(models: &Models, path: &Path, table: toml::Table) -> Result<Self> {
-        let wrong = |error: toml::de::Error| Error::input(path.display(), flat(&error));
+        let wrong = |error: toml::de::Error| Error::input(path.display(), text::of_toml(&error));
         let name = table.get("model").and_then(toml::Value::as_str).unwrap_or_default();
         let spec = models.get(name).map_err(|error| error.at(Layer::File(path).place("model")))?;
         let mut whole = toml::Table::try_from(Self::defaults(&spec)).unwrap_or_default();
@@ -286,23 +287,18 @@ fn check_format(path: &Path, format: u32) -> Result<()> {
     }
 }
 
-/// A parser's message on one line.
-fn flat(error: &toml::de::Error) -> String {
-    error.message().trim_end().replace('\n', ", ")
-}
-
 /// Reads a TOML file; an error names its line and, where there is one, the key.
 pub(super) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).map_err(Error::io(path))?;
     let text = str::from_utf8(&bytes).map_err(|error| Error::input(path.display(), error))?;
     toml::from_str(text).map_err(|error| {
-        let Some(span) = error.span() else { return Error::input(path.display(), flat(&error)) };
+        let Some(span) = error.span() else { return Error::input(path.display(), text::of_toml(&error)) };
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         // The span of a value of the wrong type starts after its key.
         let key = before[start..].trim().strip_suffix('=').map(|key| format!("{}: ", key.trim_end()));
-        let message = flat(&error);
+        let message = text::of_toml(&error);
         Error::input(format_args!("{}:{line}", path.display()), format_args!("{}{message}", key.unwrap_or_default()))
     })
 }
