@@ -88,6 +88,16 @@ impl Window {
         launches.list.remove(0)
     }
 
+    /// Makes the record of a single step outside training: its launches may read the clock, and nothing else of it. The rate is
+    /// not 0, so that a kernel that reads it in the clock's place is found.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub fn single(&self, device: &mut dyn Device, clock: Clock) -> Result<(), DeviceError> {
+        self.prepare(device, &[0.0; SUMS], &[Row { clock, lr: 1e-3, step: 1, batch: 0 }])?;
+        device.launch(&self.begin())
+    }
+
     /// The launch that adds a batch's numbers to the sums, each times its weight, and goes on to the next row. The first is
     /// the loss: a step where it is not finite is noted.
     ///

@@ -18,7 +18,6 @@ use inkgrad_kernels::launch::Device;
 use crate::device::Precision;
 use crate::device::plan::DevicePlan;
 use crate::device::state::State;
-use crate::device::window::{Row, SUMS};
 use crate::ops::{Case, CaseInput, Draw, Spec};
 use crate::optim::{Optimizer, Rule};
 use crate::{Clock, Compile, DeviceError, Init, Param, Params, Result, Tape, Team, Tensor};
@@ -31,14 +30,6 @@ pub const TF32_TOLERANCE: f64 = 2e-3;
 
 /// Which inputs a check uses a second time, one bit each: none, all, every other one.
 pub const AGAIN: [u8; 3] = [0, 0xff, 0b1010_1010];
-
-/// The largest error that [`Precision`] may have.
-pub fn tolerance(precision: Precision) -> f64 {
-    match precision {
-        Precision::Fp32 => TOLERANCE,
-        Precision::Tf32 => TF32_TOLERANCE,
-    }
-}
 
 /// A case whose differentiable inputs are parameters. Its loss is Σ y² + 3y, so that the output's gradient differs from
 /// element to element and is not zero where y is. Σ x² is added for the parameters that `again` names,
@@ -122,8 +113,7 @@ pub fn differentiate(
     for (x, values) in filled {
         plan.write(device, *x, values)?;
     }
-    state.window.prepare(device, &[0.0; SUMS], &[Row { clock, lr: 1e-3, step: 1, batch: 0 }])?;
-    device.launch(&state.window.begin())?;
+    state.window.single(device, clock)?;
     for launch in plan.forward.iter().chain(&plan.backward) {
         device.launch(launch)?;
     }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
-use inkgrad_engine::device::window::{Row, SUMS};
 use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, DeviceError, Params, Plan, Pool, Tape, Tensor};
 use inkgrad_kernels::launch;
 
-use crate::model::config::{Device, Precision};
+use crate::model::config::Device;
 use crate::{Error, Result};
 
 /// The processor's threads, and the device that computes in their place, if any.
@@ -45,7 +45,7 @@ impl Machine {
     /// If the device cannot be used, or has too little memory for the parameters.
     pub(super) fn on(self, kind: Device, params: &Params<f32>) -> Result<Self> {
         let found = |error: DeviceError| Error::input("--device", format!("{kind}: {error}"));
-        let Some(mut device) = kind.kind().open(Precision::Fp32.kind()).map_err(found)? else {
+        let Some(mut device) = kind.kind().open(Precision::Fp32).map_err(found)? else {
             return Ok(Machine { device: None, ..self });
         };
         // Nothing is trained: the rule with the fewest moments.
@@ -100,9 +100,7 @@ impl Machine {
             Compiled::Processor(plan) => self.pool.enter(|team| plan.forward(params, team, Clock::default())),
             Compiled::Device(plan) => {
                 let OnDevice { device, state, .. } = self.device.as_mut().expect("the device of its plan");
-                let row = Row { clock: Clock::default(), lr: 0.0, step: 1, batch: 0 };
-                state.window.prepare(&mut **device, &[0.0; SUMS], &[row]).map_err(lost)?;
-                device.launch(&state.window.begin()).map_err(lost)?;
+                state.window.single(&mut **device, Clock::default()).map_err(lost)?;
                 plan.forward.iter().try_for_each(|launch| device.launch(launch)).map_err(lost)?;
             }
         }
