@@ -1,5 +1,6 @@
 //! Losses and terms over the epochs.
 
+use inkgrad_models::run::records::Split;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -71,9 +72,12 @@ fn lines<'a>(curve: &'a Curve, recent: &'a [(f64, f64)], theme: Theme) -> [Drawn
     let steps = GraphType::Scatter;
     [
         Drawn { name: "steps", points: recent, style: theme.dim(), graph: steps, marker: Marker::Braille, sign: "⠂" },
-        line("test", &curve.test, theme.test(), Marker::Custom('x'), "x"),
-        Drawn { graph: GraphType::Line, ..line("train", &curve.training, theme.training(), Marker::Braille, "━") },
-        line("validation", &curve.validation, theme.validation(), Marker::Custom('o'), "o"),
+        line("test", curve.of(Split::Test), theme.test(), Marker::Custom('x'), "x"),
+        Drawn {
+            graph: GraphType::Line,
+            ..line("train", curve.of(Split::Train), theme.training(), Marker::Braille, "━")
+        },
+        line("validation", curve.of(Split::Val), theme.validation(), Marker::Custom('o'), "o"),
     ]
 }
 

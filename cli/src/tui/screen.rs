@@ -20,7 +20,7 @@ const FRAME: Duration = Duration::from_millis(200);
 /// Lines of the log that are at hand.
 const LOG: usize = 4;
 
-/// What a key asks for.
+/// The request that a key makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Stop,

@@ -1,4 +1,4 @@
-//! What the screen shows, and how news of the run change it.
+//! The state that the screen shows, and how news of the run change it.
 
 use std::collections::VecDeque;
 
@@ -59,35 +59,20 @@ pub struct Now {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
     pub name: String,
-    /// (epoch, value) of the drawings trained on, held back and to test on.
-    pub training: Vec<(f64, f64)>,
-    pub validation: Vec<(f64, f64)>,
-    pub test: Vec<(f64, f64)>,
+    /// (epoch, value) of each split.
+    pub points: [Vec<(f64, f64)>; 3],
 }
 
 impl Curve {
     /// The points of a split.
     pub fn of(&self, split: Split) -> &[(f64, f64)] {
-        match split {
-            Split::Train => &self.training,
-            Split::Val => &self.validation,
-            Split::Test => &self.test,
-        }
+        &self.points[split as usize]
     }
 
     fn push(&mut self, split: Split, point: (f64, f64)) {
-        let points = match split {
-            Split::Train => &mut self.training,
-            Split::Val => &mut self.validation,
-            Split::Test => &mut self.test,
-        };
         if point.1.is_finite() {
-            points.push(point);
+            self.points[split as usize].push(point);
         }
-    }
-
-    fn same_points(&self, other: &Curve) -> bool {
-        (&self.training, &self.validation, &self.test) == (&other.training, &other.validation, &other.test)
     }
 }
 
@@ -151,7 +136,7 @@ impl News {
     }
 }
 
-/// What was computed of the network as it is.
+/// Drawings and numbers computed of the network as it is.
 #[derive(Debug, Default)]
 pub struct Look {
     pub sheets: Vec<Sheet>,
@@ -189,7 +174,7 @@ impl State {
 
     /// The curves that say something: not a term that is the loss under another name.
     pub fn shown(&self) -> Vec<&Curve> {
-        let differs = |curve: &&Curve| !curve.same_points(&self.curves[0]);
+        let differs = |curve: &&Curve| curve.points != self.curves[0].points;
         self.curves.iter().take(1).chain(self.curves.iter().skip(1).filter(differs)).collect()
     }
 

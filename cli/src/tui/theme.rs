@@ -33,12 +33,12 @@ impl Theme {
         self.with(Color::Magenta)
     }
 
-    /// What is good.
+    /// Of good news.
     pub fn good(self) -> Style {
         self.with(Color::Green)
     }
 
-    /// What is not in the foreground: borders, axes, names.
+    /// Of borders, axes and names, behind the rest.
     pub fn dim(self) -> Style {
         match self.colours {
             Colours::None => Style::new().add_modifier(Modifier::DIM),

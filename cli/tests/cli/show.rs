@@ -75,7 +75,7 @@ fn a_run_ends_with_its_drawings() {
     let shown = on_terminal(&place, 80, &[], &train("cnn-ae")).unwrap();
     let lines: Vec<&str> = shown.lines().filter(|line| line.contains('▀')).collect();
     assert!(!lines.is_empty() && lines[0].matches('▀').count() == 4 * 19, "{lines:?}");
-    // What it prints else stays, and a resumed run draws, too.
+    // Its other lines stay, and a resumed run draws, too.
     assert!(shown.contains("cnn-ae on d, finished"), "{shown}");
     let resumed = on_terminal(&place, 80, &[], &["train", "--resume", "cvae", "--show=kitty"]).unwrap();
     assert!(resumed.contains("\x1b_Ga=T,f=100"), "{resumed}");

@@ -52,9 +52,9 @@ mod live {
         status: i32,
         /// All that was written to the terminal.
         shown: String,
-        /// What is on its first screen.
+        /// The text of its first screen.
         log: String,
-        /// What went to standard output, where that was sent to a file.
+        /// Its standard output, where that was sent to a file.
         stdout: String,
     }
 
