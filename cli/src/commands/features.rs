@@ -115,15 +115,15 @@ impl Features {
             }
         };
         extractor = extractor.on(device)?;
-        let cache = match self.cache {
-            // What is kept is the processor's: elsewhere rounding is another.
-            None if self.no_cache || device != Device::Cpu => Cache::none(),
-            Some(folder) if device == Device::Cpu => Cache::at(folder),
-            Some(folder) => {
+        // Features that are kept are the processor's: elsewhere rounding is another.
+        let cache = match (self.cache, device) {
+            (Some(folder), Device::Cpu) => Cache::at(folder),
+            (Some(folder), _) => {
                 let problem = format!("{}: features by {device} are not kept, expected none", folder.display());
                 return Err(inkgrad_models::Error::input("--cache", problem).into());
             }
-            None => Cache::default_place(),
+            (None, Device::Cpu) if !self.no_cache => Cache::default_place(),
+            (None, _) => Cache::none(),
         };
         let mut progress = Parts::new("drawings", images.len());
         let started = Instant::now();
