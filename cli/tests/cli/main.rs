@@ -18,6 +18,7 @@ mod scores;
 mod show;
 mod sizes;
 mod study;
+mod tensorboard;
 mod threads;
 mod training;
 mod tsne;
