@@ -24,12 +24,16 @@
 //! ```
 
 mod accumulate;
+mod tree;
+
+use std::ops::Range;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::optimizer::{self, AdamStep};
 use inkgrad_kernels::cpu::{Team, reduce};
 
 pub use self::accumulate::Accumulator;
+pub use self::tree::{Block, Tree};
 use crate::Params;
 
 /// The numbers of Adam (Kingma and Ba 2015), and the weight decay of AdamW (Loshchilov and Hutter 2019).
@@ -93,7 +97,11 @@ pub struct Optimizer<T> {
     /// Of how many of them each parameter was left out, in the order of declaration; none are where it ends. Adam's
     /// correction of the bias counts a parameter's own steps.
     pub missed: Vec<u64>,
-    /// Adam's mean gradient, or the velocity.
+    /// The numbers that it was made for.
+    count: usize,
+    /// Those that it moves.
+    share: Range<usize>,
+    /// Adam's mean gradient, or the velocity, of its share.
     pub first: Vec<T>,
     /// Adam's mean squared gradient; empty for descent.
     pub second: Vec<T>,
@@ -106,6 +114,21 @@ impl<T: Float> Optimizer<T> {
     /// If a β is not from 0 up to below 1, or eps or the weight decay are negative or not finite.
     #[track_caller]
     pub fn new(rule: Rule, clip_norm: Option<f64>, count: usize) -> Self {
+        Self::of_share(rule, clip_norm, count, 0..count)
+    }
+
+    /// One that moves the elements `share` of the flat buffers alone and has moments for them alone, where others move the rest
+    /// (ZeRO-1, Rajbhandari et al. 2020). All count the same steps; to shorten a gradient, each needs the whole of it.
+    ///
+    /// # Panics
+    /// As [`Optimizer::new`]; if the share is none of `count` elements.
+    #[track_caller]
+    pub fn of_share(rule: Rule, clip_norm: Option<f64>, count: usize, share: Range<usize>) -> Self {
+        assert!(
+            share.start <= share.end && share.end <= count,
+            "{share:?} of {count} numbers, expected a share of them"
+        );
+        let own = share.len();
         if let Some(Adam { beta1, beta2, eps, weight_decay }) = rule.adam() {
             let share = 0.0..1.0;
             assert!(
@@ -118,9 +141,9 @@ impl<T: Float> Optimizer<T> {
                 "eps {eps} and weight decay {weight_decay}, expected finite numbers from 0 on"
             );
         }
-        let second = if rule.adam().is_some() { count } else { 0 };
-        let (first, second) = (vec![T::ZERO; count], vec![T::ZERO; second]);
-        Optimizer { rule, clip_norm, step: 0, missed: Vec::new(), first, second }
+        let second = if rule.adam().is_some() { own } else { 0 };
+        let (first, second) = (vec![T::ZERO; own], vec![T::ZERO; second]);
+        Optimizer { rule, clip_norm, step: 0, missed: Vec::new(), count, share, first, second }
     }
 
     /// Adam for these parameters.
@@ -151,6 +174,11 @@ impl<T: Float> Optimizer<T> {
         Optimizer { clip_norm: Some(max), ..self }
     }
 
+    /// The elements of the flat buffers that it moves.
+    pub fn share(&self) -> Range<usize> {
+        self.share.clone()
+    }
+
     /// The rule and the longest gradient.
     pub fn settings(&self) -> (Rule, Option<f64>) {
         (self.rule, self.clip_norm)
@@ -163,10 +191,10 @@ impl<T: Float> Optimizer<T> {
     /// If no gradient is live, or the optimiser was made for another number of parameters.
     #[track_caller]
     pub fn update(&mut self, params: &mut Params<T>, team: &Team, lr: f64) {
-        let (made_for, count) = (self.first.len(), params.count());
+        let (made_for, count) = (self.count, params.count());
         assert!(made_for == count, "an optimiser of {made_for} numbers, but the parameters have {count}");
         self.step += 1;
-        let Optimizer { rule, clip_norm, step, ref missed, ref mut first, ref mut second } = *self;
+        let Optimizer { rule, clip_norm, step, ref missed, ref share, ref mut first, ref mut second, .. } = *self;
         let (live, values, grads) = params.parts();
         let stretches = || live.stretches(|i| step - missed.get(i).unwrap_or(&0));
         assert!(
@@ -178,7 +206,12 @@ impl<T: Float> Optimizer<T> {
             optimizer::clip_scale(squares.sum::<f64>().sqrt(), max)
         }));
         for (range, step) in stretches() {
+            let range = range.start.max(share.start)..range.end.min(share.end);
+            if range.is_empty() {
+                continue;
+            }
             let (values, grads) = (&mut values[range.clone()], &grads[range.clone()]);
+            let range = range.start - share.start..range.end - share.start;
             match rule {
                 Rule::Adam | Rule::AdamW(_) => {
                     let Adam { beta1, beta2, eps, weight_decay } = rule.adam().expect("a rule of Adam's");
@@ -321,6 +354,41 @@ mod tests {
     #[should_panic(expected = "β₁ 0.9 and β₂ 1, expected numbers from 0 up to below 1")]
     fn betas_that_divide_by_zero_are_refused() {
         Optimizer::<f32>::new(Rule::AdamW(Adam { beta2: 1.0, ..Adam::default() }), None, 1);
+    }
+
+    #[test]
+    fn shares_move_what_one_optimiser_moves() {
+        let (count, team) = (1000, Team::solo());
+        for rule in [Rule::Adam, Rule::AdamW(Adam { weight_decay: 0.1, ..Adam::DEFAULT }), Rule::Sgd(0.9)] {
+            let mut params = Params::<f32>::new();
+            let kept = [300, 450, 250].map(|n| params.declare(format!("p{n}"), [n], crate::Init::Normal));
+            params.initialise(3);
+            let mut apart = [0..0, 0..310, 310..317, 317..count]
+                .map(|share| (Optimizer::of_share(rule, Some(0.5), count, share.clone()), params.clone(), share));
+            let mut whole = Optimizer::new(rule, Some(0.5), count);
+            for step in 0..4 {
+                let backward = |params: &mut Params<f32>| {
+                    let grads = params.grads_mut().iter_mut().enumerate();
+                    grads.for_each(|(i, g)| *g = ((i * 31 + step * 7) % 97) as f32 / 97.0 - 0.5);
+                    // The one in the middle is missed by every second step.
+                    params.set_live(&[true, step % 2 == 0, true]);
+                };
+                backward(&mut params);
+                whole.update(&mut params, &team, 0.01);
+                for (own, values, _) in &mut apart {
+                    backward(values);
+                    own.update(values, &team, 0.01);
+                }
+                for i in 0..apart.len() {
+                    let (_, values, share) = &apart[i];
+                    let (share, moved) = (share.clone(), values.values[share.clone()].to_vec());
+                    assert_eq!(moved, params.values[share.clone()]);
+                    apart.iter_mut().for_each(|(_, values, _)| values.values[share.clone()].copy_from_slice(&moved));
+                }
+            }
+            assert_eq!(apart.iter().map(|(own, ..)| own.first.len()).sum::<usize>(), count);
+            assert!(apart.iter().all(|(own, ..)| own.missed == whole.missed) && !params.is_live(&kept[1]));
+        }
     }
 
     #[test]

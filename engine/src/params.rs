@@ -185,6 +185,14 @@ impl<T: Float> Params<T> {
         &mut self.grads
     }
 
+    /// Says which gradients are live, in the order of declaration: of those that are summed elsewhere and were written by hand. Of
+    /// parameters that are frozen none are; those that are not named are not live.
+    pub fn set_live(&mut self, live: &[bool]) {
+        for (i, marks) in self.marks.iter_mut().enumerate() {
+            marks.live = live.get(i).is_some_and(|&live| live) && !marks.frozen;
+        }
+    }
+
     /// One parameter's gradient.
     ///
     /// # Panics

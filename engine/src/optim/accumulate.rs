@@ -3,10 +3,8 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 
+use super::tree::{Block, PIECE, Tree};
 use crate::Params;
-
-/// Elements of a task.
-const PIECE: usize = 16_384;
 
 /// Sums gradients along a binary tree that depends on their number alone: of five, ((g₁ + g₂) + (g₃ + g₄)) + g₅. The error of
 /// rounding grows with the height of the tree, log₂ N, instead of with N as in a running sum. Memory: ⌊log₂ N⌋ + 1 sums that wait for
@@ -37,10 +35,9 @@ const PIECE: usize = 16_384;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Accumulator<T> {
-    /// Sums of 2ʰ gradients each, with their h, which falls from one to the next.
-    sums: Vec<(u32, Vec<T>)>,
-    /// Memory of sums that were added to others.
-    spare: Vec<Vec<T>>,
+    tree: Tree<T>,
+    /// The number of the next gradient.
+    next: usize,
     /// Which parameters' gradients were live in one of them, in the order of declaration.
     live: Vec<bool>,
 }
@@ -51,15 +48,23 @@ impl<T: Float> Accumulator<T> {
         if parts < 2 { 0 } else { parts.ilog2() as usize + 2 }
     }
 
+    /// Numbers the gradients that follow from `first` on, in place of 0: those before it are summed elsewhere.
+    ///
+    /// # Panics
+    /// If some were taken already.
+    #[track_caller]
+    pub fn begin_at(&mut self, first: usize) {
+        assert!(self.tree.blocks().is_empty(), "gradients were taken before, expected `Accumulator::begin_at` first");
+        self.next = first;
+    }
+
     /// Takes the live gradients, each times `scale`; none are live afterwards, so that the next backward writes.
     ///
     /// # Panics
     /// If the parameters are not as many as those before.
     #[track_caller]
     pub fn take(&mut self, params: &mut Params<T>, scale: f64, team: &Team) {
-        let count = params.count();
-        let mut sum = self.spare.pop().unwrap_or_else(|| vec![T::ZERO; count]);
-        assert!(sum.len() == count, "sums of {} gradients, but the parameters have {count}", sum.len());
+        let mut sum = self.tree.memory(params.count());
         self.live.resize(params.marks.len(), false);
         let factor = T::from_f64(scale);
         for (param, live) in params.iter().zip(&mut self.live) {
@@ -76,12 +81,8 @@ impl<T: Float> Accumulator<T> {
             }
         }
         params.discard_gradients();
-        let mut height = 0;
-        while let Some((_, left)) = self.sums.pop_if(|(of, _)| *of == height) {
-            sum = self.add(left, sum, team);
-            height += 1;
-        }
-        self.sums.push((height, sum));
+        self.tree.push(Block { first: self.next, height: 0, sum }, team);
+        self.next += 1;
     }
 
     /// Makes the sum of all gradients that were taken the live one, and holds none afterwards.
@@ -90,30 +91,29 @@ impl<T: Float> Accumulator<T> {
     /// If none were taken since the last time.
     #[track_caller]
     pub fn give(&mut self, params: &mut Params<T>, team: &Team) {
-        let (_, mut sum) = self.sums.pop().expect("a gradient to give: `Accumulator::take` one before");
-        while let Some((_, left)) = self.sums.pop() {
-            sum = self.add(left, sum, team);
-        }
+        let sum = self.tree.take(team).expect("a gradient to give: `Accumulator::take` one before");
         params.grads.copy_from_slice(&sum);
-        self.spare.push(sum);
-        for (marks, live) in params.marks.iter_mut().zip(&mut self.live) {
-            marks.live = std::mem::take(live) && !marks.frozen;
-        }
+        self.tree.reuse(sum);
+        let live = std::mem::take(&mut self.live);
+        params.set_live(&live);
+        self.next = 0;
+    }
+
+    /// The sums that were taken and wait for their neighbours.
+    pub fn blocks(&self) -> &[Block<T>] {
+        self.tree.blocks()
+    }
+
+    /// Which parameters' gradients were live in one of those taken, in the order of declaration; none where none were taken.
+    pub fn live(&self) -> &[bool] {
+        &self.live
     }
 
     /// Forgets the gradients that were taken.
     pub fn discard(&mut self) {
-        self.spare.extend(self.sums.drain(..).map(|(_, sum)| sum));
-        self.live.fill(false);
-    }
-
-    /// left + right, in the memory of the former; the latter's is spare then.
-    fn add(&mut self, mut left: Vec<T>, right: Vec<T>, team: &Team) -> Vec<T> {
-        team.pieces([(&mut left, PIECE)], |i, [left]| {
-            left.iter_mut().zip(&right[i * PIECE..]).for_each(|(left, &right)| *left += right);
-        });
-        self.spare.push(right);
-        left
+        self.tree.clear();
+        self.live.clear();
+        self.next = 0;
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
                         let numbers: Vec<f32> = (0..parts).map(|part| number(part, i)).collect();
                         assert_eq!(params.grad(&w)[i], tree(&numbers), "{parts} parts, {threads} threads, {i}");
                     }
-                    assert!(sum.sums.is_empty() && sum.spare.len() <= Accumulator::<f32>::buffers(parts).max(2));
+                    assert!(sum.blocks().is_empty() && sum.tree.spare() <= Accumulator::<f32>::buffers(parts).max(2));
                 }
             }
         }
