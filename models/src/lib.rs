@@ -28,6 +28,7 @@ pub mod network;
 pub mod palette;
 pub mod prelude;
 mod protobuf;
+pub mod ranks;
 mod resample;
 pub mod run;
 pub mod sample;

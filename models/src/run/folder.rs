@@ -63,6 +63,11 @@ impl RunFolder {
         Ok(Created { folder: Self { path: place, owner }, moved })
     }
 
+    /// The folder of a run that another process makes and writes.
+    pub(crate) fn of_another(path: &Path) -> Self {
+        Self { path: path.to_owned(), owner: None }
+    }
+
     /// Opens the folder of a run and reads its configuration.
     ///
     /// # Errors

@@ -152,6 +152,17 @@ impl Batches {
             || step.is_multiple_of(log_every.max(1).saturating_mul(RECORDS_PER_EVALUATION))
     }
 
+    /// How many drawings step `step` (from 0) has.
+    pub fn len_of(&self, step: u64) -> usize {
+        match self.plan {
+            Order::Epochs { .. } => {
+                let first = (step % self.steps_per_epoch()) as usize * self.batch;
+                self.batch.min(self.training.len() - first)
+            }
+            Order::Steps => self.batch,
+        }
+    }
+
     /// The drawings of step `step` (from 0).
     pub fn next(&mut self, step: u64) -> &[usize] {
         let per_epoch = self.steps_per_epoch();

@@ -6,9 +6,10 @@ use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::Device;
 
 use super::on_device::{DeviceStepper, Part, Upcoming};
-use super::step::{Batch, Losses, Stepper};
+use super::step::{Batch, Losses, Stepper, own_drawings};
 use super::{Trainer, config};
 use crate::data::{Ahead, Drawings, Images, Stored};
+use crate::ranks::Solo;
 use crate::{Error, Result};
 
 /// The processor or device that computes the steps of a run.
@@ -108,7 +109,9 @@ impl Trainer {
         let Compute::Cpu(processor) = compute else { return Ok(()) };
         let Some(Reading { ahead, asked, next, .. }) = &mut processor.reading else { return Ok(()) };
         while ahead.pending() < Ahead::DEPTH && *asked < self.batches.total() {
-            ahead.ask(self.batches.next(*asked).to_vec());
+            let batch = self.batches.next(*asked);
+            let own = own_drawings(self.config.accumulate, batch.len(), &*self.ranks);
+            ahead.ask(batch[own].to_vec());
             *asked += 1;
         }
         *next = ahead.take().transpose()?;
@@ -129,12 +132,18 @@ impl Trainer {
                 let batch = match (images, &read) {
                     (Stored::Memory(images), _) => Batch::of(images, labels, self.batches.next(self.step)),
                     (Stored::Files(_), Some(((numbers, images), rows))) => {
-                        Batch::read(images, labels, numbers, &rows[..numbers.len()])
+                        let all = self.batches.len_of(self.step);
+                        let own = own_drawings(self.config.accumulate, all, &*self.ranks);
+                        Batch::read(images, labels, numbers, &rows[..numbers.len()]).within(own.start, all)
                     }
                     (Stored::Files(_), None) => unreachable!("the pictures of step {next} were not read"),
                 };
-                let stepped = stepper.step_on(&mut self.network, &mut self.optimizer, batch, clock, rate, team);
-                let losses = stepped.map_err(|error| self.failed(next, error))?;
+                let (network, optimizer) = (&mut self.network, &mut self.optimizer);
+                let stepped = stepper.step_on(network, optimizer, batch, &*self.ranks, clock, rate, team);
+                let losses = stepped.map_err(|error| match error {
+                    Error::Engine(error) => self.failed(next, error),
+                    error => self.stopped(next, format!("the loss is not finite: {error}")),
+                })?;
                 self.average.iter_mut().for_each(|average| average.update(&self.network.params, team));
                 self.sums.add(&losses);
                 losses.drawings
@@ -207,11 +216,11 @@ impl Trainer {
         let batch = self.config.batch_size.div_ceil(self.config.accumulate);
         match compute {
             Compute::Cpu(processor) => {
-                processor.stepper.evaluate_stored(&self.network, self.split(part), indices, batch, team)
+                processor.stepper.evaluate_stored(&self.network, self.split(part), indices, batch, &*self.ranks, team)
             }
             // The emulator would take hours; parameters were fetched for the record.
             Compute::Device(_) if self.config.device == config::Device::Emulated => {
-                Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, team)
+                Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, &Solo, team)
             }
             Compute::Device(stepper) => {
                 let evaluated = stepper.evaluate(&self.network, part, indices, batch);

@@ -20,7 +20,8 @@ pub fn fit(spec: Spec, config: &Config, data: &Examples, watch: &mut dyn FnMut(u
     network.initialise(config.seed);
     super::init::freeze(config, &mut network)?;
     let mut batches = Batches::new(config, data.len())?;
-    let (mut optimizer, schedule) = super::optimizer(config, batches.total(), network.params.count());
+    let (mut optimizer, schedule) =
+        super::optimizer(config, batches.total(), network.params.count(), 0..network.params.count());
     let mut average = config.ema.map(|decay| Average::new(&network.params, decay));
     let mut stepper = Stepper::for_run(config);
     Pool::new(config.threads).enter(|team| {

@@ -94,7 +94,7 @@ pub(super) fn check_device(config: &Config, network: &Network<f32>) -> Result<Op
     };
     let mut tape = Tape::new();
     let graph = network.step(&mut tape, config.batch_size)?;
-    let (optimizer, _) = super::optimizer(config, 1, network.params.count());
+    let (optimizer, _) = super::optimizer(config, 1, network.params.count(), 0..network.params.count());
     let fits = || -> inkgrad_engine::Result<()> {
         let state = State::new(&mut *device, &network.params, &optimizer)?.with_precision(precision);
         let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };

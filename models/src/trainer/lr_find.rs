@@ -96,7 +96,7 @@ pub fn range_test(
     network.initialise(config.seed);
     init::apply(models, &config, &mut network)?;
     init::freeze(&config, &mut network)?;
-    let (mut optimizer, _) = optimizer(&config, steps as u64, network.params.count());
+    let (mut optimizer, _) = optimizer(&config, steps as u64, network.params.count(), 0..network.params.count());
     let mut stepper = Stepper::for_run(&config);
     stepper.steps_per_epoch = Some(batches.steps_of_a_pass());
     Pool::new(config.threads).enter(|team: &Team| {

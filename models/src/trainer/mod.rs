@@ -38,11 +38,14 @@ mod on_device;
 mod opened;
 mod projector;
 mod rescue;
+mod start;
 mod state;
 mod step;
 #[cfg(test)]
 mod tests;
+mod together;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -62,11 +65,13 @@ pub use self::lr_find::{RangeTest, Tried, range_test};
 pub use self::observer::{Observer, Outcome, Progress};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
 pub use self::opened::{Opened, Which};
+use self::state::Moments;
 pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
 pub use self::step::{Losses, Stepper, Sums};
 use crate::data::{Dataset, Drawings};
 use crate::model::{Models, Network};
+use crate::ranks::{Ranks, Solo, agree, any, shares};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
 use crate::run::records::{self, MetricsLog, Record, Split, Terms};
@@ -84,7 +89,12 @@ pub struct Trainer {
     average: Option<Average<f32>>,
     schedule: Schedule,
     batches: Batches,
-    log: MetricsLog,
+    /// The processes that train it together.
+    ranks: Box<dyn Ranks>,
+    /// The optimiser's moments of all ranks, which rank 0 gathers to keep them.
+    gathered: Moments,
+    /// Of the rank that writes.
+    log: Option<MetricsLog>,
     /// TensorBoard's, one file a sitting, made with its first record.
     events: Option<EventFile>,
     step: u64,
@@ -110,8 +120,8 @@ pub struct Trainer {
     pending: Vec<Record>,
 }
 
-/// The optimizer of `params` parameters and the schedule of `total` steps that a configuration asks for.
-fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Schedule) {
+/// The optimizer of the share `own` of `params` parameters and the schedule of `total` steps that a configuration asks for.
+fn optimizer(config: &Config, total: u64, params: usize, own: Range<usize>) -> (Optimizer<f32>, Schedule) {
     let rule = match config.optimizer {
         config::Optimizer::Adam => Rule::Adam,
         config::Optimizer::AdamW => {
@@ -124,7 +134,7 @@ fn optimizer(config: &Config, total: u64, params: usize) -> (Optimizer<f32>, Sch
         config::Schedule::Constant => Schedule::WarmUp { warmup: config.warmup_steps },
         config::Schedule::Cosine => Schedule::Cosine { warmup: config.warmup_steps, total },
     };
-    (Optimizer::new(rule, config.clip_norm, params), schedule)
+    (Optimizer::of_share(rule, config.clip_norm, params, own), schedule)
 }
 
 impl Trainer {
@@ -144,31 +154,12 @@ impl Trainer {
     /// As [`Trainer::start`].
     pub fn start_watched(
         models: &Models,
-        mut config: Config,
+        config: Config,
         path: &Path,
         force: bool,
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<(Self, Option<PathBuf>)> {
-        let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
-        loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
-        let gives_way = loading::gives_way(&config, &dataset);
-        config.classes = dataset.classes.clone();
-        config.image = dataset.train.images.extents();
-        loading::note(&mut config, fingerprint, dataset.validation);
-        config.validate(models)?;
-        let batches = Batches::new(&config, dataset.train.len())?;
-        let mut network = models.build(&config)?;
-        init::check_memory(&config, &network)?;
-        network.initialise(config.seed);
-        let notes = init::apply(models, &config, &mut network)?;
-        let mut notes: Vec<String> = notes.iter().map(|note| format!("--init: {note}")).collect();
-        notes.extend(gives_way);
-        init::freeze(&config, &mut network)?;
-        let device = init::check_device(&config, &network)?;
-        let created = RunFolder::create(path, force)?;
-        config.save(&created.folder.config())?;
-        let trainer = Self::assemble(config, created.folder, dataset, network, batches)?;
-        Ok((Trainer { notes, device, ..trainer }, created.moved))
+        Self::start_among(models, config, path, force, Box::new(Solo), watch)
     }
 
     fn assemble(
@@ -177,11 +168,13 @@ impl Trainer {
         dataset: Dataset<Drawings>,
         network: Network<f32>,
         batches: Batches,
-    ) -> Result<Self> {
-        let (optimizer, schedule) = optimizer(&config, batches.total(), network.params.count());
+        ranks: Box<dyn Ranks>,
+    ) -> Self {
+        let count = network.params.count();
+        let own = shares(count, ranks.size())[ranks.rank()].clone();
+        let (optimizer, schedule) = optimizer(&config, batches.total(), count, own);
         let average = config.ema.map(|decay| Average::new(&network.params, decay));
-        let log = MetricsLog::open(folder.metrics())?;
-        Ok(Trainer {
+        Trainer {
             config,
             folder,
             dataset,
@@ -190,7 +183,9 @@ impl Trainer {
             average,
             schedule,
             batches,
-            log,
+            ranks,
+            gathered: Moments::default(),
+            log: None,
             events: None,
             step: 0,
             sums: Sums::default(),
@@ -203,12 +198,17 @@ impl Trainer {
             device: None,
             saved: None,
             pending: Vec::new(),
-        })
+        }
     }
 
     /// The configuration, resolved.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The processes that train it together, as this one sees them.
+    pub fn ranks(&self) -> &dyn Ranks {
+        &*self.ranks
     }
 
     /// Remarks on what it began with, a line each: foreign weights, records that are missing.
@@ -277,8 +277,16 @@ impl Trainer {
         let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
-        let finished = trained.and_then(|outcome| self.figures().map(|()| outcome));
-        finished.map_err(|error| self.rescued(error, earlier + started.elapsed().as_secs_f64()))
+        let finished = trained.and_then(|outcome| {
+            // What stops several ranks leaves them seconds; the figures come when the run goes on.
+            let is_hurried = outcome == Outcome::Stopped && self.ranks.size() > 1;
+            let drawn = if self.ranks.is_root() && !is_hurried { self.figures() } else { Ok(()) };
+            agree(&*self.ranks, drawn).map(|()| outcome)
+        });
+        finished.map_err(|error| {
+            self.gather_moments();
+            self.rescued(error, earlier + started.elapsed().as_secs_f64())
+        })
     }
 
     fn train(&mut self, mut compute: Compute, team: &Team, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -287,7 +295,8 @@ impl Trainer {
         let (mut saved, mut read, mut drawings) = (started, started, 0);
         let mut outcome = Outcome::Finished;
         while self.step < self.batches.total() {
-            if let Err(error) = self.read_ahead(&mut compute) {
+            let read_ahead = self.read_ahead(&mut compute);
+            if let Err(error) = agree(&*self.ranks, read_ahead) {
                 return Err(self.unread(error, self.earlier + started.elapsed().as_secs_f64()));
             }
             drawings += self.advance(&mut compute, team)?;
@@ -317,11 +326,12 @@ impl Trainer {
             if record_due || matches!(compute, Compute::Cpu(_)) {
                 observer.look(self);
             }
-            if observer.stop() {
+            let [stop, save] = any(&*self.ranks, [observer.stop(), saved.elapsed() >= every]);
+            if stop {
                 outcome = Outcome::Stopped;
                 break;
             }
-            if saved.elapsed() >= every {
+            if save {
                 self.fetch(&mut compute)?;
                 self.save(self.earlier + started.elapsed().as_secs_f64())?;
                 saved = Instant::now();
@@ -374,13 +384,19 @@ impl Trainer {
             }
         }
         self.pending.clone_from(&records);
-        for record in &records {
-            self.log.append(record)?;
+        let written = self.write_records(&records, observer);
+        agree(&*self.ranks, written)?;
+        Ok(converged)
+    }
+
+    fn write_records(&mut self, records: &[Record], observer: &mut dyn Observer) -> Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        for record in records {
+            log.append(record)?;
             observer.record(record);
         }
-        self.log.sync()?;
-        self.write_events(&records)?;
-        Ok(converged)
+        log.sync()?;
+        self.write_events(records)
     }
 
     /// An update may overflow after a loss that was finite.

@@ -17,6 +17,9 @@ impl Trainer {
     /// their own, beside this one or in the system's folder for temporary files, or lost. Other errors stay as they are.
     pub(super) fn rescued(&self, error: Error, seconds: f64) -> Error {
         let Error::Io { path, source } = error else { return error };
+        if !self.ranks.is_root() {
+            return Error::Io { path, source };
+        }
         let run = self.folder.path();
         let saved = self.saved.filter(|_| self.folder.state().exists());
         let resume = format!("{} train --resume", text::program());
@@ -67,8 +70,10 @@ impl Trainer {
     fn write_rescue(&self, place: &Path, seconds: f64) -> Result<()> {
         let folder = RunFolder::create(place, false)?.folder;
         self.config.save(&folder.config())?;
-        let records = self.log.before(&self.pending)?;
-        atomic::write(folder.metrics(), |file| file.write_all(&records))?;
+        if let Some(log) = &self.log {
+            let records = log.before(&self.pending)?;
+            atomic::write(folder.metrics(), |file| file.write_all(&records))?;
+        }
         // The best weights are those in memory, or those that were kept before.
         if !self.is_best()
             && let Ok(bytes) = std::fs::read(self.folder.best())

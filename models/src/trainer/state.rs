@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use inkgrad_engine::Param;
+use inkgrad_engine::optim::{Optimizer, Rule};
+
 use super::Trainer;
-use super::batches::Batches;
 use super::opened::{Opened, Which};
 use super::step::{Losses, Sums};
-use inkgrad_engine::Param;
-
 use crate::model::{MAX_TERMS, Models, Network};
+use crate::ranks::{agree, shares};
 use crate::run::checkpoint::{self, Tensors};
-use crate::run::config::{Config, FORMAT, Overrides};
+use crate::run::config::{Config, FORMAT};
 use crate::run::folder::RunFolder;
-use crate::run::records;
 use crate::{Error, Result, text};
 
 /// Loads the last weights of a finished or interrupted run.
@@ -34,8 +34,15 @@ pub(crate) fn fill(network: &mut Network<f32>, tensors: Tensors) -> Result<()> {
     Ok(())
 }
 
+/// An optimiser's moments, one number a parameter each; the second are none in descent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moments {
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
+}
+
 /// The state of a run; `None` where it was ended before its first checkpoint, and is to start again.
-fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
+pub(super) fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<Tensors>> {
     match (folder.state().exists(), folder.model().exists()) {
         (false, false) => Ok(None),
         // Imported weights, which starting again would replace.
@@ -79,107 +86,44 @@ impl Trainer {
     /// The parts of the state that hold one number a parameter; some are empty in some runs.
     fn parts(&self) -> [(&'static str, &[f32]); 4] {
         let average = self.average.as_ref().map_or(&[][..], |average| &average.values);
-        [
-            ("param", &self.network.params.values),
-            ("first", &self.optimizer.first),
-            ("second", &self.optimizer.second),
-            ("average", average),
-        ]
+        let (first, second) = match self.ranks.size() {
+            1 => (&self.optimizer.first, &self.optimizer.second),
+            _ => (&self.gathered.first, &self.gathered.second),
+        };
+        [("param", &self.network.params.values), ("first", first), ("second", second), ("average", average)]
     }
 
-    fn parts_mut(&mut self) -> [(&'static str, &mut [f32]); 4] {
+    /// The same to be filled, with all moments.
+    fn parts_mut<'a>(&'a mut self, moments: &'a mut Moments) -> [(&'static str, &'a mut [f32]); 4] {
         let average = self.average.as_mut().map_or(&mut [][..], |average| &mut average.values);
         [
             ("param", &mut self.network.params.values),
-            ("first", &mut self.optimizer.first),
-            ("second", &mut self.optimizer.second),
+            ("first", &mut moments.first),
+            ("second", &mut moments.second),
             ("average", average),
         ]
     }
 
-    /// Goes on with an interrupted or finished run, with some settings changed.
-    ///
-    /// # Errors
-    /// If the folder holds no run, its checkpoint does not fit, or the data has changed.
-    pub fn resume(models: &Models, path: &Path, options: &Overrides) -> Result<Self> {
-        Self::resume_watched(models, path, options, &mut |_, _| {})
+    /// Gathers the moments of all ranks where they are kept.
+    pub(super) fn gather_moments(&mut self) {
+        if self.ranks.size() > 1 {
+            let counts = |used: bool| -> Vec<usize> {
+                let shares = shares(self.network.params.count(), self.ranks.size());
+                shares.iter().map(|share| if used { share.len() } else { 0 }).collect()
+            };
+            let Optimizer { first, second, .. } = &self.optimizer;
+            let (first, second) =
+                (self.ranks.gather(first, &counts(true)), self.ranks.gather(second, &counts(self.has_second())));
+            self.gathered = Moments { first, second };
+        }
     }
 
-    /// The same; `watch` is told of the data's fingerprint as by [`Trainer::start_watched`].
-    ///
-    /// # Errors
-    /// As [`Trainer::resume`].
-    pub fn resume_watched(
-        models: &Models,
-        path: &Path,
-        options: &Overrides,
-        watch: &mut dyn FnMut(usize, usize),
-    ) -> Result<Self> {
-        let folder = RunFolder::open(models, path)?.0.own()?;
-        // As its owner left it.
-        let before = Config::load(models, &folder.config())?;
-        let by_epoch = before.epochs.is_some();
-        let mut config = before.clone();
-        config.apply(options);
-        if config.epochs.is_some() != by_epoch {
-            let (found, expected) = if by_epoch { ("--steps", "epochs") } else { ("--epochs", "steps") };
-            let problem = format_args!("given for a run that is counted in {expected}, expected --{expected}");
-            return Err(Error::input(found, problem));
-        }
-        config.validate(models)?;
-        let state = load_state(&folder, &config)?;
-        let (dataset, fingerprint) = super::open_run_data(&config, options.data_changed, watch)?;
-        if dataset.classes != config.classes {
-            return Err(Error::input(
-                &config.data,
-                format!("holds the classes {}, expected {}", dataset.classes.join(", "), config.classes.join(", ")),
-            ));
-        }
-        if options.data_changed || options.data.is_some() {
-            config.data_sha256 = Some(fingerprint);
-            config.own_validation = dataset.validation;
-            config.data_path =
-                Path::new(&config.data).canonicalize().ok().and_then(|path| Some(path.to_str()?.to_owned()));
-        }
-        let batches = Batches::new(&config, dataset.train.len())?;
-        let mut network = models.build(&config)?;
-        super::init::check_memory(&config, &network)?;
-        network.initialise(config.seed);
-        if state.is_none() {
-            super::init::apply(models, &config, &mut network)?;
-        }
-        super::init::freeze(&config, &mut network)?;
-        let recorded = folder.metrics().exists();
-        let mut trainer = Self::assemble(config, folder, dataset, network, batches)?;
-        if let Some(state) = state {
-            trainer.restore(state)?;
-        }
-        if before.data_sha256.is_some() && before.data_sha256 != trainer.config.data_sha256 {
-            // Losses on other drawings do not compare with these.
-            (trainer.best, trainer.best_step, trainer.since_best) = (None, None, 0);
-        }
-        if trainer.step > trainer.total_steps() {
-            let option = if by_epoch { "--epochs" } else { "--steps" };
-            let (asked, done) = (trainer.total_steps(), trainer.step);
-            return Err(Error::input(
-                option,
-                format!("{asked} steps in all, expected at least the {done} that are done"),
-            ));
-        }
-        trainer.restore_best()?;
-        if !recorded && trainer.step > 0 {
-            let (path, step) = (trainer.folder.metrics(), trainer.step);
-            let gone = format!("{}: missing; curves and report begin behind step {step}", path.display());
-            trainer.notes.push(gone);
-        }
-        records::truncate_after(trainer.folder.metrics(), trainer.step)?;
-        trainer.log = records::MetricsLog::open(trainer.folder.metrics())?;
-        trainer.config.record_changes(&before, trainer.step);
-        trainer.config.save(&trainer.folder.config())?;
-        Ok(trainer)
+    /// Whether the optimiser keeps mean squares.
+    fn has_second(&self) -> bool {
+        !matches!(self.optimizer.settings().0, Rule::Sgd(_))
     }
 
-    fn restore(&mut self, state: Tensors) -> Result<()> {
+    pub(super) fn restore(&mut self, state: Tensors) -> Result<()> {
         let (drawings, found): (usize, _) = (state.parse("drawings")?, self.dataset.train.len());
         if drawings != found {
             let problem = format!("{found} training drawings, expected {drawings} as before");
@@ -203,7 +147,11 @@ impl Trainer {
         let (loss, drawings) = (state.parse("sum_loss")?, state.parse("sum_drawings")?);
         self.sums = Sums { total: Losses { loss, terms, drawings } };
         let list = self.network.list();
-        let parts = self.parts_mut().into_iter().filter(|(_, buffer)| !buffer.is_empty()).collect::<Vec<_>>();
+        let (count, share) = (self.network.params.count(), self.optimizer.share());
+        let second = if self.has_second() { vec![0.0; count] } else { Vec::new() };
+        let mut moments = Moments { first: vec![0.0; count], second };
+        let parts =
+            self.parts_mut(&mut moments).into_iter().filter(|(_, buffer)| !buffer.is_empty()).collect::<Vec<_>>();
         let layout: Vec<(String, Vec<usize>)> = parts
             .iter()
             .flat_map(|(part, _)| list.iter().map(move |p| (format!("{part}.{}", p.name), p.shape.dims().to_vec())))
@@ -212,6 +160,11 @@ impl Trainer {
         for ((_, buffer), values) in parts.into_iter().zip(values.chunks(list.len())) {
             for (param, values) in list.iter().zip(values) {
                 buffer[param.range()].copy_from_slice(values);
+            }
+        }
+        for (own, all) in [(&mut self.optimizer.first, moments.first), (&mut self.optimizer.second, moments.second)] {
+            if !own.is_empty() {
+                own.copy_from_slice(&all[share.clone()]);
             }
         }
         Ok(())
@@ -223,6 +176,13 @@ impl Trainer {
     /// # Errors
     /// If a parameter is not finite, and nothing is written then; if a file cannot be written.
     pub(super) fn save(&mut self, seconds: f64) -> Result<()> {
+        self.gather_moments();
+        // Of the others, which have the same parameters, to fail as the first does.
+        let saved = if self.ranks.is_root() { self.save_here(seconds) } else { self.check_finite() };
+        agree(&*self.ranks, saved)
+    }
+
+    fn save_here(&mut self, seconds: f64) -> Result<()> {
         self.save_in(&self.folder, seconds)?;
         if self.is_best() && self.best_kept != self.best_step {
             self.save_best(&self.folder)?;
@@ -297,7 +257,7 @@ impl Trainer {
     }
 
     /// Makes the best weights anew where they are those of the checkpoint and were lost after it.
-    fn restore_best(&mut self) -> Result<()> {
+    pub(super) fn restore_best(&mut self) -> Result<()> {
         if !self.is_best() {
             return Ok(());
         }

@@ -7,10 +7,13 @@ use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::{Accumulator, Optimizer};
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
+use super::together::{self, Exchange, Said};
 use crate::data::augment::Augmentation;
 use crate::data::{Ahead, Drawings, Examples, Images, Stored};
 use crate::model::{MAX_TERMS, Network, Term, Training};
+use crate::ranks::{Ranks, Solo, agree, own_parts};
 use crate::run::config::Config;
+use crate::{Error, Result as ModelsResult};
 
 /// The loss and the terms of some drawings, each the mean over them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -46,7 +49,7 @@ impl Sums {
     }
 }
 
-/// The drawings of a step.
+/// The drawings of a step, or those of them that are at hand.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
     images: &'a Images,
@@ -56,27 +59,55 @@ pub(super) struct Batch<'a> {
     numbers: &'a [usize],
     /// The labels of the data.
     labels: &'a [usize],
+    /// How many drawings of the step come before these.
+    before: usize,
+    /// How many the step has.
+    of: usize,
 }
 
 impl<'a> Batch<'a> {
     /// Some of those in memory.
     pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
-        Batch { images, rows: numbers, numbers, labels }
+        Batch { images, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
     }
 
     /// Images that were read for this step, which are all of these, in `rows` from 0 on.
     pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
-        Batch { images, rows, numbers, labels }
+        Batch { images, rows, numbers, labels, before: 0, of: numbers.len() }
+    }
+
+    /// The same of a step of `of` drawings, of which these are those behind `before` others.
+    pub(super) fn within(self, before: usize, of: usize) -> Self {
+        Batch { before, of, ..self }
     }
 
     fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Some of them.
+    /// Some of the step's, which are at hand, as a batch of their own.
     fn part(self, range: Range<usize>) -> Self {
-        Batch { rows: &self.rows[range.clone()], numbers: &self.numbers[range], ..self }
+        let range = range.start - self.before..range.end - self.before;
+        Batch {
+            rows: &self.rows[range.clone()],
+            numbers: &self.numbers[range.clone()],
+            before: 0,
+            of: range.len(),
+            ..self
+        }
     }
+}
+
+/// Into how many parts a step of `drawings` drawings is cut.
+fn parts_of(accumulate: usize, drawings: usize) -> usize {
+    accumulate.clamp(1, drawings.max(1))
+}
+
+/// Those of a step's drawings that a rank computes.
+pub(super) fn own_drawings(accumulate: usize, drawings: usize, ranks: &dyn Ranks) -> Range<usize> {
+    let parts = parts_of(accumulate, drawings);
+    let own = own_parts(parts, ranks.rank(), ranks.size());
+    own.start * drawings / parts..own.end * drawings / parts
 }
 
 /// The plans of the batch sizes met so far.
@@ -95,7 +126,8 @@ pub struct Stepper {
     /// would need are left out.
     pub frozen: Vec<String>,
     sum: Accumulator<f32>,
-    /// [`Training::statistics`] of a step, summed over its parts.
+    exchange: Exchange,
+    /// [`Training::statistics`] of the last part.
     statistics: Vec<Vec<f32>>,
     /// The divisor of the loss of so many drawings, see [`Term::per`].
     per: HashMap<usize, f64>,
@@ -152,27 +184,54 @@ impl Stepper {
         lr: f64,
         team: &Team,
     ) -> Result<Losses> {
-        self.step_on(network, optimizer, Batch::of(&data.images, &data.labels, batch), clock, lr, team)
+        self.step_among(network, optimizer, data, batch, &Solo, clock, lr, team).map_err(|error| match error {
+            Error::Engine(error) => error,
+            error => unreachable!("{error}, of ranks where there are none"),
+        })
     }
 
-    /// The same of drawings that were read for it, or are in memory.
+    /// The same as one of several ranks, which all take the same step: of its `accumulate` parts each computes some. The optimiser
+    /// moves this rank's [share](crate::ranks::shares) of the parameters.
+    ///
+    /// # Errors
+    /// As [`Stepper::step`]; if the loss of another rank is NaN or infinite, with its number.
+    #[allow(clippy::too_many_arguments)]
+    pub fn step_among(
+        &mut self,
+        network: &mut Network<f32>,
+        optimizer: &mut Optimizer<f32>,
+        data: &Examples,
+        batch: &[usize],
+        ranks: &dyn Ranks,
+        clock: Clock,
+        lr: f64,
+        team: &Team,
+    ) -> ModelsResult<Losses> {
+        let batch = Batch::of(&data.images, &data.labels, batch);
+        self.step_on(network, optimizer, batch, ranks, clock, lr, team)
+    }
+
+    /// The same of drawings that were read for it, or are in memory, among ranks that take the same step.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn step_on(
         &mut self,
         network: &mut Network<f32>,
         optimizer: &mut Optimizer<f32>,
         batch: Batch,
+        ranks: &dyn Ranks,
         clock: Clock,
         lr: f64,
         team: &Team,
-    ) -> Result<Losses> {
+    ) -> ModelsResult<Losses> {
         let epoch = epoch(self.steps_per_epoch, clock.step);
-        let parts = self.accumulate.min(batch.len());
-        self.statistics.clear();
-        let losses = match parts {
-            0 | 1 => self.gradient(network, batch, clock, epoch, team)?.0,
-            _ => self.gradient_in(parts, network, batch, clock, epoch, team)?,
+        let losses = if parts_of(self.accumulate, batch.of) == 1 && ranks.size() == 1 {
+            self.gradient(network, batch, clock, epoch, team)?.0
+        } else {
+            let whole = together::needs_whole(optimizer);
+            self.gradient_in_parts(network, batch, ranks, clock, epoch, whole, team)?
         };
         optimizer.update(&mut network.params, team, lr);
+        Exchange::gather_moved(ranks, &mut network.params);
         if !self.statistics.is_empty() {
             let statistics: Vec<&[f32]> = self.statistics.iter().map(Vec::as_slice).collect();
             network.track(&statistics);
@@ -205,49 +264,81 @@ impl Stepper {
         plan.backward(&mut network.params, team);
         let per = graph.loss.per;
         let found: Vec<Vec<f32>> = graph.statistics.iter().map(|&x| plan.value(x).to_vec()).collect();
-        self.statistics.resize_with(found.len(), Vec::new);
-        for (sum, found) in self.statistics.iter_mut().zip(found) {
-            sum.resize(found.len(), 0.0);
-            sum.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
-        }
+        self.statistics = found;
         Ok((losses, per))
     }
 
-    /// The same from `parts` of them, as even as can be, one after the other. With B drawings in all and Bₖ in part k, whose loss
-    /// is Lₖ/perₖ a drawing, the loss is per·Σₖ Bₖ/B · Lₖ/perₖ: that of all of them at once, where drawings do not see each other.
-    /// Each part has noise of its own.
-    fn gradient_in(
+    /// The same from parts of them, as even as can be, one after the other, of which each rank takes neighbours. With B drawings in
+    /// all and Bₖ in part k, whose loss is Lₖ/perₖ a drawing, the loss is per·Σₖ Bₖ/B · Lₖ/perₖ: that of all of them at once, where
+    /// drawings do not see each other. Each part has noise of its own.
+    #[allow(clippy::too_many_arguments)]
+    fn gradient_in_parts(
         &mut self,
-        parts: usize,
         network: &mut Network<f32>,
         batch: Batch,
+        ranks: &dyn Ranks,
         clock: Clock,
         epoch: f64,
+        whole: bool,
         team: &Team,
-    ) -> Result<Losses> {
-        let n = batch.len();
+    ) -> ModelsResult<Losses> {
+        let (n, accumulate) = (batch.of, self.accumulate.max(1));
+        let parts = parts_of(accumulate, n);
         let per = *self
             .per
             .entry(n)
             .or_insert_with(|| network.step(&mut Tape::new(), n).expect("a network fits its own shapes").loss.per);
-        let mut sums = Sums::default();
-        for part in 0..parts {
+        let own = own_parts(parts, ranks.rank(), ranks.size());
+        let (mut said, mut failure) = (Said::default(), None);
+        self.sum.discard();
+        self.sum.begin_at(own.start);
+        for part in own {
             let batch = batch.part(part * n / parts..(part + 1) * n / parts);
-            let clock = Clock { step: clock.step.wrapping_mul(self.accumulate as u64) + part as u64, ..clock };
+            let clock = Clock { step: clock.step.wrapping_mul(accumulate as u64) + part as u64, ..clock };
             match self.gradient(network, batch, clock, epoch, team) {
                 Ok((losses, of_part)) => {
-                    sums.add(&losses);
                     let scale = per * batch.len() as f64 / (n as f64 * of_part);
                     self.sum.take(&mut network.params, scale, team);
+                    said.losses.push(losses);
+                    said.statistics.push(std::mem::take(&mut self.statistics));
                 }
                 Err(error) => {
-                    self.sum.discard();
-                    return Err(error);
+                    said.problem = Some(error.to_string());
+                    failure = Some(error);
+                    break;
                 }
             }
         }
-        self.sum.give(&mut network.params, team);
+        said.live = self.sum.live().to_vec();
+        let all = together::bring_together(ranks, said);
+        let all = match (all, failure) {
+            (Ok(all), _) => all,
+            (Err(_), Some(error)) => return Err(error.into()),
+            (Err(error), None) => return Err(error),
+        };
+        match ranks.size() {
+            1 => self.sum.give(&mut network.params, team),
+            _ => {
+                let Stepper { exchange, sum, .. } = self;
+                exchange.sum(ranks, sum, &mut network.params, (parts, whole), &all.live, team);
+            }
+        }
+        self.add_statistics(all.statistics);
+        let mut sums = Sums::default();
+        all.losses.iter().for_each(|losses| sums.add(losses));
         Ok(sums.mean())
+    }
+
+    /// Sums the statistics of all parts.
+    fn add_statistics(&mut self, parts: Vec<Vec<Vec<f32>>>) {
+        self.statistics.clear();
+        for part in parts {
+            self.statistics.resize_with(part.len(), Vec::new);
+            for (sum, found) in self.statistics.iter_mut().zip(part) {
+                sum.resize(found.len(), 0.0);
+                sum.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+            }
+        }
     }
 
     /// The mean losses on the drawings `indices` of `data`.
@@ -263,25 +354,14 @@ impl Stepper {
         batch: usize,
         team: &Team,
     ) -> Losses {
-        self.evaluate_in_memory(network, (&data.images, &data.labels), indices, batch, team)
-    }
-
-    fn evaluate_in_memory(
-        &mut self,
-        network: &Network<f32>,
-        (images, labels): (&Images, &[usize]),
-        indices: &[usize],
-        batch: usize,
-        team: &Team,
-    ) -> Losses {
         let mut sums = Sums::default();
         for (number, batch) in (0..).zip(indices.chunks(batch)) {
-            self.evaluate_batch(network, Batch::of(images, labels, batch), number, team, &mut sums);
+            sums.add(&self.evaluate_batch(network, Batch::of(&data.images, &data.labels, batch), number, team));
         }
         sums.mean()
     }
 
-    /// The same of drawings wherever they are.
+    /// The same of drawings wherever they are, each rank some of the batches.
     ///
     /// # Errors
     /// If a file of theirs cannot be read.
@@ -291,32 +371,53 @@ impl Stepper {
         data: &Drawings,
         indices: &[usize],
         batch: usize,
+        ranks: &dyn Ranks,
         team: &Team,
-    ) -> crate::Result<Losses> {
-        let files = match &data.images {
-            Stored::Memory(images) => {
-                return Ok(self.evaluate_in_memory(network, (images, &data.labels), indices, batch, team));
-            }
-            Stored::Files(files) => files,
-        };
-        let (mut sums, mut number) = (Sums::default(), 0);
-        let rows: Vec<usize> = (0..batch).collect();
-        Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
-            let batch = Batch::read(&images, &data.labels, numbers, &rows[..numbers.len()]);
-            self.evaluate_batch(network, batch, number, team, &mut sums);
-            number += 1;
-            Ok(())
-        })?;
-        Ok(sums.mean())
+    ) -> ModelsResult<Losses> {
+        let own = own_parts(indices.len().div_ceil(batch), ranks.rank(), ranks.size());
+        let first = own.start as u64;
+        let indices = &indices[own.start * batch..indices.len().min(own.end * batch)];
+        let own = agree(ranks, self.evaluate_batches(network, data, indices, batch, first, team))?;
+        Ok(together::mean_of_all(ranks, &own))
     }
 
-    /// Adds the losses on one batch of an evaluation.
-    fn evaluate_batch(&mut self, network: &Network<f32>, batch: Batch, number: u64, team: &Team, sums: &mut Sums) {
+    /// The losses on each batch of some drawings, the first of which is the batch `number` of an evaluation.
+    fn evaluate_batches(
+        &mut self,
+        network: &Network<f32>,
+        data: &Drawings,
+        indices: &[usize],
+        batch: usize,
+        mut number: u64,
+        team: &Team,
+    ) -> ModelsResult<Vec<Losses>> {
+        let mut losses = Vec::with_capacity(indices.len().div_ceil(batch));
+        let mut evaluate = |batch: Batch| {
+            losses.push(self.evaluate_batch(network, batch, number, team));
+            number += 1;
+        };
+        match &data.images {
+            Stored::Memory(images) => {
+                indices.chunks(batch).for_each(|indices| evaluate(Batch::of(images, &data.labels, indices)));
+            }
+            Stored::Files(files) => {
+                let rows: Vec<usize> = (0..batch).collect();
+                Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
+                    evaluate(Batch::read(&images, &data.labels, numbers, &rows[..numbers.len()]));
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(losses)
+    }
+
+    /// The losses on one batch of an evaluation.
+    fn evaluate_batch(&mut self, network: &Network<f32>, batch: Batch, number: u64, team: &Team) -> Losses {
         let (graph, plan) = self.plan(network, batch.len());
         fill(graph, plan, batch);
         schedule(graph, plan, f64::INFINITY);
         plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: number });
-        sums.add(&read(graph, plan, batch.len()));
+        read(graph, plan, batch.len())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Short runs of every model.
 
+mod ranks;
 mod rules;
 mod streaming;
 

@@ -1,0 +1,109 @@
+//! Several processes, the *ranks*, that train one network together: what they say to each other, and how they share the work.
+//!
+//! A step's drawings are cut into parts (`accumulate`), whose gradients are summed along a tree that depends on the number of
+//! parts alone ([`Tree`](inkgrad_engine::optim::Tree)). Each rank computes neighbouring parts. Each is also the owner of a share of
+//! the parameters: it is sent its share of every rank's sums, adds them along the tree, moves its share of the parameters with its
+//! share of the optimiser's moments (ZeRO-1, Rajbhandari et al. 2020) and sends the result to all. So a run has the same bits on any
+//! number of ranks.
+//!
+//! [`Ranks`] is the interface; [`Solo`] is one process alone, and [`threads`] makes ranks of threads.
+//!
+//! ```
+//! use inkgrad_models::ranks::{Ranks, threads};
+//!
+//! let greetings = threads::run(3, |rank| rank.all_gather_bytes(format!("I am {}", rank.rank()).as_bytes()));
+//! assert_eq!(greetings[1], [b"I am 0", b"I am 1", b"I am 2"]);
+//! ```
+
+mod agreement;
+pub mod threads;
+
+use std::fmt;
+use std::ops::Range;
+
+pub use self::agreement::{agree, any, check_same};
+
+/// The processes that work together, as one of them sees them. Every method but the first three is called by all of them at the
+/// same time, in the same order.
+pub trait Ranks: fmt::Debug {
+    /// The number of this one, from 0.
+    fn rank(&self) -> usize;
+    /// How many there are.
+    fn size(&self) -> usize;
+    /// The machine that this one runs on, for people to read.
+    fn host(&self) -> String;
+    /// What each has said, in their order.
+    fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>>;
+    /// Sends `counts[q]` of the numbers `to`, which lie one after the other, to rank *q*, and writes those that come into `from`, of
+    /// which `expected[q]` are from rank *q*.
+    fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]);
+    /// Gives all of them all of `values`, of which rank *q* has the elements `shares[q]`; the shares lie one after the other.
+    fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]);
+    /// Gives rank 0 the numbers of all, `counts[q]` of rank *q*; others get none.
+    fn gather(&self, own: &[f32], counts: &[usize]) -> Vec<f32>;
+
+    /// Whether this one writes files and speaks to people.
+    fn is_root(&self) -> bool {
+        self.rank() == 0
+    }
+}
+
+/// One process alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Solo;
+
+impl Ranks for Solo {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        1
+    }
+
+    fn host(&self) -> String {
+        "here".to_owned()
+    }
+
+    fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>> {
+        vec![own.to_vec()]
+    }
+
+    fn exchange(&self, to: &[f32], _: &[usize], from: &mut [f32], _: &[usize]) {
+        from.copy_from_slice(to);
+    }
+
+    fn all_gather(&self, _: &mut [f32], _: &[Range<usize>]) {}
+
+    fn gather(&self, own: &[f32], _: &[usize]) -> Vec<f32> {
+        own.to_vec()
+    }
+}
+
+/// Elements that are not parted: a cache line's.
+const GRAIN: usize = 16;
+
+/// The share of each rank of `count` elements, as even as can be.
+///
+/// ```
+/// use inkgrad_models::ranks::shares;
+///
+/// assert_eq!(shares(100, 3), [0..32, 32..64, 64..100]);
+/// assert_eq!(shares(20, 4), [0..0, 0..16, 16..16, 16..20]);
+/// ```
+pub fn shares(count: usize, ranks: usize) -> Vec<Range<usize>> {
+    let grains = count.div_ceil(GRAIN);
+    let end = |rank: usize| (rank * grains / ranks * GRAIN).min(count);
+    (0..ranks).map(|rank| end(rank)..end(rank + 1)).collect()
+}
+
+/// The neighbours among `parts` that rank `rank` of `ranks` computes.
+///
+/// ```
+/// use inkgrad_models::ranks::own_parts;
+///
+/// assert_eq!([0, 1, 2].map(|rank| own_parts(4, rank, 3)), [0..1, 1..2, 2..4]);
+/// ```
+pub fn own_parts(parts: usize, rank: usize, ranks: usize) -> Range<usize> {
+    rank * parts / ranks..(rank + 1) * parts / ranks
+}

@@ -1,0 +1,178 @@
+//! Runs of several ranks: the bits of one alone, whoever computes which part.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::data::augment::Augment;
+use crate::ranks::threads;
+use crate::run::config::Optimizer;
+
+/// Stops after a step.
+struct Until(u64, Cell<u64>);
+
+impl Observer for Until {
+    fn step(&mut self, progress: &Progress) {
+        self.1.set(progress.step);
+    }
+
+    fn stop(&self) -> bool {
+        self.1.get() >= self.0
+    }
+}
+
+/// Steps of a small network on parts of 24 drawings, some of which are smaller.
+fn config(data: &str, model: &str, accumulate: usize) -> Config {
+    let mut defaults = Models::builtin().defaults(model).unwrap();
+    let sizes = [("latent", "4"), ("channels", "4,6")].map(|(name, value)| (name.to_owned(), Value::parse(value)));
+    defaults.options.extend(sizes);
+    Config {
+        data: data.to_owned(),
+        epochs: Some(2),
+        steps: None,
+        batch_size: 24,
+        accumulate,
+        lr: 3e-3,
+        val_fraction: 0.2,
+        threads: 1,
+        ..defaults
+    }
+}
+
+/// Trains among ranks until step `last` and gives the run's outcome on each.
+fn train(config: &Config, path: &Path, ranks: usize, last: u64) -> Vec<Outcome> {
+    let models = Models::builtin();
+    threads::run(ranks, |rank| {
+        let config = config.clone();
+        let (mut trainer, _) =
+            Trainer::start_among(&models, config, path, false, Box::new(rank), &mut |_, _| {}).unwrap();
+        trainer.run(&mut Until(last, Cell::new(0))).unwrap()
+    })
+}
+
+fn resume(path: &Path, ranks: usize, last: u64) -> Vec<Outcome> {
+    let models = Models::builtin();
+    threads::run(ranks, |rank| {
+        let options = Overrides::default();
+        let mut trainer = Trainer::resume_among(&models, path, &options, Box::new(rank), &mut |_, _| {}).unwrap();
+        trainer.run(&mut Until(last, Cell::new(0))).unwrap()
+    })
+}
+
+fn files(path: &Path) -> Vec<Vec<u8>> {
+    ["model.safetensors", "best.safetensors", "ema.safetensors"].map(|name| fs::read(path.join(name)).unwrap()).to_vec()
+}
+
+/// What was recorded, without the time that it took.
+fn recorded(path: &Path) -> Vec<Record> {
+    let records = records::read(path.join("metrics.jsonl")).unwrap();
+    records.into_iter().map(|record| Record { seconds: None, ..record }).collect()
+}
+
+/// Trains alone, and among 2, 3 and 4 ranks, also interrupted and resumed by others: the same files each time.
+#[track_caller]
+fn assert_same(folder: &TempDir, name: &str, config: &Config) {
+    let config = Config { ema: Some(0.9), ..config.clone() };
+    let path = |ranks: &str| folder.path().join(format!("{name}-{ranks}"));
+    let models = Models::builtin();
+    let (mut alone, _) = Trainer::start(&models, config.clone(), &path("alone"), false).unwrap();
+    alone.run(&mut ()).unwrap();
+    let expected = (files(&path("alone")), recorded(&path("alone")));
+    for ranks in 1..=4 {
+        let path = path(&ranks.to_string());
+        assert_eq!(train(&config, &path, ranks, u64::MAX), vec![Outcome::Finished; ranks]);
+        assert!((files(&path), recorded(&path)) == expected, "{name}: {ranks} ranks");
+    }
+    let path = path("changing");
+    train(&config, &path, 3, 1);
+    for (ranks, last) in [(1, 2), (4, 4), (2, u64::MAX)] {
+        resume(&path, ranks, last);
+    }
+    assert!((files(&path), recorded(&path)) == expected, "{name}: 3, 1, 4 and 2 ranks in turn");
+}
+
+#[test]
+fn any_number_of_ranks_leaves_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    assert_same(&folder, "four", &config(&data, "cnn-ae", 4));
+    // Shortened gradients, and moments of descent.
+    let optimizer = Config { clip_norm: Some(0.5), optimizer: Optimizer::Sgd, ..config(&data, "cnn-vae", 12) };
+    assert_same(&folder, "twelve", &optimizer);
+    // Weights that rise from step to step, changed drawings in files, steps instead of passes.
+    let streamed = Config {
+        data_memory: 0.0,
+        epochs: None,
+        steps: Some(5),
+        log_every: 2,
+        augment: "shift,flip".parse::<Augment>().unwrap(),
+        ..config(&data, "cvae", 7)
+    };
+    assert_same(&folder, "streamed", &streamed);
+}
+
+#[test]
+fn statistics_of_batches_are_summed_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    // The codebook of a VQ-VAE follows means over the whole step.
+    let mut vq = config(&data, "cnn-vae", 5);
+    vq.options.insert("objective".to_owned(), Value::parse("vq"));
+    assert_same(&folder, "codes", &vq);
+}
+
+/// What each rank is refused with.
+fn refused(path: &Path, ranks: usize, config: impl Fn(usize) -> Config + Sync) -> Vec<String> {
+    let models = Models::builtin();
+    threads::run(ranks, |rank| {
+        let config = config(crate::ranks::Ranks::rank(&rank));
+        let started = Trainer::start_among(&models, config, path, false, Box::new(rank), &mut |_, _| {});
+        started.err().map_or_else(|| "started".to_owned(), |error| error.to_string())
+    })
+}
+
+#[test]
+fn ranks_that_differ_are_refused_by_name_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, path) = (data(&folder), folder.path().join("run"));
+    let other = folder.path().join("other").display().to_string();
+    data::write_course(&data::builtin(100, 2).unwrap(), Path::new(&other)).unwrap();
+
+    let lines =
+        refused(&path, 3, |rank| Config { lr: if rank == 1 { 0.5 } else { 0.1 }, ..config(&data, "cnn-ae", 4) });
+    let expected = "rank 1 on thread 1: has another setting: lr = 0.5, expected lr = 0.1 as rank 0 on thread 0 has it";
+    assert_eq!(lines, [expected; 3]);
+
+    let lines = refused(&path, 2, |rank| config(if rank == 1 { &other } else { &data }, "cnn-ae", 4));
+    assert!(lines[0].starts_with("rank 1 on thread 1: has other data: SHA-256 "), "{}", lines[0]);
+    assert_eq!(lines[0], lines[1]);
+
+    let missing = folder.path().join("missing").display().to_string();
+    let lines = refused(&path, 2, |rank| config(if rank == 1 { &missing } else { &data }, "cnn-ae", 4));
+    assert!(lines[0].starts_with("rank 1 on thread 1: ") && lines[0].ends_with(&lines[1]), "{lines:?}");
+
+    let lines = refused(&path, 3, |_| config(&data, "cnn-ae", 2));
+    let expected = "--accumulate: 2, expected at least 3: a step has a part for each of the 3 ranks";
+    assert_eq!(lines, [expected; 3]);
+    assert!(!path.exists());
+
+    // The folder's owner says no, and all of them end.
+    fs::write(&path, "in the way").unwrap();
+    let lines = refused(&path, 2, |_| config(&data, "cnn-ae", 2));
+    assert!(lines[0].ends_with("is a file, expected a folder or a new name"), "{lines:?}");
+    assert!(lines[1].starts_with("rank 0 on thread 0: ") && lines[1].ends_with(&lines[0]), "{lines:?}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_all_ranks_with_its_rank() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, path) = (data(&folder), folder.path().join("run"));
+    let models = Models::builtin();
+    let lines = threads::run(3, |rank| {
+        let config = Config { lr: 1e30, ..config(&data, "cnn-ae", 4) };
+        let started = Trainer::start_among(&models, config, &path, false, Box::new(rank), &mut |_, _| {});
+        started.unwrap().0.run(&mut ()).unwrap_err().to_string()
+    });
+    assert!(lines.iter().all(|line| line.contains("not finite")), "{lines:?}");
+}

@@ -1,0 +1,247 @@
+//! A step's gradient from parts that several ranks compute.
+
+use inkgrad_engine::optim::{Accumulator, Block, Optimizer, Tree};
+use inkgrad_engine::{Params, Team};
+
+use super::step::{Losses, Sums};
+use crate::model::MAX_TERMS;
+use crate::ranks::{Ranks, own_parts, shares};
+use crate::{Error, Result};
+
+/// What a rank says of the parts that it computed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Said {
+    /// Why one could not be computed.
+    pub problem: Option<String>,
+    /// The losses of each.
+    pub losses: Vec<Losses>,
+    /// [`crate::model::Training::statistics`] of each.
+    pub statistics: Vec<Vec<Vec<f32>>>,
+    /// Which parameters have gradients.
+    pub live: Vec<bool>,
+}
+
+/// Numbers one after the other.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn count(&mut self, count: usize) {
+        self.0.extend((count as u64).to_le_bytes());
+    }
+
+    fn number(&mut self, number: f64) {
+        self.0.extend(number.to_le_bytes());
+    }
+}
+
+/// The same being read. What is missing is 0: each rank runs the same program.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn eight(&mut self) -> [u8; 8] {
+        match self.0.split_first_chunk() {
+            Some((&eight, rest)) => {
+                self.0 = rest;
+                eight
+            }
+            None => [0; 8],
+        }
+    }
+
+    fn count(&mut self) -> usize {
+        u64::from_le_bytes(self.eight()) as usize
+    }
+
+    fn number(&mut self) -> f64 {
+        f64::from_le_bytes(self.eight())
+    }
+}
+
+impl Losses {
+    fn write(&self, to: &mut Bytes) {
+        to.number(self.loss);
+        self.terms.iter().for_each(|&term| to.number(term));
+        to.count(self.drawings);
+    }
+
+    fn read(from: &mut Reader) -> Self {
+        let loss = from.number();
+        let mut terms = [0.0; MAX_TERMS];
+        terms.iter_mut().for_each(|term| *term = from.number());
+        Losses { loss, terms, drawings: from.count() }
+    }
+}
+
+impl Said {
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut to = Bytes::default();
+        let problem = self.problem.as_deref().unwrap_or_default().as_bytes();
+        to.count(problem.len());
+        to.0.extend(problem);
+        to.count(self.losses.len());
+        self.losses.iter().for_each(|losses| losses.write(&mut to));
+        to.count(self.live.len());
+        to.0.extend(self.live.iter().map(|&live| u8::from(live)));
+        for statistics in &self.statistics {
+            to.count(statistics.len());
+            for of_tensor in statistics {
+                to.count(of_tensor.len());
+                of_tensor.iter().for_each(|&value| to.0.extend(value.to_le_bytes()));
+            }
+        }
+        to.0
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let mut from = Reader(bytes);
+        let bytes = |from: &mut Reader, count: usize| {
+            let (own, rest) = from.0.split_at(count.min(from.0.len()));
+            from.0 = rest;
+            own.to_vec()
+        };
+        let count = from.count();
+        let problem = bytes(&mut from, count);
+        let problem = (!problem.is_empty()).then(|| String::from_utf8_lossy(&problem).into_owned());
+        let parts = from.count();
+        let losses = (0..parts).map(|_| Losses::read(&mut from)).collect();
+        let count = from.count();
+        let live = bytes(&mut from, count).iter().map(|&live| live == 1).collect();
+        let statistics = (0..parts).map(|_| {
+            let tensors = from.count();
+            let of_tensor = |_| {
+                let count = from.count();
+                bytes(&mut from, count * size_of::<f32>())
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|&b| f32::from_le_bytes(b))
+                    .collect()
+            };
+            (0..tensors).map(of_tensor).collect()
+        });
+        let statistics = statistics.collect();
+        Said { problem, losses, statistics, live }
+    }
+}
+
+/// Brings together what all ranks said of a step: the parts' losses and statistics in the order of the parts.
+///
+/// # Errors
+/// If one of them could not compute its own.
+pub(super) fn bring_together(ranks: &dyn Ranks, own: Said) -> Result<Said> {
+    if ranks.size() == 1 {
+        return match own.problem {
+            None => Ok(own),
+            Some(problem) => Err(Error::input("step", problem)),
+        };
+    }
+    let mut all = Said::default();
+    for (rank, bytes) in ranks.all_gather_bytes(&own.to_bytes()).iter().enumerate() {
+        let said = Said::from_bytes(bytes);
+        if let Some(problem) = said.problem {
+            return Err(Error::input(format_args!("rank {rank}"), problem));
+        }
+        all.losses.extend(said.losses);
+        all.statistics.extend(said.statistics);
+        all.live.resize(all.live.len().max(said.live.len()), false);
+        all.live.iter_mut().zip(said.live).for_each(|(live, there)| *live |= there);
+    }
+    Ok(all)
+}
+
+/// The mean losses of all ranks' batches, of which each has some in order.
+pub(super) fn mean_of_all(ranks: &dyn Ranks, own: &[Losses]) -> Losses {
+    let mut bytes = Bytes::default();
+    own.iter().for_each(|losses| losses.write(&mut bytes));
+    let mut sums = Sums::default();
+    for bytes in ranks.all_gather_bytes(&bytes.0) {
+        let mut from = Reader(&bytes);
+        while !from.0.is_empty() {
+            sums.add(&Losses::read(&mut from));
+        }
+    }
+    sums.mean()
+}
+
+/// Memory to sum gradients in.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    to: Vec<f32>,
+    from: Vec<f32>,
+    tree: Tree<f32>,
+}
+
+impl Exchange {
+    /// Adds what all ranks have accumulated of `parts` parts, each its share of the parameters, along the tree of all parts. Where a
+    /// gradient is to be shortened (`whole`) each gets all of the sum, else its share alone. `live` are the parameters that one of
+    /// them has a gradient of.
+    pub fn sum(
+        &mut self,
+        ranks: &dyn Ranks,
+        accumulator: &mut Accumulator<f32>,
+        params: &mut Params<f32>,
+        (parts, whole): (usize, bool),
+        live: &[bool],
+        team: &Team,
+    ) {
+        let (rank, size) = (ranks.rank(), ranks.size());
+        let shares = shares(params.count(), size);
+        let own = shares[rank].len();
+        let blocks = |rank| Tree::<f32>::blocks_of(own_parts(parts, rank, size));
+        self.to.clear();
+        for share in &shares {
+            accumulator.blocks().iter().for_each(|block| self.to.extend(&block.sum[share.clone()]));
+        }
+        let counts: Vec<usize> = shares.iter().map(|share| share.len() * accumulator.blocks().len()).collect();
+        let expected: Vec<usize> = (0..size).map(|rank| blocks(rank).len() * own).collect();
+        accumulator.discard();
+        self.from.resize(expected.iter().sum(), 0.0);
+        ranks.exchange(&self.to, &counts, &mut self.from, &expected);
+        if own > 0 {
+            let all = (0..size).flat_map(blocks).zip(self.from.chunks_exact(own));
+            for ((first, height), part) in all {
+                let mut sum = self.tree.memory(own);
+                sum.copy_from_slice(part);
+                self.tree.push(Block { first, height, sum }, team);
+            }
+            if let Some(sum) = self.tree.take(team) {
+                params.grads_mut()[shares[rank].clone()].copy_from_slice(&sum);
+                self.tree.reuse(sum);
+            }
+        }
+        if whole {
+            ranks.all_gather(params.grads_mut(), &shares);
+        }
+        params.set_live(live);
+    }
+
+    /// Gives each rank the shares of the parameters that the others have moved.
+    pub fn gather_moved(ranks: &dyn Ranks, params: &mut Params<f32>) {
+        if ranks.size() > 1 {
+            let shares = shares(params.count(), ranks.size());
+            ranks.all_gather(&mut params.values, &shares);
+        }
+    }
+}
+
+/// Whether an update needs the whole gradient.
+pub(super) fn needs_whole(optimizer: &Optimizer<f32>) -> bool {
+    optimizer.settings().1.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rank_says_is_read_as_it_was_said() {
+        let losses = |n: usize| Losses { loss: 0.1 * n as f64, terms: [n as f64; MAX_TERMS], drawings: n };
+        let statistics = vec![vec![vec![1.0, 2.0], vec![]], vec![vec![3.0, 4.0], vec![5.0]]];
+        let said = Said { problem: None, losses: vec![losses(3), losses(4)], statistics, live: vec![true, false] };
+        assert_eq!(Said::from_bytes(&said.to_bytes()), said);
+        let failed = Said { problem: Some("not finite".to_owned()), ..Said::default() };
+        assert_eq!(Said::from_bytes(&failed.to_bytes()), failed);
+        assert_eq!(Said::from_bytes(&Said::default().to_bytes()), Said::default());
+    }
+}
