@@ -4,6 +4,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use super::permutation::Permutation;
 use crate::data::augment::Augmentation;
 use crate::run::config::Config;
 use crate::{Error, Result};
@@ -16,31 +17,50 @@ pub struct Batches {
     total: u64,
     plan: Order,
     /// Drawings trained on.
-    training: Vec<u32>,
-    /// In passes, the drawings trained on as they are shuffled; else their places in `training`, from which a batch is drawn. Kept,
-    /// so that the next batch allocates nothing.
-    order: Vec<u32>,
+    training: usize,
+    pool: Pool,
     /// The last batch.
     batch_at_hand: Vec<usize>,
     /// Drawings held back for validation.
     validation: Vec<usize>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// Passes over all drawings, shuffled anew each time; the last batch of a pass may be smaller.
-    Epochs {
-        /// The pass whose order is at hand.
-        current: Option<u64>,
-    },
+    Epochs,
     /// Each batch drawn without replacement from all drawings.
     Steps,
 }
 
+/// The drawings trained on, and their order.
+#[derive(Debug, Clone)]
+enum Pool {
+    /// In a list.
+    Listed {
+        training: Vec<u32>,
+        /// In passes, the drawings trained on as they are shuffled; else their places in `training`, from which a batch is drawn. Kept,
+        /// so that the next batch allocates nothing.
+        order: Vec<u32>,
+        /// The pass whose order is at hand.
+        current: Option<u64>,
+    },
+    /// Too many for that: all drawings in an order of their own, of which the last are held back, and the order of a pass or step, both
+    /// computed place by place.
+    Computed {
+        /// None where none are held back, or the data says which.
+        split: Option<Permutation>,
+        current: Option<(u64, Permutation)>,
+    },
+}
+
+/// The most drawings that are listed. A run of fewer has the order that it has always had.
+const LISTED: usize = 1 << 23;
+
 /// Streams of one seed: validation split, then one a pass or step.
 const SPLIT: u64 = u64::MAX;
 
-fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
+pub(super) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
@@ -55,42 +75,56 @@ impl Batches {
     /// # Errors
     /// If a batch would be larger than the training set; if the run is to stop by validation and there is none.
     pub fn new(config: &Config, drawings: usize) -> Result<Self> {
-        let most = u32::MAX;
-        let count = u32::try_from(drawings).map_err(|_| {
-            Error::input(&config.data, format_args!("{drawings} drawings to train on, expected at most {most}"))
-        })?;
-        let mut all: Vec<u32> = (0..count).collect();
+        Self::with_lists(config, drawings, LISTED)
+    }
+
+    /// The same with lists of at most so many drawings.
+    fn with_lists(config: &Config, drawings: usize, most: usize) -> Result<Self> {
         config.check_patience()?;
         let held_back = match config.own_validation {
             0 => (drawings as f64 * config.val_fraction).round() as usize,
             own => own.min(drawings),
         };
-        if held_back > 0 && config.own_validation == 0 {
-            all.shuffle(&mut rng(config.seed, SPLIT));
-        }
-        let validation = all.split_off(drawings - held_back).into_iter().map(|i| i as usize).collect();
-        all.shrink_to_fit();
-        if config.batch_size > all.len() {
+        let training = drawings - held_back;
+        if config.batch_size > training {
             let held = if held_back > 0 { format!(", {held_back} held back for validation") } else { String::new() };
             return Err(Error::input(
                 "--batch-size",
-                format!("{}, expected at most the {} training drawings{held}", config.batch_size, all.len()),
+                format!("{}, expected at most the {training} training drawings{held}", config.batch_size),
             ));
         }
+        let is_split = held_back > 0 && config.own_validation == 0;
         let (total, plan) = match (config.steps, config.epochs) {
             (Some(steps), _) => (steps, Order::Steps),
             (None, epochs) => {
-                let per_epoch = all.len().div_ceil(config.batch_size) as u64;
-                (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs { current: None })
+                let per_epoch = training.div_ceil(config.batch_size) as u64;
+                (epochs.unwrap_or(1).saturating_mul(per_epoch), Order::Epochs)
             }
         };
-        let order = match plan {
-            Order::Epochs { .. } => Vec::with_capacity(all.len()),
-            Order::Steps => (0..all.len() as u32).collect(),
+        let (pool, validation) = match u32::try_from(drawings) {
+            Ok(count) if drawings <= most => {
+                let mut all: Vec<u32> = (0..count).collect();
+                if is_split {
+                    all.shuffle(&mut rng(config.seed, SPLIT));
+                }
+                let validation = all.split_off(training).into_iter().map(|i| i as usize).collect();
+                all.shrink_to_fit();
+                let order = match plan {
+                    Order::Epochs => Vec::with_capacity(training),
+                    Order::Steps => (0..training as u32).collect(),
+                };
+                (Pool::Listed { training: all, order, current: None }, validation)
+            }
+            _ => {
+                let split = is_split.then(|| Permutation::new(drawings, config.seed, SPLIT));
+                let drawing = |place| split.as_ref().map_or(place, |split| split.at(place));
+                let validation = (training..drawings).map(drawing).collect();
+                (Pool::Computed { split, current: None }, validation)
+            }
         };
         let (seed, batch) = (config.seed, config.batch_size);
         let batch_at_hand = Vec::with_capacity(batch);
-        Ok(Batches { seed, batch, total, plan, training: all, order, batch_at_hand, validation })
+        Ok(Batches { seed, batch, total, plan, training, pool, batch_at_hand, validation })
     }
 
     /// Steps of the whole run.
@@ -100,7 +134,7 @@ impl Batches {
 
     /// Whether the run is counted in passes.
     pub fn by_epoch(&self) -> bool {
-        matches!(self.plan, Order::Epochs { .. })
+        self.plan == Order::Epochs
     }
 
     /// The drawings held back.
@@ -110,22 +144,22 @@ impl Batches {
 
     /// Batches of a pass over the training set.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.training.len().div_ceil(self.batch) as u64
+        self.training.div_ceil(self.batch) as u64
     }
 
     /// The same as a part of a pass may have it, where batches are drawn from all drawings.
     pub fn steps_of_a_pass(&self) -> f64 {
         match self.plan {
-            Order::Epochs { .. } => self.steps_per_epoch() as f64,
-            Order::Steps => self.training.len() as f64 / self.batch as f64,
+            Order::Epochs => self.steps_per_epoch() as f64,
+            Order::Steps => self.training as f64 / self.batch as f64,
         }
     }
 
     /// Passes over the training set after `step` steps.
     pub fn epoch(&self, step: u64) -> f64 {
         match self.plan {
-            Order::Epochs { .. } => step as f64 / self.steps_per_epoch() as f64,
-            Order::Steps => step as f64 * self.batch as f64 / self.training.len() as f64,
+            Order::Epochs => step as f64 / self.steps_per_epoch() as f64,
+            Order::Steps => step as f64 * self.batch as f64 / self.training as f64,
         }
     }
 
@@ -133,7 +167,7 @@ impl Batches {
     /// drawings, the step itself.
     pub fn augmentation(&self, config: &Config, step: u64) -> Option<(Augmentation, u64)> {
         let pass = match self.plan {
-            Order::Epochs { .. } => step / self.steps_per_epoch(),
+            Order::Epochs => step / self.steps_per_epoch(),
             Order::Steps => step,
         };
         (!config.augment.is_none()).then_some((Augmentation { augment: config.augment, seed: config.seed }, pass))
@@ -155,9 +189,9 @@ impl Batches {
     /// How many drawings step `step` (from 0) has.
     pub fn len_of(&self, step: u64) -> usize {
         match self.plan {
-            Order::Epochs { .. } => {
+            Order::Epochs => {
                 let first = (step % self.steps_per_epoch()) as usize * self.batch;
-                self.batch.min(self.training.len() - first)
+                self.batch.min(self.training - first)
             }
             Order::Steps => self.batch,
         }
@@ -167,34 +201,47 @@ impl Batches {
     pub fn next(&mut self, step: u64) -> &[usize] {
         let per_epoch = self.steps_per_epoch();
         self.batch_at_hand.clear();
-        match &mut self.plan {
-            Order::Epochs { current } => {
-                let (epoch, position) = (step / per_epoch, (step % per_epoch) as usize);
-                if *current != Some(epoch) {
-                    self.order.clone_from(&self.training);
-                    self.order.shuffle(&mut rng(self.seed, epoch));
-                    *current = Some(epoch);
+        let (stream, first) = match self.plan {
+            Order::Epochs => (step / per_epoch, (step % per_epoch) as usize * self.batch),
+            Order::Steps => (step, 0),
+        };
+        let places = first..self.training.min(first + self.batch);
+        match (&mut self.pool, self.plan) {
+            (Pool::Listed { training, order, current }, Order::Epochs) => {
+                if *current != Some(stream) {
+                    order.clone_from(training);
+                    order.shuffle(&mut rng(self.seed, stream));
+                    *current = Some(stream);
                 }
-                let first = position * self.batch;
-                let last = self.order.len().min(first + self.batch);
-                self.batch_at_hand.extend(self.order[first..last].iter().map(|&i| i as usize));
+                self.batch_at_hand.extend(order[places].iter().map(|&i| i as usize));
             }
-            Order::Steps => {
+            (Pool::Listed { training, order, .. }, Order::Steps) => {
                 let mut rng = rng(self.seed, step);
                 // A word apart from a pass's shuffle of the same number.
                 let _: u32 = rng.random();
-                let rest = self.order.len() - self.batch;
-                let (drawn, _) = self.order.partial_shuffle(&mut rng, self.batch);
+                let rest = order.len() - self.batch;
+                let (drawn, _) = order.partial_shuffle(&mut rng, self.batch);
                 self.batch_at_hand.extend(drawn.iter().map(|&place| place as usize));
                 // Only swaps with the last places were made: whatever is not where it was is drawn, or was where it is drawn to. Put
                 // back, the next step begins from the same order, without a pass over millions.
                 for &place in &self.batch_at_hand {
-                    self.order[place] = place as u32;
+                    order[place] = place as u32;
                 }
-                for (place, value) in (rest as u32..).zip(&mut self.order[rest..]) {
+                for (place, value) in (rest as u32..).zip(&mut order[rest..]) {
                     *value = place;
                 }
-                self.batch_at_hand.iter_mut().for_each(|i| *i = self.training[*i] as usize);
+                self.batch_at_hand.iter_mut().for_each(|i| *i = training[*i] as usize);
+            }
+            (Pool::Computed { split, current }, _) => {
+                if current.as_ref().is_none_or(|&(at_hand, _)| at_hand != stream) {
+                    *current = Some((stream, Permutation::new(self.training, self.seed, stream)));
+                }
+                let order = current.as_ref().map(|(_, order)| order);
+                let drawing = |place| {
+                    let place = order.map_or(place, |order| order.at(place));
+                    split.as_ref().map_or(place, |split| split.at(place))
+                };
+                self.batch_at_hand.extend(places.map(drawing));
             }
         }
         &self.batch_at_hand
@@ -246,12 +293,50 @@ mod tests {
             for step in [0, 7, 3, 49, 4] {
                 let mut rng = rng(batches.seed, step);
                 let _: u32 = rng.random();
-                let mut all = batches.training.clone();
+                let Pool::Listed { training, .. } = &batches.pool else { panic!("no list of 30") };
+                let mut all = training.clone();
                 let expected: Vec<usize> = all.partial_shuffle(&mut rng, 8).0.iter().map(|&i| i as usize).collect();
                 assert_eq!(batches.next(step), expected, "step {step}");
-                assert_eq!(batches.order, (0..batches.training.len() as u32).collect::<Vec<_>>());
+                let Pool::Listed { order, .. } = &batches.pool else { panic!("no list of 30") };
+                assert_eq!(*order, (0..batches.training as u32).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn drawings_without_a_list_are_each_taken_once_too() {
+        let mut batches = Batches::with_lists(&config(Some(2), None, 0.2), 37, 10).unwrap();
+        assert_eq!((batches.validation().len(), batches.total()), (7, 8));
+        let passes = [0..4, 4..8].map(|steps| steps.flat_map(|step| batches.next(step).to_vec()).collect::<Vec<_>>());
+        assert_ne!(passes[0], passes[1]);
+        for pass in passes {
+            let mut all = [&pass[..], batches.validation()].concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..37).collect::<Vec<_>>());
+        }
+        assert_eq!((batches.len_of(3), batches.next(3).len()), (6, 6));
+        let mut steps = Batches::with_lists(&config(None, Some(50), 0.2), 37, 10).unwrap();
+        for step in 0..50 {
+            let mut batch = steps.next(step).to_vec();
+            assert!(batch.iter().all(|i| !steps.validation().contains(i)));
+            batch.sort_unstable();
+            batch.dedup();
+            assert_eq!(batch.len(), 8);
+        }
+        // The data's own are the last.
+        let own = Config { own_validation: 5, ..config(Some(1), None, 0.0) };
+        assert_eq!(Batches::with_lists(&own, 37, 10).unwrap().validation(), [32, 33, 34, 35, 36]);
+    }
+
+    #[test]
+    fn fifty_million_drawings_need_no_list() {
+        let mut batches = Batches::new(&config(None, Some(5), 0.0), 50_000_000).unwrap();
+        assert!(matches!(batches.pool, Pool::Computed { .. }));
+        let mut all: Vec<usize> = (0..5).flat_map(|step| batches.next(step).to_vec()).collect();
+        assert!(all.iter().all(|&i| i < 50_000_000) && all.iter().any(|&i| i > 1 << 24));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 40);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod lr_find;
 mod observer;
 mod on_device;
 mod opened;
+mod permutation;
 mod projector;
 mod rescue;
 mod start;
