@@ -36,6 +36,11 @@ impl Compute {
         }
     }
 
+    /// The number of threads, where one is asked for.
+    pub fn asked_threads(&self) -> Option<usize> {
+        self.threads
+    }
+
     /// The device and the processor's threads.
     ///
     /// # Errors

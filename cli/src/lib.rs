@@ -14,6 +14,7 @@
 
 mod args;
 mod commands;
+mod distributed;
 mod explain;
 mod help;
 mod inline;
@@ -65,6 +66,7 @@ pub fn main(models: &Models) -> ExitCode {
         let _ = help::greet();
         return ExitCode::SUCCESS;
     }
+    distributed::hush_before_start(words.iter());
     let mut command = help::command(models, help::focus(models, &words).as_ref());
     let parsed = command.try_get_matches_from_mut(words).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches)?;
@@ -126,7 +128,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     // Where standard output or error is closed, there is nowhere to say so.
-    let _ = error.print();
+    let _ = if output::is_hushed() { Ok(()) } else { error.print() };
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 #[cfg(feature = "tui")]
 use std::sync::TryLockError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use inkgrad_models::text;
@@ -19,8 +20,24 @@ pub trait Report: Serialize {
     fn text(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 
+/// Whether another process says all that there is to say.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// Prints nothing from here on.
+pub fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+}
+
+/// Whether nothing is printed.
+pub fn is_hushed() -> bool {
+    HUSHED.load(Ordering::Relaxed)
+}
+
 /// Prints a result to standard output.
 pub fn report(report: &impl Report, json: bool) -> io::Result<()> {
+    if is_hushed() {
+        return Ok(());
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let written = if json {
         serde_json::to_writer(&mut out, report).map_err(io::Error::from).and_then(|()| writeln!(out))
@@ -54,6 +71,9 @@ static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// Prints a line to standard error; where that is closed, there is nobody to tell.
 pub fn note(line: impl fmt::Display) {
+    if is_hushed() {
+        return;
+    }
     let line = text::message(&line.to_string());
     match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(held) => held.push(line),

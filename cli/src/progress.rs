@@ -17,7 +17,9 @@ const BAR: &str = "{wide_bar} {pos}/{len}, {msg}";
 
 /// A bar on standard error, hidden where that is no terminal.
 pub fn bar(template: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    let target =
+        if output::is_hushed() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+    let bar = ProgressBar::with_draw_target(None, target);
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

@@ -1,5 +1,7 @@
 //! `inkgrad bench`: the time of training steps.
 
+mod among;
+
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::process::{self, ExitCode};
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::args::{Compute, within};
+use crate::distributed::{self, Distributed};
 use crate::output::{self, Report};
 
 /// A step is gathering a batch, forward, backward, Adam and reading the loss. The drawings are built-in ones, in memory.
@@ -44,6 +47,9 @@ pub struct Bench {
     /// Show where the time of a step goes, operation by operation
     #[arg(long, conflicts_with = "paced")]
     profile: bool,
+    /// Steps of all processes that mpirun has started together, over MPI, and the time of their messages
+    #[arg(long, value_name = "mpi", hide_possible_values = true, conflicts_with_all = ["paced", "profile"])]
+    distributed: Option<Distributed>,
     /// Run as many steps as each line of standard input says; print their times as JSON
     #[arg(long)]
     paced: bool,
@@ -70,7 +76,14 @@ impl Bench {
             let problem = format!("{batch}, expected a number from 1 to {} (--drawings)", self.drawings);
             return Err(Error::input("--batch-size", problem).into());
         }
+        if self.distributed.is_some() && device != Device::Cpu {
+            return Err(Error::input("--device", format!("{device} with --distributed, expected cpu")).into());
+        }
         let one = if self.model == "all" { None } else { Some(models.get(&self.model)?) };
+        if self.distributed.is_some() {
+            let specs = one.map_or_else(|| models.iter().copied().collect(), |spec| vec![spec]);
+            return self.among(specs, json);
+        }
         match one {
             Some(spec) => {
                 let workload = Workload::new(spec, self.batch_size, self.drawings, (device, self.precision), threads)?;
@@ -94,6 +107,16 @@ impl Bench {
                 output::report(&Timings { results }, json)?;
             }
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Measures steps of several ranks; the first reports.
+    fn among(&self, specs: Vec<Spec>, json: bool) -> anyhow::Result<ExitCode> {
+        let ranks = distributed::start(self.distributed)?;
+        let threads = self.compute.asked_threads().unwrap_or_else(distributed::threads);
+        let (batch, drawings, steps) = (self.batch_size, self.drawings, self.steps);
+        let measured = among::Measure { ranks: &*ranks, threads, batch, drawings, steps }.run(specs)?;
+        output::report(&measured, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -162,10 +185,7 @@ impl Workload {
         pool.enter(|team| {
             for _ in 0..steps {
                 let started = Instant::now();
-                // Scattered over the memory, as shuffled drawings are: a prime factor reaches each once.
-                let drawing =
-                    |i: usize| (*step as usize).wrapping_mul(*batch).wrapping_add(i).wrapping_mul(1637) % data.len();
-                let drawings: Vec<usize> = (0..*batch).map(drawing).collect();
+                let drawings = drawings_of_step(*step, *batch, data.len());
                 let clock = Clock { seed: SEED, step: *step };
                 match device {
                     None => stepper.step(network, optimizer, data, &drawings, clock, 1e-3, team)?,
@@ -177,6 +197,19 @@ impl Workload {
             Ok(times)
         })
     }
+}
+
+/// The drawings of a step, scattered over the memory, as shuffled drawings are: a prime factor reaches each once.
+fn drawings_of_step(step: u64, batch: usize, of: usize) -> Vec<usize> {
+    let drawing = |i: usize| (step as usize).wrapping_mul(batch).wrapping_add(i).wrapping_mul(1637) % of;
+    (0..batch).map(drawing).collect()
+}
+
+/// The median of some numbers, which are sorted then.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    let n = numbers.len();
+    (numbers[(n - 1) / 2] + numbers[n / 2]) / 2.0
 }
 
 /// The times of one model's steps.
@@ -204,8 +237,7 @@ impl Timing {
     fn measure(mut workload: Workload, steps: usize) -> Result<Self> {
         let peak_gflops = workload.device.is_none().then(|| peak_gflops(workload.pool.threads()));
         let mut ms = workload.run(steps)?;
-        ms.sort_by(f64::total_cmp);
-        let median = (ms[(steps - 1) / 2] + ms[steps / 2]) / 2.0;
+        let median = median(&mut ms);
         let Workload { model, batch, network, stepper, pool, .. } = &mut workload;
         Ok(Timing {
             model: (*model).to_owned(),

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use inkgrad_models::data::Origin;
+use inkgrad_models::ranks::{Ranks, agree};
 use inkgrad_models::run::config::{Change, Config, Overrides, Schedule};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record, Split};
@@ -18,6 +19,7 @@ use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
 use crate::args;
+use crate::distributed::{self, Distributed};
 use crate::inline::{Drawings, ShowArgs};
 use crate::interrupt;
 use crate::output::{self, Report, duration, thousands};
@@ -80,6 +82,10 @@ pub struct Train {
     /// Take the whole terminal to show losses, samples, KL and speed; q stops, ? helps, and the usual lines come at the end
     #[arg(long, conflicts_with_all = ["seeds", "lr_find"])]
     tui: bool,
+    /// Train together with the other processes that mpirun has started, over MPI: each computes some of the --accumulate parts of a
+    /// step [default for those: one a process]
+    #[arg(long, value_name = "mpi", hide_possible_values = true, conflicts_with_all = ["seeds", "lr_find"])]
+    distributed: Option<Distributed>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -99,7 +105,7 @@ impl Train {
         if self.tui {
             tui::check()?;
         }
-        let options = self.overrides()?;
+        let mut options = self.overrides()?;
         if let Some(png) = &self.lr_find {
             let config = self.new_run(models, options)?;
             return lr_find::run(models, config, png, self.lr_find_steps, json);
@@ -108,12 +114,15 @@ impl Train {
             let config = self.new_run(models, options)?;
             return seeds::run(models, &config, seeds, out, json);
         }
+        let ranks = distributed::start(self.distributed)?;
+        if self.distributed.is_some() && options.threads.is_none() {
+            options.threads = Some(distributed::threads());
+        }
         let (mut trainer, moved) = match (&self.resume, &self.out) {
-            (Some(run), _) => (resume(models, run, &options)?, None),
+            (Some(run), _) => (resume(models, run, &options, ranks)?, None),
             (None, Some(out)) => {
-                let config = self.new_run(models, options)?;
-                args::require_device(config.device)?;
-                Trainer::start_watched(models, config, out, self.force, &mut progress::hashing())?
+                let config = agree(&*ranks, self.new_run_among(models, options, &*ranks))?;
+                Trainer::start_among(models, config, out, self.force, ranks, &mut progress::hashing())?
             }
             (None, None) => unreachable!("clap asks for a folder where nothing is resumed"),
         };
@@ -127,7 +136,7 @@ impl Train {
         let network = trainer.network();
         (network.spec().remarks)(trainer.config()).iter().for_each(output::note);
 
-        let (ended, images_per_second) = if self.tui {
+        let (ended, images_per_second) = if self.tui && trainer.ranks().is_root() {
             let mut live = Live::open(&trainer)?;
             let ended = trainer.run(&mut live);
             live.close();
@@ -139,6 +148,9 @@ impl Train {
             (ended, reporter.images_per_second())
         };
         let outcome = ended?;
+        if !trainer.ranks().is_root() {
+            return Ok(if outcome == Outcome::Stopped { interrupt::STATUS.into() } else { ExitCode::SUCCESS });
+        }
         output::report(&Summary::new(&trainer, outcome, images_per_second, moved)?, json)?;
         self.draw(&trainer)?;
         trainer.network().trained_remarks().iter().for_each(output::note);
@@ -190,6 +202,17 @@ impl Train {
         Ok(config)
     }
 
+    /// The same on a device that is here, with a part of each step for each rank where nothing else is asked for.
+    fn new_run_among(&self, models: &Models, mut options: Overrides, ranks: &dyn Ranks) -> Result<Config> {
+        let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
+        if ranks.size() > 1 && options.accumulate.or(file.accumulate).is_none() {
+            options.accumulate = Some(ranks.size());
+        }
+        let config = self.new_run(models, options)?;
+        args::require_device(config.device)?;
+        Ok(config)
+    }
+
     /// The settings that are given.
     ///
     /// # Errors
@@ -232,10 +255,13 @@ fn say_changes(path: &Path, file: &Overrides) {
     }
 }
 
-fn resume(models: &Models, run: &Path, options: &Overrides) -> Result<Trainer> {
-    let (_, config) = RunFolder::open(models, run)?;
-    args::require_device(options.device.unwrap_or(config.device))?;
-    let trainer = Trainer::resume_watched(models, run, options, &mut progress::hashing())?;
+fn resume(models: &Models, run: &Path, options: &Overrides, ranks: Box<dyn Ranks>) -> Result<Trainer> {
+    let opened = RunFolder::open(models, run).and_then(|(_, config)| {
+        args::require_device(options.device.unwrap_or(config.device))?;
+        Ok(config)
+    });
+    let config = agree(&*ranks, opened)?;
+    let trainer = Trainer::resume_among(models, run, options, ranks, &mut progress::hashing())?;
     let now = trainer.config();
     if now.schedule == Schedule::Cosine && (now.epochs, now.steps) != (config.epochs, config.steps) {
         let (rate, total) = (trainer.next_rate(), trainer.total_steps());
@@ -261,8 +287,13 @@ fn introduction(trainer: &Trainer) -> String {
         true => " (left in their files)",
         false => "",
     };
+    let ranks = match trainer.ranks().size() {
+        1 => String::new(),
+        size => format!("{size} ranks with "),
+    };
     format!(
-        "{} ({} parameters) on {}: {} drawings to train on{validation}, {} to test on{place}; {} steps of {}{done}; {} threads",
+        "{} ({} parameters) on {}: {} drawings to train on{validation}, {} to test on{place}; {} steps of {}{done}; \
+         {ranks}{} threads",
         config.model,
         thousands(trainer.network().params.count() as u64),
         data.name,

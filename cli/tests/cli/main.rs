@@ -3,6 +3,7 @@
 mod bad_input;
 mod coding;
 mod data;
+mod distributed;
 mod emulate;
 mod examine;
 mod explain;

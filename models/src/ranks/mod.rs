@@ -6,7 +6,8 @@
 //! share of the optimiser's moments (ZeRO-1, Rajbhandari et al. 2020) and sends the result to all. So a run has the same bits on any
 //! number of ranks.
 //!
-//! [`Ranks`] is the interface; [`Solo`] is one process alone, and [`threads`] makes ranks of threads.
+//! [`Ranks`] is the interface; [`Solo`] is one process alone, [`threads`] makes ranks of threads, and with the feature `mpi`
+//! `mpi::start` finds those that `mpirun` has started.
 //!
 //! ```
 //! use inkgrad_models::ranks::{Ranks, threads};
@@ -16,6 +17,8 @@
 //! ```
 
 mod agreement;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod threads;
 
 use std::fmt;

@@ -186,6 +186,8 @@ impl Trainer {
     fn go_on(&mut self, before: &Config) -> Result<()> {
         if self.ranks.is_root() {
             let (recorded, path) = (self.folder.metrics().exists(), self.folder.metrics());
+            // Makes the file where there is none.
+            drop(MetricsLog::open(&path)?);
             self.restore_best()?;
             if !recorded && self.step > 0 {
                 let gone = format!("{}: missing; curves and report begin behind step {}", path.display(), self.step);

@@ -1,0 +1,56 @@
+"""Forecasts the efficiency of training over many ranks from constants that `inkgrad bench --distributed mpi` measures.
+
+A step on R ranks, of B drawings in all and P parameters:
+
+    T(R) = t0 + t1·B/R  +  4·P·(R − 1)/R·(1 + blocks)/bandwidth  +  (3·⌈log2 R⌉ + 2·min(R − 1, pairs))·latency
+
+t0 + t1·b is a rank's own time for b drawings. A rank sends its share of its sums to each owner (once for each block of parts, one
+where the ranks are a power of 2 that divides the parts) and the moved parameters to all; MPI's gathers go in ⌈log2 R⌉ rounds, an
+exchange of all with all in R − 1 messages, which overlap beyond some pairs. Nothing overlaps the backward.
+"""
+
+import argparse
+
+PAIRS = 64
+NETWORKS = {"shared memory, as here": (None, None), "25 Gbit/s Ethernet": (20e-3, 2.5e9), "200 Gbit/s InfiniBand": (3e-3, 20e9)}
+
+
+def step(model, ranks, batch, latency, bandwidth):
+    t0, t1, parameters = model
+    bits = (ranks - 1).bit_length()
+    data = 4 * parameters * (ranks - 1) / ranks * 2 / bandwidth * 1e3
+    return t0 + t1 * batch / ranks + data + (3 * bits + 2 * min(ranks - 1, PAIRS)) * latency * (ranks > 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--latency-us", type=float, required=True, help="of shared memory: a message of a byte to all")
+    parser.add_argument("--bandwidth-gb", type=float, required=True, help="of shared memory: bytes of an exchange a second")
+    parser.add_argument("--model", action="append", required=True, metavar="NAME,T0,T1,PARAMETERS,BATCH")
+    args = parser.parse_args()
+    ranks = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+    for network, (latency, bandwidth) in NETWORKS.items():
+        latency = latency or args.latency_us * 1e-3
+        bandwidth = bandwidth or args.bandwidth_gb * 1e9
+        print(f"\n{network}: {latency * 1e3:.0f} µs, {bandwidth / 1e9:.1f} GB/s\n")
+        for kind in ("strong", "weak"):
+            print(f"| {kind}: model (batch) | " + " | ".join(map(str, ranks)) + " |")
+            print("|---" * (len(ranks) + 1) + "|")
+            for text in args.model:
+                name, t0, t1, parameters, batch = text.split(",")
+                model, batch = (float(t0), float(t1), float(parameters)), float(batch)
+                one = step(model, 1, batch, latency, bandwidth)
+                row = []
+                for n in ranks:
+                    if kind == "strong" and n > batch:
+                        row.append("–")
+                        continue
+                    time = step(model, n, batch if kind == "strong" else batch * n, latency, bandwidth)
+                    efficiency = one / (n * time) if kind == "strong" else one / time
+                    row.append(f"{efficiency * 100:.0f}")
+                print(f"| {name} ({batch:.0f}) | " + " | ".join(row) + " |")
+            print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+//! Ranks that `mpirun` (or `srun`) has started, on one machine or many, through MPI.
+//!
+//! MPI counts in 32 bits: a share of the parameters, times the blocks of a rank's parts, has at most 2³¹ − 1 numbers.
+
+use std::fmt;
+use std::ops::Range;
+use std::thread;
+
+use ::mpi::Threading;
+use ::mpi::collective::{CommunicatorCollectives, Root};
+use ::mpi::datatype::{Partition, PartitionMut};
+use ::mpi::environment::{Universe, initialize_with_threading, processor_name};
+use ::mpi::topology::{Communicator, SimpleCommunicator};
+
+use super::Ranks;
+use crate::{Error, Result};
+
+/// All processes that were started together. MPI ends when it is dropped, with all of them; where that is because one panics, it
+/// takes the others with it, which would wait for it for ever.
+pub struct World {
+    world: SimpleCommunicator,
+    host: String,
+    /// Dropped last.
+    _universe: Universe,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "rank {} of {} on {}", self.world.rank(), self.world.size(), self.host)
+    }
+}
+
+/// Joins the others, once in a process. Without `mpirun` it is alone.
+///
+/// # Errors
+/// If MPI cannot be called from a thread other than the first, or was started before.
+pub fn start() -> Result<World> {
+    let started = initialize_with_threading(Threading::Serialized);
+    let (universe, threading) = started.ok_or_else(|| Error::input("MPI", "started already, expected one start"))?;
+    if threading < Threading::Serialized {
+        let problem = format!("supports {threading:?} threading, expected at least Serialized");
+        return Err(Error::input("MPI", problem));
+    }
+    let host = processor_name().unwrap_or_else(|_| "a machine without a name".to_owned());
+    Ok(World { world: universe.world(), host, _universe: universe })
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.world.abort(101);
+        }
+    }
+}
+
+/// As MPI counts.
+fn count(n: usize) -> i32 {
+    i32::try_from(n).expect("at most 2147483647 numbers at a time, as MPI counts: more ranks have smaller shares")
+}
+
+/// The counts of messages that lie one after the other, and where each begins.
+fn places(counts: &[usize]) -> (Vec<i32>, Vec<i32>) {
+    let mut next = 0;
+    let place = |&n: &usize| {
+        let begin = next;
+        next += n;
+        (count(n), count(begin))
+    };
+    counts.iter().map(place).unzip()
+}
+
+impl Ranks for World {
+    fn rank(&self) -> usize {
+        self.world.rank() as usize
+    }
+
+    fn size(&self) -> usize {
+        self.world.size() as usize
+    }
+
+    fn host(&self) -> String {
+        self.host.clone()
+    }
+
+    fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>> {
+        let mut lengths = vec![0_u64; self.size()];
+        self.world.all_gather_into(&(own.len() as u64), &mut lengths[..]);
+        let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
+        let mut all = vec![0_u8; lengths.iter().sum()];
+        if !all.is_empty() {
+            let (counts, begins) = places(&lengths);
+            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], counts, begins));
+        }
+        let mut rest = &all[..];
+        let parts = lengths.iter().map(|&length| {
+            let (own, others) = rest.split_at(length);
+            rest = others;
+            own.to_vec()
+        });
+        parts.collect()
+    }
+
+    fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]) {
+        let ((counts, begins), (expected, places)) = (places(counts), places(expected));
+        let to = Partition::new(to, counts, begins);
+        self.world.all_to_all_varcount_into(&to, &mut PartitionMut::new(from, expected, places));
+    }
+
+    fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]) {
+        // MPI forbids that what is sent lies within what is received.
+        let own = values[shares[self.rank()].clone()].to_vec();
+        let counts = shares.iter().map(|share| count(share.len())).collect::<Vec<_>>();
+        let begins = shares.iter().map(|share| count(share.start)).collect::<Vec<_>>();
+        self.world.all_gather_varcount_into(&own[..], &mut PartitionMut::new(values, counts, begins));
+    }
+
+    fn gather(&self, own: &[f32], counts: &[usize]) -> Vec<f32> {
+        let root = self.world.process_at_rank(0);
+        if self.rank() > 0 {
+            root.gather_varcount_into(own);
+            return Vec::new();
+        }
+        let mut all = vec![0.0; counts.iter().sum()];
+        let (counts, begins) = places(counts);
+        root.gather_varcount_into_root(own, &mut PartitionMut::new(&mut all[..], counts, begins));
+        all
+    }
+}

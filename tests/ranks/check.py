@@ -1,0 +1,212 @@
+"""Trains over MPI: `check.py PROGRAM [KILLS]`, with a program that was built with the feature `mpi`.
+
+The bytes of the weights have to be the same on 1 to 4 ranks, interrupted and resumed by others, and after any rank was killed. Ranks
+that cannot go on together end within seconds, with one line. Four ranks on two cores are slow: the drawings are few and the network small.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROGRAM = str(Path(sys.argv[1]).resolve())
+KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 6
+LAUNCH = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+if os.getuid() == 0:
+    LAUNCH.insert(1, "--allow-run-as-root")
+# The time within which a job ends that one rank has left.
+PATIENCE = 10.0
+FOLDER = Path(tempfile.mkdtemp(prefix="inkgrad-ranks-"))
+RUN = ["train", "cnn-vae", "--channels", "8,8", "--latent", "4", "--batch-size", "48", "--threads", "1", "--data", str(FOLDER / "data")]
+failures = []
+
+
+def check(name, holds, detail=""):
+    print(f"{'ok  ' if holds else 'FAIL'} {name}{'' if holds else ': ' + str(detail)}", flush=True)
+    if not holds:
+        failures.append(name)
+
+
+def command(ranks, *words):
+    return [*LAUNCH, "-n", str(ranks), PROGRAM, *map(str, words), "--distributed", "mpi"]
+
+
+def run(*words, **more):
+    return subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300, **more)
+
+
+def weights(path):
+    return (path / "model.safetensors").read_bytes()
+
+
+def errors(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("error:")]
+
+
+def records(path):
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def main():
+    made = run(PROGRAM, "data", "synth", "--out", FOLDER / "data", "--n", 300, "--seed", 1)
+    if made.returncode:
+        sys.exit(f"no data: {made.stderr}")
+    same_bytes()
+    kills()
+    stops()
+    refusals()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    if failures:
+        sys.exit(f"{len(failures)} failed: {', '.join(failures)}")
+
+
+def same_bytes():
+    for parts in (4, 12):
+        settings = [*RUN, "--accumulate", parts, "--steps", 6, "--log-every", 2]
+        alone = FOLDER / f"alone-{parts}"
+        done = run(PROGRAM, *settings, "--out", alone)
+        check(f"{parts} parts, a process alone", done.returncode == 0, done.stderr)
+        for ranks in (1, 2, 3, 4):
+            out = FOLDER / f"{parts}-{ranks}"
+            done = run(*command(ranks, *settings, "--out", out))
+            same = done.returncode == 0 and weights(out) == weights(alone) and records(out) == records(alone)
+            check(f"{parts} parts, {ranks} ranks: the same bytes", same, done.stderr)
+            summary = [line for line in done.stdout.splitlines() if line.startswith("cnn-vae on")]
+            check(f"{parts} parts, {ranks} ranks: one of them speaks", len(summary) == 1, done.stdout)
+        out = FOLDER / f"{parts}-changing"
+        done = run(*command(3, *RUN, "--accumulate", parts, "--steps", 2, "--log-every", 2, "--out", out))
+        for ranks, steps in ((1, 3), (4, 5), (2, 6)):
+            done = run(*command(ranks, "train", "--resume", out, "--steps", steps, "--threads", 1))
+            if done.returncode:
+                break
+        check(f"{parts} parts, 3, 1, 4 and 2 ranks in turn: the same bytes", weights(out) == weights(alone), done.stderr)
+        sittings = [json.loads(line)["ranks"] for line in (out / "ranks.jsonl").read_text().splitlines()]
+        check(f"{parts} parts: who trained is written down", sittings == [3, 4, 2], sittings)
+    alone = run(PROGRAM, *RUN, "--steps", 2, "--distributed", "mpi", "--out", FOLDER / "no-launcher")
+    check("without mpirun, one rank", alone.returncode == 0, alone.stderr)
+
+
+def pids(ranks, out):
+    """The processes of a job, once all are there."""
+    for _ in range(200):
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    line = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if line[0] == PROGRAM.encode() and str(out).encode() in line:
+                    found.append(int(entry.name))
+        if len(found) == ranks:
+            return found
+        time.sleep(0.02)
+    return []
+
+
+def kills():
+    """Any rank killed at any moment ends the job, and the run goes on to the bytes that it would have had."""
+    settings = [*RUN, "--accumulate", 4, "--steps", 40, "--log-every", 4, "--checkpoint-minutes", 0.005]
+    alone = FOLDER / "kill-alone"
+    started = time.time()
+    run(*command(2, *settings, "--out", alone))
+    whole = time.time() - started
+    draw = random.Random(5)
+    slowest, same, told = 0.0, 0, 0
+    for number in range(KILLS):
+        out = FOLDER / f"kill-{number}"
+        job = subprocess.Popen(command(2, *settings, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        processes = pids(2, out)
+        time.sleep(draw.random() * whole)
+        for victim in draw.sample(processes, min(1, len(processes))):
+            try:
+                os.kill(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        killed = time.time()
+        job.communicate(timeout=60)
+        slowest = max(slowest, time.time() - killed)
+        if job.returncode == 0:
+            told += 1
+        resume = command(draw.choice((1, 2, 3)), "train", "--resume", out)
+        if not (out / "config.toml").exists():
+            shutil.rmtree(out, ignore_errors=True)
+            resume = command(2, *settings, "--out", out)
+        done = run(*resume)
+        if done.returncode == 0 and weights(out) == weights(alone):
+            same += 1
+        else:
+            print(done.stderr)
+    check(f"{KILLS} kills of a rank ({told} after its end): the job ends within {PATIENCE:.0f} s", slowest < PATIENCE, f"{slowest:.1f} s")
+    check(f"{KILLS} kills of a rank: resumed to the same bytes", same == KILLS, f"{same} of {KILLS}")
+    print(f"     the slowest end took {slowest:.2f} s, the whole run {whole:.1f} s")
+
+
+def stops():
+    """A scheduler's warning to one rank stops all of them, and they save."""
+    out = FOLDER / "stopped"
+    settings = [*RUN, "--accumulate", 4, "--steps", 100000, "--log-every", 1000]
+    job = subprocess.Popen(command(2, *settings, "--out", out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    processes = pids(2, out)
+    for _ in range(300):
+        if (out / "metrics.jsonl").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(3.0)
+    # The last one has no say in what is printed.
+    for victim in processes[-1:]:
+        os.kill(victim, signal.SIGTERM)
+    asked = time.time()
+    _, said = job.communicate(timeout=60)
+    lines = [line for line in said.splitlines() if line.startswith("stopped after step")]
+    check("SIGTERM to one rank stops and saves all", len(lines) == 1 and (out / "state.safetensors").exists(), said)
+    check("SIGTERM: within 10 s", time.time() - asked < PATIENCE)
+    done = run(PROGRAM, "runs", FOLDER, "--json")
+    check("the stopped run is a run", done.returncode == 0, done.stderr)
+
+
+def refusals():
+    out = FOLDER / "refused"
+    done = run(*command(3, *RUN, "--accumulate", 2, "--steps", 2, "--out", out))
+    line = "error: --accumulate: 2, expected at least 3: a step has a part for each of the 3 ranks"
+    check("more ranks than parts", (done.returncode, errors(done)) == (2, [line]), done.stderr)
+
+    done = run(*LAUNCH, "-n", 2, PROGRAM, *RUN, "--steps", 2, "--out", out)
+    refused = all("--distributed: not given to 2 processes started together" in line for line in errors(done))
+    check("processes that are not told of each other", done.returncode == 2 and errors(done) and refused, done.stderr)
+
+    # Each rank its own folder of drawings under the same name.
+    other = FOLDER / "other"
+    run(PROGRAM, "data", "synth", "--out", other / "data", "--n", 300, "--seed", 2)
+    apart = f'cd "{other}" && [ "$OMPI_COMM_WORLD_RANK" = 1 ] || cd "{FOLDER}"; exec "$@"'
+    words = command(2, *RUN[:-1], "data", "--steps", 2, "--out", out)
+    at = words.index(PROGRAM)
+    done = run(*words[:at], "sh", "-c", apart, "sh", *words[at:])
+    said = errors(done)
+    named = len(said) == 1 and "rank 1 on " in said[0] and "has other data: SHA-256" in said[0]
+    check("ranks that see different files", done.returncode == 2 and named and not out.exists(), done.stderr)
+
+    # A disk that is full for rank 0: no file may be larger.
+    full = FOLDER / "full"
+    limit = '[ "$OMPI_COMM_WORLD_RANK" = 0 ] && ulimit -f 40; exec "$@"'
+    words = command(2, *RUN, "--steps", 4, "--log-every", 2, "--out", full)
+    at = words.index(PROGRAM)
+    started = time.time()
+    done = run(*words[:at], "sh", "-c", limit, "sh", *words[at:])
+    said = errors(done)
+    ended = time.time() - started
+    check("a full disk at rank 0: one line", done.returncode == 2 and len(said) == 1 and "too large" in said[0].lower(), done.stderr)
+    check("a full disk at rank 0: all end", ended < 30, f"{ended:.1f} s")
+
+    done = run(*command(2, *RUN, "--device", "emulated", "--accumulate", 2, "--steps", 2, "--out", out))
+    check("a device among ranks", done.returncode == 2 and len(errors(done)) == 1, done.stderr)
+
+
+main()
