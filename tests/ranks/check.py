@@ -59,6 +59,7 @@ def main():
     if made.returncode:
         sys.exit(f"no data: {made.stderr}")
     same_bytes()
+    features()
     kills()
     stops()
     refusals()
@@ -91,6 +92,19 @@ def same_bytes():
         check(f"{parts} parts: who trained is written down", sittings == [3, 4, 2], sittings)
     alone = run(PROGRAM, *RUN, "--steps", 2, "--distributed", "mpi", "--out", FOLDER / "no-launcher")
     check("without mpirun, one rank", alone.returncode == 0, alone.stderr)
+
+
+def features():
+    judge = FOLDER / "judge"
+    run(PROGRAM, "train", "classifier", "--data", FOLDER / "data", "--steps", 4, "--batch-size", 16, "--out", judge)
+    words = ["features", "--network", "classifier", "--weights", judge, "--images", FOLDER / "data/test_images.npy", "--no-cache"]
+    alone = FOLDER / "features-alone.npy"
+    run(PROGRAM, *words, "--out", alone)
+    for ranks in (2, 3):
+        out = FOLDER / f"features-{ranks}.npy"
+        done = run(*command(ranks, *words, "--out", out))
+        same = done.returncode == 0 and out.read_bytes() == alone.read_bytes()
+        check(f"features on {ranks} ranks: the same bytes", same, done.stderr)
 
 
 def pids(ranks, out):

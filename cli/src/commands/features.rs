@@ -7,15 +7,17 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use clap::Args;
-use inkgrad_models::Models;
-use inkgrad_models::data::save_npy;
-use inkgrad_models::features::{Cache, Extractor, Provenance};
+use inkgrad_models::data::{Images, save_npy};
+use inkgrad_models::features::{Cache, Extractor, Provenance, sha256};
 use inkgrad_models::inception::Resize;
+use inkgrad_models::ranks::{agree, check_same};
 use inkgrad_models::run::config::Device;
 use inkgrad_models::trainer::Which;
+use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
 use crate::args::Compute;
+use crate::distributed::{self, Distributed};
 use crate::output::{self, Report, thousands};
 use crate::progress::Parts;
 use crate::session;
@@ -52,6 +54,9 @@ pub struct Features {
     /// Make the features anew and keep none
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
+    /// Make them together with the other processes that mpirun has started, over MPI, each some of the drawings
+    #[arg(long, value_name = "mpi", hide_possible_values = true)]
+    distributed: Option<Distributed>,
     #[command(flatten)]
     compute: Compute,
 }
@@ -88,48 +93,29 @@ struct Made {
 
 impl Features {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.out), self.logits.as_ref()]
-            .into_iter()
-            .flatten()
-            .try_for_each(|path| output::check_target(path))?;
-        output::check_apart(&self.out, [&self.images])?;
-        let (device, threads) = self.compute.device()?;
-        if self.network == Network::Classifier
-            && let Some(rule) = self.resize
-        {
-            let problem = format!("{rule} for a classifier, expected none: drawings keep their size");
-            return Err(inkgrad_models::Error::input("--resize", problem).into());
-        }
-        if let (Network::Inception, Some(which)) = (self.network, self.run_weights) {
-            let problem = format!("{which} for InceptionV3, expected a classifier's run");
-            return Err(inkgrad_models::Error::input("--run-weights", problem).into());
-        }
-        let images = session::load_images(&self.images)?;
-        let mut said = None;
-        let mut extractor = match self.network {
-            Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
-            Network::Classifier => {
-                let (extractor, note) = Extractor::classifier(models, &self.weights, self.run_weights, threads)?;
-                said = note;
-                extractor
-            }
+        let ranks = distributed::start(self.distributed)?;
+        // What only the first can say, all of them have to know.
+        let targets = [Some(&self.out), self.logits.as_ref()];
+        let free = || {
+            targets.into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+            output::check_apart(&self.out, [&self.images])
         };
-        extractor = extractor.on(device)?;
-        // Features that are kept are the processor's: elsewhere rounding is another.
-        let cache = match (self.cache, device) {
-            (Some(folder), Device::Cpu) => Cache::at(folder),
-            (Some(folder), _) => {
-                let problem = format!("{}: features by {device} are not kept, expected none", folder.display());
-                return Err(inkgrad_models::Error::input("--cache", problem).into());
-            }
-            (None, Device::Cpu) if !self.no_cache => Cache::default_place(),
-            (None, _) => Cache::none(),
-        };
+        agree(&*ranks, if ranks.is_root() { free() } else { Ok(()) })?;
+        let opened = self.open(models, ranks.size());
+        let (images, mut extractor, cache, said) = agree(&*ranks, opened)?;
+        if ranks.size() > 1 {
+            let drawings = agree(&*ranks, sha256(&self.images))?;
+            let weights = extractor.provenance().weights_sha256.clone();
+            check_same(&*ranks, &[("has other drawings: SHA-256", drawings), ("has other weights: SHA-256", weights)])?;
+        }
         let mut progress = Parts::new("drawings", images.len());
         let started = Instant::now();
-        let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
+        let features = extractor.features_among(&images, &cache, &*ranks, &mut |done| progress.advance(done));
         progress.finish();
         let (features, seconds) = (features?, started.elapsed().as_secs_f64());
+        if !ranks.is_root() {
+            return Ok(ExitCode::SUCCESS);
+        }
         save_npy(&self.out, &[features.len(), features.width], &features.values)?;
         if let Some(path) = &self.logits {
             let logits = if self.no_bias { features.unbiased.clone() } else { features.logits() };
@@ -146,6 +132,50 @@ impl Features {
         said.iter().for_each(output::note);
         output::report(&report, json)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The drawings, the network, where its features are kept, and the line that says which weights it has.
+    fn open(
+        &self,
+        models: &Models,
+        ranks: usize,
+    ) -> inkgrad_models::Result<(Images, Extractor, Cache, Option<String>)> {
+        let (device, mut threads) = self.compute.device()?;
+        if ranks > 1 && self.compute.asked_threads().is_none() {
+            threads = distributed::threads();
+        }
+        if self.network == Network::Classifier
+            && let Some(rule) = self.resize
+        {
+            let problem = format!("{rule} for a classifier, expected none: drawings keep their size");
+            return Err(Error::input("--resize", problem));
+        }
+        if let (Network::Inception, Some(which)) = (self.network, self.run_weights) {
+            let problem = format!("{which} for InceptionV3, expected a classifier's run");
+            return Err(Error::input("--run-weights", problem));
+        }
+        let images = session::load_images(&self.images)?;
+        let mut said = None;
+        let mut extractor = match self.network {
+            Network::Inception => Extractor::inception(&self.weights, self.resize.unwrap_or(Resize::Tf1), threads)?,
+            Network::Classifier => {
+                let (extractor, note) = Extractor::classifier(models, &self.weights, self.run_weights, threads)?;
+                said = note;
+                extractor
+            }
+        };
+        extractor = extractor.on(device)?;
+        // Features that are kept are the processor's: elsewhere rounding is another.
+        let cache = match (self.cache.as_ref(), device) {
+            (Some(folder), Device::Cpu) => Cache::at(folder),
+            (Some(folder), _) => {
+                let problem = format!("{}: features by {device} are not kept, expected none", folder.display());
+                return Err(Error::input("--cache", problem));
+            }
+            (None, Device::Cpu) if !self.no_cache => Cache::default_place(),
+            (None, _) => Cache::none(),
+        };
+        Ok((images, extractor, cache, said))
     }
 }
 

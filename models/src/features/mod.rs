@@ -37,6 +37,7 @@ use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
 use crate::model::config::Device;
+use crate::ranks::{Ranks, agree, any, shares};
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
@@ -188,5 +189,80 @@ impl Extractor {
         // A full disk costs time the next time, and no result.
         let _ = cache.store(&key, &features);
         Ok(features)
+    }
+
+    /// The same by several ranks, each some of the drawings: rank 0 looks into the cache, gets the features and keeps them. Others
+    /// get none.
+    ///
+    /// # Errors
+    /// As [`Extractor::features`], of whichever rank.
+    pub fn features_among(
+        &mut self,
+        images: &Images,
+        cache: &Cache,
+        ranks: &dyn Ranks,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<Features> {
+        if ranks.size() == 1 {
+            return self.features(images, cache, watch);
+        }
+        let nothing = || Features { width: 0, values: Vec::new(), unbiased: Vec::new(), bias: Vec::new() };
+        let key = ranks.is_root().then(|| cache.key(&self.provenance, images));
+        let found = key.as_ref().and_then(|key| cache.load(key));
+        let prepared = if key.is_some() && found.is_none() { cache.prepare() } else { Ok(()) };
+        agree(ranks, prepared)?;
+        if any(ranks, [found.is_some()]) == [true] {
+            watch(images.len());
+            return Ok(found.unwrap_or_else(nothing));
+        }
+        let shares = shares(images.len(), ranks.size());
+        let own: Vec<usize> = shares[ranks.rank()].clone().collect();
+        let mut of_all = |done: usize| watch((done * ranks.size()).min(images.len()));
+        let made = match own.is_empty() {
+            true => Ok(nothing()),
+            false => self.features(&images.take(&own), &Cache::none(), &mut of_all),
+        };
+        let Features { width, values, unbiased, bias } = agree(ranks, made)?;
+        let counts = |of_a_drawing: usize| shares.iter().map(|share| share.len() * of_a_drawing).collect::<Vec<_>>();
+        let (values, unbiased) = (ranks.gather(&values, &counts(width)), ranks.gather(&unbiased, &counts(bias.len())));
+        let features = Features { width, values, unbiased, bias };
+        if let Some(key) = key {
+            let _ = cache.store(&key, &features);
+        }
+        Ok(features)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::builtin;
+    use crate::prelude::*;
+    use crate::ranks::threads;
+
+    #[test]
+    fn features_are_the_same_whoever_makes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+        write_course(&builtin(40, 1).unwrap(), &data).unwrap();
+        let models = Models::builtin();
+        let defaults = models.defaults("classifier").unwrap();
+        let data = data.display().to_string();
+        let config = Config { data, epochs: None, steps: Some(2), batch_size: 8, ..defaults };
+        Trainer::start(&models, config, &run, false).unwrap().0.run(&mut ()).unwrap();
+        let images = builtin(70, 2).unwrap().train.images;
+        let (mut alone, _) = Extractor::classifier(&models, &run, None, 1).unwrap();
+        let expected = alone.features(&images, &Cache::none(), &mut |_| {}).unwrap();
+        for ranks in [1, 2, 3, 5] {
+            let cache = Cache::at(folder.path().join(format!("cache-{ranks}")));
+            for turn in ["made", "kept"] {
+                let made = threads::run(ranks, |rank| {
+                    let (mut extractor, _) = Extractor::classifier(&models, &run, None, 1).unwrap();
+                    extractor.features_among(&images, &cache, &rank, &mut |_| {}).unwrap()
+                });
+                assert!(made[0] == expected, "{ranks} ranks, {turn}");
+                assert!(made[1..].iter().all(|features| features.values.is_empty()));
+            }
+        }
     }
 }
