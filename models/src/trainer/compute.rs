@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::Device;
 
+use super::batch::{Batch, own_drawings};
+use super::losses::Losses;
 use super::on_device::{DeviceStepper, Part, Upcoming};
-use super::step::{Batch, Losses, Stepper, own_drawings};
+use super::step::Stepper;
 use super::{Trainer, config};
 use crate::data::{Ahead, Drawings, Images, Stored};
 use crate::ranks::Solo;

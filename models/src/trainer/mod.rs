@@ -24,20 +24,25 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod batch;
 mod batches;
 mod compute;
 mod events;
+mod failure;
 mod figures;
 mod fit;
 mod import;
 mod init;
 mod loading;
+mod losses;
 mod lr_find;
+mod measure;
 mod observer;
 mod on_device;
 mod opened;
 mod permutation;
 mod projector;
+mod record;
 mod rescue;
 mod start;
 mod state;
@@ -62,6 +67,7 @@ pub use self::import::{Imported, import};
 pub use self::init::{find as find_weights, start_from};
 use self::loading::open_run_data;
 pub use self::loading::{load_data, load_run_data, note_data};
+pub use self::losses::{Losses, Sums};
 pub use self::lr_find::{RangeTest, Tried, range_test};
 pub use self::observer::{Observer, Outcome, Progress};
 pub use self::on_device::{DeviceStepper, Part, Upcoming};
@@ -69,15 +75,15 @@ pub use self::opened::{Opened, Which};
 use self::state::Moments;
 pub(crate) use self::state::fill;
 pub use self::state::{load_network, save_weights};
-pub use self::step::{Losses, Stepper, Sums};
+pub use self::step::Stepper;
+use crate::Result;
 use crate::data::{Dataset, Drawings};
 use crate::model::{Models, Network};
 use crate::ranks::{Ranks, Solo, agree, any, shares};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::records::{self, MetricsLog, Record, Split, Terms};
+use crate::run::records::{self, MetricsLog, Record};
 use crate::run::tensorboard::EventFile;
-use crate::{Error, Result, text};
 
 /// A run under way.
 pub struct Trainer {
@@ -342,103 +348,6 @@ impl Trainer {
         self.fetch(&mut compute)?;
         self.save(self.earlier)?;
         Ok(outcome)
-    }
-
-    /// Records the training loss since the last record, and the losses on held-back drawings, which [`Stepper::evaluate`] measures
-    /// with the same noise every time. Returns whether the
-    /// validation loss has stopped improving.
-    fn record(
-        &mut self,
-        compute: &mut Compute,
-        team: &Team,
-        seconds: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<bool> {
-        let epoch = self.batches.epoch(self.step);
-        let names: Vec<String> = self.network.terms().iter().map(|&name| name.to_owned()).collect();
-        let make = |split, losses: step::Losses| Record {
-            terms: Terms(names.iter().cloned().zip(losses.terms).collect()),
-            seconds: Some(seconds),
-            ..Record::new(self.step, epoch, split, losses.loss)
-        };
-        let lr = Some(self.rate(self.step - 1));
-        let mut records = vec![Record { lr, ..make(Split::Train, self.sums.mean()) }];
-        self.sums = Sums::default();
-        let mut converged = false;
-        let last = self.step == self.batches.total();
-        if self.batches.evaluation_due(self.step, self.config.log_every) {
-            if !self.batches.validation().is_empty() {
-                let held_back = self.batches.validation();
-                let losses = self.evaluate(compute, Part::Training, held_back, team)?;
-                records.push(make(Split::Val, losses));
-                self.since_best += 1;
-                if self.best.is_none_or(|best| losses.loss < best) {
-                    // The weights are written with the checkpoint.
-                    (self.best, self.best_step, self.since_best) = (Some(losses.loss), Some(self.step), 0);
-                }
-                converged = self.config.patience.is_some_and(|patience| self.since_best >= patience);
-            }
-            if !self.dataset.test.is_empty() && (self.batches.by_epoch() || last || converged) {
-                let all: Vec<usize> = (0..self.dataset.test.len()).collect();
-                let losses = self.evaluate(compute, Part::Test, &all, team)?;
-                records.push(make(Split::Test, losses));
-            }
-        }
-        self.pending.clone_from(&records);
-        let written = self.write_records(&records, observer);
-        agree(&*self.ranks, written)?;
-        Ok(converged)
-    }
-
-    fn write_records(&mut self, records: &[Record], observer: &mut dyn Observer) -> Result<()> {
-        let Some(log) = &mut self.log else { return Ok(()) };
-        for record in records {
-            log.append(record)?;
-            observer.record(record);
-        }
-        log.sync()?;
-        self.write_events(records)
-    }
-
-    /// An update may overflow after a loss that was finite.
-    fn check_finite(&self) -> Result<()> {
-        let params = &self.network.params;
-        match params.iter().find(|param| params.value(param).iter().any(|v| !v.is_finite())) {
-            Some(param) => Err(self.stopped(self.step, format!("`{}` is not finite after the update", param.name))),
-            None => Ok(()),
-        }
-    }
-
-    /// Why a run cannot go on after `step`, by what a step failed with.
-    fn failed(&self, step: u64, error: inkgrad_engine::Error) -> Error {
-        match error {
-            inkgrad_engine::Error::Device(problem) => {
-                let run = self.folder.path().display();
-                let resume = match self.folder.state().exists() {
-                    true => format!("; the last checkpoint is kept: {} train --resume {run}", text::program()),
-                    false => String::new(),
-                };
-                Error::input(run, format!("step {step}: {}: {problem}{resume}", self.config.device))
-            }
-            error => self.stopped(step, format!("the loss is not finite: {error}")),
-        }
-    }
-
-    /// Why a run cannot go on whose next drawings cannot be read. The state is that of the steps before, and is kept.
-    fn unread(&mut self, error: Error, seconds: f64) -> Error {
-        let (next, run) = (self.step + 1, self.folder.path().display().to_string());
-        let kept = match self.step > 0 && self.save(seconds).is_ok() {
-            true => format!("; step {} is kept: {} train --resume {run}", self.step, text::program()),
-            false if self.folder.state().exists() => "; the last checkpoint is kept".to_owned(),
-            false => String::new(),
-        };
-        Error::input(run, format!("step {next}: {error}{kept}"))
-    }
-
-    /// Why a run cannot go on after `step`.
-    fn stopped(&self, step: u64, problem: String) -> Error {
-        let kept = if self.folder.state().exists() { "; the last checkpoint is kept" } else { "" };
-        Error::input(self.folder.path().display(), format!("step {step}: {problem}{kept}; a smaller --lr may help"))
     }
 
     /// All records of the run so far, as `metrics.jsonl` has them.

@@ -12,7 +12,9 @@ use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
-use super::step::{EVALUATION_SEED, Losses, Sums, epoch};
+use super::losses::{Losses, Sums};
+use super::measure::EVALUATION_SEED;
+use super::step::epoch;
 use crate::data::{Drawings, Examples, Extents, Images, Pixels, Stored};
 use crate::model::{MAX_TERMS, Network, Scheduled, Training};
 

@@ -235,14 +235,10 @@ fn check_ranks(config: &Config, ranks: &dyn Ranks) -> Result<()> {
         let problem = format!("{parts}, expected at least {size}: a step has a part for each of the {size} ranks");
         return Err(Error::input("--accumulate", problem));
     }
-    match config.device {
-        Device::Cpu => Ok(()),
-        device if size == 1 => {
-            let _ = device;
-            Ok(())
-        }
-        device => Err(Error::input("--device", format!("{device} among {size} ranks, expected cpu"))),
+    if size > 1 && config.device != Device::Cpu {
+        return Err(Error::input("--device", format!("{} among {size} ranks, expected cpu", config.device)));
     }
+    Ok(())
 }
 
 /// Refuses ranks of another program, other data or other settings than the first one's. Where a machine has its data, and how many

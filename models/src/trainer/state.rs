@@ -7,8 +7,8 @@ use inkgrad_engine::Param;
 use inkgrad_engine::optim::{Optimizer, Rule};
 
 use super::Trainer;
+use super::losses::{Losses, Sums};
 use super::opened::{Opened, Which};
-use super::step::{Losses, Sums};
 use crate::model::{MAX_TERMS, Models, Network};
 use crate::ranks::{agree, shares};
 use crate::run::checkpoint::{self, Tensors};

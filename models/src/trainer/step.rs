@@ -1,114 +1,20 @@
 //! One training step: forward, backward, update, and reading the loss.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::{Accumulator, Optimizer};
 use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
 
+use super::batch::{Batch, parts_of};
+use super::losses::{Losses, Sums};
 use super::together::{self, Exchange, Said};
+use crate::data::Examples;
 use crate::data::augment::Augmentation;
-use crate::data::{Ahead, Drawings, Examples, Images, Stored};
 use crate::model::{MAX_TERMS, Network, Term, Training};
-use crate::ranks::{Ranks, Solo, agree, own_parts};
+use crate::ranks::{Ranks, Solo, own_parts};
 use crate::run::config::Config;
 use crate::{Error, Result as ModelsResult};
-
-/// The loss and the terms of some drawings, each the mean over them.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Losses {
-    /// The loss that is minimised.
-    pub loss: f64,
-    /// The terms reported beside it, in the order of [`Network::terms`]; those that the model does not have are 0.
-    pub terms: [f64; MAX_TERMS],
-    /// How many drawings.
-    pub drawings: usize,
-}
-
-/// Losses added up, weighted by their numbers of drawings.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Sums {
-    /// Every field a sum.
-    pub total: Losses,
-}
-
-impl Sums {
-    /// Adds the losses of one batch.
-    pub fn add(&mut self, losses: &Losses) {
-        let n = losses.drawings as f64;
-        self.total.loss += losses.loss * n;
-        self.total.terms.iter_mut().zip(losses.terms).for_each(|(sum, value)| *sum += value * n);
-        self.total.drawings += losses.drawings;
-    }
-
-    /// The means over all drawings.
-    pub fn mean(&self) -> Losses {
-        let n = self.total.drawings.max(1) as f64;
-        Losses { loss: self.total.loss / n, terms: self.total.terms.map(|sum| sum / n), drawings: self.total.drawings }
-    }
-}
-
-/// The drawings of a step, or those of them that are at hand.
-#[derive(Clone, Copy)]
-pub(super) struct Batch<'a> {
-    images: &'a Images,
-    /// Where they are among these images.
-    rows: &'a [usize],
-    /// Their numbers in the data, by which they have their labels and are changed.
-    numbers: &'a [usize],
-    /// The labels of the data.
-    labels: &'a [usize],
-    /// How many drawings of the step come before these.
-    before: usize,
-    /// How many the step has.
-    of: usize,
-}
-
-impl<'a> Batch<'a> {
-    /// Some of those in memory.
-    pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
-        Batch { images, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
-    }
-
-    /// Images that were read for this step, which are all of these, in `rows` from 0 on.
-    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
-        Batch { images, rows, numbers, labels, before: 0, of: numbers.len() }
-    }
-
-    /// The same of a step of `of` drawings, of which these are those behind `before` others.
-    pub(super) fn within(self, before: usize, of: usize) -> Self {
-        Batch { before, of, ..self }
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Some of the step's, which are at hand, as a batch of their own.
-    fn part(self, range: Range<usize>) -> Self {
-        let range = range.start - self.before..range.end - self.before;
-        Batch {
-            rows: &self.rows[range.clone()],
-            numbers: &self.numbers[range.clone()],
-            before: 0,
-            of: range.len(),
-            ..self
-        }
-    }
-}
-
-/// Into how many parts a step of `drawings` drawings is cut.
-fn parts_of(accumulate: usize, drawings: usize) -> usize {
-    accumulate.clamp(1, drawings.max(1))
-}
-
-/// Those of a step's drawings that a rank computes.
-pub(super) fn own_drawings(accumulate: usize, drawings: usize, ranks: &dyn Ranks) -> Range<usize> {
-    let parts = parts_of(accumulate, drawings);
-    let own = own_parts(parts, ranks.rank(), ranks.size());
-    own.start * drawings / parts..own.end * drawings / parts
-}
 
 /// The plans of the batch sizes met so far.
 #[derive(Debug, Default)]
@@ -141,7 +47,7 @@ impl Stepper {
         Stepper { accumulate: config.accumulate, frozen: config.freeze.0.clone(), ..Self::default() }
     }
 
-    fn plan(&mut self, network: &Network<f32>, batch: usize) -> &mut (Training, Plan<f32>) {
+    pub(super) fn plan(&mut self, network: &Network<f32>, batch: usize) -> &mut (Training, Plan<f32>) {
         let (debug, frozen) = (self.debug, &self.frozen);
         let entry = self.plans.entry(batch);
         entry.or_insert_with(|| {
@@ -340,89 +246,7 @@ impl Stepper {
             }
         }
     }
-
-    /// The mean losses on the drawings `indices` of `data`.
-    ///
-    /// The graph is that of training, with scheduled weights as they are in the end, so that a model's noise (a VAE's latents, dropout)
-    /// is drawn here too, but from a seed of its own and the number of the batch alone: the same weights give the same losses to the
-    /// last bit, whatever was trained before, and losses of two epochs differ by the weights, not by the draw.
-    pub fn evaluate(
-        &mut self,
-        network: &Network<f32>,
-        data: &Examples,
-        indices: &[usize],
-        batch: usize,
-        team: &Team,
-    ) -> Losses {
-        let mut sums = Sums::default();
-        for (number, batch) in (0..).zip(indices.chunks(batch)) {
-            sums.add(&self.evaluate_batch(network, Batch::of(&data.images, &data.labels, batch), number, team));
-        }
-        sums.mean()
-    }
-
-    /// The same of drawings wherever they are, each rank some of the batches.
-    ///
-    /// # Errors
-    /// If a file of theirs cannot be read.
-    pub(super) fn evaluate_stored(
-        &mut self,
-        network: &Network<f32>,
-        data: &Drawings,
-        indices: &[usize],
-        batch: usize,
-        ranks: &dyn Ranks,
-        team: &Team,
-    ) -> ModelsResult<Losses> {
-        let own = own_parts(indices.len().div_ceil(batch), ranks.rank(), ranks.size());
-        let first = own.start as u64;
-        let indices = &indices[own.start * batch..indices.len().min(own.end * batch)];
-        let own = agree(ranks, self.evaluate_batches(network, data, indices, batch, first, team))?;
-        Ok(together::mean_of_all(ranks, &own))
-    }
-
-    /// The losses on each batch of some drawings, the first of which is the batch `number` of an evaluation.
-    fn evaluate_batches(
-        &mut self,
-        network: &Network<f32>,
-        data: &Drawings,
-        indices: &[usize],
-        batch: usize,
-        mut number: u64,
-        team: &Team,
-    ) -> ModelsResult<Vec<Losses>> {
-        let mut losses = Vec::with_capacity(indices.len().div_ceil(batch));
-        let mut evaluate = |batch: Batch| {
-            losses.push(self.evaluate_batch(network, batch, number, team));
-            number += 1;
-        };
-        match &data.images {
-            Stored::Memory(images) => {
-                indices.chunks(batch).for_each(|indices| evaluate(Batch::of(images, &data.labels, indices)));
-            }
-            Stored::Files(files) => {
-                let rows: Vec<usize> = (0..batch).collect();
-                Ahead::new(files).each(indices.chunks(batch).map(<[usize]>::to_vec), |numbers, images| {
-                    evaluate(Batch::read(&images, &data.labels, numbers, &rows[..numbers.len()]));
-                    Ok(())
-                })?;
-            }
-        }
-        Ok(losses)
-    }
-
-    /// The losses on one batch of an evaluation.
-    fn evaluate_batch(&mut self, network: &Network<f32>, batch: Batch, number: u64, team: &Team) -> Losses {
-        let (graph, plan) = self.plan(network, batch.len());
-        fill(graph, plan, batch);
-        schedule(graph, plan, f64::INFINITY);
-        plan.forward(&network.params, team, Clock { seed: EVALUATION_SEED, step: number });
-        read(graph, plan, batch.len())
-    }
 }
-
-/// The seed of the noise that drawings are evaluated with.
-pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
 
 /// Passes over the drawings before step `step`, from 0; infinity where a pass has no length.
 pub(super) fn epoch(steps_per_epoch: Option<f64>, step: u64) -> f64 {
@@ -430,13 +254,13 @@ pub(super) fn epoch(steps_per_epoch: Option<f64>, step: u64) -> f64 {
 }
 
 /// Fills the inputs that change from step to step.
-fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
+pub(super) fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
     for scheduled in &graph.scheduled {
         plan.input(scheduled.tensor)[0] = scheduled.at(epoch) as f32;
     }
 }
 
-fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
+pub(super) fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
     batch.images.gather(batch.rows, plan.input(graph.images));
     if let Some(labels) = graph.labels {
         let values = plan.input(labels).iter_mut().zip(batch.numbers);
@@ -444,7 +268,7 @@ fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
     }
 }
 
-fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
+pub(super) fn read(graph: &Training, plan: &Plan<f32>, drawings: usize) -> Losses {
     let number = |term: &Term| f64::from(plan.value(term.tensor)[0]) / term.per;
     let mut terms = [0.0; MAX_TERMS];
     terms.iter_mut().zip(&graph.terms).for_each(|(value, term)| *value = number(term));

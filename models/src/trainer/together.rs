@@ -3,7 +3,7 @@
 use inkgrad_engine::optim::{Accumulator, Block, Optimizer, Tree};
 use inkgrad_engine::{Params, Team};
 
-use super::step::{Losses, Sums};
+use super::losses::{Losses, Sums};
 use crate::model::MAX_TERMS;
 use crate::ranks::{Ranks, own_parts, shares};
 use crate::{Error, Result};

@@ -1,0 +1,67 @@
+//! The drawings of a step, and the parts of them that are computed one after the other, or by several ranks.
+
+use std::ops::Range;
+
+use crate::data::Images;
+use crate::ranks::{Ranks, own_parts};
+
+/// The drawings of a step, or those of them that are at hand.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) images: &'a Images,
+    /// Where they are among these images.
+    pub(super) rows: &'a [usize],
+    /// Their numbers in the data, by which they have their labels and are changed.
+    pub(super) numbers: &'a [usize],
+    /// The labels of the data.
+    pub(super) labels: &'a [usize],
+    /// How many drawings of the step come before these.
+    before: usize,
+    /// How many the step has.
+    pub(super) of: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// Some of those in memory.
+    pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
+        Batch { images, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
+    }
+
+    /// Images that were read for this step, which are all of these, in `rows` from 0 on.
+    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
+        Batch { images, rows, numbers, labels, before: 0, of: numbers.len() }
+    }
+
+    /// The same of a step of `of` drawings, of which these are those behind `before` others.
+    pub(super) fn within(self, before: usize, of: usize) -> Self {
+        Batch { before, of, ..self }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Some of the step's, which are at hand, as a batch of their own.
+    pub(super) fn part(self, range: Range<usize>) -> Self {
+        let range = range.start - self.before..range.end - self.before;
+        Batch {
+            rows: &self.rows[range.clone()],
+            numbers: &self.numbers[range.clone()],
+            before: 0,
+            of: range.len(),
+            ..self
+        }
+    }
+}
+
+/// Into how many parts a step of `drawings` drawings is cut.
+pub(super) fn parts_of(accumulate: usize, drawings: usize) -> usize {
+    accumulate.clamp(1, drawings.max(1))
+}
+
+/// Those of a step's drawings that a rank computes.
+pub(super) fn own_drawings(accumulate: usize, drawings: usize, ranks: &dyn Ranks) -> Range<usize> {
+    let parts = parts_of(accumulate, drawings);
+    let own = own_parts(parts, ranks.rank(), ranks.size());
+    own.start * drawings / parts..own.end * drawings / parts
+}
