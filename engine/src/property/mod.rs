@@ -101,7 +101,16 @@ pub fn check<S: Strategy>(
     strategy: S,
     case: impl Fn(S::Value) -> Case,
 ) -> Result<Held, String> {
-    let config = contextualize_config(ProptestConfig { max_shrink_iters: SHRINK, ..cases(number) });
+    check_as(name, contextualize_config(ProptestConfig { max_shrink_iters: SHRINK, ..cases(number) }), strategy, case)
+}
+
+/// [`check`] with the cases that `config` says, whatever the environment does.
+fn check_as<S: Strategy>(
+    name: &str,
+    config: ProptestConfig,
+    strategy: S,
+    case: impl Fn(S::Value) -> Case,
+) -> Result<Held, String> {
     let again = Again { config: config.clone() };
     let mut runner = TestRunner::new(config);
     let held = Cell::new(Held { cases: 0, compared: 0, error: 0.0 });

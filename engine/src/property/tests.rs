@@ -29,7 +29,8 @@ gradient_property! {
 #[test]
 fn random_graphs_have_their_gradients() {
     let held = check("graphs", 60, graphs(30), |graph| graph.case()).unwrap_or_else(|problem| panic!("{problem}"));
-    assert!(held.compared > 60 * 20, "{held:?}");
+    // Of fewer, which the environment may ask for, all may be small.
+    assert!(held.compared > 60 * 20 || held.cases < 60, "{held:?}");
 }
 
 /// Draws `n` values.
@@ -113,20 +114,24 @@ fn a_fault_in_a_graph_shrinks_to_its_operation() {
         })
     }
 
-    let problem = check("broken", 60, graphs(30), |graph| {
-        let Case { label, inputs, f32, f64 } = graph.case();
-        Case { label, inputs, f32: broken(f32), f64: broken(f64) }
-    })
-    .unwrap_err();
-    let lines: Vec<&str> = problem.lines().collect();
-    let [what, simplest, again] = lines[..] else { panic!("three lines: {problem}") };
-    assert!(what.starts_with("broken: n0 = input ") && what.contains("the gradient is "), "{problem}");
-    let simplest = simplest.strip_prefix("the simplest case that fails: n0 = input (").expect("a graph");
-    // A single tanh of a single input, whose values have a draw of their own.
-    let (shape, rest) = simplest.split_once("); n1 = tanh(n0); input i drawn from Draw::small(").expect(simplest);
-    assert!(shape.split(", ").all(|extent| extent.is_empty() || extent == "1" || extent == "2"), "{shape}");
-    assert!(rest.contains(" + i), checked with seed "), "{rest}");
-    assert!(again.starts_with(AGAIN), "{again}");
+    // As many graphs as have a tanh among them, whatever the environment says.
+    for seed in [0, 2] {
+        let config = ProptestConfig { rng_seed: RngSeed::Fixed(seed), max_shrink_iters: SHRINK, ..cases(60) };
+        let problem = check_as("broken", config, graphs(30), |graph| {
+            let Case { label, inputs, f32, f64 } = graph.case();
+            Case { label, inputs, f32: broken(f32), f64: broken(f64) }
+        })
+        .unwrap_err();
+        let lines: Vec<&str> = problem.lines().collect();
+        let [what, simplest, again] = lines[..] else { panic!("three lines: {problem}") };
+        assert!(what.starts_with("broken: n0 = input ") && what.contains("the gradient is "), "{problem}");
+        let simplest = simplest.strip_prefix("the simplest case that fails: n0 = input (").expect("a graph");
+        // A single tanh of a single input, whose values have a draw of their own.
+        let (shape, rest) = simplest.split_once("); n1 = tanh(n0); input i drawn from Draw::small(").expect(simplest);
+        assert!(shape.split(", ").all(|extent| extent.is_empty() || extent == "1" || extent == "2"), "{shape}");
+        assert!(rest.contains(" + i), checked with seed "), "{rest}");
+        assert!(again.starts_with(AGAIN), "{again}");
+    }
 }
 
 #[test]
