@@ -255,24 +255,28 @@ impl Recurrent {
         Recurrent { layers: layers.collect() }
     }
 
-    /// Takes `x: (B, T, inputs)` through all layers, each direction by `run(tape, x, weights, reverse)`.
+    /// Takes `x: (B, T, inputs)`, or (B, inputs) that all of some `steps` have, through all layers, each direction by
+    /// `run(tape, x, steps, weights, reverse)`.
     fn forward<T: Float>(
         &self,
         tape: &mut Tape<T>,
         mut x: Tensor,
-        run: impl Fn(&mut Tape<T>, Tensor, [Tensor; 4], bool) -> Result<Tensor>,
+        mut steps: Option<usize>,
+        run: impl Fn(&mut Tape<T>, Tensor, Option<usize>, [Tensor; 4], bool) -> Result<Tensor>,
     ) -> Result<Tensor> {
         for layer in &self.layers {
             let weights = layer.forward.each_ref().map(|param| tape.param(param));
-            let ahead = run(tape, x, weights, false)?;
+            let ahead = run(tape, x, steps, weights, false)?;
             x = match &layer.reverse {
                 None => ahead,
                 Some(reverse) => {
                     let weights = reverse.each_ref().map(|param| tape.param(param));
-                    let back = run(tape, x, weights, true)?;
+                    let back = run(tape, x, steps, weights, true)?;
                     tape.concat(ahead, back)?
                 }
             };
+            // What a layer makes differs from step to step.
+            steps = None;
         }
         Ok(x)
     }
@@ -300,7 +304,22 @@ impl Lstm {
     /// # Errors
     /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        self.0.forward(tape, x, |tape, x, weights, reverse| tape.lstm(x, weights, None, reverse))
+        self.run(tape, x, None)
+    }
+
+    /// The same of `steps` steps that all have the input `x: (B, inputs)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape, or `steps` is zero.
+    pub fn forward_repeated<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: usize) -> Result<Tensor> {
+        self.run(tape, x, Some(steps))
+    }
+
+    fn run<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: Option<usize>) -> Result<Tensor> {
+        self.0.forward(tape, x, steps, |tape, x, steps, weights, reverse| match steps {
+            None => tape.lstm(x, weights, None, reverse),
+            Some(steps) => tape.lstm_repeated(x, steps, weights, None, reverse),
+        })
     }
 }
 
@@ -326,6 +345,21 @@ impl Gru {
     /// # Errors
     /// If `x` has another shape.
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        self.0.forward(tape, x, |tape, x, weights, reverse| tape.gru(x, weights, None, reverse))
+        self.run(tape, x, None)
+    }
+
+    /// The same of `steps` steps that all have the input `x: (B, inputs)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape, or `steps` is zero.
+    pub fn forward_repeated<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: usize) -> Result<Tensor> {
+        self.run(tape, x, Some(steps))
+    }
+
+    fn run<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: Option<usize>) -> Result<Tensor> {
+        self.0.forward(tape, x, steps, |tape, x, steps, weights, reverse| match steps {
+            None => tape.gru(x, weights, None, reverse),
+            Some(steps) => tape.gru_repeated(x, steps, weights, None, reverse),
+        })
     }
 }

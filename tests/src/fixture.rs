@@ -87,6 +87,7 @@ pub struct Attributes {
     pub axis: usize,
     pub axes: Vec<usize>,
     pub shape: Vec<usize>,
+    pub steps: usize,
     pub start: usize,
     pub end: usize,
     pub transposed_a: bool,

@@ -95,7 +95,12 @@ fn recurrent<T: Float>(case: &Case, tape: &mut Tape<T>, arguments: &Arguments) -
     let attrs = &case.attrs;
     let directions: &[bool] = if attrs.bidirectional { &[false, true] } else { &[false] };
     let mut x = arguments["x"];
-    let [batch, time, _] = *tape.shape(x).dims() else { panic!("{}: x has three axes", case.name) };
+    // A case of `steps` has one vector for all of them.
+    let (batch, time) = match *tape.shape(x).dims() {
+        [batch, time, _] => (batch, time),
+        [batch, _] => (batch, attrs.steps),
+        _ => panic!("{}: x has two or three axes", case.name),
+    };
     let mut last = Vec::new();
     for layer in 0..attrs.layers {
         let mut outputs = Vec::new();
@@ -111,9 +116,12 @@ fn recurrent<T: Float>(case: &Case, tape: &mut Tape<T>, arguments: &Arguments) -
                 Some(tape.reshape(state, [batch, hidden]).unwrap())
             };
             let (h0, c0) = (initial("h0"), initial("c0"));
-            let y = match case.op.as_str() {
-                "lstm" => tape.lstm(x, weights, h0.zip(c0).map(|(h0, c0)| [h0, c0]), reverse)?,
-                _ => tape.gru(x, weights, h0, reverse)?,
+            let (repeated, states) = (attrs.steps > 0 && layer == 0, h0.zip(c0).map(|(h0, c0)| [h0, c0]));
+            let y = match (case.op.as_str(), repeated) {
+                ("lstm", false) => tape.lstm(x, weights, states, reverse)?,
+                ("lstm", true) => tape.lstm_repeated(x, attrs.steps, weights, states, reverse)?,
+                (_, false) => tape.gru(x, weights, h0, reverse)?,
+                (_, true) => tape.gru_repeated(x, attrs.steps, weights, h0, reverse)?,
             };
             let state = tape.select(y, if reverse { 0 } else { time - 1 })?;
             let len = tape.shape(state).len();

@@ -437,19 +437,19 @@ function affine(w, bias, x, from, columns) {
 }
 
 /**
- * Walks sequences x: (B, T, I), from the first step to the last or, with `reverse`, back. At each step f(a, q, k, state) gets
- * a = W_ih·x + b_ih and q = W_hh·h + b_hh and makes unit k's new state [h, …]. Each h goes to y: (B, T, H), and what f gives as
- * `gates` of the first sequence is kept, (T, H) each.
+ * Walks sequences x: (B, T, I), from the first step to the last or, with `reverse`, back; x: (B, I) is the same at each step. At
+ * each step f(a, q, k, state) gets a = W_ih·x + b_ih and q = W_hh·h + b_hh and makes unit k's new state [h, …]. Each h goes to
+ * y: (B, T, H), and what f gives as `gates` of the first sequence is kept, (T, H) each.
  */
 function recur({x: [x, wIh, wHh, bIh, bHh, ...initial], shapes, y, shape, attributes: {reverse}, keep}, states, f) {
-  const [batch, time, hidden] = shape, inputs = shapes[0][2];
+  const [batch, time, hidden] = shape, repeated = shapes[0].length === 2, inputs = shapes[0].at(-1);
   keep.gates = {};
   for (let b = 0; b < batch; b++) {
     const state = Array.from({length: states}, (_, s) =>
       initial[s]?.slice(b * hidden, (b + 1) * hidden) ?? new Float32Array(hidden));
     for (let step = 0; step < time; step++) {
       const t = reverse ? time - 1 - step : step;
-      const a = affine(wIh, bIh, x, (b * time + t) * inputs, inputs);
+      const a = affine(wIh, bIh, x, (repeated ? b : b * time + t) * inputs, inputs);
       const q = affine(wHh, bHh, state[0], 0, hidden);
       for (let k = 0; k < hidden; k++) {
         const {next, gates} = f(a, q, k, state);

@@ -12,8 +12,11 @@
 //! - dq = (daᵣ, da_z, daₙ·r), and dh' = dq·w_hh + dh·z
 //! - over all steps at once: dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h', db_ih = Σ da, db_hh = Σ dq
 //!
+//! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ da.
+//!
 //! - CPU: `kernels/src/cpu/recurrent/gru.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/layout.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/layout.ptx`,
+//!   `kernels/ptx/reduce.ptx`
 //! - PyTorch: `gru` in `ops.json`
 
 use inkgrad_kernels::Float;
@@ -21,16 +24,14 @@ use inkgrad_kernels::cpu::recurrent::gru::{self, GruGradients, GruInputs};
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, device_gradients, device_inputs, extents, gradient};
+use super::recurrent::{self, Walk, device_gradients, device_inputs, gradient};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
-struct Gru {
-    reverse: bool,
-}
+struct Gru(Walk);
 
 fn inputs<'a, T>(x: &[&'a [T]]) -> GruInputs<'a, T> {
     GruInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied() }
@@ -42,7 +43,7 @@ impl<T: Float> Op<T> for Gru {
     }
 
     fn attributes(&self) -> Vec<(&'static str, Attribute)> {
-        vec![("reverse", Attribute::Flag(self.reverse))]
+        self.0.attributes()
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {
@@ -50,11 +51,11 @@ impl<T: Float> Op<T> for Gru {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        recurrent::output_shape(SPEC.name, 3, inputs)
+        self.0.output_shape(SPEC.name, 3, inputs)
     }
 
     fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
-        let shape = extents(inputs, self.reverse);
+        let shape = self.0.extents(inputs);
         Memory {
             saved: gru::saved_len(&shape),
             forward_scratch: gru::forward_scratch_len(&shape),
@@ -68,21 +69,21 @@ impl<T: Float> Op<T> for Gru {
 
     fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
         // The two products; the gates are a few operations a unit beside them.
-        let shape = extents(inputs, self.reverse);
-        shape.products(3, shape.input + shape.hidden)
+        let shape = self.0.extents(inputs);
+        shape.products(3, shape.input, shape.hidden)
     }
 
     fn backward_flops(&self, inputs: &[Shape], _: Shape, first: bool, others: bool) -> u64 {
-        recurrent::backward_flops(&extents(inputs, self.reverse), 3, first, others)
+        recurrent::backward_flops(&self.0.extents(inputs), 3, first, others)
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         gru::forward(run.team, &shape, &inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         let gradients = GruGradients {
             x: gradient(&mut run.dx, 0),
             w_ih: gradient(&mut run.dx, 1),
@@ -102,7 +103,7 @@ impl DeviceOp for Gru {
     }
 
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        let shape = extents(inputs, self.reverse);
+        let shape = self.0.extents(inputs);
         Memory {
             saved: gpu::gru::saved_len(&shape),
             forward_scratch: gpu::gru::forward_scratch_len(&shape),
@@ -111,12 +112,12 @@ impl DeviceOp for Gru {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         gpu::gru::forward(launches, &shape, &device_inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         let (inputs, gradients) = (device_inputs(run.x), device_gradients(&run.dx));
         gpu::gru::backward(launches, &shape, &inputs, run.y, run.dy, run.saved, run.scratch, &gradients);
     }
@@ -133,7 +134,23 @@ impl<T: Float> Tape<T> {
     /// If the shapes do not fit.
     pub fn gru(&mut self, x: Tensor, weights: [Tensor; 4], initial: Option<Tensor>, reverse: bool) -> Result<Tensor> {
         let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial).collect();
-        self.record(Gru { reverse }, &inputs)
+        self.record(Gru(Walk { reverse, steps: None }), &inputs)
+    }
+
+    /// [`Tape::gru`] of a sequence that has the vector `x: (B, I)` at each of its `steps`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or `steps` is zero.
+    pub fn gru_repeated(
+        &mut self,
+        x: Tensor,
+        steps: usize,
+        weights: [Tensor; 4],
+        initial: Option<Tensor>,
+        reverse: bool,
+    ) -> Result<Tensor> {
+        let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial).collect();
+        self.record(Gru(Walk { reverse, steps: Some(steps) }), &inputs)
     }
 }
 
@@ -141,7 +158,13 @@ pub(super) const SPEC: Spec = Spec {
     name: "gru",
     formula: "r, z = σ(a + q), n = tanh(aₙ + r·qₙ) of a = x·w_ihᵀ + b_ih, q = h'·w_hhᵀ + b_hh; y = h = (1 − z)·n + z·h'",
     draw: |draw| {
-        let (label, inputs, reverse) = recurrent::draw(draw, 3, 1);
-        case!(label, inputs, |tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], x.get(5).copied(), reverse))
+        let (label, inputs, Walk { reverse, steps }) = recurrent::draw(draw, 3, 1);
+        case!(label, inputs, |tape, x| {
+            let (weights, initial) = ([x[1], x[2], x[3], x[4]], x.get(5).copied());
+            match steps {
+                None => tape.gru(x[0], weights, initial, reverse),
+                Some(steps) => tape.gru_repeated(x[0], steps, weights, initial, reverse),
+            }
+        })
     },
 };

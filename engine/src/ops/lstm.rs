@@ -12,8 +12,11 @@
 //! - dz = (dc·g·i(1 − i), dc·c'·f(1 − f), dc·i·(1 − g²), dh·tanh c·o(1 − o)), and dh' = dz·w_hh
 //! - over all steps at once: dx = dz·w_ih, dw_ih = dzᵀ·x, dw_hh = dzᵀ·h', db = Σ dz
 //!
+//! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ dz.
+//!
 //! - CPU: `kernels/src/cpu/recurrent/lstm.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`, `kernels/ptx/lstm_backward.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`, `kernels/ptx/lstm_backward.ptx`,
+//!   `kernels/ptx/reduce.ptx`
 //! - PyTorch: `lstm` in `ops.json`
 
 use inkgrad_kernels::Float;
@@ -21,16 +24,14 @@ use inkgrad_kernels::cpu::recurrent::lstm::{self, LstmGradients, LstmInputs};
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, device_gradients, device_inputs, extents, gradient};
+use super::recurrent::{self, Walk, device_gradients, device_inputs, gradient};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
-struct Lstm {
-    reverse: bool,
-}
+struct Lstm(Walk);
 
 fn inputs<'a, T>(x: &[&'a [T]]) -> LstmInputs<'a, T> {
     LstmInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied(), c0: x.get(6).copied() }
@@ -42,7 +43,7 @@ impl<T: Float> Op<T> for Lstm {
     }
 
     fn attributes(&self) -> Vec<(&'static str, Attribute)> {
-        vec![("reverse", Attribute::Flag(self.reverse))]
+        self.0.attributes()
     }
 
     fn on_device(&self) -> Option<&dyn DeviceOp> {
@@ -50,11 +51,11 @@ impl<T: Float> Op<T> for Lstm {
     }
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        recurrent::output_shape(SPEC.name, 4, inputs)
+        self.0.output_shape(SPEC.name, 4, inputs)
     }
 
     fn memory(&self, inputs: &[Shape], _: Shape) -> Memory {
-        let shape = extents(inputs, self.reverse);
+        let shape = self.0.extents(inputs);
         Memory {
             saved: lstm::saved_len(&shape),
             forward_scratch: lstm::forward_scratch_len(&shape),
@@ -68,21 +69,21 @@ impl<T: Float> Op<T> for Lstm {
 
     fn flops(&self, inputs: &[Shape], _: Shape) -> u64 {
         // The two products; the gates are a few operations a unit beside them.
-        let shape = extents(inputs, self.reverse);
-        shape.products(4, shape.input + shape.hidden)
+        let shape = self.0.extents(inputs);
+        shape.products(4, shape.input, shape.hidden)
     }
 
     fn backward_flops(&self, inputs: &[Shape], _: Shape, first: bool, others: bool) -> u64 {
-        recurrent::backward_flops(&extents(inputs, self.reverse), 4, first, others)
+        recurrent::backward_flops(&self.0.extents(inputs), 4, first, others)
     }
 
     fn forward(&self, run: Forward<'_, T>) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         lstm::forward(run.team, &shape, &inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         let gradients = LstmGradients {
             x: gradient(&mut run.dx, 0),
             w_ih: gradient(&mut run.dx, 1),
@@ -103,7 +104,7 @@ impl DeviceOp for Lstm {
     }
 
     fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
-        let shape = extents(inputs, self.reverse);
+        let shape = self.0.extents(inputs);
         Memory {
             saved: gpu::lstm::saved_len(&shape),
             forward_scratch: gpu::lstm::forward_scratch_len(&shape),
@@ -112,12 +113,12 @@ impl DeviceOp for Lstm {
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         gpu::lstm::forward(launches, &shape, &device_inputs(run.x), run.y, run.saved, run.scratch);
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
-        let shape = extents(run.shapes, self.reverse);
+        let shape = self.0.extents(run.shapes);
         let (inputs, gradients) = (device_inputs(run.x), device_gradients(&run.dx));
         gpu::lstm::backward(launches, &shape, &inputs, run.y, run.dy, run.saved, run.scratch, &gradients);
     }
@@ -140,7 +141,23 @@ impl<T: Float> Tape<T> {
         reverse: bool,
     ) -> Result<Tensor> {
         let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial.into_iter().flatten()).collect();
-        self.record(Lstm { reverse }, &inputs)
+        self.record(Lstm(Walk { reverse, steps: None }), &inputs)
+    }
+
+    /// [`Tape::lstm`] of a sequence that has the vector `x: (B, I)` at each of its `steps`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, or `steps` is zero.
+    pub fn lstm_repeated(
+        &mut self,
+        x: Tensor,
+        steps: usize,
+        weights: [Tensor; 4],
+        initial: Option<[Tensor; 2]>,
+        reverse: bool,
+    ) -> Result<Tensor> {
+        let inputs: Vec<Tensor> = [x].into_iter().chain(weights).chain(initial.into_iter().flatten()).collect();
+        self.record(Lstm(Walk { reverse, steps: Some(steps) }), &inputs)
     }
 }
 
@@ -148,10 +165,13 @@ pub(super) const SPEC: Spec = Spec {
     name: "lstm",
     formula: "i, f, o = σ(z), g = tanh z of z = x·w_ihᵀ + b_ih + h'·w_hhᵀ + b_hh; c = f·c' + i·g; y = h = o·tanh c",
     draw: |draw| {
-        let (label, inputs, reverse) = recurrent::draw(draw, 4, 2);
+        let (label, inputs, Walk { reverse, steps }) = recurrent::draw(draw, 4, 2);
         case!(label, inputs, |tape, x| {
-            let initial = (x.len() > 5).then(|| [x[5], x[6]]);
-            tape.lstm(x[0], [x[1], x[2], x[3], x[4]], initial, reverse)
+            let (weights, initial) = ([x[1], x[2], x[3], x[4]], (x.len() > 5).then(|| [x[5], x[6]]));
+            match steps {
+                None => tape.lstm(x[0], weights, initial, reverse),
+                Some(steps) => tape.lstm_repeated(x[0], steps, weights, initial, reverse),
+            }
         })
     },
 };
@@ -171,6 +191,8 @@ mod tests {
         let line = |result: crate::Result<crate::Tensor>| result.unwrap_err().to_string();
         assert_eq!(line(tape.lstm(flat, weights, None, false)), "lstm: x is (6, 5), expected (batch, time, in)");
         assert_eq!(line(tape.lstm(x, weights, None, false)), "lstm: bias_hh is (15), expected (16) = (4·hidden)");
+        assert_eq!(line(tape.lstm_repeated(x, 4, weights, None, false)), "lstm: x is (2, 3, 5), expected (batch, in)");
+        assert_eq!(line(tape.lstm_repeated(flat, 0, weights, None, false)), "lstm: 0 steps, expected at least one");
         let weights = [weights[0], weights[1], weights[2], weights[2]];
         assert_eq!(
             line(tape.lstm(x, weights, Some(states), false)),

@@ -1,45 +1,76 @@
-//! Shared by the LSTM and the GRU: the rule for their shapes, and the draw of their cases.
+//! Shared by the LSTM and the GRU: their attributes, the rule for their shapes, and the draw of their cases.
 
 use inkgrad_kernels::cpu::recurrent::{Gradient, RecurrentShape};
 use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
 use inkgrad_kernels::gpu::{Span, Target};
 
 use super::case::{CaseInput, Draw};
+use crate::inspect::Attribute;
 use crate::op::{Gradients, MAX_INPUTS};
 use crate::{Error, Result, Shape};
 
-/// The shape of a call on `x: (B, T, I)` and `weight_hh: (gates·H, H)`, its inputs in the order x, weight_ih, weight_hh,
-/// bias_ih, bias_hh, initial states.
-pub(super) fn extents(shapes: &[Shape], reverse: bool) -> RecurrentShape {
-    let [batch, time, input] = *shapes[0].dims() else { unreachable!("three axes") };
-    RecurrentShape { batch, time, input, hidden: shapes[2].last(), reverse }
+/// How a layer goes through its input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk {
+    /// Whether the last step comes first.
+    pub(super) reverse: bool,
+    /// The steps that all have the same input, `x: (B, I)`; none where x has one for each step.
+    pub(super) steps: Option<usize>,
 }
 
-/// The output's shape (B, T, H), once the inputs of a layer with `gates` blocks of weights fit.
-pub(super) fn output_shape(op: &'static str, gates: usize, inputs: &[Shape]) -> Result<Shape> {
-    let &[batch, time, input] = inputs[0].dims() else {
-        return Err(Error::shape(op, format!("x is {}, expected (batch, time, in)", inputs[0])));
-    };
-    let hidden = inputs[2].last();
-    let rows = gates * hidden;
-    let expected = [
-        ("x", inputs[0], "(batch, time, in)".to_owned()),
-        ("weight_ih", [rows, input].into(), format!("({gates}·hidden, in)")),
-        ("weight_hh", [rows, hidden].into(), format!("({gates}·hidden, hidden)")),
-        ("bias_ih", [rows].into(), format!("({gates}·hidden)")),
-        ("bias_hh", [rows].into(), format!("({gates}·hidden)")),
-        ("h0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
-        ("c0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
-    ];
-    for (&found, (name, expected, meaning)) in inputs.iter().zip(&expected) {
-        if found != *expected {
-            return Err(Error::shape(op, format!("{name} is {found}, expected {expected} = {meaning}")));
-        }
-        if found.is_empty() {
-            return Err(Error::shape(op, format!("{name} is {found}, expected no axis of 0")));
+impl Walk {
+    pub(super) fn attributes(self) -> Vec<(&'static str, Attribute)> {
+        let steps = self.steps.map(|steps| ("steps", Attribute::Whole(steps)));
+        [("reverse", Attribute::Flag(self.reverse))].into_iter().chain(steps).collect()
+    }
+
+    /// (B, T, I) of `x`, if it has the axes.
+    fn of_x(self, x: Shape) -> Option<[usize; 3]> {
+        match (x.dims(), self.steps) {
+            (&[batch, time, input], None) => Some([batch, time, input]),
+            (&[batch, input], Some(steps)) => Some([batch, steps, input]),
+            _ => None,
         }
     }
-    Ok([batch, time, hidden].into())
+
+    /// The shape of a call on `x: (B, T, I)` or (B, I) and `weight_hh: (gates·H, H)`, its inputs in the order x, weight_ih,
+    /// weight_hh, bias_ih, bias_hh, initial states.
+    pub(super) fn extents(self, shapes: &[Shape]) -> RecurrentShape {
+        let [batch, time, input] = self.of_x(shapes[0]).expect("x has been looked at");
+        let (hidden, repeated) = (shapes[2].last(), self.steps.is_some());
+        RecurrentShape { batch, time, input, hidden, reverse: self.reverse, repeated }
+    }
+
+    /// The output's shape (B, T, H), once the inputs of a layer with `gates` blocks of weights fit.
+    pub(super) fn output_shape(self, op: &'static str, gates: usize, inputs: &[Shape]) -> Result<Shape> {
+        let meaning = if self.steps.is_some() { "(batch, in)" } else { "(batch, time, in)" };
+        let Some([batch, time, input]) = self.of_x(inputs[0]) else {
+            return Err(Error::shape(op, format!("x is {}, expected {meaning}", inputs[0])));
+        };
+        if self.steps == Some(0) {
+            return Err(Error::shape(op, "0 steps, expected at least one"));
+        }
+        let hidden = inputs[2].last();
+        let rows = gates * hidden;
+        let expected = [
+            ("x", inputs[0], meaning.to_owned()),
+            ("weight_ih", [rows, input].into(), format!("({gates}·hidden, in)")),
+            ("weight_hh", [rows, hidden].into(), format!("({gates}·hidden, hidden)")),
+            ("bias_ih", [rows].into(), format!("({gates}·hidden)")),
+            ("bias_hh", [rows].into(), format!("({gates}·hidden)")),
+            ("h0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
+            ("c0", [batch, hidden].into(), "(batch, hidden)".to_owned()),
+        ];
+        for (&found, (name, expected, meaning)) in inputs.iter().zip(&expected) {
+            if found != *expected {
+                return Err(Error::shape(op, format!("{name} is {found}, expected {expected} = {meaning}")));
+            }
+            if found.is_empty() {
+                return Err(Error::shape(op, format!("{name} is {found}, expected no axis of 0")));
+            }
+        }
+        Ok([batch, time, hidden].into())
+    }
 }
 
 /// Where the gradient of input `i` goes, as the kernels take it.
@@ -59,14 +90,14 @@ pub(super) fn device_gradients(dx: &[Option<Target>; MAX_INPUTS]) -> DeviceGradi
     DeviceGradients { x, w_ih, w_hh, b_ih, b_hh, h0, c0 }
 }
 
-/// Draws the inputs of a layer with `gates` blocks of weights and, in half of the cases, its `states` initial ones.
-/// Returns a label, the inputs, and the direction.
-pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec<CaseInput>, bool) {
+/// Draws the inputs of a layer with `gates` blocks of weights and, in half of the cases, its `states` initial ones; in half of
+/// the cases x is the same at all steps. Returns a label, the inputs, and how it goes through them.
+pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec<CaseInput>, Walk) {
     let (batch, time, input, hidden) = (draw.batch(), draw.extent(), draw.extent(), draw.extent());
-    let (initial, reverse) = (draw.coin(), draw.coin());
+    let (initial, reverse, repeated) = (draw.coin(), draw.coin(), draw.coin());
     let rows = gates * hidden;
     let mut inputs = vec![
-        draw.values([batch, time, input]),
+        if repeated { draw.values([batch, input]) } else { draw.values([batch, time, input]) },
         draw.weights([rows, input], input),
         draw.weights([rows, hidden], hidden),
         draw.weights([rows], hidden),
@@ -76,11 +107,12 @@ pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec
         inputs.extend((0..states).map(|_| draw.weights([batch, hidden], 2)));
     }
     let label = format!(
-        "x ({batch}, {time}, {input}), hidden {hidden}{}{}",
+        "x {}, hidden {hidden}{}{}",
+        if repeated { format!("({batch}, {input}) × {time}") } else { format!("({batch}, {time}, {input})") },
         if initial { ", initial state" } else { "" },
         if reverse { ", reverse" } else { "" }
     );
-    (label, inputs, reverse)
+    (label, inputs, Walk { reverse, steps: repeated.then_some(time) })
 }
 
 /// Floating-point operations of a backward with `gates` blocks of weights: the products from step to step, those into x if
@@ -88,8 +120,8 @@ pub(super) fn draw(draw: &mut Draw, gates: usize, states: usize) -> (String, Vec
 pub(super) fn backward_flops(shape: &RecurrentShape, gates: usize, x: bool, weights: bool) -> u64 {
     let &RecurrentShape { input, hidden, .. } = shape;
     let into_x = if x { input } else { 0 };
-    let into_weights = if weights { input + hidden } else { 0 };
-    shape.products(gates, hidden + into_x + into_weights)
+    let into_weights = if weights { (input, hidden) } else { (0, 0) };
+    shape.products(gates, into_x + into_weights.0, hidden + into_weights.1)
 }
 
 #[cfg(test)]

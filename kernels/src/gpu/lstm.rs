@@ -3,7 +3,9 @@
 pub use super::recurrent::{Gradients, Inputs};
 
 use super::launches::{Launches, Span};
-use super::recurrent::{Kernel, added, launch, own, products, products_scratch_len, project, rows, states};
+use super::recurrent::{
+    Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
+};
 use crate::cpu::recurrent::RecurrentShape;
 
 /// Blocks of H in the weights: i, f, g, o.
@@ -20,9 +22,9 @@ pub fn saved_len(shape: &RecurrentShape) -> usize {
     rows(shape) * RECORD * shape.hidden
 }
 
-/// Numbers of [`forward`]'s `scratch`: w_hhᵀ.
+/// Numbers of [`forward`]'s `scratch`: w_hhᵀ, and what all steps of a repeated input share.
 pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
-    GATES * shape.hidden * shape.hidden
+    project_scratch_len(shape, GATES)
 }
 
 /// Numbers of [`backward`]'s `scratch`: dz (B, T, 4H), h' (B, T, H), parts of products.
@@ -39,9 +41,9 @@ pub fn forward(
     saved: Span,
     scratch: Span,
 ) {
-    project(launches, shape, inputs, [GATES, RECORD], saved, scratch);
+    let w_hh = project(launches, shape, inputs, [GATES, RECORD], saved, scratch);
     let [h0, c0] = states(inputs);
-    let args = vec![saved.update(), scratch.read(), inputs.b_hh.read(), h0, c0, out.write()];
+    let args = vec![saved.update(), w_hh.read(), inputs.b_hh.read(), h0, c0, out.write()];
     launch(launches, &FORWARD, shape, args, None);
 }
 

@@ -1,10 +1,10 @@
-//! Shared by the launches of LSTM and GRU layers: the input's product for all steps, the launch for a whole sequence, and
-//! the products for the gradients of the weights.
+//! Shared by the launches of LSTM and GRU layers: the input's product for all steps at once, the launch for a whole sequence,
+//! and the products for the gradients of the weights.
 
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
-use super::layout::transpose;
-use super::reduce::{column_sums, column_sums_scratch_len};
+use super::layout::{Rest, Rows, copy_rows, transpose};
+use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
 
@@ -21,7 +21,7 @@ const ROWS: usize = 4;
 /// The inputs of a layer: as on the CPU, in device memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs {
-    /// (B, T, I)
+    /// (B, T, I), or (B, I) of a repeated input
     pub x: Span,
     /// (gates·H, I)
     pub w_ih: Span,
@@ -70,14 +70,31 @@ pub(super) fn rows(shape: &RecurrentShape) -> usize {
     shape.batch * shape.time
 }
 
-/// Numbers of scratch for [`products`] of gradients with `gates` blocks.
+/// Rows of x.
+fn inputs_of(shape: &RecurrentShape) -> usize {
+    if shape.repeated { shape.batch } else { rows(shape) }
+}
+
+/// Numbers of a row of gates for each sequence, which a repeated input takes.
+fn once_len(shape: &RecurrentShape, gates: usize) -> usize {
+    if shape.repeated { shape.batch * gates * shape.hidden } else { 0 }
+}
+
+/// Numbers of scratch for [`project`]: w_hhᵀ, and x·w_ihᵀ + b_ih of a repeated x.
+pub(super) fn project_scratch_len(shape: &RecurrentShape, gates: usize) -> usize {
+    gates * shape.hidden * shape.hidden + once_len(shape, gates)
+}
+
+/// Numbers of scratch for [`products`] of gradients with `gates` blocks: of a repeated input their sum over the steps, and parts
+/// of products.
 pub(super) fn products_scratch_len(shape: &RecurrentShape, gates: usize) -> usize {
     let &RecurrentShape { input, hidden, .. } = shape;
-    let (rows, gates) = (rows(shape), gates * hidden);
-    gemm_scratch_len(rows, gates, input)
-        .max(gemm_scratch_len(gates, rows, input))
-        .max(gemm_scratch_len(gates, rows, hidden))
-        .max(column_sums_scratch_len(rows, gates))
+    let (rows, inputs, width) = (rows(shape), inputs_of(shape), gates * hidden);
+    let parts = gemm_scratch_len(inputs, width, input)
+        .max(gemm_scratch_len(width, inputs, input))
+        .max(gemm_scratch_len(width, rows, hidden))
+        .max(column_sums_scratch_len(rows, width));
+    once_len(shape, gates) + parts
 }
 
 /// Rows of the recurrent weights, `gates` blocks of H wide, that a block with room for `most` bytes keeps beside `shared`
@@ -106,7 +123,7 @@ pub(super) fn launch(
     launches.grid(kernel.entry, [batch.div_ceil(SEQUENCES), 1, 1], [threads, 1, 1], shared, args);
 }
 
-/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks, and scratch ← w_hhᵀ.
+/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks. Returns w_hhᵀ, a part of `scratch`.
 pub(super) fn project(
     launches: &mut Launches,
     shape: &RecurrentShape,
@@ -114,14 +131,21 @@ pub(super) fn project(
     [gates, record]: [usize; 2],
     saved: Span,
     scratch: Span,
-) {
-    let &RecurrentShape { input, hidden, .. } = shape;
-    let (rows, gates) = (rows(shape), gates * hidden);
-    let (x, w) = (Matrix::new(inputs.x, rows, input), Matrix::new(inputs.w_ih, gates, input));
-    let to = MatrixMut::with_stride(Target::write(saved), rows, gates, record * hidden);
+) -> Span {
+    let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
+    let (inputs_of, width, record) = (inputs_of(shape), gates * hidden, record * hidden);
+    let (w_hh, once) = scratch.split(width * hidden);
+    let (x, w) = (Matrix::new(inputs.x, inputs_of, input), Matrix::new(inputs.w_ih, width, input));
+    let (to, stride) = if repeated { (once, width) } else { (saved, record) };
+    let to = MatrixMut::with_stride(Target::write(to), inputs_of, width, stride);
     let epilogue = Epilogue { bias: Some(inputs.b_ih), relu: false };
     gemm(launches, x, w.transposed(), to, epilogue, Span::default());
-    transpose(launches, inputs.w_hh, [1, gates, hidden], Target::write(scratch));
+    if repeated {
+        let rows = Rows { rows: rows(shape), width, repeat: time };
+        copy_rows(launches, rows, (once, width), (Target::write(saved), record), Rest::Goes);
+    }
+    transpose(launches, inputs.w_hh, [1, width, hidden], Target::write(w_hh));
+    w_hh
 }
 
 /// A gradient that the kernel writes itself, if it is asked for.
@@ -152,18 +176,24 @@ pub(super) fn products(
     [da, dq, h_prev]: [Span; 3],
     scratch: Span,
 ) {
-    let &RecurrentShape { input, hidden, .. } = shape;
-    let rows = rows(shape);
+    let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
+    let (rows, inputs_of) = (rows(shape), inputs_of(shape));
     let gates = da.len / rows;
-    let (da_rows, dq_rows) = (Matrix::new(da, rows, gates), Matrix::new(dq, rows, gates));
+    let (once, scratch) = scratch.split(if repeated { inputs_of * gates } else { 0 });
+    let of_x = if repeated { once } else { da };
+    if repeated && (gradients.x.is_some() || gradients.w_ih.is_some()) {
+        let steps = Axis { inner: gates, outer: time * gates, step: gates, count: time };
+        sum_axis(launches, da, Target::write(once), steps);
+    }
+    let (da_rows, dq_rows) = (Matrix::new(of_x, inputs_of, gates), Matrix::new(dq, rows, gates));
     let mut product = |a: Matrix, b: Matrix, to: Option<Target>, [m, n]: [usize; 2]| {
         if let Some(to) = to {
             gemm(launches, a, b, MatrixMut::new(to, m, n), Epilogue::NONE, scratch);
         }
     };
-    // dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h'
-    product(da_rows, Matrix::new(inputs.w_ih, gates, input), gradients.x, [rows, input]);
-    product(da_rows.transposed(), Matrix::new(inputs.x, rows, input), gradients.w_ih, [gates, input]);
+    // dx = da·w_ih, dw_ih = daᵀ·x, dw_hh = dqᵀ·h'; of a repeated x, the first two with the sum of da over the steps
+    product(da_rows, Matrix::new(inputs.w_ih, gates, input), gradients.x, [inputs_of, input]);
+    product(da_rows.transposed(), Matrix::new(inputs.x, inputs_of, input), gradients.w_ih, [gates, input]);
     product(dq_rows.transposed(), Matrix::new(h_prev, rows, hidden), gradients.w_hh, [gates, hidden]);
     for (db, gradient) in [(gradients.b_ih, da), (gradients.b_hh, dq)] {
         if let Some(db) = db {

@@ -19,7 +19,7 @@ use crate::{Float, multiversion};
 /// A layer's input, parameters and initial states.
 #[derive(Debug, Clone, Copy)]
 pub struct GruInputs<'a, T> {
-    /// (B, T, I)
+    /// (B, T, I), or (B, I) of a repeated input
     pub x: &'a [T],
     /// (3H, I)
     pub w_ih: &'a [T],
@@ -58,9 +58,9 @@ pub fn saved_len(shape: &RecurrentShape) -> usize {
     saved_parts(shape).iter().sum()
 }
 
-/// Records (T, B, 4, H) and rows [x | h'] (T, B, I + H), slice by slice.
+/// Records (T, B, 4, H) and rows [x | h'] (T, B, I + H), or h' alone, slice by slice.
 fn saved_parts(shape: &RecurrentShape) -> [usize; 2] {
-    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.input + shape.hidden)]
+    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.beside() + shape.hidden)]
 }
 
 /// Elements of [`forward`]'s `scratch`.
@@ -73,22 +73,24 @@ pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
     backward_scratch(shape).iter().sum()
 }
 
-/// Packed [w_ih | w_hh]ᵀ of r and z, w_ihᵀ and w_hhᵀ of n, the biases (b_ih + b_hh of r and z, b_ih of n, b_hh of n), and
-/// (aᵣ + qᵣ, a_z + q_z, aₙ, qₙ) of one step.
-fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 5] {
-    let (rz, record) = (packed_len(input + hidden, 2 * hidden), 4 * hidden);
-    [rz, packed_len(input, hidden), packed_len(hidden, hidden), record, batch * record]
+/// Packed [w_ih | w_hh]ᵀ of r and z, or w_hhᵀ, and w_ihᵀ of n, or of all three; w_hhᵀ of n; what (aᵣ + qᵣ, a_z + q_z, aₙ, qₙ)
+/// have beside these products, for each slice or for each sequence; they themselves of one step.
+fn forward_scratch(shape: &RecurrentShape) -> [usize; 5] {
+    let &RecurrentShape { batch, input, hidden, repeated, .. } = shape;
+    let (rz, record) = (packed_len(shape.beside() + hidden, 2 * hidden), 4 * hidden);
+    let (of_x, constants) = if repeated { (3 * hidden, batch) } else { (hidden, shape.slices()) };
+    [rz, packed_len(input, of_x), packed_len(hidden, hidden), constants * record, batch * record]
 }
 
-/// Packed w_ih and w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (T, B, 4, H) slice by slice, their sums over each slice,
-/// dh, partial products.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
-    let &RecurrentShape { batch, input, hidden, .. } = shape;
-    let (gates, record, rows) = (3 * hidden, 4 * hidden, shape.rows());
-    let products = [(2 * hidden, rows, input), (hidden, rows, input), (gates, rows, hidden)];
+/// Packed w_ih and w_hh, the gradients (daₙ, daᵣ, da_z, dqₙ) as (T, B, 4, H) slice by slice and, of a repeated input, their sum
+/// over the steps (B, 4, H), their sums over each slice, dh, partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 7] {
+    let &RecurrentShape { batch, time, input, hidden, repeated, .. } = shape;
+    let (gates, record, rows, inputs) = (3 * hidden, 4 * hidden, batch * time, batch * shape.inputs());
+    let products = [(2 * hidden, inputs, input), (hidden, inputs, input), (gates, rows, hidden)];
     let products = products.map(|(m, k, n)| gemm_scratch_len(m, k, n)).into_iter().max().unwrap_or(0);
-    let sums = shape.slices() * record;
-    [packed_len(gates, input), packed_len(gates, hidden), rows * record, sums, batch * hidden, products]
+    let (summed, sums) = (if repeated { batch * record } else { 0 }, shape.slices() * record);
+    [packed_len(gates, input), packed_len(gates, hidden), rows * record, summed, sums, batch * hidden, products]
 }
 
 /// # Panics
@@ -96,7 +98,7 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 6] {
 fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, saved: &[T]) {
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
-    check_len("gru: x", inputs.x.len(), shape.rows() * input);
+    check_len("gru: x", inputs.x.len(), batch * shape.inputs() * input);
     check_len("gru: w_ih", inputs.w_ih.len(), 3 * hidden * input);
     check_len("gru: w_hh", inputs.w_hh.len(), 3 * hidden * hidden);
     check_len("gru: b_ih", inputs.b_ih.len(), 3 * hidden);
@@ -120,46 +122,62 @@ pub fn forward<T: Float>(
 ) {
     check(shape, inputs, saved);
     check_len("gru: out", out.len(), shape.rows() * shape.hidden);
-    let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (record, width, slice) = (RECORD * hidden, input + hidden, shape.slice());
-    let [w_rz, w_in, w_hn, bias, aq] = cut("gru: scratch", scratch, forward_scratch(shape));
+    let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
+    let (record, beside, slice) = (RECORD * hidden, shape.beside(), shape.slice());
+    let (width, x_len) = (beside + hidden, shape.inputs() * input);
+    let [w_rz, of_x, w_hn, constants, aq] = cut("gru: scratch", scratch, forward_scratch(shape));
     let [records, rows] = cut("gru: saved", saved, saved_parts(shape));
     let w_ih = Matrix::new(inputs.w_ih, 3 * hidden, input).transposed();
     let w_hh = Matrix::new(inputs.w_hh, 3 * hidden, hidden).transposed();
     let (rz, n) = (0..2 * hidden, 2 * hidden..3 * hidden);
-    let w_rz = Packed::new(team, &[w_ih.cols(rz.clone()), w_hh.cols(rz)], w_rz);
-    let w_in = Packed::new(team, &[w_ih.cols(n.clone())], w_in);
+    let (w_rz, of_x) = match repeated {
+        false => {
+            let w_rz = Packed::new(team, &[w_ih.cols(rz.clone()), w_hh.cols(rz)], w_rz);
+            (w_rz, Packed::new(team, &[w_ih.cols(n.clone())], of_x))
+        }
+        true => (Packed::new(team, &[w_hh.cols(rz)], w_rz), Packed::new(team, &[w_ih], of_x)),
+    };
     let w_hn = Packed::new(team, &[w_hh.cols(n)], w_hn);
-    for (j, bias) in bias.iter_mut().enumerate() {
-        *bias = match j / hidden {
-            0 | 1 => inputs.b_ih[j] + inputs.b_hh[j],
-            2 => inputs.b_ih[j],
-            _ => inputs.b_hh[j - hidden],
-        };
-    }
-    let bias = &*bias;
     let pieces = [
         (out, slice * time * hidden),
         (records, slice * time * record),
         (rows, slice * time * width),
+        (constants, if repeated { slice * record } else { record }),
         (aq, slice * record),
     ];
-    team.pieces(pieces, |i, [out, records, rows, aq]| {
+    team.pieces(pieces, |i, [out, records, rows, constants, aq]| {
         let batch = aq.len() / record;
         let first = i * slice;
-        lay_rows(shape, &inputs.x[first * time * input..], inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        let x = &inputs.x[first * x_len..];
+        lay_rows(shape, x, inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        for (j, constant) in constants.iter_mut().enumerate() {
+            let j = j % record;
+            *constant = match j / hidden {
+                0 | 1 => inputs.b_ih[j] + inputs.b_hh[j],
+                2 => inputs.b_ih[j],
+                _ => inputs.b_hh[j - hidden],
+            };
+        }
+        if repeated {
+            multiply(batch, Rows { data: x, stride: input }, of_x, constants, record, true);
+            // aₙ, which no step writes.
+            aq.fill(T::ZERO);
+        }
         for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
             let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
-            let (xh, h) = (Rows { data: now, stride: width }, Rows { data: &now[input..], stride: width });
+            let (xh, h) = (Rows { data: now, stride: width }, Rows { data: &now[beside..], stride: width });
             multiply(batch, xh, w_rz, aq, record, false);
-            multiply(batch, xh, w_in, &mut aq[2 * hidden..], record, false);
+            if !repeated {
+                multiply(batch, xh, of_x, &mut aq[2 * hidden..], record, false);
+            }
             multiply(batch, h, w_hn, &mut aq[3 * hidden..], record, false);
-            for (b, row) in now.chunks_exact(width).enumerate() {
+            for ((b, row), constant) in now.chunks_exact(width).enumerate().zip(constants.chunks_exact(record).cycle())
+            {
                 let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
                 let aq = &aq[b * record..][..record];
-                cell(aq, bias, &row[input..], h, &mut records[b * record..][..record]);
+                cell(aq, constant, &row[beside..], h, &mut records[b * record..][..record]);
                 if !next.is_empty() {
-                    next[b * width + input..][..hidden].copy_from_slice(h);
+                    next[b * width + beside..][..hidden].copy_from_slice(h);
                 }
             }
         }
@@ -182,9 +200,10 @@ pub fn backward<T: Float>(
 ) {
     check(shape, inputs, saved);
     check_len("gru: dout", dout.len(), shape.rows() * shape.hidden);
-    let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, width, slice) = (3 * hidden, RECORD * hidden, input + hidden, shape.slice());
-    let [w_ih, w_hh, da, sums, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
+    let &RecurrentShape { batch, time, input, hidden, repeated, .. } = shape;
+    let (gates, record, beside, slice) = (3 * hidden, RECORD * hidden, shape.beside(), shape.slice());
+    let (width, x_len) = (beside + hidden, shape.inputs() * input);
+    let [w_ih, w_hh, da, summed, sums, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
     let GruGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0 } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
@@ -195,11 +214,13 @@ pub fn backward<T: Float>(
     let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden)], w_hh);
     let pieces = [
         (&mut *da, slice * time * record),
+        (&mut *summed, slice * record),
         (&mut *sums, record),
         (&mut *dh, slice * hidden),
-        (dx, slice * time * input),
+        (dx, slice * x_len),
     ];
-    team.pieces(pieces, |i, [da, sums, dh, dx]| {
+    team.pieces(pieces, |i, [da, summed, sums, dh, dx]| {
+        summed.fill(T::ZERO);
         sums.fill(T::ZERO);
         dh.fill(T::ZERO);
         let batch = dh.len() / hidden;
@@ -211,17 +232,27 @@ pub fn backward<T: Float>(
                 let row = step * batch + b;
                 cell_backward(
                     &records[row * record..][..record],
-                    &rows[row * width + input..][..hidden],
+                    &rows[row * width + beside..][..hidden],
                     &dout[((i * slice + b) * time + t) * hidden..][..hidden],
                     &mut da[b * record..][..record],
                     &mut dh[b * hidden..][..hidden],
                 );
             }
-            add_columns(da, record, 0, sums);
             // dh' += (daᵣ, da_z, dqₙ)·w_hh, dx = (daₙ, daᵣ, da_z)·w_ih
             multiply(batch, Rows { data: &da[hidden..], stride: record }, w_hh, dh, hidden, true);
+            if repeated {
+                add_columns(da, batch * record, 0, summed);
+                continue;
+            }
+            add_columns(da, record, 0, sums);
             if let Some(w_ih) = w_ih {
-                multiply(batch, Rows { data: da, stride: record }, w_ih, &mut dx[t * input..], time * input, add_dx);
+                multiply(batch, Rows { data: da, stride: record }, w_ih, &mut dx[t * input..], x_len, add_dx);
+            }
+        }
+        if repeated {
+            add_columns(summed, record, 0, sums);
+            if let Some(w_ih) = w_ih {
+                multiply(batch, Rows { data: summed, stride: record }, w_ih, dx, input, add_dx);
             }
         }
     });
@@ -234,10 +265,12 @@ pub fn backward<T: Float>(
         deliver(&db[..hidden], Some((db_n, add)));
     }
     deliver(&db[hidden..], b_hh);
-    let da = |first: usize, cols: usize| Matrix::with_strides(&da[first..], shape.rows(), cols, record, 1).transposed();
     if let Some((dw_ih, add)) = dw_ih {
-        // dw_ir = daᵣᵀ·x, dw_iz = da_zᵀ·x, dw_in = daₙᵀ·x
-        let x = Matrix::with_strides(rows, shape.rows(), input, width, 1);
+        // dw_ir = daᵣᵀ·x, dw_iz = da_zᵀ·x, dw_in = daₙᵀ·x; of a repeated x, with the sum of da over the steps
+        let (da, x, stride) = if repeated { (&*summed, inputs.x, input) } else { (&*da, rows, width) };
+        let x = Matrix::with_strides(x, batch * shape.inputs(), input, stride, 1);
+        let da =
+            |first: usize, cols: usize| Matrix::with_strides(&da[first..], x.shape().0, cols, record, 1).transposed();
         let (dw_rz, dw_n) = dw_ih.split_at_mut(2 * hidden * input);
         let dw_rz = MatrixMut::new(dw_rz, 2 * hidden, input);
         gemm(team, T::ONE, da(hidden, 2 * hidden), x, beta(add), dw_rz, products);
@@ -245,19 +278,20 @@ pub fn backward<T: Float>(
     }
     if let Some((dw_hh, add)) = dw_hh {
         // dw_hr = daᵣᵀ·h', dw_hz = da_zᵀ·h', dw_hn = dqₙᵀ·h'
-        let h = Matrix::with_strides(&rows[input..], shape.rows(), hidden, width, 1);
-        gemm(team, T::ONE, da(hidden, gates), h, beta(add), MatrixMut::new(dw_hh, gates, hidden), products);
+        let dq = Matrix::with_strides(&da[hidden..], shape.rows(), gates, record, 1).transposed();
+        let h = Matrix::with_strides(&rows[beside..], shape.rows(), hidden, width, 1);
+        gemm(team, T::ONE, dq, h, beta(add), MatrixMut::new(dw_hh, gates, hidden), products);
     }
 }
 
 multiversion! {
-    /// One step of one sequence. `aq`: aᵣ + qᵣ, a_z + q_z, aₙ, qₙ (4H) without their biases; `h_prev`: the state before. `h`,
-    /// the state after, and `record` are written.
-    fn cell<T: Float, A: Arithmetic>(aq: &[T], bias: &[T], h_prev: &[T], h: &mut [T], record: &mut [T]) {
+    /// One step of one sequence. aᵣ + qᵣ, a_z + q_z, aₙ, qₙ are the sums of `aq` and `constant`, (4H) each; `h_prev`: the state
+    /// before. `h`, the state after, and `record` are written.
+    fn cell<T: Float, A: Arithmetic>(aq: &[T], constant: &[T], h_prev: &[T], h: &mut [T], record: &mut [T]) {
         let hidden = h.len();
         let (aq_rz, aq_n) = aq.split_at(2 * hidden);
         let (a_n, q_n) = aq_n.split_at(hidden);
-        let (b_rz, b_nq) = bias.split_at(2 * hidden);
+        let (b_rz, b_nq) = constant.split_at(2 * hidden);
         let (b_n, b_q) = b_nq.split_at(hidden);
         let (rz, n_q) = record.split_at_mut(2 * hidden);
         let (n, q_saved) = n_q.split_at_mut(hidden);
@@ -312,96 +346,4 @@ multiversion! {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::cpu::recurrent::naive;
-    use crate::cpu::recurrent::testing::{
-        Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes,
-    };
-    use crate::property::cases;
-
-    fn layer<T: Float>() -> Layer<T> {
-        Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive, naive_backward }
-    }
-
-    fn inputs<T>(p: &Parameters<T>) -> GruInputs<'_, T> {
-        let state = |k: usize| p.get(k).map(Vec::as_slice);
-        GruInputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5) }
-    }
-
-    fn run_and_save<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> (Vec<T>, Vec<T>) {
-        // Memory comes as it was left: NaN shows what is read before it is written.
-        let nan = |len| vec![T::from_f64(f64::NAN); len];
-        let (mut out, mut saved) = (nan(shape.rows() * shape.hidden), nan(saved_len(shape)));
-        forward(team, shape, &inputs(p), &mut out, &mut saved, &mut nan(forward_scratch_len(shape)));
-        (out, saved)
-    }
-
-    fn run<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> Vec<T> {
-        run_and_save(team, shape, p).0
-    }
-
-    fn run_backward<T: Float>(
-        team: &Team,
-        shape: &RecurrentShape,
-        p: &Parameters<T>,
-        dout: &[T],
-        gradients: &mut Parameters<T>,
-        add: bool,
-    ) {
-        let (_, saved) = run_and_save(team, shape, p);
-        let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
-        let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
-        let gradients = GruGradients {
-            x: gradients.next(),
-            w_ih: gradients.next(),
-            w_hh: gradients.next(),
-            b_ih: gradients.next(),
-            b_hh: gradients.next(),
-            h0: gradients.next(),
-        };
-        backward(team, shape, &inputs(p), dout, &saved, &mut scratch, gradients);
-    }
-
-    fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
-        naive::gru_forward(shape, &inputs(p))
-    }
-
-    fn naive_backward(shape: &RecurrentShape, p: &Parameters<f64>, dout: &[f64]) -> Parameters<f64> {
-        naive::gru_backward(shape, &inputs(p), dout).into_iter().take(p.len()).collect()
-    }
-
-    proptest! {
-        #![proptest_config(cases(48))]
-        #[test]
-        fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
-            check_forward::<f64>(&layer(), &shape, initial, 1e-12);
-            check_forward::<f32>(&layer(), &shape, initial, 1e-5);
-            check_backward::<f64>(&layer(), &shape, initial, 1e-12);
-            check_backward::<f32>(&layer(), &shape, initial, 1e-5);
-            check_gradients(&layer(), &shape, initial);
-        }
-    }
-
-    #[test]
-    fn several_slices_agree_with_the_formula() {
-        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
-        check_forward::<f32>(&layer(), &shape, true, 1e-5);
-        check_backward::<f32>(&layer(), &shape, false, 1e-5);
-        check_gradients(&layer(), &shape, false);
-    }
-
-    #[test]
-    fn results_are_the_same_at_any_number_of_threads() {
-        check_threads(&layer());
-    }
-
-    #[test]
-    #[should_panic(expected = "gru: w_hh has 11 elements, expected 12")]
-    fn a_weight_of_the_wrong_size_is_refused() {
-        let shape = RecurrentShape { batch: 1, time: 1, input: 1, hidden: 2, reverse: false };
-        run(&Team::solo(), &shape, &[1, 6, 11, 6, 6].map(|len| vec![0.0; len]).to_vec());
-    }
-}
+mod tests;

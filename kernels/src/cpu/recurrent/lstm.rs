@@ -7,7 +7,7 @@
 //! - c = f·c' + i·g
 //! - h = o·tanh c
 
-use super::{Gradient, RecurrentShape, add_up, check_len, cut, deliver, lay_rows, start};
+use super::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows, start};
 use crate::cpu::activation::put;
 use crate::cpu::gemm::{gemm, gemm_scratch_len};
 use crate::cpu::matrix::{Matrix, MatrixMut};
@@ -19,7 +19,7 @@ use crate::{Float, multiversion};
 /// A layer's input, parameters and initial states.
 #[derive(Debug, Clone, Copy)]
 pub struct LstmInputs<'a, T> {
-    /// (B, T, I)
+    /// (B, T, I), or (B, I) of a repeated input
     pub x: &'a [T],
     /// (4H, I)
     pub w_ih: &'a [T],
@@ -62,9 +62,9 @@ pub fn saved_len(shape: &RecurrentShape) -> usize {
     saved_parts(shape).iter().sum()
 }
 
-/// Records (T, B, 6, H) and rows [x | h'] (T, B, I + H), slice by slice.
+/// Records (T, B, 6, H) and rows [x | h'] (T, B, I + H), or h' alone, slice by slice.
 fn saved_parts(shape: &RecurrentShape) -> [usize; 2] {
-    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.input + shape.hidden)]
+    [shape.rows() * RECORD * shape.hidden, shape.rows() * (shape.beside() + shape.hidden)]
 }
 
 /// Elements of [`forward`]'s `scratch`.
@@ -77,22 +77,27 @@ pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
     backward_scratch(shape).iter().sum()
 }
 
-/// Packed [w_ih | w_hh]ᵀ, the sum of the biases, the state c, z of one step.
-fn forward_scratch(&RecurrentShape { batch, input, hidden, .. }: &RecurrentShape) -> [usize; 4] {
+/// Packed [w_ih | w_hh]ᵀ, or w_hhᵀ and w_ihᵀ; what z has beside that product, for each slice or for each sequence; the state
+/// c, z of one step.
+fn forward_scratch(shape: &RecurrentShape) -> [usize; 5] {
+    let &RecurrentShape { batch, input, hidden, repeated, .. } = shape;
     let gates = 4 * hidden;
-    [packed_len(input + hidden, gates), gates, batch * hidden, batch * gates]
+    let (once, constants) = if repeated { (packed_len(input, gates), batch) } else { (0, shape.slices()) };
+    [packed_len(shape.beside() + hidden, gates), once, constants * gates, batch * hidden, batch * gates]
 }
 
-/// Packed w_ih and w_hh, dz (T, B, 4H) slice by slice, its sums over each slice, zeros in place of c0, dh and dc, the
-/// gradient of [w_ih | w_hh] and its partial products.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 9] {
-    let &RecurrentShape { batch, input, hidden, .. } = shape;
-    let (gates, rows, width) = (4 * hidden, shape.rows(), input + hidden);
-    let products = gemm_scratch_len(gates, rows, width);
+/// Packed w_ih and w_hh, dz (T, B, 4H) slice by slice and, of a repeated input, its sum over the steps (B, 4H), its sums over
+/// each slice, zeros in place of c0, dh and dc, the gradient of [w_ih | w_hh] or of w_hh and partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 10] {
+    let &RecurrentShape { batch, input, hidden, repeated, .. } = shape;
+    let (gates, rows, width) = (4 * hidden, shape.rows(), shape.beside() + hidden);
+    let (summed, of_sums) = if repeated { (batch * gates, gemm_scratch_len(gates, batch, input)) } else { (0, 0) };
+    let products = gemm_scratch_len(gates, rows, width).max(of_sums);
     [
         packed_len(gates, input),
         packed_len(gates, hidden),
         rows * gates,
+        summed,
         shape.slices() * gates,
         hidden,
         batch * hidden,
@@ -107,7 +112,7 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 9] {
 fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, saved: &[T]) {
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
-    check_len("lstm: x", inputs.x.len(), shape.rows() * input);
+    check_len("lstm: x", inputs.x.len(), batch * shape.inputs() * input);
     check_len("lstm: w_ih", inputs.w_ih.len(), 4 * hidden * input);
     check_len("lstm: w_hh", inputs.w_hh.len(), 4 * hidden * hidden);
     check_len("lstm: b_ih", inputs.b_ih.len(), 4 * hidden);
@@ -132,37 +137,48 @@ pub fn forward<T: Float>(
 ) {
     check(shape, inputs, saved);
     check_len("lstm: out", out.len(), shape.rows() * shape.hidden);
-    let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
-    let [weights, bias, c, z] = cut("lstm: scratch", scratch, forward_scratch(shape));
+    let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
+    let (gates, record, beside, slice) = (4 * hidden, RECORD * hidden, shape.beside(), shape.slice());
+    let (width, x_len) = (beside + hidden, shape.inputs() * input);
+    let [weights, once, constants, c, z] = cut("lstm: scratch", scratch, forward_scratch(shape));
     let [records, rows] = cut("lstm: saved", saved, saved_parts(shape));
-    let (w_ih, w_hh) = (Matrix::new(inputs.w_ih, gates, input), Matrix::new(inputs.w_hh, gates, hidden));
-    let weights = Packed::new(team, &[w_ih.transposed(), w_hh.transposed()], weights);
-    for ((bias, &b_ih), &b_hh) in bias.iter_mut().zip(inputs.b_ih).zip(inputs.b_hh) {
-        *bias = b_ih + b_hh;
-    }
-    let bias = &*bias;
+    let w_ih = Matrix::new(inputs.w_ih, gates, input).transposed();
+    let w_hh = Matrix::new(inputs.w_hh, gates, hidden).transposed();
+    let (weights, once) = match repeated {
+        false => (Packed::new(team, &[w_ih, w_hh], weights), None),
+        true => (Packed::new(team, &[w_hh], weights), Some(Packed::new(team, &[w_ih], once))),
+    };
     start(c, inputs.c0);
     let pieces = [
         (out, slice * time * hidden),
         (records, slice * time * record),
         (rows, slice * time * width),
+        (constants, if repeated { slice * gates } else { gates }),
         (c, slice * hidden),
         (z, slice * gates),
     ];
-    team.pieces(pieces, |i, [out, records, rows, c, z]| {
+    team.pieces(pieces, |i, [out, records, rows, constants, c, z]| {
         let batch = c.len() / hidden;
         let first = i * slice;
-        lay_rows(shape, &inputs.x[first * time * input..], inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        let x = &inputs.x[first * x_len..];
+        lay_rows(shape, x, inputs.h0.map(|h0| &h0[first * hidden..]), rows);
+        for constant in constants.chunks_exact_mut(gates) {
+            for ((constant, &b_ih), &b_hh) in constant.iter_mut().zip(inputs.b_ih).zip(inputs.b_hh) {
+                *constant = b_ih + b_hh;
+            }
+        }
+        if let Some(w_ih) = once {
+            multiply(batch, Rows { data: x, stride: input }, w_ih, constants, gates, true);
+        }
         for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
             let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
             multiply(batch, Rows { data: now, stride: width }, weights, z, gates, false);
-            for b in 0..batch {
+            for (b, constant) in (0..batch).zip(constants.chunks_exact(gates).cycle()) {
                 let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
                 let c = &mut c[b * hidden..][..hidden];
-                cell(&z[b * gates..][..gates], bias, c, h, &mut records[b * record..][..record]);
+                cell(&z[b * gates..][..gates], constant, c, h, &mut records[b * record..][..record]);
                 if !next.is_empty() {
-                    next[b * width + input..][..hidden].copy_from_slice(h);
+                    next[b * width + beside..][..hidden].copy_from_slice(h);
                 }
             }
         }
@@ -185,9 +201,11 @@ pub fn backward<T: Float>(
 ) {
     check(shape, inputs, saved);
     check_len("lstm: dout", dout.len(), shape.rows() * shape.hidden);
-    let &RecurrentShape { time, input, hidden, .. } = shape;
-    let (gates, record, width, slice) = (4 * hidden, RECORD * hidden, input + hidden, shape.slice());
-    let [w_ih, w_hh, dz, sums, zeros, dh, dc, dw, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
+    let &RecurrentShape { batch, time, input, hidden, repeated, .. } = shape;
+    let (gates, record, beside, slice) = (4 * hidden, RECORD * hidden, shape.beside(), shape.slice());
+    let (width, x_len) = (beside + hidden, shape.inputs() * input);
+    let [w_ih, w_hh, dz, summed, sums, zeros, dh, dc, dw, products] =
+        cut("lstm: scratch", scratch, backward_scratch(shape));
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
     let LstmGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: dc0 } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
@@ -197,12 +215,14 @@ pub fn backward<T: Float>(
     let zeros = &*zeros;
     let pieces = [
         (&mut *dz, slice * time * gates),
+        (&mut *summed, slice * gates),
         (&mut *sums, gates),
         (&mut *dh, slice * hidden),
         (&mut *dc, slice * hidden),
-        (dx, slice * time * input),
+        (dx, slice * x_len),
     ];
-    team.pieces(pieces, |i, [dz, sums, dh, dc, dx]| {
+    team.pieces(pieces, |i, [dz, summed, sums, dh, dc, dx]| {
+        summed.fill(T::ZERO);
         sums.fill(T::ZERO);
         dh.fill(T::ZERO);
         dc.fill(T::ZERO);
@@ -226,12 +246,21 @@ pub fn backward<T: Float>(
                     &mut dc[b * hidden..][..hidden],
                 );
             }
-            add_columns(dz, gates, 0, sums);
-            let dz = Rows { data: dz, stride: gates };
             // dh' = dz·w_hh, dx = dz·w_ih
-            multiply(batch, dz, w_hh, dh, hidden, false);
+            multiply(batch, Rows { data: dz, stride: gates }, w_hh, dh, hidden, false);
+            if repeated {
+                add_columns(dz, batch * gates, 0, summed);
+                continue;
+            }
+            add_columns(dz, gates, 0, sums);
             if let Some(w_ih) = w_ih {
-                multiply(batch, dz, w_ih, &mut dx[t * input..], time * input, add_dx);
+                multiply(batch, Rows { data: dz, stride: gates }, w_ih, &mut dx[t * input..], x_len, add_dx);
+            }
+        }
+        if repeated {
+            add_columns(summed, gates, 0, sums);
+            if let Some(w_ih) = w_ih {
+                multiply(batch, Rows { data: summed, stride: gates }, w_ih, dx, input, add_dx);
             }
         }
     });
@@ -245,20 +274,28 @@ pub fn backward<T: Float>(
         let dz = Matrix::new(dz, shape.rows(), gates);
         let rows = Matrix::new(rows, shape.rows(), width);
         gemm(team, T::ONE, dz.transposed(), rows, T::ZERO, MatrixMut::new(dw, gates, width), products);
-        deliver_columns(dw, width, 0, dw_ih);
-        deliver_columns(dw, width, input, dw_hh);
+        deliver_columns(dw, width, beside, dw_hh);
+        match dw_ih {
+            Some((dw_ih, add)) if repeated => {
+                // dw_ih = (Σₜ dz)ᵀ·x
+                let (summed, x) = (Matrix::new(summed, batch, gates), Matrix::new(inputs.x, batch, input));
+                let dw_ih = MatrixMut::new(dw_ih, gates, input);
+                gemm(team, T::ONE, summed.transposed(), x, beta(add), dw_ih, products);
+            }
+            dw_ih => deliver_columns(dw, width, 0, dw_ih),
+        }
     }
 }
 
 multiversion! {
-    /// One step of one sequence. `z`: (4H) without its biases; `bias`: b_ih + b_hh. `c`: the state before, then after;
-    /// `h` and `record` are written.
-    fn cell<T: Float, A: Arithmetic>(z: &[T], bias: &[T], c: &mut [T], h: &mut [T], record: &mut [T]) {
+    /// One step of one sequence. z is the sum of `z` and `constant`, (4H) each. `c`: the state before, then after; `h` and
+    /// `record` are written.
+    fn cell<T: Float, A: Arithmetic>(z: &[T], constant: &[T], c: &mut [T], h: &mut [T], record: &mut [T]) {
         let hidden = h.len();
         let (gates, states) = record.split_at_mut(4 * hidden);
         let (z_if, z_go) = z.split_at(2 * hidden);
         let (z_g, z_o) = z_go.split_at(hidden);
-        let (b_if, b_go) = bias.split_at(2 * hidden);
+        let (b_if, b_go) = constant.split_at(2 * hidden);
         let (b_g, b_o) = b_go.split_at(hidden);
         let (i_f, g_o) = gates.split_at_mut(2 * hidden);
         let (g, o) = g_o.split_at_mut(hidden);
@@ -329,97 +366,4 @@ fn deliver_columns<T: Float>(values: &[T], width: usize, first: usize, gradient:
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::cpu::recurrent::naive;
-    use crate::cpu::recurrent::testing::{
-        Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes,
-    };
-    use crate::property::cases;
-
-    fn layer<T: Float>() -> Layer<T> {
-        Layer { gates: 4, states: 2, forward: run, backward: run_backward, naive, naive_backward }
-    }
-
-    fn inputs<T>(p: &Parameters<T>) -> LstmInputs<'_, T> {
-        let state = |k: usize| p.get(k).map(Vec::as_slice);
-        LstmInputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5), c0: state(6) }
-    }
-
-    fn run_and_save<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> (Vec<T>, Vec<T>) {
-        // Memory comes as it was left: NaN shows what is read before it is written.
-        let nan = |len| vec![T::from_f64(f64::NAN); len];
-        let (mut out, mut saved) = (nan(shape.rows() * shape.hidden), nan(saved_len(shape)));
-        forward(team, shape, &inputs(p), &mut out, &mut saved, &mut nan(forward_scratch_len(shape)));
-        (out, saved)
-    }
-
-    fn run<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> Vec<T> {
-        run_and_save(team, shape, p).0
-    }
-
-    fn run_backward<T: Float>(
-        team: &Team,
-        shape: &RecurrentShape,
-        p: &Parameters<T>,
-        dout: &[T],
-        gradients: &mut Parameters<T>,
-        add: bool,
-    ) {
-        let (_, saved) = run_and_save(team, shape, p);
-        let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
-        let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
-        let gradients = LstmGradients {
-            x: gradients.next(),
-            w_ih: gradients.next(),
-            w_hh: gradients.next(),
-            b_ih: gradients.next(),
-            b_hh: gradients.next(),
-            h0: gradients.next(),
-            c0: gradients.next(),
-        };
-        backward(team, shape, &inputs(p), dout, &saved, &mut scratch, gradients);
-    }
-
-    fn naive(shape: &RecurrentShape, p: &Parameters<f64>) -> Vec<f64> {
-        naive::lstm_forward(shape, &inputs(p))
-    }
-
-    fn naive_backward(shape: &RecurrentShape, p: &Parameters<f64>, dout: &[f64]) -> Parameters<f64> {
-        naive::lstm_backward(shape, &inputs(p), dout).into_iter().take(p.len()).collect()
-    }
-
-    proptest! {
-        #![proptest_config(cases(48))]
-        #[test]
-        fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
-            check_forward::<f64>(&layer(), &shape, initial, 1e-12);
-            check_forward::<f32>(&layer(), &shape, initial, 1e-5);
-            check_backward::<f64>(&layer(), &shape, initial, 1e-12);
-            check_backward::<f32>(&layer(), &shape, initial, 1e-5);
-            check_gradients(&layer(), &shape, initial);
-        }
-    }
-
-    #[test]
-    fn several_slices_agree_with_the_formula() {
-        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true };
-        check_forward::<f32>(&layer(), &shape, true, 1e-5);
-        check_backward::<f32>(&layer(), &shape, false, 1e-5);
-        check_gradients(&layer(), &shape, false);
-    }
-
-    #[test]
-    fn results_are_the_same_at_any_number_of_threads() {
-        check_threads(&layer());
-    }
-
-    #[test]
-    #[should_panic(expected = "lstm: w_hh has 15 elements, expected 16")]
-    fn a_weight_of_the_wrong_size_is_refused() {
-        let shape = RecurrentShape { batch: 1, time: 1, input: 1, hidden: 2, reverse: false };
-        run(&Team::solo(), &shape, &[1, 8, 15, 8, 8].map(|len| vec![0.0; len]).to_vec());
-    }
-}
+mod tests;

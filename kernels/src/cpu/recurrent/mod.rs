@@ -27,6 +27,8 @@ pub struct RecurrentShape {
     pub hidden: usize,
     /// Whether the last step of the input comes first. Outputs stay at the places of their inputs.
     pub reverse: bool,
+    /// Whether all steps of a sequence have the same input: x is (B, I), multiplied by its weights once.
+    pub repeated: bool,
 }
 
 /// Where a gradient goes, and whether it is added to what is there; `None` where nobody asks for it.
@@ -47,6 +49,21 @@ impl RecurrentShape {
         self.batch * self.time
     }
 
+    /// Inputs of a sequence: one for each step, or one for all.
+    fn inputs(&self) -> usize {
+        if self.repeated { 1 } else { self.time }
+    }
+
+    /// The row of x that sequence `b` has at the `step`-th step in order of time.
+    fn input_row(&self, b: usize, step: usize) -> usize {
+        if self.repeated { b } else { b * self.time + self.place(step) }
+    }
+
+    /// Features of x beside h' in the rows that a step multiplies.
+    fn beside(&self) -> usize {
+        if self.repeated { 0 } else { self.input }
+    }
+
     /// Slices of the batch.
     fn slices(&self) -> usize {
         self.batch.div_ceil(self.slice())
@@ -57,9 +74,10 @@ impl RecurrentShape {
         (self.batch / 4).clamp(4, 32).next_multiple_of(4)
     }
 
-    /// Floating-point operations of products between `gates` blocks of H and `width` features, at all steps of all sequences.
-    pub fn products(&self, gates: usize, width: usize) -> u64 {
-        (2 * self.rows() * gates * self.hidden * width) as u64
+    /// Floating-point operations of products between `gates` blocks of H and `of_x` features of every input, and as many
+    /// blocks and `of_h` features of every state.
+    pub fn products(&self, gates: usize, of_x: usize, of_h: usize) -> u64 {
+        (2 * gates * self.hidden * self.batch * (self.inputs() * of_x + self.time * of_h)) as u64
     }
 
     /// The place of the `step`-th step in order of time.
@@ -103,17 +121,17 @@ fn deliver<T: Float>(values: &[T], gradient: Gradient<T>) {
 }
 
 /// Writes the rows that a slice of the batch is multiplied with, [x | h'] (T, B, I + H) in order of time: all of x, and
-/// the first step's h'. The other steps' are for the forward pass to write.
+/// the first step's h'. The other steps' are for the forward pass to write. A repeated x is left out.
 ///
 /// `x`: (B, T, I) and `h0`: (B, H), from the slice's first sequence on.
 fn lay_rows<T: Float>(shape: &RecurrentShape, x: &[T], h0: Option<&[T]>, rows: &mut [T]) {
-    let &RecurrentShape { time, input, hidden, .. } = shape;
-    let width = input + hidden;
+    let &RecurrentShape { time, hidden, .. } = shape;
+    let (beside, width) = (shape.beside(), shape.beside() + hidden);
     let batch = rows.len() / (time * width);
     for (step, rows) in rows.chunks_exact_mut(batch * width).enumerate() {
         for (b, row) in rows.chunks_exact_mut(width).enumerate() {
-            let (x_place, h_place) = row.split_at_mut(input);
-            x_place.copy_from_slice(&x[(b * time + shape.place(step)) * input..][..input]);
+            let (x_place, h_place) = row.split_at_mut(beside);
+            x_place.copy_from_slice(&x[shape.input_row(b, step) * beside..][..beside]);
             if step == 0 {
                 start(h_place, h0.map(|h0| &h0[b * hidden..][..hidden]));
             }

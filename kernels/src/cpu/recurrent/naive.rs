@@ -57,7 +57,7 @@ fn lstm_steps(shape: &RecurrentShape, inputs: &LstmInputs<f64>, b: usize) -> Vec
     let (mut h, mut c) = (state(inputs.h0, b, hidden), state(inputs.c0, b, hidden));
     let mut steps = Vec::with_capacity(time);
     for step in 0..time {
-        let x = &inputs.x[(b * time + shape.place(step)) * input..][..input];
+        let x = &inputs.x[shape.input_row(b, step) * input..][..input];
         let z = |gate: usize, unit: usize| {
             let k = gate * hidden + unit;
             dot(inputs.w_ih, k, x) + inputs.b_ih[k] + dot(inputs.w_hh, k, &h) + inputs.b_hh[k]
@@ -110,7 +110,8 @@ pub fn lstm_backward(shape: &RecurrentShape, inputs: &LstmInputs<f64>, dout: &[f
                 dz[3 * hidden + unit] = dh * tanh_c * sigmoid_slope(o[unit]);
                 dc[unit] = d_c * f[unit];
             }
-            let x = row * input..(row + 1) * input;
+            let x = shape.input_row(b, step) * input;
+            let x = x..x + input;
             affine_backward(inputs.w_ih, &inputs.x[x.clone()], &dz, &mut dw_ih, &mut db_ih, &mut dx[x]);
             dh.fill(0.0);
             affine_backward(inputs.w_hh, &now.h_before, &dz, &mut dw_hh, &mut db_hh, &mut dh);
@@ -137,7 +138,7 @@ fn gru_steps(shape: &RecurrentShape, inputs: &GruInputs<f64>, b: usize) -> Vec<G
     let mut h = state(inputs.h0, b, hidden);
     let mut steps = Vec::with_capacity(time);
     for step in 0..time {
-        let x = &inputs.x[(b * time + shape.place(step)) * input..][..input];
+        let x = &inputs.x[shape.input_row(b, step) * input..][..input];
         let a =
             |gate: usize, unit: usize| dot(inputs.w_ih, gate * hidden + unit, x) + inputs.b_ih[gate * hidden + unit];
         let q =
@@ -187,7 +188,8 @@ pub fn gru_backward(shape: &RecurrentShape, inputs: &GruInputs<f64>, dout: &[f64
                 (dq[unit], dq[hidden + unit], dq[2 * hidden + unit]) = (da_r, da_z, da_n * r);
                 dh_before[unit] = dh * z;
             }
-            let x = row * input..(row + 1) * input;
+            let x = shape.input_row(b, step) * input;
+            let x = x..x + input;
             affine_backward(inputs.w_ih, &inputs.x[x.clone()], &da, &mut dw_ih, &mut db_ih, &mut dx[x]);
             affine_backward(inputs.w_hh, &now.h_before, &dq, &mut dw_hh, &mut db_hh, &mut dh_before);
             dh = dh_before;

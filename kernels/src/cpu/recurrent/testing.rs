@@ -25,10 +25,18 @@ pub(super) struct Layer<T: Float> {
     pub(super) naive_backward: fn(&RecurrentShape, &Parameters<f64>, &[f64]) -> Parameters<f64>,
 }
 
-/// Shapes with several slices, remainders of every tile and both directions.
+/// Shapes with several slices, remainders of every tile, both directions, and inputs of both kinds.
 pub(super) fn shapes() -> impl Strategy<Value = RecurrentShape> {
-    (1usize..12, 1usize..6, 1usize..20, 1usize..20, any::<bool>())
-        .prop_map(|(batch, time, input, hidden, reverse)| RecurrentShape { batch, time, input, hidden, reverse })
+    (1usize..12, 1usize..6, 1usize..20, 1usize..20, any::<bool>(), any::<bool>()).prop_map(
+        |(batch, time, input, hidden, reverse, repeated)| RecurrentShape {
+            batch,
+            time,
+            input,
+            hidden,
+            reverse,
+            repeated,
+        },
+    )
 }
 
 /// `len` values from −scale to scale, different for each seed.
@@ -39,7 +47,7 @@ fn values<T: Float>(len: usize, seed: usize, scale: f64) -> Vec<T> {
 pub(super) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     let rows = layer.gates * hidden;
-    let mut lengths = vec![shape.rows() * input, rows * input, rows * hidden, rows, rows];
+    let mut lengths = vec![batch * shape.inputs() * input, rows * input, rows * hidden, rows, rows];
     if initial {
         lengths.extend(std::iter::repeat_n(batch * hidden, layer.states));
     }
@@ -111,8 +119,8 @@ pub(super) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initia
 }
 
 /// Outputs and gradients are the same to the bit with 1, 2, 3 and 8 threads, in a shape of several slices.
-pub(super) fn check_threads(layer: &Layer<f32>) {
-    let shape = RecurrentShape { batch: 70, time: 9, input: 19, hidden: 37, reverse: true };
+pub(super) fn check_threads(layer: &Layer<f32>, repeated: bool) {
+    let shape = RecurrentShape { batch: 70, time: 9, input: 19, hidden: 37, reverse: true, repeated };
     let parameters = parameters(layer, &shape, true);
     let u = values::<f32>(shape.rows() * shape.hidden, 11, 1.0);
     let results = [1, 2, 3, 8].map(|threads| {

@@ -37,7 +37,7 @@ pub(super) const EXAMPLES: &[Example] = &[
 ];
 
 fn shape(hidden: usize) -> RecurrentShape {
-    RecurrentShape { batch: 4, time: 3, input: 8, hidden, reverse: false }
+    RecurrentShape { batch: 4, time: 3, input: 8, hidden, reverse: false, repeated: false }
 }
 
 fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Result<Inputs> {

@@ -156,11 +156,7 @@ impl Builder<'_> {
             "concat" => self.concat(at),
             "select" => self.select(at),
             "repeat" => {
-                // (B, D) to (B, 1, D), and the axis of 1 repeated
-                let (x, axes) = (self.plain(x[0]), self.ints(&[1]));
-                let row = self.emit("Unsqueeze", &[&x, &axes], vec![]);
-                let times = self.ints(&[1, node.whole("steps") as i64, 1]);
-                let y = self.emit("Expand", &[&row, &times], vec![]);
+                let y = self.repeated(x[0], 1, node.whole("steps"));
                 self.set(at, y);
             }
             "broadcast" => {
@@ -177,6 +173,16 @@ impl Builder<'_> {
             _ => return Err(refusal("onnx", op, "ONNX form")),
         }
         Ok(())
+    }
+
+    /// A matrix as often as there are `steps`, along a new axis in this place.
+    pub(super) fn repeated(&mut self, node: usize, axis: usize, steps: usize) -> String {
+        let (x, axes) = (self.plain(node), self.ints(&[axis as i64]));
+        let one = self.emit("Unsqueeze", &[&x, &axes], vec![]);
+        let mut times = [1; 3];
+        times[axis] = steps as i64;
+        let times = self.ints(&times);
+        self.emit("Expand", &[&one, &times], vec![])
     }
 
     /// Labels as whole numbers.

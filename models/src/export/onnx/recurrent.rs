@@ -41,7 +41,10 @@ impl Builder<'_> {
             [_, super::Dim::Fixed(hidden)] => *hidden,
             other => unreachable!("weights of the extents {other:?}"),
         };
-        let x = self.turned(node.inputs[0], &[1, 0, 2]);
+        let x = match self.rank(node.inputs[0]) {
+            2 => self.repeated(node.inputs[0], 0, node.whole("steps")),
+            _ => self.turned(node.inputs[0], &[1, 0, 2]),
+        };
         let [ih, hh] = [node.inputs[1], node.inputs[2]].map(|weight| self.reordered(&[weight], order));
         let bias = self.reordered(&[node.inputs[3], node.inputs[4]], order);
         let mut inputs = vec![x, ih, hh, bias];

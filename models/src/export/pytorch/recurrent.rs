@@ -8,6 +8,8 @@ use crate::{Error, Result};
 /// A stack of recurrent layers.
 struct Stack {
     x: usize,
+    /// The steps that all have the same x.
+    steps: Option<usize>,
     y: usize,
     /// The values of all layers.
     made: Vec<usize>,
@@ -25,7 +27,10 @@ impl Method<'_> {
             );
             return Err(Error::input("pytorch", problem));
         };
-        let x = self.plain(stack.x);
+        let mut x = self.plain(stack.x);
+        if let Some(steps) = stack.steps {
+            x = format!("{x}[:, None].expand(-1, {steps}, -1)");
+        }
         self.line(stack.y, identity(3), &format!("{}({x})[0]", stack.path));
         self.done.extend(stack.made);
         Ok(())
@@ -79,13 +84,14 @@ impl Method<'_> {
         if layers == 0 || !made.iter().all(alone) {
             return None;
         }
-        let [_, _, input] = graph.nodes[first].dims[..] else { return None };
+        let (&input, repeated) = (graph.nodes[first].dims.last()?, graph.nodes[first].dims.len() == 2);
+        let steps = repeated.then(|| graph.nodes[at].whole("steps"));
         let hidden = *self.modules.dims(&format!("{name}.weight_hh_l0")).get(1)?;
         let depth = if layers > 1 { format!(", num_layers={layers}") } else { String::new() };
         let both = if back { ", bidirectional=True" } else { "" };
         let kind = op.to_uppercase();
         let make = format!("nn.{kind}({}, {hidden}{depth}{both}, batch_first=True)", fixed(input));
         let params: Vec<(&str, usize)> = params.iter().map(|(place, node)| (place.as_str(), *node)).collect();
-        Some(Stack { x: first, y: x, made, path: self.layer(&params, &make)? })
+        Some(Stack { x: first, steps, y: x, made, path: self.layer(&params, &make)? })
     }
 }
