@@ -60,6 +60,7 @@ use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::conv::Algorithm;
 
 use crate::device::op::DeviceOp;
 use crate::inspect::Attribute;
@@ -112,6 +113,12 @@ pub trait Op<T: Float>: Debug + Send + Sync {
     /// or both. Of a product each of the two is another product of the same size.
     fn backward_flops(&self, inputs: &[Shape], output: Shape, first: bool, others: bool) -> u64 {
         self.flops(inputs, output) * (u64::from(first) + u64::from(others))
+    }
+
+    /// How each pass is computed, where an operation has several ways and chooses by shapes: the forward, the gradient of the
+    /// first input, those of the others.
+    fn algorithms(&self, _inputs: &[Shape], _output: Shape) -> Option<[Algorithm; 3]> {
+        None
     }
 
     /// Computes the output from the inputs.

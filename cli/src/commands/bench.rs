@@ -2,6 +2,7 @@
 
 mod among;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::process::{self, ExitCode};
@@ -329,11 +330,17 @@ struct StepProfile {
     operations: Vec<Operation>,
 }
 
+/// The passes of an operation that chooses an algorithm for each.
+const PASSES: [&str; 3] = ["forward", "dx", "dw"];
+
 /// One operation's part.
 #[derive(Debug, Serialize)]
 struct Operation {
     node: usize,
     op: String,
+    /// The algorithm of each pass, by its name, where the operation chooses one by its shapes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    algorithms: BTreeMap<&'static str, &'static str>,
     shape: String,
     forward_ms: f64,
     backward_ms: f64,
@@ -341,6 +348,22 @@ struct Operation {
     backward_gflops: f64,
     /// Of the step's time.
     share: f64,
+}
+
+impl Operation {
+    /// The operation, and the algorithm of its passes: one for all, or each by name.
+    fn label(&self) -> String {
+        let Operation { op, algorithms, .. } = self;
+        let mut all = algorithms.values();
+        match all.next() {
+            None => op.clone(),
+            Some(first) if all.all(|other| other == first) => format!("{op}, {first}"),
+            Some(_) => {
+                let passes = PASSES.iter().filter_map(|pass| Some(format!("{pass} {}", algorithms.get(pass)?)));
+                format!("{op}, {}", passes.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
 }
 
 impl StepProfile {
@@ -359,6 +382,11 @@ impl StepProfile {
                 Operation {
                     node: profile.node,
                     op: profile.op.to_owned(),
+                    algorithms: PASSES
+                        .into_iter()
+                        .zip(profile.algorithms)
+                        .filter_map(|(pass, algorithm)| Some((pass, algorithm?.name())))
+                        .collect(),
                     shape: profile.shape.to_string(),
                     forward_ms,
                     backward_ms,
@@ -387,21 +415,24 @@ impl Report for StepProfile {
         let StepProfile { model, batch_size, threads, steps, ms_per_step, other_ms, peak_gflops, operations } = self;
         writeln!(out, "{model}, batch {batch_size}, {threads} threads: {ms_per_step:.2} ms a step, mean of {steps}")?;
         writeln!(out, "peak of these threads: {peak_gflops:.1} GFLOP/s")?;
+        let labels: Vec<String> = operations.iter().map(Operation::label).collect();
+        let width = labels.iter().map(String::len).max().unwrap_or_default().max(22);
         writeln!(
             out,
-            "{:>4}  {:<22} {:<20} {:>10} {:>8} {:>11} {:>8} {:>7}",
+            "{:>4}  {:<width$} {:<20} {:>10} {:>8} {:>11} {:>8} {:>7}",
             "node", "op", "output", "forward ms", "GFLOP/s", "backward ms", "GFLOP/s", "share"
         )?;
-        for Operation { node, op, shape, forward_ms, backward_ms, forward_gflops, backward_gflops, share } in operations
-        {
+        for (operation, label) in operations.iter().zip(&labels) {
+            let Operation { node, shape, forward_ms, backward_ms, forward_gflops, backward_gflops, share, .. } =
+                operation;
             writeln!(
                 out,
-                "{node:>4}  {op:<22} {shape:<20} {forward_ms:>10.3} {forward_gflops:>8.1} {backward_ms:>11.3} \
+                "{node:>4}  {label:<width$} {shape:<20} {forward_ms:>10.3} {forward_gflops:>8.1} {backward_ms:>11.3} \
                  {backward_gflops:>8.1} {:>6.1}%",
                 share * 100.0
             )?;
         }
         let share = other_ms / ms_per_step * 100.0;
-        writeln!(out, "      {:<22} {:<20} {other_ms:>10.3} {:>29} {share:>5.1}%", "batch, Adam, loss", "", "")
+        writeln!(out, "      {:<width$} {:<20} {other_ms:>10.3} {:>29} {share:>5.1}%", "batch, Adam, loss", "", "")
     }
 }

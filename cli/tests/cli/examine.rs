@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Ended, Place};
 
@@ -45,6 +45,13 @@ fn steps_are_timed() {
     let operations = profile["operations"].as_array().unwrap();
     let share: f64 = operations.iter().map(|operation| operation["share"].as_f64().unwrap()).sum();
     assert!(share > 0.3 && share <= 1.0, "{profile}");
+    // Each pass of a convolution says how it went; pictures need no gradient.
+    let of = |op: &str| operations.iter().find(|operation| operation["op"] == op).unwrap();
+    assert_eq!(of("conv2d")["algorithms"], json!({"forward": "direct", "dw": "direct"}));
+    assert_eq!(of("conv_transpose2d")["algorithms"].as_object().unwrap().len(), 3);
+    assert!(of("linear").get("algorithms").is_none());
+    let text = place.ok(&[&bench[..], &["--profile"]].concat());
+    assert!(text.contains("conv2d, direct "), "{text}");
 }
 
 #[test]

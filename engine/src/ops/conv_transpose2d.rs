@@ -10,7 +10,7 @@
 use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::conv::{self, Geometry, Grid, Store};
+use inkgrad_kernels::cpu::conv::{self, Algorithm, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
@@ -112,6 +112,11 @@ impl<T: Float> Op<T> for ConvTranspose {
 
     fn flops(&self, inputs: &[Shape], output: Shape) -> u64 {
         self.geometry(inputs, output).flops()
+    }
+
+    fn algorithms(&self, inputs: &[Shape], output: Shape) -> Option<[Algorithm; 3]> {
+        let geometry = self.geometry(inputs, output);
+        Some([geometry.up_algorithm(), geometry.down_algorithm(), geometry.weight_gradient_algorithm()])
     }
 
     fn forward(&self, run: Forward<'_, T>) {

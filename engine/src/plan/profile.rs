@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::conv::Algorithm;
 
 use crate::tape::Kind;
 use crate::{Plan, Shape};
@@ -29,6 +30,9 @@ pub struct Profile<'a> {
     pub flops: u64,
     /// Floating-point operations of one backward.
     pub backward_flops: u64,
+    /// How its forward, the gradient of its first input and those of the others are computed: of the passes that run, where
+    /// the operation has several ways.
+    pub algorithms: [Option<Algorithm>; 3],
     /// How long it took.
     pub times: Times,
 }
@@ -66,6 +70,7 @@ impl<T: Float> Plan<T> {
                 shape: self.tape.nodes[i].shape,
                 flops: self.tape.node_flops(i),
                 backward_flops: self.backward_flops(i),
+                algorithms: self.algorithms(i),
                 times,
             }),
             _ => None,
@@ -80,14 +85,29 @@ impl<T: Float> Plan<T> {
     /// Floating-point operations of node `i`'s backward, by the gradients that somebody needs.
     fn backward_flops(&self, i: usize) -> u64 {
         let node = &self.tape.nodes[i];
-        let layout = &self.layout.nodes[i];
-        let [first, others @ ..] = &layout.adds;
-        match &node.kind {
-            Kind::Op(op) if layout.active => {
-                let inputs = self.tape.input_shapes(node);
-                op.backward_flops(&inputs, node.shape, first.is_some(), others.iter().any(Option::is_some))
+        match (&node.kind, self.needed(i)) {
+            (_, [false, false]) => 0,
+            (Kind::Op(op), [first, others]) => {
+                op.backward_flops(&self.tape.input_shapes(node), node.shape, first, others)
             }
             _ => 0,
         }
+    }
+
+    /// Whether node `i`'s backward computes the gradient of its first input, and that of another.
+    fn needed(&self, i: usize) -> [bool; 2] {
+        let layout = &self.layout.nodes[i];
+        let [first, others @ ..] = &layout.adds;
+        [first.is_some(), others.iter().any(Option::is_some)].map(|needed| needed && layout.active)
+    }
+
+    /// How node `i` computes the passes that run.
+    fn algorithms(&self, i: usize) -> [Option<Algorithm>; 3] {
+        let node = &self.tape.nodes[i];
+        let Kind::Op(op) = &node.kind else { return [None; 3] };
+        let Some(passes) = op.algorithms(&self.tape.input_shapes(node), node.shape) else { return [None; 3] };
+        let [first, others] = self.needed(i);
+        let mut runs = [true, first, others].into_iter();
+        passes.map(|algorithm| runs.next().unwrap_or_default().then_some(algorithm))
     }
 }

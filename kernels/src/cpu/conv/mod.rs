@@ -47,7 +47,55 @@ use winograd::Plan;
 /// Images that a thread works on at a time, whatever the number of threads.
 pub(crate) const SLICE: usize = 16;
 
+/// How one of the three kernels computes a geometry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// All products, one by one.
+    Direct,
+    /// Fewer products, between transformed pixels and weights.
+    Winograd,
+}
+
+impl Algorithm {
+    fn of(plan: Option<Plan>) -> Self {
+        if plan.is_some() { Algorithm::Winograd } else { Algorithm::Direct }
+    }
+
+    /// Its name in one word.
+    ///
+    /// ```
+    /// use inkgrad_kernels::cpu::conv::{Geometry, Grid};
+    ///
+    /// let grid = |pixels, channels| Grid { height: pixels, width: pixels, channels };
+    /// let (small, big) = (grid(7, 128), grid(14, 64));
+    /// let four = Geometry { batch: 128, small, big, kernel: (4, 4), stride: (2, 2), padding: (1, 1) };
+    /// assert_eq!(four.up_algorithm().name(), "winograd");
+    /// assert_eq!(Geometry { kernel: (3, 3), ..four }.up_algorithm().name(), "direct");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Direct => "direct",
+            Algorithm::Winograd => "winograd",
+        }
+    }
+}
+
 impl Geometry {
+    /// How [`down`] computes this geometry.
+    pub fn down_algorithm(&self) -> Algorithm {
+        Algorithm::of(Plan::of_down(self))
+    }
+
+    /// How [`up`] computes this geometry.
+    pub fn up_algorithm(&self) -> Algorithm {
+        Algorithm::of(Plan::of_up(self))
+    }
+
+    /// How [`weight_gradient`] computes this geometry.
+    pub fn weight_gradient_algorithm(&self) -> Algorithm {
+        Algorithm::of(Plan::of_weight_gradient(self))
+    }
+
     /// Elements of scratch that [`down`] needs for its weights and bias, and for transformed slices.
     pub fn down_scratch(&self) -> usize {
         match Plan::of_down(self) {
