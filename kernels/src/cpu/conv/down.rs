@@ -2,7 +2,7 @@
 
 use super::pack::{self, Lanes};
 use super::tile::{Steps, Taps, patch};
-use super::winograd::{self, Plan, three};
+use super::winograd::{self, Plan};
 use super::{Geometry, LANES, SLICE, Store, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
@@ -26,10 +26,9 @@ pub fn down<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
-    match (Plan::of_down(geometry), three::Pass::of_down(geometry)) {
-        (Some(plan), _) => winograd::down(team, &plan, big, w, bias, store, small, scratch),
-        (_, Some(pass)) => three::run(team, &pass, big, w, bias, store, small, scratch),
-        _ => down_direct(team, geometry, big, w, bias, store, small, scratch),
+    match Plan::of_down(geometry) {
+        Some(plan) => winograd::down(team, &plan, big, w, bias, store, small, scratch),
+        None => down_direct(team, geometry, big, w, bias, store, small, scratch),
     }
 }
 

@@ -20,8 +20,8 @@
 //! read where it lies: no patch matrix is built. Weights come in PyTorch's layout, which is `(small, big, kh, kw)` for
 //! both kinds, and are packed once a call into panels of [`LANES`] channels.
 //!
-//! Kernels of 4×4 with stride 2 and of 3×3 with stride 1 go through fewer products, by Winograd's algorithm (`winograd`), where a
-//! cost model says that its transforms pay; each of the three picks by shape, and so does the length of its scratch.
+//! Kernels of 4×4 with stride 2 go through fewer products, by Winograd's algorithm (`winograd`), where a cost model says that its
+//! transforms pay; each of the three picks by shape, and so does the length of its scratch.
 //!
 //! A register tile covers several images at *the same pixel*: they need the same taps, so taps that fall outside
 //! the picture are left out altogether instead of being multiplied by zero (18 % of the work of a padded 3×3 kernel on
@@ -42,7 +42,7 @@ use geometry::{Axis, taps_of_small};
 pub use geometry::{Geometry, Grid, Store};
 pub use up::up;
 pub use weight::{weight_gradient, weight_gradient_scratch};
-use winograd::{Plan, three::Pass};
+use winograd::Plan;
 
 /// Images that a thread works on at a time, whatever the number of threads.
 pub(crate) const SLICE: usize = 16;
@@ -57,8 +57,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    fn of(winograd: bool) -> Self {
-        if winograd { Algorithm::Winograd } else { Algorithm::Direct }
+    fn of(plan: Option<Plan>) -> Self {
+        if plan.is_some() { Algorithm::Winograd } else { Algorithm::Direct }
     }
 
     /// Its name in one word.
@@ -83,34 +83,32 @@ impl Algorithm {
 impl Geometry {
     /// How [`down`] computes this geometry.
     pub fn down_algorithm(&self) -> Algorithm {
-        Algorithm::of(Plan::of_down(self).is_some() || Pass::of_down(self).is_some())
+        Algorithm::of(Plan::of_down(self))
     }
 
     /// How [`up`] computes this geometry.
     pub fn up_algorithm(&self) -> Algorithm {
-        Algorithm::of(Plan::of_up(self).is_some() || Pass::of_up(self).is_some())
+        Algorithm::of(Plan::of_up(self))
     }
 
     /// How [`weight_gradient`] computes this geometry.
     pub fn weight_gradient_algorithm(&self) -> Algorithm {
-        Algorithm::of(Plan::of_weight_gradient(self).is_some() || Pass::of_weight_gradient(self).is_some())
+        Algorithm::of(Plan::of_weight_gradient(self))
     }
 
     /// Elements of scratch that [`down`] needs for its weights and bias, and for transformed slices.
     pub fn down_scratch(&self) -> usize {
-        match (Plan::of_down(self), Pass::of_down(self)) {
-            (Some(plan), _) => plan.down_scratch(),
-            (_, Some(pass)) => pass.scratch(),
-            _ => self.small.padded_channels() * (self.taps() * self.big.channels + 1),
+        match Plan::of_down(self) {
+            Some(plan) => plan.down_scratch(),
+            None => self.small.padded_channels() * (self.taps() * self.big.channels + 1),
         }
     }
 
     /// Elements of scratch that [`up`] needs for its weights and bias, and for transformed slices.
     pub fn up_scratch(&self) -> usize {
-        match (Plan::of_up(self), Pass::of_up(self)) {
-            (Some(plan), _) => plan.up_scratch(),
-            (_, Some(pass)) => pass.scratch(),
-            _ => self.big.padded_channels() * (self.taps() * self.small.channels + 1),
+        match Plan::of_up(self) {
+            Some(plan) => plan.up_scratch(),
+            None => self.big.padded_channels() * (self.taps() * self.small.channels + 1),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pack::{self, Lanes};
 use super::tile::{Steps, Taps, dot, patch};
-use super::winograd::{self, Plan, three};
+use super::winograd::{self, Plan};
 use super::{Axis, Geometry, LANES, SLICE, Store};
 use crate::Float;
 use crate::cpu::Team;
@@ -29,10 +29,9 @@ pub fn up<T: Float>(
     scratch: &mut [T],
 ) {
     geometry.check(small.len(), big.len(), w.len());
-    match (Plan::of_up(geometry), three::Pass::of_up(geometry)) {
-        (Some(plan), _) => winograd::up(team, &plan, small, w, bias, store, big, scratch),
-        (_, Some(pass)) => three::run(team, &pass, small, w, bias, store, big, scratch),
-        _ => up_direct(team, geometry, small, w, bias, store, big, scratch),
+    match Plan::of_up(geometry) {
+        Some(plan) => winograd::up(team, &plan, small, w, bias, store, big, scratch),
+        None => up_direct(team, geometry, small, w, bias, store, big, scratch),
     }
 }
 

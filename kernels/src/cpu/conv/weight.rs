@@ -2,7 +2,7 @@
 
 use super::pack;
 use super::tile::{Pixels, Strides, outer};
-use super::winograd::{self, Plan, three};
+use super::winograd::{self, Plan};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
@@ -66,9 +66,6 @@ pub fn weight_gradient_scratch(geometry: &Geometry) -> usize {
     if let Some(plan) = Plan::of_weight_gradient(geometry) {
         return plan.weight_gradient_scratch();
     }
-    if let Some(pass) = three::Pass::of_weight_gradient(geometry) {
-        return pass.weight_gradient_scratch();
-    }
     let cut = Cut::new(geometry);
     cut.parts * cut.part()
 }
@@ -90,9 +87,6 @@ pub fn weight_gradient<T: Float>(
     geometry.check(small.len(), big.len(), dw.len());
     if let Some(plan) = Plan::of_weight_gradient(geometry) {
         return winograd::weight_gradient(team, &plan, small, big, dw, add, scratch);
-    }
-    if let Some(pass) = three::Pass::of_weight_gradient(geometry) {
-        return three::weight_gradient(team, &pass, small, big, dw, add, scratch);
     }
     direct(team, geometry, small, big, dw, add, scratch);
 }

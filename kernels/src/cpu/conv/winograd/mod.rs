@@ -1,7 +1,6 @@
-//! Winograd's algorithm for kernels of 4×4 and stride 2, and of 3×3 and stride 1 ([`three`]): fewer multiplications, between
-//! points instead of pixels.
+//! Winograd's algorithm for kernels of 4×4 and stride 2: fewer multiplications, between points instead of pixels.
 //!
-//! A big pixel meets only the taps of its residue modulo the stride, so that a kernel of 4×4 is four kernels of 2×2 at stride 1,
+//! A big pixel meets only the taps of its residue modulo the stride, so that such a kernel is four kernels of 2×2 at stride 1,
 //! one for each residue ρ. In one direction these have a bilinear algorithm ([`axis`]): with matrices B, A, G of small constants
 //!
 //! ```text
@@ -27,7 +26,6 @@ mod axis;
 mod gradient;
 mod plan;
 mod product;
-pub(super) mod three;
 mod transform;
 mod weights;
 

@@ -21,7 +21,7 @@ use crate::multiversion;
 
 /// `a − b`.
 #[inline(always)]
-pub(super) fn sub<T: Float, L: Lanes<T>>(a: L, b: L) -> L {
+fn sub<T: Float, L: Lanes<T>>(a: L, b: L) -> L {
     b.mul_add(L::splat(-T::ONE), a)
 }
 
@@ -98,7 +98,7 @@ fn points_of_big<T: Float, L: Lanes<T>>(kind: Kind, y: [L; 4]) -> [L; 4] {
 
 /// Lanes from `x[at..]`, the first `width` of them.
 #[inline(always)]
-pub(super) fn load<T: Float, A: Arithmetic>(x: &[T], at: usize, width: usize) -> A::Lanes<T> {
+fn load<T: Float, A: Arithmetic>(x: &[T], at: usize, width: usize) -> A::Lanes<T> {
     let from = &x[at..at + width];
     // SAFETY: `width ≤ LANES` elements, as `load_first` wants.
     unsafe { load_first::<T, A>(from.as_ptr(), width) }
@@ -106,7 +106,7 @@ pub(super) fn load<T: Float, A: Arithmetic>(x: &[T], at: usize, width: usize) ->
 
 /// The first `width` lanes to `x[at..]`.
 #[inline(always)]
-pub(super) fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: usize, width: usize) {
+fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: usize, width: usize) {
     let to = &mut x[at..at + width];
     // SAFETY: `width ≤ LANES` elements, as `store_first` wants.
     unsafe { store_first::<T, A>(lanes, to.as_mut_ptr(), width) }
@@ -218,13 +218,7 @@ multiversion! {
 
 /// Stores a finished sum.
 #[inline(always)]
-pub(super) fn finish<T: Float, A: Arithmetic>(
-    mut sum: A::Lanes<T>,
-    how: Store,
-    out: &mut [T],
-    at: usize,
-    width: usize,
-) {
+fn finish<T: Float, A: Arithmetic>(mut sum: A::Lanes<T>, how: Store, out: &mut [T], at: usize, width: usize) {
     match how {
         Store::Write => {}
         // This way round, NaN stays NaN.
