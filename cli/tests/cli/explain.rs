@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use inkgrad_models::data::{load_images, load_labels, load_matrix};
 use serde_json::{Value, json};
@@ -36,10 +35,7 @@ fn pages_are_whole_and_compute_what_the_engine_computes() {
     place.ok(&["data", "synth", "--n", "125", "--out", "d"]);
     for model in MODELS {
         train(&place, model);
-        let started = Instant::now();
         let written = place.json(&["explain", "--run", "r", "--out", "page.html"]);
-        let seconds = started.elapsed().as_secs_f64();
-        assert!(seconds < 5.0, "{model:?}: {seconds:.1} s");
         let page = String::from_utf8(place.read("page.html")).unwrap();
         assert_eq!(written["bytes"], page.len());
         assert!(page.len() < 3_000_000, "{model:?}: {} bytes", page.len());
