@@ -37,7 +37,7 @@ use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
 use crate::model::config::Device;
-use crate::ranks::{Ranks, agree, any, shares};
+use crate::ranks::{Ranks, agree, any, own_parts};
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
@@ -215,7 +215,7 @@ impl Extractor {
             watch(images.len());
             return Ok(found.unwrap_or_else(nothing));
         }
-        let shares = shares(images.len(), ranks.size());
+        let shares: Vec<_> = (0..ranks.size()).map(|rank| own_drawings(images.len(), rank, ranks.size())).collect();
         let own: Vec<usize> = shares[ranks.rank()].clone().collect();
         let mut of_all = |done: usize| watch((done * ranks.size()).min(images.len()));
         let made = match own.is_empty() {
@@ -223,6 +223,15 @@ impl Extractor {
             false => self.features(&images.take(&own), &Cache::none(), &mut of_all),
         };
         let Features { width, values, unbiased, bias } = agree(ranks, made)?;
+        // Of fewer drawings than ranks some have none, and do not know how wide the others' are.
+        let said = ranks.all_gather_bytes(
+            &[vec![width as f32], bias].concat().iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>(),
+        );
+        let widest =
+            said.iter().map(|said| said.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<_>>());
+        let widest = widest.max_by_key(Vec::len).unwrap_or_default();
+        let (width, bias) =
+            widest.split_first().map_or((0, Vec::new()), |(width, bias)| (*width as usize, bias.to_vec()));
         let counts = |of_a_drawing: usize| shares.iter().map(|share| share.len() * of_a_drawing).collect::<Vec<_>>();
         let (values, unbiased) = (ranks.gather(&values, &counts(width)), ranks.gather(&unbiased, &counts(bias.len())));
         let features = Features { width, values, unbiased, bias };
@@ -231,6 +240,14 @@ impl Extractor {
         }
         Ok(features)
     }
+}
+
+/// Drawings that are dealt out together: whole batches of both networks, since a smaller batch may round differently.
+const DEALT: usize = 128;
+
+fn own_drawings(drawings: usize, rank: usize, ranks: usize) -> std::ops::Range<usize> {
+    let own = own_parts(drawings.div_ceil(DEALT), rank, ranks);
+    own.start * DEALT..drawings.min(own.end * DEALT)
 }
 
 #[cfg(test)]
@@ -250,7 +267,7 @@ mod tests {
         let data = data.display().to_string();
         let config = Config { data, epochs: None, steps: Some(2), batch_size: 8, ..defaults };
         Trainer::start(&models, config, &run, false).unwrap().0.run(&mut ()).unwrap();
-        let images = builtin(70, 2).unwrap().train.images;
+        let images = builtin(500, 2).unwrap().train.images;
         let (mut alone, _) = Extractor::classifier(&models, &run, None, 1).unwrap();
         let expected = alone.features(&images, &Cache::none(), &mut |_| {}).unwrap();
         for ranks in [1, 2, 3, 5] {
