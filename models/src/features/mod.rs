@@ -22,6 +22,7 @@
 
 mod cache;
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Serialize;
@@ -37,7 +38,7 @@ use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
 use crate::model::config::Device;
-use crate::ranks::{Ranks, agree, any, own_parts};
+use crate::ranks::{Ranks, agree, any};
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
@@ -223,15 +224,6 @@ impl Extractor {
             false => self.features(&images.take(&own), &Cache::none(), &mut of_all),
         };
         let Features { width, values, unbiased, bias } = agree(ranks, made)?;
-        // Of fewer drawings than ranks some have none, and do not know how wide the others' are.
-        let said = ranks.all_gather_bytes(
-            &[vec![width as f32], bias].concat().iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>(),
-        );
-        let widest =
-            said.iter().map(|said| said.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<_>>());
-        let widest = widest.max_by_key(Vec::len).unwrap_or_default();
-        let (width, bias) =
-            widest.split_first().map_or((0, Vec::new()), |(width, bias)| (*width as usize, bias.to_vec()));
         let counts = |of_a_drawing: usize| shares.iter().map(|share| share.len() * of_a_drawing).collect::<Vec<_>>();
         let (values, unbiased) = (ranks.gather(&values, &counts(width)), ranks.gather(&unbiased, &counts(bias.len())));
         let features = Features { width, values, unbiased, bias };
@@ -245,9 +237,12 @@ impl Extractor {
 /// Drawings that are dealt out together: whole batches of both networks, since a smaller batch may round differently.
 const DEALT: usize = 128;
 
-fn own_drawings(drawings: usize, rank: usize, ranks: usize) -> std::ops::Range<usize> {
-    let own = own_parts(drawings.div_ceil(DEALT), rank, ranks);
-    own.start * DEALT..drawings.min(own.end * DEALT)
+/// The drawings of a rank. Of fewer batches than ranks the first ranks have one each: rank 0, which gathers, always knows how wide
+/// features are.
+fn own_drawings(drawings: usize, rank: usize, ranks: usize) -> Range<usize> {
+    let batches = drawings.div_ceil(DEALT);
+    let first = |rank: usize| drawings.min((rank * batches).div_ceil(ranks) * DEALT);
+    first(rank)..first(rank + 1)
 }
 
 #[cfg(test)]
