@@ -107,11 +107,11 @@ impl Train {
         }
         let mut options = self.overrides()?;
         if let Some(png) = &self.lr_find {
-            let config = self.new_run(models, options)?;
+            let config = self.new_run(models, options, 1)?;
             return lr_find::run(models, config, png, self.lr_find_steps, json);
         }
         if let (Some(Seeds(seeds)), Some(out)) = (&self.seeds, &self.out) {
-            let config = self.new_run(models, options)?;
+            let config = self.new_run(models, options, 1)?;
             return seeds::run(models, &config, seeds, out, json);
         }
         let ranks = distributed::start(self.distributed)?;
@@ -178,9 +178,12 @@ impl Train {
 
     /// The configuration of a new run. One that starts from a run's weights is that model, with its settings, where no
     /// other is asked for.
-    pub fn new_run(&self, models: &Models, mut options: Overrides) -> Result<Config> {
+    pub fn new_run(&self, models: &Models, mut options: Overrides, ranks: usize) -> Result<Config> {
         let mut model = self.model.clone();
         let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
+        if ranks > 1 && options.accumulate.or(file.accumulate).is_none() {
+            options.accumulate = Some(ranks);
+        }
         let found = self.init.as_deref().map(|place| find_weights(models, place, self.weights)).transpose()?;
         if let Some((_, Some(earlier))) = &found {
             let named = model.as_ref().or(file.model.as_ref());
@@ -202,13 +205,9 @@ impl Train {
         Ok(config)
     }
 
-    /// The same on a device that is here, with a part of each step for each rank where nothing else is asked for.
-    fn new_run_among(&self, models: &Models, mut options: Overrides, ranks: &dyn Ranks) -> Result<Config> {
-        let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
-        if ranks.size() > 1 && options.accumulate.or(file.accumulate).is_none() {
-            options.accumulate = Some(ranks.size());
-        }
-        let config = self.new_run(models, options)?;
+    /// The same, on a device that is here.
+    fn new_run_among(&self, models: &Models, options: Overrides, ranks: &dyn Ranks) -> Result<Config> {
+        let config = self.new_run(models, options, ranks.size())?;
         args::require_device(config.device)?;
         Ok(config)
     }

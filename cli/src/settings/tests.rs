@@ -9,7 +9,7 @@ fn resolved(models: &Models, words: &[String]) -> Result<Config, String> {
     let matches = help::command(models, None).try_get_matches_from(words).map_err(|error| error.to_string())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.to_string())?;
     let Subcommand::Train(train) = cli.command else { panic!("{words:?}") };
-    train.overrides().and_then(|options| train.new_run(models, options)).map_err(|error| error.to_string())
+    train.overrides().and_then(|options| train.new_run(models, options, 1)).map_err(|error| error.to_string())
 }
 
 fn words(line: &str) -> Vec<String> {
