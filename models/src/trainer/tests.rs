@@ -5,6 +5,8 @@ mod ranks;
 mod rules;
 mod streaming;
 
+use std::cell::Cell;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -24,6 +26,19 @@ impl Observer for Patient {
 
     fn stop(&self) -> bool {
         false
+    }
+}
+
+/// Stops after a step.
+struct Until(u64, Cell<u64>);
+
+impl Observer for Until {
+    fn step(&mut self, progress: &Progress) {
+        self.1.set(progress.step);
+    }
+
+    fn stop(&self) -> bool {
+        self.1.get() >= self.0
     }
 }
 

@@ -1,6 +1,5 @@
 //! Runs of several ranks: the bits of one alone, whoever computes which part.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -8,19 +7,6 @@ use super::*;
 use crate::data::augment::Augment;
 use crate::ranks::threads;
 use crate::run::config::Optimizer;
-
-/// Stops after a step.
-struct Until(u64, Cell<u64>);
-
-impl Observer for Until {
-    fn step(&mut self, progress: &Progress) {
-        self.1.set(progress.step);
-    }
-
-    fn stop(&self) -> bool {
-        self.1.get() >= self.0
-    }
-}
 
 /// Steps of a small network on parts of 24 drawings, some of which are smaller.
 fn config(data: &str, model: &str, accumulate: usize) -> Config {
@@ -47,7 +33,7 @@ fn train(config: &Config, path: &Path, ranks: usize, last: u64) -> Vec<Outcome> 
         let config = config.clone();
         let (mut trainer, _) =
             Trainer::start_among(&models, config, path, false, Box::new(rank), &mut |_, _| {}).unwrap();
-        trainer.run(&mut Until(last, Cell::new(0))).unwrap()
+        trainer.run(&mut Until(last, 0.into())).unwrap()
     })
 }
 
@@ -56,7 +42,7 @@ fn resume(path: &Path, ranks: usize, last: u64) -> Vec<Outcome> {
     threads::run(ranks, |rank| {
         let options = Overrides::default();
         let mut trainer = Trainer::resume_among(&models, path, &options, Box::new(rank), &mut |_, _| {}).unwrap();
-        trainer.run(&mut Until(last, Cell::new(0))).unwrap()
+        trainer.run(&mut Until(last, 0.into())).unwrap()
     })
 }
 
@@ -64,7 +50,7 @@ fn files(path: &Path) -> Vec<Vec<u8>> {
     ["model.safetensors", "best.safetensors", "ema.safetensors"].map(|name| fs::read(path.join(name)).unwrap()).to_vec()
 }
 
-/// What was recorded, without the time that it took.
+/// The records of a run, without their seconds.
 fn recorded(path: &Path) -> Vec<Record> {
     let records = records::read(path.join("metrics.jsonl")).unwrap();
     records.into_iter().map(|record| Record { seconds: None, ..record }).collect()
@@ -122,7 +108,7 @@ fn statistics_of_batches_are_summed_in_order() {
     assert_same(&folder, "codes", &vq);
 }
 
-/// What each rank is refused with.
+/// The error of each rank.
 fn refused(path: &Path, ranks: usize, config: impl Fn(usize) -> Config + Sync) -> Vec<String> {
     let models = Models::builtin();
     threads::run(ranks, |rank| {

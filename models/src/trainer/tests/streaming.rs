@@ -5,19 +5,6 @@ use std::fs::File;
 use super::*;
 use crate::data::augment::Augment;
 
-/// Stops after a step.
-struct Until(u64, std::cell::Cell<u64>);
-
-impl Observer for Until {
-    fn step(&mut self, progress: &Progress) {
-        self.1.set(progress.step);
-    }
-
-    fn stop(&self) -> bool {
-        self.1.get() >= self.0
-    }
-}
-
 /// The losses of records, without the time that they took.
 fn losses(trainer: &Trainer) -> Vec<Record> {
     trainer.records().unwrap().into_iter().map(|record| Record { seconds: None, ..record }).collect()
