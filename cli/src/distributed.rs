@@ -10,7 +10,7 @@ use inkgrad_models::{Error, Result};
 
 use crate::output;
 
-/// What ranks speak to each other by.
+/// The library that ranks exchange messages by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Distributed {
     // A comment of its own would be a paragraph of the help.

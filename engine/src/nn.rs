@@ -275,7 +275,7 @@ impl Recurrent {
                     tape.concat(ahead, back)?
                 }
             };
-            // What a layer makes differs from step to step.
+            // A layer's output differs from step to step.
             steps = None;
         }
         Ok(x)

@@ -94,7 +94,7 @@ struct Made {
 impl Features {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let ranks = distributed::start(self.distributed)?;
-        // What only the first can say, all of them have to know.
+        // The first alone looks at the targets, and all of them stop where it may not write.
         let targets = [Some(&self.out), self.logits.as_ref()];
         let free = || {
             targets.into_iter().flatten().try_for_each(|path| output::check_target(path))?;

@@ -1,4 +1,4 @@
-//! What all ranks have to know of each other before any of them goes on.
+//! Errors, answers and settings that all ranks have to agree on before any of them goes on.
 
 use super::Ranks;
 use crate::{Error, Result};

@@ -35,7 +35,7 @@ pub trait Ranks: fmt::Debug {
     fn size(&self) -> usize;
     /// The machine that this one runs on, for people to read.
     fn host(&self) -> String;
-    /// What each has said, in their order.
+    /// The messages of all, in their order.
     fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>>;
     /// Sends `counts[q]` of the numbers `to`, which lie one after the other, to rank *q*, and writes those that come into `from`, of
     /// which `expected[q]` are from rank *q*.

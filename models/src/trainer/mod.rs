@@ -285,7 +285,7 @@ impl Trainer {
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
         let finished = trained.and_then(|outcome| {
-            // What stops several ranks leaves them seconds; the figures come when the run goes on.
+            // A scheduler or mpirun that stops several ranks leaves them seconds; the figures come when the run goes on.
             let is_hurried = outcome == Outcome::Stopped && self.ranks.size() > 1;
             let drawn = if self.ranks.is_root() && !is_hurried { self.figures() } else { Ok(()) };
             agree(&*self.ranks, drawn).map(|()| outcome)

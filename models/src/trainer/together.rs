@@ -8,7 +8,7 @@ use crate::model::MAX_TERMS;
 use crate::ranks::{Ranks, own_parts, shares};
 use crate::{Error, Result};
 
-/// What a rank says of the parts that it computed.
+/// A rank's message about the parts that it computed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Said {
     /// Why one could not be computed.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::{SEED, WARM_UP, drawings_of_step, median, peak_rss_mib};
 use crate::output::Report;
 
-/// What was measured, as rank 0 saw it.
+/// The measurements of rank 0.
 #[derive(Debug, Serialize)]
 pub struct Together {
     ranks: usize,

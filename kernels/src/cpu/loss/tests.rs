@@ -46,7 +46,7 @@ fn pairs(first: std::ops::Range<f32>, second: std::ops::Range<f32>) -> impl Stra
     (1usize..3000).prop_flat_map(move |n| (values(first.clone(), n), values(second.clone(), n)))
 }
 
-// What a result is rounded by is relative to the operands of its last sum, not to the result: a loss or a gradient may come near
+// A result's rounding error is relative to the operands of its last sum, not to the result: a loss or a gradient may come near
 // zero between large ones, and where there is one element nothing larger hides it. u is 2⁻²⁴ in f32 (6.0e-8), 2⁻⁵³ in f64.
 proptest! {
     #![proptest_config(cases(64))]
@@ -118,7 +118,7 @@ proptest! {
         for ((p, p32), expected) in p.iter().zip(&p32).zip(naive::softmax(&x, classes)) {
             prop_assert!((p - expected).abs() <= 1e-14 && (f64::from(*p32) - expected).abs() <= 3e-6);
         }
-        // What p is off by, which is not small beside p − 1 where a label is certain; the difference and the product add 2u.
+        // The error of p, which is not small beside p − 1 where a label is certain; the difference and the product add 2u.
         let size = |_| f64::from(scale.abs());
         let expected = naive::softmax_cross_entropy_backward(&x, &labels, scale.into());
         check_gradient(&expected, size, 1.1e-14, |dx, add| {
