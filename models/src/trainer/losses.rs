@@ -7,7 +7,7 @@ use crate::model::MAX_TERMS;
 pub struct Losses {
     /// The loss that is minimised.
     pub loss: f64,
-    /// The terms reported beside it, in the order of [`Network::terms`]; those that the model does not have are 0.
+    /// The terms reported beside it, in the order of [`crate::model::Network::terms`]; those that the model does not have are 0.
     pub terms: [f64; MAX_TERMS],
     /// How many drawings.
     pub drawings: usize,
