@@ -10,7 +10,7 @@ packages=(-p inkgrad-kernels -p inkgrad-engine -p inkgrad-models -p inkgrad-test
 
 # FILE NAME of what stands in a `proptest!` or a `gradient_property!`, and of the tests of properties themselves.
 properties() {
-    find kernels/src engine/src models/src tests/tests -name '*.rs' -print0 | xargs -0 awk '
+    find kernels/tests engine/src models/src tests/tests -name '*.rs' -print0 | xargs -0 awk '
         FNR == 1 { inside = 0 }
         /^ *(proptest|gradient_property)! \{/ { inside = 1; match($0, /^ */); indent = RLENGTH; next }
         inside && match($0, /^ *\}/) && RLENGTH == indent + 1 { inside = 0 }
@@ -30,10 +30,11 @@ executables() {
 built=$(executables)
 declare -A tests=() folders=()
 while read -r file name; do
-    crate=${file%%/*} root=src/lib.rs path=${file#*/src/}
+    crate=${file%%/*}
     case $file in
-    tests/tests/*/*) root=tests/$(cut -d/ -f3 <<<"$file")/main.rs path=${file#tests/tests/*/} ;;
-    tests/tests/*) root=${file#tests/} path= ;;
+    */src/*) root=src/lib.rs path=${file#*/src/} ;;
+    */tests/*/*) root=tests/$(cut -d/ -f3 <<<"$file")/main.rs path=${file#*/tests/*/} ;;
+    *) root=${file#*/} path= ;;
     esac
     path=${path%.rs} path=${path%/mod} path=${path//\//::}
     executable=$(awk -v root="$root" -v crate="inkgrad_$crate-" \

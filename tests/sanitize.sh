@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Miri, AddressSanitizer and ThreadSanitizer over the unit tests of kernels and engine: `tests/sanitize.sh [miri|address|thread ...]`,
+# Miri, AddressSanitizer and ThreadSanitizer over the tests of kernels and engine: `tests/sanitize.sh [miri|address|thread ...]`,
 # all three without names. Needs `rustup toolchain install nightly --component miri,rust-src`. A check that cannot run here is
 # reported as not run, never as passed; the exit status is 1 if one found something, 3 if none did but one was not run.
 #
@@ -27,11 +27,11 @@ for check in "${checks[@]}"; do
             summary+=("miri: not run (no component miri or rust-src of nightly here)"); continue
         fi
         found=0
-        for filter in ${INKGRAD_MIRI:-cpu::team cpu::matrix cpu::threads}; do
+        for filter in ${INKGRAD_MIRI:-team:: matrix:: threads::}; do
             # Tree Borrows, as crossbeam-epoch (below rayon) is known to break the rules of Stacked Borrows.
             PROPTEST_CASES=1 INKGRAD_ISA=generic \
                 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-tree-borrows -Zmiri-permissive-provenance" \
-                cargo +nightly miri test -p inkgrad-kernels --lib -- "$filter" || found=1
+                cargo +nightly miri test -p inkgrad-kernels --test cpu -- "$filter" || found=1
         done
         note miri $found
         ;;
@@ -41,7 +41,7 @@ for check in "${checks[@]}"; do
         fi
         # The standard library as well, so that its synchronisation is seen.
         ASAN_OPTIONS=detect_leaks=0 PROPTEST_CASES="${PROPTEST_CASES:-4}" RUSTFLAGS="-Zsanitizer=$check" \
-            cargo +nightly test -Zbuild-std --target "$host" -p inkgrad-kernels -p inkgrad-engine --lib
+            cargo +nightly test -Zbuild-std --target "$host" -p inkgrad-kernels -p inkgrad-engine --lib --tests
         note "$check" $?
         ;;
     *)

@@ -6,7 +6,4 @@ pub mod gpu;
 pub mod launch;
 pub mod ptx;
 
-#[cfg(test)]
-mod property;
-
 pub use cpu::float::Float;

@@ -2,7 +2,7 @@
 # Runs exported networks with onnxruntime, and with PyTorch where it is, and compares with the program's own answers: check.py says
 # what for. Then every operation's ONNX and PyTorch form on the engine's own random cases.
 #
-#     tests/onnx/check.sh PROGRAM
+#     tests/onnx/check.sh PROGRAM [OPTIONS OF cargo test]
 #
 # Needs Python 3; onnx and onnxruntime it takes from PyPI into an environment of its own, unless $PYTHON (python3) has them already.
 # Where they cannot be had it says so and checks nothing.
@@ -54,7 +54,7 @@ else
     echo "not checked: no PyTorch here, so exported modules are not run"
 fi
 cd "$here/../.."
-INKGRAD_PYTHON=$ours cargo test --quiet -p inkgrad-models --lib export::onnx
+INKGRAD_PYTHON=$ours cargo test --quiet "${@:2}" --lib export::onnx
 if [ -n "$torch" ]; then
-    INKGRAD_PYTHON=$torch cargo test --quiet -p inkgrad-models --lib export::pytorch
+    INKGRAD_PYTHON=$torch cargo test --quiet "${@:2}" --lib export::pytorch
 fi

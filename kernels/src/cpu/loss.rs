@@ -201,6 +201,3 @@ pub fn correct<T: Float>(x: &[T], labels: &[T]) -> usize {
     let largest = |row: &[T]| (1..classes).fold(0, |best, i| if row[i] > row[best] { i } else { best });
     x.chunks_exact(classes).zip(labels).filter(|&(row, &label)| largest(row) == index(label, classes)).count()
 }
-
-#[cfg(test)]
-mod tests;

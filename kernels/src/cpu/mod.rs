@@ -27,7 +27,7 @@ pub mod loss;
 pub mod matrix;
 pub mod norm;
 pub mod optimizer;
-mod packed;
+pub mod packed;
 pub mod peak;
 pub mod polynomial;
 pub mod pool;

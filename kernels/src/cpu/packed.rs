@@ -17,20 +17,20 @@ const PACKING: usize = 1 << 13;
 /// A matrix B (k, n) as panels of 16 columns: panel j holds, row after row, the columns from 16·j on, filled up with
 /// zeros.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Packed<'a, T> {
+pub struct Packed<'a, T> {
     panels: &'a [[T; LANES]],
     k: usize,
     n: usize,
 }
 
 /// Elements that [`Packed::new`] needs for a matrix of `k` rows and `n` columns.
-pub(crate) fn packed_len(k: usize, n: usize) -> usize {
+pub fn packed_len(k: usize, n: usize) -> usize {
     k * n.next_multiple_of(LANES)
 }
 
 impl<'a, T: Float> Packed<'a, T> {
     /// Packs the matrix whose rows are those of each part in turn into `space`, which holds [`packed_len`] elements.
-    pub(crate) fn new(team: &Team, parts: &[Matrix<T>], space: &'a mut [T]) -> Self {
+    pub fn new(team: &Team, parts: &[Matrix<T>], space: &'a mut [T]) -> Self {
         let k = parts.iter().map(|part| part.shape().0).sum();
         let n = parts[0].shape().1;
         assert!(parts.iter().all(|part| part.shape().1 == n), "parts of a packed matrix with {n} columns");
@@ -75,16 +75,16 @@ fn pack<T: Float>(from: Matrix<T>, rows: &mut [[T; LANES]]) {
 
 /// Rows of a matrix at a stride.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a, T> {
+pub struct Rows<'a, T> {
     /// The elements, from the first row's first.
-    pub(crate) data: &'a [T],
+    pub data: &'a [T],
     /// Elements from one row to the next.
-    pub(crate) stride: usize,
+    pub stride: usize,
 }
 
 multiversion! {
     /// C ← A·B or C ← C + A·B on the calling thread: A (rows, k), C (rows, n) whose rows are `c_stride` apart.
-    pub(crate) fn multiply<T: Float, A: Arithmetic>(
+    pub fn multiply<T: Float, A: Arithmetic>(
         rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool,
     ) {
         let terms = b.k.div_ceil(b.k.div_ceil(MAX_TERMS));
@@ -172,45 +172,6 @@ unsafe fn term<T: Float, A: Arithmetic, const ROWS: usize>(
         let b = A::Lanes::<T>::load(b.as_ptr());
         for (r, sum) in sums.iter_mut().enumerate() {
             *sum = A::Lanes::<T>::splat(*a.add(r * a_row)).mul_add(b, *sum);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cpu::gemm::{gemm, gemm_scratch_len};
-    use crate::cpu::matrix::MatrixMut;
-
-    fn check<T: Float>(rows: usize, k: usize, n: usize) {
-        // Small whole numbers: sums are exact in any order.
-        let numbers = |len: usize, seed: usize| -> Vec<T> {
-            (0..len).map(|i| T::from_f64(((i * 7919 + seed) % 9) as f64 - 4.0)).collect()
-        };
-        let (a, b) = (numbers(rows * (k + 3), 1), numbers(k * n, 2));
-        let mut space = vec![T::ZERO; packed_len(k, n)];
-        let whole = Matrix::new(&b, n, k).transposed();
-        let (top, bottom) = (whole.rows(0..k / 3), whole.rows(k / 3..k));
-        let packed = Packed::new(&Team::solo(), &[top, bottom], &mut space);
-        let before = numbers(rows * (n + 2), 3);
-        for add in [false, true] {
-            let mut found = before.clone();
-            multiply(rows, Rows { data: &a, stride: k + 3 }, packed, &mut found, n + 2, add);
-            let mut expected = before.clone();
-            let a = Matrix::with_strides(&a, rows, k, k + 3, 1);
-            let beta = if add { T::ONE } else { T::ZERO };
-            let c = MatrixMut::with_strides(&mut expected, rows, n, n + 2, 1);
-            let mut scratch = vec![T::ZERO; gemm_scratch_len(rows, k, n)];
-            gemm(&Team::solo(), T::ONE, a, Matrix::new(&b, n, k).transposed(), beta, c, &mut scratch);
-            assert_eq!(found, expected, "({rows}, {k}) · ({k}, {n})");
-        }
-    }
-
-    #[test]
-    fn equals_the_general_product() {
-        for (rows, k, n) in [(1, 1, 1), (4, 3, 16), (7, 28, 112), (33, 300, 17), (70, 513, 40), (32, 256, 31)] {
-            check::<f32>(rows, k, n);
-            check::<f64>(rows, k, n);
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::execute::{parts, same};
 use super::inst::{Atomic, Place, Reg, Space, Type};
 use super::machine::Machine;
-use super::memory::{Memory, Problem, bank_conflicts, lanes, units};
+use super::memory::{Memory, Problem};
+use super::transactions::{bank_conflicts, lanes, units};
 use super::warp::{Copy, Warp};
 use crate::launch::{Access, Check};
 

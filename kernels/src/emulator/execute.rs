@@ -3,7 +3,8 @@
 use super::alu;
 use super::inst::{Inst, Logic, Narrow, Op, Place, Reg, Space, W2};
 use super::machine::{Machine, Stop};
-use super::memory::{Agent, Problem, Segment, lanes};
+use super::memory::{Agent, Problem, Segment};
+use super::transactions::lanes;
 use super::warp::{State, Warp};
 use super::warpwide;
 use crate::launch::Check;

@@ -37,7 +37,7 @@ mod convert;
 mod decode;
 pub mod examples;
 mod execute;
-mod expression;
+pub mod expression;
 mod functions;
 mod inst;
 mod kernel;
@@ -47,16 +47,14 @@ mod memory;
 pub mod mutate;
 mod opcode;
 mod opcodes;
-mod parse;
+pub mod parse;
 mod show;
+pub mod transactions;
 mod transfers;
 mod variables;
 mod warp;
 mod warpwide;
 pub mod watch;
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 

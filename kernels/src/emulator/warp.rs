@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::alu::{Lanes, WideLanes};
 use super::inst::Reg;
 use super::kernel::{Kernel, Slot, Special};
-use super::memory::lanes;
+use super::transactions::lanes;
 
 /// Why a warp does not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

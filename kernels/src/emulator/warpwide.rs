@@ -2,7 +2,8 @@
 
 use super::inst::{Atomic, Mma, Reg, Shuffle, Vote};
 use super::machine::Machine;
-use super::memory::{Problem, lanes};
+use super::memory::Problem;
+use super::transactions::lanes;
 use super::warp::Warp;
 use crate::launch::Check;
 

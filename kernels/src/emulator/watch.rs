@@ -4,7 +4,8 @@ use super::Emulator;
 use super::inst::{Op, Space, Type};
 use super::kernel::{Kernel, Name, Slot};
 use super::machine::Machine;
-use super::memory::{Problem, lanes};
+use super::memory::Problem;
+use super::transactions::lanes;
 use super::warp::Warp;
 use crate::launch::{Check, Launch, Result};
 

@@ -33,8 +33,8 @@ pub mod naive;
 mod pack;
 mod tile;
 mod up;
-mod weight;
-mod winograd;
+pub mod weight;
+pub mod winograd;
 
 pub use super::lanes::LANES;
 pub use down::down;
@@ -112,6 +112,3 @@ impl Geometry {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

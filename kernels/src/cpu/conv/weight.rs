@@ -92,7 +92,7 @@ pub fn weight_gradient<T: Float>(
 }
 
 /// The same, product by product.
-pub(super) fn direct<T: Float>(
+pub fn direct<T: Float>(
     team: &Team,
     geometry: &Geometry,
     small: &[T],

@@ -67,7 +67,7 @@ fn dot_inline<T: Float, A: super::simd::Arithmetic>(a: &[T], b: &[T]) -> T {
 
 multiversion! {
     /// Σ a·b.
-    fn dot<T: Float, A: Arithmetic>(a: &[T], b: &[T]) -> T {
+    pub fn dot<T: Float, A: Arithmetic>(a: &[T], b: &[T]) -> T {
         assert_eq!(a.len(), b.len(), "dot: a and b differ in length");
         dot_inline::<T, A>(a, b)
     }
@@ -75,12 +75,9 @@ multiversion! {
 
 multiversion! {
     /// y ← y + x·factor.
-    fn add_scaled<T: Float, A: Arithmetic>(y: &mut [T], x: &[T], factor: T) {
+    pub fn add_scaled<T: Float, A: Arithmetic>(y: &mut [T], x: &[T], factor: T) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y = A::mul_add(x, factor, *y);
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,8 +6,6 @@
 
 mod direct;
 mod panels;
-#[cfg(test)]
-mod tests;
 
 use self::direct::Direct;
 use super::Team;

@@ -344,6 +344,3 @@ multiversion! {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

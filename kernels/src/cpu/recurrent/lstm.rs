@@ -364,6 +364,3 @@ fn deliver_columns<T: Float>(values: &[T], width: usize, first: usize, gradient:
         deliver(&row[first..][..columns], Some((places, add)));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,8 +8,6 @@
 pub mod gru;
 pub mod lstm;
 pub mod naive;
-#[cfg(test)]
-mod testing;
 
 use super::activation::put;
 use crate::Float;
@@ -45,12 +43,12 @@ impl RecurrentShape {
     }
 
     /// B·T.
-    fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.batch * self.time
     }
 
     /// Inputs of a sequence: one for each step, or one for all.
-    fn inputs(&self) -> usize {
+    pub fn inputs(&self) -> usize {
         if self.repeated { 1 } else { self.time }
     }
 

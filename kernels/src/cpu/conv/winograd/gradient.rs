@@ -75,18 +75,18 @@ impl Cut {
 
 impl Plan {
     /// Partial results of a weight gradient: shares of the batch.
-    pub(super) fn shares(&self) -> usize {
+    pub fn shares(&self) -> usize {
         Cut::new(self).shares
     }
 
     /// Elements of scratch that [`weight_gradient`] needs.
-    pub(in crate::cpu::conv) fn weight_gradient_scratch(&self) -> usize {
+    pub fn weight_gradient_scratch(&self) -> usize {
         Cut::new(self).scratch()
     }
 }
 
 /// As [`super::super::weight_gradient`], with [`Plan::weight_gradient_scratch`] elements of scratch.
-pub(in crate::cpu::conv) fn weight_gradient<T: Float>(
+pub fn weight_gradient<T: Float>(
     team: &Team,
     plan: &Plan,
     small: &[T],

@@ -35,8 +35,8 @@ use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
 use axis::{CLASSES, RESIDUES};
-pub(super) use gradient::weight_gradient;
-pub(super) use plan::Plan;
+pub use gradient::weight_gradient;
+pub use plan::Plan;
 use weights::{KINDS, Side};
 
 /// Elements of points that a slice of images may have.
@@ -80,13 +80,13 @@ impl Plan {
     }
 
     /// Elements of scratch that [`up`] needs.
-    pub(super) fn up_scratch(&self) -> usize {
+    pub fn up_scratch(&self) -> usize {
         let slices = self.up_slices();
         self.weights(Side::Big) + self.big_padded() + slices.workers * slices.memory
     }
 
     /// Elements of scratch that [`down`] needs.
-    pub(super) fn down_scratch(&self) -> usize {
+    pub fn down_scratch(&self) -> usize {
         let slices = self.down_slices();
         self.weights(Side::Small) + self.small_padded() + slices.workers * slices.memory
     }
@@ -102,7 +102,7 @@ fn pad_bias<T: Float>(bias: Option<&[T]>, padded: &mut [T]) {
 
 /// As [`super::up`], with [`Plan::up_scratch`] elements of scratch.
 #[allow(clippy::too_many_arguments)]
-pub(super) fn up<T: Float>(
+pub fn up<T: Float>(
     team: &Team,
     plan: &Plan,
     small: &[T],
@@ -162,7 +162,7 @@ multiversion! {
 
 /// As [`super::down`], with [`Plan::down_scratch`] elements of scratch.
 #[allow(clippy::too_many_arguments)]
-pub(super) fn down<T: Float>(
+pub fn down<T: Float>(
     team: &Team,
     plan: &Plan,
     big: &[T],
@@ -215,6 +215,3 @@ multiversion! {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,7 +37,7 @@ impl Block {
 
 /// A geometry with kernel 4×4 and stride 2×2, cut into points.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::cpu::conv) struct Plan {
+pub struct Plan {
     pub(super) batch: usize,
     pub(super) y: Axis,
     pub(super) x: Axis,
@@ -49,7 +49,7 @@ pub(in crate::cpu::conv) struct Plan {
 
 impl Plan {
     /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach.
-    pub(in crate::cpu::conv) fn new(g: &Geometry) -> Option<Plan> {
+    pub fn new(g: &Geometry) -> Option<Plan> {
         let axis = |small, big, padding| Axis { small, big, padding };
         let y = axis(g.small.height, g.big.height, g.padding.0);
         let x = axis(g.small.width, g.big.width, g.padding.1);
@@ -71,17 +71,17 @@ impl Plan {
     }
 
     /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
-    pub(in crate::cpu::conv) fn of_up(g: &Geometry) -> Option<Plan> {
+    pub fn of_up(g: &Geometry) -> Option<Plan> {
         Plan::new(g).filter(|plan| plan.pays(g, plan.small_channels, plan.big_padded(), WEIGHT_COST))
     }
 
     /// The plan of a geometry for which [`super::down`] costs less than the products one by one.
-    pub(in crate::cpu::conv) fn of_down(g: &Geometry) -> Option<Plan> {
+    pub fn of_down(g: &Geometry) -> Option<Plan> {
         Plan::new(g).filter(|plan| plan.pays(g, plan.big_channels, plan.small_padded(), WEIGHT_COST))
     }
 
     /// The plan of a geometry for which [`super::weight_gradient`] costs less than the products one by one.
-    pub(in crate::cpu::conv) fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
+    pub fn of_weight_gradient(g: &Geometry) -> Option<Plan> {
         Plan::new(g).filter(|plan| {
             plan.batch >= LEAST_BATCH
                 && plan.pays(g, plan.small_channels, plan.big_padded(), PARTIAL_COST * plan.shares())
@@ -100,7 +100,7 @@ impl Plan {
     }
 
     /// Points of an image.
-    pub(super) fn points(&self) -> usize {
+    pub fn points(&self) -> usize {
         self.first[CLASSES * CLASSES]
     }
 
@@ -178,7 +178,7 @@ impl Plan {
     }
 
     /// Products of an image and a pair of channels, over all residues.
-    pub(super) fn products(&self) -> usize {
+    pub fn products(&self) -> usize {
         let all = |axis: Axis| (0..RESIDUES).map(|residue| axis.products(residue)).sum::<usize>();
         all(self.y) * all(self.x)
     }

@@ -1,7 +1,10 @@
+//! Losses and their gradients against the naive ones.
+
+use inkgrad_kernels::Float;
 use proptest::prelude::*;
 
-use super::*;
-use crate::property::cases;
+use crate::cases;
+use inkgrad_kernels::cpu::loss::*;
 
 fn narrow(x: &[f64]) -> Vec<f32> {
     x.iter().map(|&x| x as f32).collect()

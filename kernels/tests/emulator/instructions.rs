@@ -30,7 +30,7 @@ fn lanes(body: &str, a: &[u32; 32], b: &[u32; 32], c: &[u32; 32]) -> Vec<u32> {
 
 /// Whole numbers of all sizes and signs.
 fn integers(seed: u64) -> [u32; 32] {
-    let philox = crate::cpu::rng::Philox::new(seed, 1);
+    let philox = inkgrad_kernels::cpu::rng::Philox::new(seed, 1);
     std::array::from_fn(|lane| philox.block(lane as u64)[0] >> (lane % 29))
 }
 

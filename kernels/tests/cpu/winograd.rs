@@ -1,10 +1,15 @@
+//! Winograd's algorithm against the naive convolutions, and where the cost model takes it.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::conv::Store;
 use proptest::prelude::*;
 
-use super::super::tests::{Operands, assert_close, numbers};
-use super::super::weight::direct;
-use super::super::{Geometry, Grid, naive, weight_gradient_scratch};
-use super::*;
-use crate::cpu::Pool;
+use crate::conv::{Operands, assert_close, numbers};
+use inkgrad_kernels::cpu::Pool;
+use inkgrad_kernels::cpu::conv::weight::direct;
+use inkgrad_kernels::cpu::conv::winograd::*;
+use inkgrad_kernels::cpu::conv::{Geometry, Grid, naive, weight_gradient_scratch};
 
 /// Kernels of 4×4 with stride 2, any padding, with pictures from one pixel on, channels that fill lanes or do not, and fill
 /// one block of the weight gradient or begin another.
@@ -58,7 +63,7 @@ fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
 }
 
 proptest! {
-    #![proptest_config(crate::property::cases(150))]
+    #![proptest_config(crate::cases(150))]
     #[test]
     fn fast_kernels_agree_with_their_formulas(
         g in geometries(),

@@ -1,11 +1,14 @@
+//! GRU against its naive twin.
+
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::recurrent::RecurrentShape;
 use proptest::prelude::*;
 
-use super::*;
-use crate::cpu::recurrent::naive;
-use crate::cpu::recurrent::testing::{
-    Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes,
-};
-use crate::property::cases;
+use crate::cases;
+use crate::recurrent::{Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes};
+use inkgrad_kernels::cpu::recurrent::gru::*;
+use inkgrad_kernels::cpu::recurrent::naive;
 
 fn layer<T: Float>() -> Layer<T> {
     Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive, naive_backward }

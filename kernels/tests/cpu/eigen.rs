@@ -1,5 +1,8 @@
-use super::*;
-use crate::cpu::Pool;
+//! Eigenvalues, singular values and Cholesky factors against Jacobi's rotations and known spectra.
+
+use inkgrad_kernels::cpu::Pool;
+use inkgrad_kernels::cpu::Team;
+use inkgrad_kernels::cpu::eigen::*;
 
 /// Values in [−1, 1].
 fn numbers(len: usize, seed: u64) -> Vec<f64> {

@@ -1,21 +1,28 @@
 //! Whole kernels against plain loops, and kernels with a fault, which a check has to find.
 
+mod apart;
+mod examples;
+mod expression;
 mod faults;
 mod instructions;
+mod mutate;
+mod parse;
 mod texts;
+mod transactions;
 mod watch;
 
-use super::mutate::{Change, Mutation};
-use super::*;
-use crate::launch::{Check, Fault, download, upload};
+use inkgrad_kernels::emulator::Counters;
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::emulator::mutate::{Change, Mutation};
+use inkgrad_kernels::launch::{Arg, Buffer, Check, Device, Error, Fault, Launch, Result, download, upload};
 
 const TILES: &str = include_str!("tiles.ptx");
-const AXPY: &str = include_str!("../../../ptx/axpy.ptx");
+const AXPY: &str = include_str!("../../ptx/axpy.ptx");
 
 /// Numbers with all bits of their mantissa in use.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut out = vec![0.0; count];
-    crate::cpu::Pool::new(1).enter(|team| crate::cpu::rng::fill_normal(team, seed, 0, 0, &mut out));
+    inkgrad_kernels::cpu::Pool::new(1).enter(|team| inkgrad_kernels::cpu::rng::fill_normal(team, seed, 0, 0, &mut out));
     out
 }
 

@@ -1,8 +1,8 @@
 //! A warp under watch.
 
-use super::super::examples::{Example, examples};
-use super::super::watch::{Finding, Listing, Memory, Moment, Touch};
 use super::*;
+use inkgrad_kernels::emulator::examples::{Example, examples};
+use inkgrad_kernels::emulator::watch::{Finding, Listing, Memory, Moment, Touch};
 
 /// The steps of a warp of the first block in an example's launch, each moment shown to `show`.
 fn watch(name: &str, text: Option<&str>, warp: u32, show: &mut dyn FnMut(&Listing, &Moment)) -> Result<Emulator> {

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::super::Emulator;
-use super::super::mutate::mutants;
-use crate::launch::{Device, Error};
-use crate::ptx::{MODULES, TF32};
+use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::emulator::mutate::mutants;
+use inkgrad_kernels::launch::{Device, Error};
+use inkgrad_kernels::ptx::{MODULES, TF32};
 
 /// Loads a text. A refusal is one line of moderate length.
 fn load(text: &str) -> Result<(), String> {

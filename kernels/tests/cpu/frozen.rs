@@ -1,8 +1,11 @@
+//! Convolutions with packed weights against the naive ones.
+
+use inkgrad_kernels::Float;
 use proptest::prelude::*;
 
-use super::*;
-use crate::cpu::Pool;
-use crate::cpu::conv::{Store, naive};
+use inkgrad_kernels::cpu::Pool;
+use inkgrad_kernels::cpu::conv::{Store, naive};
+use inkgrad_kernels::cpu::frozen::*;
 
 /// Any kernel, stride and padding, with channels that fill and break panels, and pictures that fill and break tiles.
 fn cases() -> impl Strategy<Value = (Filter, usize, (usize, usize))> {
@@ -57,7 +60,7 @@ fn check<T: Float>(filter: Filter, batch: usize, picture: (usize, usize)) {
 }
 
 proptest! {
-    #![proptest_config(crate::property::cases(60))]
+    #![proptest_config(crate::cases(60))]
     #[test]
     fn agrees_with_the_formula((filter, batch, picture) in cases()) {
         check::<f32>(filter, batch, picture);

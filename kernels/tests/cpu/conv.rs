@@ -1,8 +1,10 @@
+//! The three kernels of convolutions against their naive twins.
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::Float;
-use crate::cpu::Pool;
+use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::Pool;
+use inkgrad_kernels::cpu::conv::*;
 
 /// Every stride, padding and output padding with any channel count, batches of 1 to 20: whole and broken tiles.
 fn geometries() -> impl Strategy<Value = Geometry> {
@@ -26,7 +28,7 @@ fn geometries() -> impl Strategy<Value = Geometry> {
 }
 
 /// Numbers in [−1, 1) from a counter.
-pub(super) fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
+pub(crate) fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -37,7 +39,7 @@ pub(super) fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
     (0..n).map(|_| next()).collect()
 }
 
-pub(super) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
+pub(crate) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         let error = (f.to_f64() - e.to_f64()).abs();
@@ -46,18 +48,18 @@ pub(super) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64
 }
 
 /// The operands of a case, and what the outputs hold before.
-pub(super) struct Operands<T> {
-    pub(super) small: Vec<T>,
-    pub(super) big: Vec<T>,
-    pub(super) w: Vec<T>,
-    pub(super) small_bias: Vec<T>,
-    pub(super) big_bias: Vec<T>,
-    pub(super) down_out: Vec<T>,
-    pub(super) up_out: Vec<T>,
+pub(crate) struct Operands<T> {
+    pub(crate) small: Vec<T>,
+    pub(crate) big: Vec<T>,
+    pub(crate) w: Vec<T>,
+    pub(crate) small_bias: Vec<T>,
+    pub(crate) big_bias: Vec<T>,
+    pub(crate) down_out: Vec<T>,
+    pub(crate) up_out: Vec<T>,
 }
 
 impl<T: Float> Operands<T> {
-    pub(super) fn of(g: &Geometry) -> Self {
+    pub(crate) fn of(g: &Geometry) -> Self {
         let (small, big) = (g.batch * g.small.len(), g.batch * g.big.len());
         Operands {
             small: numbers(small, 1),
@@ -71,7 +73,7 @@ impl<T: Float> Operands<T> {
     }
 
     /// The outputs of the naive twins, down and up.
-    pub(super) fn naive(mut self, g: &Geometry, how: Store) -> [Vec<T>; 2] {
+    pub(crate) fn naive(mut self, g: &Geometry, how: Store) -> [Vec<T>; 2] {
         naive::down(g, &self.big, &self.w, Some(&self.small_bias), how, &mut self.down_out);
         naive::up(g, &self.small, &self.w, Some(&self.big_bias), how, &mut self.up_out);
         [self.down_out, self.up_out]
@@ -104,7 +106,7 @@ fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
 }
 
 proptest! {
-    #![proptest_config(crate::property::cases(150))]
+    #![proptest_config(crate::cases(150))]
     #[test]
     fn fast_kernels_agree_with_their_formulas(
         g in geometries(),

@@ -1,32 +1,33 @@
 //! Shared by the tests of both layers. A case is a shape and its parameters, one vector each: x, w_ih, w_hh, b_ih,
 //! b_hh, then the initial states, if there are any.
 
+use inkgrad_kernels::Float;
 use proptest::prelude::*;
 
-use super::*;
-use crate::cpu::{Pool, Team};
+use inkgrad_kernels::cpu::recurrent::*;
+use inkgrad_kernels::cpu::{Pool, Team};
 
-pub(super) type Parameters<T> = Vec<Vec<T>>;
+pub(crate) type Parameters<T> = Vec<Vec<T>>;
 
 type Backward<T> = fn(&Team, &RecurrentShape, &Parameters<T>, &[T], &mut Parameters<T>, bool);
 
 /// A layer under test.
-pub(super) struct Layer<T: Float> {
+pub(crate) struct Layer<T: Float> {
     /// Blocks of H rows in the weights.
-    pub(super) gates: usize,
+    pub(crate) gates: usize,
     /// Initial states it can take.
-    pub(super) states: usize,
-    pub(super) forward: fn(&Team, &RecurrentShape, &Parameters<T>) -> Vec<T>,
+    pub(crate) states: usize,
+    pub(crate) forward: fn(&Team, &RecurrentShape, &Parameters<T>) -> Vec<T>,
     /// Writes or adds all gradients, from that of the output.
-    pub(super) backward: Backward<T>,
+    pub(crate) backward: Backward<T>,
     /// The outputs, one element after the other by the formula.
-    pub(super) naive: fn(&RecurrentShape, &Parameters<f64>) -> Vec<f64>,
+    pub(crate) naive: fn(&RecurrentShape, &Parameters<f64>) -> Vec<f64>,
     /// The gradients of all parameters from that of the output, likewise.
-    pub(super) naive_backward: fn(&RecurrentShape, &Parameters<f64>, &[f64]) -> Parameters<f64>,
+    pub(crate) naive_backward: fn(&RecurrentShape, &Parameters<f64>, &[f64]) -> Parameters<f64>,
 }
 
 /// Shapes with several slices, remainders of every tile, both directions, and inputs of both kinds.
-pub(super) fn shapes() -> impl Strategy<Value = RecurrentShape> {
+pub(crate) fn shapes() -> impl Strategy<Value = RecurrentShape> {
     (1usize..12, 1usize..6, 1usize..20, 1usize..20, any::<bool>(), any::<bool>()).prop_map(
         |(batch, time, input, hidden, reverse, repeated)| RecurrentShape {
             batch,
@@ -44,7 +45,7 @@ fn values<T: Float>(len: usize, seed: usize, scale: f64) -> Vec<T> {
     (0..len).map(|i| T::from_f64(scale * ((i * 12 + seed * 7) as f64 * 0.618_034 + seed as f64).sin())).collect()
 }
 
-pub(super) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
+pub(crate) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     let rows = layer.gates * hidden;
     let mut lengths = vec![batch * shape.inputs() * input, rows * input, rows * hidden, rows, rows];
@@ -55,7 +56,7 @@ pub(super) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, ini
 }
 
 /// The forward pass against the formula, within `tolerance`.
-pub(super) fn check_forward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
     let parameters = parameters(layer, shape, initial);
     let exact = widened(&parameters);
     let found = (layer.forward)(&Team::solo(), shape, &parameters);
@@ -69,7 +70,7 @@ fn widened<T: Float>(parameters: &Parameters<T>) -> Parameters<f64> {
 }
 
 /// The gradients against the formula's, each within `tolerance` of the largest element.
-pub(super) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+pub(crate) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
     let parameters = parameters(layer, shape, initial);
     let u = values::<T>(shape.rows() * shape.hidden, 11, 1.0);
     let mut found: Parameters<T> = parameters.iter().map(|p| vec![T::from_f64(f64::NAN); p.len()]).collect();
@@ -88,7 +89,7 @@ pub(super) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape,
 /// Each gradient g against the loss L = Σ u·out: ⟨g, d⟩ = (L(p + εd) − L(p − εd)) / 2ε for a direction d in which
 /// no two elements weigh the same. The error is relative to the typical size of such a product, ‖g‖·‖d‖/√n: the product
 /// itself may come out near zero, by chance. Then a second call that adds doubles every gradient.
-pub(super) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initial: bool) {
+pub(crate) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initial: bool) {
     let team = Team::solo();
     let parameters = parameters(layer, shape, initial);
     let u = values::<f64>(shape.rows() * shape.hidden, 11, 1.0);
@@ -119,7 +120,7 @@ pub(super) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initia
 }
 
 /// Outputs and gradients are the same to the bit with 1, 2, 3 and 8 threads, in a shape of several slices.
-pub(super) fn check_threads(layer: &Layer<f32>, repeated: bool) {
+pub(crate) fn check_threads(layer: &Layer<f32>, repeated: bool) {
     let shape = RecurrentShape { batch: 70, time: 9, input: 19, hidden: 37, reverse: true, repeated };
     let parameters = parameters(layer, &shape, true);
     let u = values::<f32>(shape.rows() * shape.hidden, 11, 1.0);
