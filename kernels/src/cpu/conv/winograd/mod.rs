@@ -1,7 +1,7 @@
 //! Winograd's algorithm for kernels of 4×4 and stride 2: fewer multiplications, between points instead of pixels.
 //!
 //! A big pixel meets only the taps of its residue modulo the stride, so that such a kernel is four kernels of 2×2 at stride 1,
-//! one for each residue ρ. In one direction these have a bilinear algorithm ([`axis`]): with matrices B, A, G of small constants
+//! one for each residue ρ. In one direction these have a bilinear algorithm (`axis.rs`): with matrices B, A, G of small constants
 //!
 //! ```text
 //! big_ρ = Aᵀ · ((G·W_ρ) ⊙ (B·small))
