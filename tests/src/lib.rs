@@ -8,13 +8,19 @@ pub mod small;
 use inkgrad_models::Models;
 use inkgrad_models::model::{Element, Network, Value};
 use inkgrad_models::run::config::Config;
-use proptest::prelude::ProptestConfig;
-use proptest::test_runner::RngSeed;
 
-/// `cases` cases of a property test, the same ones in every run, and nothing written when one fails. `PROPTEST_CASES=N` draws
-/// more of them and `PROPTEST_RNG_SEED=N` others.
-pub fn cases(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0), ..ProptestConfig::default() }
+/// So many cases of a property test, the same ones in every run, and nothing written when one fails. `PROPTEST_CASES=N` draws
+/// more of them and `PROPTEST_RNG_SEED=N` others. A macro, so that the library itself, which `cargo run` builds too, needs no proptest.
+#[macro_export]
+macro_rules! cases {
+    ($cases:expr) => {
+        ::proptest::prelude::ProptestConfig {
+            cases: $cases,
+            failure_persistence: None,
+            rng_seed: ::proptest::test_runner::RngSeed::Fixed(0),
+            ..::proptest::prelude::ProptestConfig::default()
+        }
+    };
 }
 
 /// The settings that a model is trained with where nothing else is asked for.

@@ -37,7 +37,8 @@ await lookAt(options(), async sight => {
   expect(await step() === 0 && await text("lanes") === began, "the first step looks otherwise on the way back");
   await sight.key("End");
   const end = await text("registers");
-  await evaluate(`go(0); for (let i = 0; i < trace.steps.length - 1; i++) go(i + 1)`);
+  // The last of thousands, which would take minutes.
+  await evaluate(`for (let i = Math.max(0, trace.steps.length - 200); i < trace.steps.length; i++) go(i)`);
   expect(await text("registers") === end, "registers at the end depend on the way there");
 
   // The next of each kind, and a line's own number.

@@ -7,7 +7,7 @@ use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(cases(40))]
+    #![proptest_config(cases!(40))]
 
     /// Analytic against numeric gradients in f64, element by element.
     #[test]

@@ -189,7 +189,7 @@ fn compiled(mut recorded: Recorded, debug: bool) -> (Plan<f64>, Recorded) {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases!(300))]
 
     /// Debug mode gives every buffer a place of its own; otherwise buffers share. Values, gradients and a second run agree
     /// to the bit, and the input is what it was.
@@ -218,7 +218,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases!(300))]
 
     /// A value that is detached is a constant: the gradients are those of a graph with inputs of these values in its place.
     #[test]

@@ -44,8 +44,17 @@ impl Observer for Until {
 
 /// A folder with 100 drawings of five classes.
 fn data(folder: &TempDir) -> String {
+    data_of(folder, 100)
+}
+
+/// As few drawings as will do, for an emulated device: it takes longest over those that a run is tested on.
+fn few(folder: &TempDir) -> String {
+    data_of(folder, 20)
+}
+
+fn data_of(folder: &TempDir, drawings: usize) -> String {
     let path = folder.path().join("data");
-    data::write_course(&data::builtin(100, 1).unwrap(), &path).unwrap();
+    data::write_course(&data::builtin(drawings, 1).unwrap(), &path).unwrap();
     path.display().to_string()
 }
 
@@ -124,7 +133,7 @@ fn small(data: &str, device: config::Device, options: &[(&str, &str)]) -> Config
 #[test]
 fn a_weight_that_rises_goes_on_bit_for_bit_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
-    let data = data(&folder);
+    let data = few(&folder);
     let models = Models::builtin();
     for device in [config::Device::Cpu, config::Device::Emulated] {
         let run = |name: &str, steps, options: &[(&str, &str)]| {

@@ -148,7 +148,7 @@ fn run(
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases!(24))]
 
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {

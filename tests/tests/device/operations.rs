@@ -52,7 +52,7 @@ fn check(name: &str, case: &Case, again: u8, device: &mut dyn launch::Device) ->
 }
 
 proptest! {
-    #![proptest_config(cases(4))]
+    #![proptest_config(cases!(4))]
 
     #[test]
     fn every_operation_agrees_with_the_cpu(seed in any::<u64>()) {
@@ -67,7 +67,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(1))]
+    #![proptest_config(cases!(1))]
 
     /// Over several blocks and tiles.
     #[test]

@@ -8,7 +8,7 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
     type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], Option<&'static str>);
 
     let folder = tempfile::tempdir().unwrap();
-    let data = data(&folder);
+    let data = few(&folder);
     let models = Models::builtin();
     let cases: [Case; 11] = [
         (&[("kl_warmup", "1:cyclic"), ("free_bits", "0.1")], &["bce", "kl", "floored_kl"], None),
