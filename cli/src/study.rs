@@ -16,6 +16,7 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::{Config, Device};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
+use inkgrad_models::run::sitting::Sitting;
 use inkgrad_models::sampler::{Fitted, Sampler};
 use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
 use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
@@ -33,6 +34,8 @@ pub struct Subjected {
     pub config: Config,
     /// Its losses.
     pub records: Vec<Record>,
+    /// The processes that trained it together, where they were several.
+    pub sittings: Vec<Sitting>,
     /// Its network.
     pub inference: Inference,
     name: String,
@@ -60,7 +63,8 @@ impl Subjected {
         // Imported weights have no losses.
         let records = if folder.metrics().exists() { records::read(folder.metrics())? } else { Vec::new() };
         let (inference, name) = (Inference::new(network, threads).on(device)?, config.label());
-        Ok(Subjected { name, path: path.to_owned(), config, records, inference, weights, note, folder })
+        let sittings = Sitting::read(folder.ranks())?;
+        Ok(Subjected { name, path: path.to_owned(), config, records, sittings, inference, weights, note, folder })
     }
 
     /// The sampler of latents that is asked for, fitted on the training drawings of `dataset`; `None` for the prior, which a study

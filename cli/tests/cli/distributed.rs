@@ -1,6 +1,8 @@
 //! One of several processes: what a program says that has no MPI, or was not told of the others. `tests/ranks/check.sh` trains on
 //! several.
 
+use std::fs;
+
 use crate::{Ended, Place};
 
 const TRAIN: [&str; 8] = ["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8"];
@@ -41,4 +43,24 @@ fn what_is_not_done_together_is_in_conflict() {
     let other = [&TRAIN[..], &["--out", "r", "--distributed", "tcp"]].concat();
     let ended = Ended::new(place.command(&other).output().unwrap());
     assert!(ended.status == 2 && ended.stderr.contains("tcp") && ended.stderr.contains("mpi"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_report_says_who_trained_a_run_together() {
+    let place = Place::with_run();
+    let words = ["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"];
+    place.ok(&words);
+    let line = |step: u64, ranks: usize, hosts: &str, threads: &str| {
+        format!("{{\"step\":{step},\"ranks\":{ranks},\"hosts\":{hosts},\"threads\":{threads},\"version\":\"0.1.0\"}}\n")
+    };
+    let lines = line(0, 2, "[\"a|b\",\"c\"]", "[8,4]") + &line(1, 1, "[\"c\"]", "[2]");
+    fs::write(place.path("judge/ranks.jsonl"), lines).unwrap();
+    let report = ["report", "judge", "--classifier", "judge", "--samples", "10", "--out", "r.html"];
+    place.ok(&report);
+    let text = String::from_utf8(place.read("r.md")).unwrap();
+    let told = "was trained from step 0 on by 2 processes with threads: 8 on a\\|b, 4 on c; from step 1 on by 1 process with threads: \
+                2 on c. Its weights do not depend on that.";
+    assert!(text.contains(told), "{text}");
+    fs::write(place.path("judge/ranks.jsonl"), "{}\n").unwrap();
+    place.refused(&report, &["ranks.jsonl:1: not a line of who trained"]);
 }

@@ -116,6 +116,11 @@ impl RunFolder {
         self.file("metrics.jsonl")
     }
 
+    /// `ranks.jsonl`: who trained, where several processes did so together.
+    pub fn ranks(&self) -> PathBuf {
+        self.file("ranks.jsonl")
+    }
+
     /// `model.safetensors`: the weights.
     pub fn model(&self) -> PathBuf {
         self.file("model.safetensors")

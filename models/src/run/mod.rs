@@ -12,6 +12,7 @@ pub mod histogram;
 pub mod owner;
 pub mod plot;
 pub mod records;
+pub mod sitting;
 pub mod tensorboard;
 
 pub use crate::model::config;

@@ -257,7 +257,7 @@ fn to_line(record: &Record) -> io::Result<Vec<u8>> {
 }
 
 /// All of `text` up to its last line end.
-fn whole_lines(text: &[u8]) -> &[u8] {
+pub(super) fn whole_lines(text: &[u8]) -> &[u8] {
     let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
     &text[..end]
 }

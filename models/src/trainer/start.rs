@@ -1,11 +1,7 @@
 //! Starting and resuming a run, alone or among ranks: all of them load and check the same, then the first alone makes the folder
 //! and writes.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
 
 use super::batches::Batches;
 use super::state::load_state;
@@ -14,20 +10,10 @@ use crate::digest::sha256;
 use crate::model::Models;
 use crate::ranks::{Ranks, agree, check_same};
 use crate::run::config::{Config, Device, Overrides};
-use crate::run::disk::File;
 use crate::run::folder::RunFolder;
 use crate::run::records::{self, MetricsLog};
+use crate::run::sitting::Sitting;
 use crate::{Error, Result};
-
-/// A line of `ranks.jsonl`: who trained from a step on.
-#[derive(Debug, Serialize)]
-struct Sitting {
-    step: u64,
-    ranks: usize,
-    hosts: Vec<String>,
-    threads: Vec<usize>,
-    version: &'static str,
-}
 
 impl Trainer {
     /// Starts a run as one of several ranks, each of which calls this with the same settings. They are compared before the first
@@ -214,17 +200,8 @@ impl Trainer {
         let Some(said) = said else { return Ok(()) };
         let read = |bytes: &Vec<u8>| serde_json::from_slice::<(String, usize)>(bytes).unwrap_or_default();
         let (hosts, threads) = said.iter().map(read).unzip();
-        let version = env!("CARGO_PKG_VERSION");
-        let sitting = Sitting { step: self.step, ranks: self.ranks.size(), hosts, threads, version };
-        let path = self.folder.file("ranks.jsonl");
-        let append = || {
-            let mut line = serde_json::to_vec(&sitting)?;
-            line.push(b'\n');
-            let file = File::open(&path, fs::File::options().append(true).create(true))?;
-            (&file).write_all(&line)?;
-            file.sync()
-        };
-        append().map_err(Error::io(&path))
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Sitting { step: self.step, ranks: self.ranks.size(), hosts, threads, version }.append(self.folder.ranks())
     }
 }
 

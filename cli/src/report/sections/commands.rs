@@ -2,6 +2,7 @@
 
 use inkgrad_models::Models;
 use inkgrad_models::run::config::Config;
+use inkgrad_models::run::sitting::Sitting;
 
 use super::super::document::{Block, Section, Table};
 use super::super::material::{Examined, Material};
@@ -25,12 +26,26 @@ pub fn commands(material: &Material) -> Section {
         ]);
     }
     blocks.push(Block::Table(table));
+    blocks.extend(material.runs.iter().filter_map(together).map(Block::Text));
     blocks.push(Block::Text(format!(
         "Scored with {} samples of seed {}. Results do not depend on the number of threads.",
         thousands(material.options.samples as u64),
         material.options.seed
     )));
     Section { id: "commands", title: "What was run", blocks }
+}
+
+/// Who trained a run, where several processes did so together.
+fn together(Examined { run, .. }: &Examined) -> Option<String> {
+    let of = |sitting: &Sitting| {
+        let Sitting { step, ranks, hosts, threads, .. } = sitting;
+        let places: Vec<String> = hosts.iter().zip(threads).map(|(host, n)| format!("{n} on {host}")).collect();
+        let processes = if *ranks == 1 { "1 process" } else { &format!("{ranks} processes") };
+        format!("from step {} on by {processes} with threads: {}", thousands(*step), places.join(", "))
+    };
+    let told: Vec<String> = run.sittings.iter().map(of).collect();
+    (!told.is_empty())
+        .then(|| format!("{} was trained {}. Its weights do not depend on that.", run.label(), told.join("; ")))
 }
 
 /// The command that trains a run like this one; imported weights, which have no losses, were trained elsewhere.
