@@ -86,7 +86,8 @@ mod tests {
         let (data, models) = (builtin(300, 1).unwrap(), Models::builtin());
         let (images, labels) = (&data.train.images, &data.train.labels[..]);
         let of = |model: &str| {
-            let mut network = models.build(&models.defaults(model).unwrap()).unwrap();
+            let config = Config { classes: data.classes.clone(), ..models.defaults(model).unwrap() };
+            let mut network = models.build(&config).unwrap();
             network.initialise(42);
             Inference::new(network, 1)
         };
@@ -115,7 +116,8 @@ mod tests {
     #[test]
     fn a_label_that_lacks_is_an_error_of_all() {
         let (data, models) = (builtin(300, 1).unwrap(), Models::builtin());
-        let network = models.build(&models.defaults("cvae").unwrap()).unwrap();
+        let config = Config { classes: data.classes.clone(), ..models.defaults("cvae").unwrap() };
+        let network = models.build(&config).unwrap();
         let z = sample::prior(data.train.len(), network.latent().unwrap(), 7);
         let labels = &data.train.labels[..data.train.len() - 1];
         let failed = threads::run(2, |rank| {

@@ -33,7 +33,7 @@ fn classes_take_turns_as_long_as_they_last() {
 #[test]
 fn any_number_of_ranks_gives_the_same_evaluation() {
     let folder = tempfile::tempdir().unwrap();
-    let (data, models) = (builtin(500, 1).unwrap(), Models::builtin());
+    let (data, models) = (builtin(300, 1).unwrap(), Models::builtin());
     let options = Options { samples: 150, mapped: 40, likelihood: (3, 20), seed: 1, threads: 1 };
     for model in ["cvae", "cnn-ae", "classifier"] {
         let config = Config { classes: data.classes.clone(), ..models.defaults(model).unwrap() };
