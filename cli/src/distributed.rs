@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use inkgrad_models::ranks::{Ranks, Solo};
 use inkgrad_models::{Error, Result};
 
-use crate::output;
+use crate::{args, output};
 
 /// The library that ranks exchange messages by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,6 +78,14 @@ fn join() -> Result<Box<dyn Ranks>> {
     let problem =
         "mpi is not in this program, expected one built with it: cargo install --locked --path cli --features mpi";
     Err(Error::input("--distributed", problem))
+}
+
+/// The threads of each process: as many as are asked for, else those of one process alone or of each of several.
+pub fn threads_among(asked: Option<usize>, ranks: usize) -> usize {
+    match asked {
+        None if ranks > 1 => threads(),
+        asked => args::threads(asked),
+    }
 }
 
 /// The threads of each process where nothing else is asked for: all cores that it is bound to, or its part of the machine's.

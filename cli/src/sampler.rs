@@ -43,14 +43,14 @@ impl Kept {
         }
     }
 
-    /// Fits it on training drawings, and keeps it where the processor computed and the folder can be written.
+    /// Fits it on training drawings, and where it is to be kept does so, if the processor computed and the folder can be written.
     ///
     /// # Errors
     /// Those of [`Fitted::fit`]; if the file cannot be written for another reason than that the folder is somebody else's.
-    pub fn fit(&self, inference: &mut Inference, dataset: &Dataset) -> Result<Fitted> {
+    pub fn fit(&self, inference: &mut Inference, dataset: &Dataset, keep: bool) -> Result<Fitted> {
         let Source { sampler, seed, .. } = self.source;
         let fitted = Fitted::fit(sampler, inference, &dataset.train, seed)?;
-        if inference.device() != Device::Cpu {
+        if !keep || inference.device() != Device::Cpu {
             // Its latents are rounded differently; the one that is kept gives the same on every machine.
             return Ok(fitted);
         }

@@ -12,6 +12,7 @@ use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
 use inkgrad_models::model::Network;
+use inkgrad_models::ranks::{Ranks, agree, any};
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::{Config, Device};
 use inkgrad_models::run::folder::RunFolder;
@@ -68,11 +69,11 @@ impl Subjected {
     }
 
     /// The sampler of latents that is asked for, fitted on the training drawings of `dataset`; `None` for the prior, which a study
-    /// finds itself.
+    /// finds itself. Each rank reads it or fits it, all of them the same, and the first keeps it.
     ///
     /// # Errors
     /// If the model has no latents, and those of [`KeptSampler`].
-    pub fn sampler(&mut self, sampler: Sampler, dataset: &Dataset) -> Result<Option<Fitted>> {
+    pub fn sampler(&mut self, sampler: Sampler, dataset: &Dataset, ranks: &dyn Ranks) -> Result<Option<Fitted>> {
         if sampler == Sampler::Prior {
             return Ok(None);
         }
@@ -85,10 +86,12 @@ impl Subjected {
             return Fitted::learnt(inference).map(Some);
         }
         let kept = KeptSampler::new(sampler, inference, &self.folder, dataset.fingerprint(), self.config.seed);
-        match kept.read(inference)? {
-            Some(fitted) => Ok(Some(fitted)),
-            None => kept.fit(inference, dataset).map(Some),
+        let found = agree(ranks, kept.read(inference))?;
+        // One that does not see it, on a disk of its own, fits it; so do all then.
+        if any(ranks, [found.is_none()]) == [true] {
+            return agree(ranks, kept.fit(inference, dataset, ranks.is_root())).map(Some);
         }
+        Ok(found)
     }
 
     /// Says which of its weights are examined, where there was a choice.
@@ -322,7 +325,8 @@ impl InceptionArgs {
     }
 }
 
-/// The judge of a study: the run given, else the best classifier among `runs`, else one trained on the spot.
+/// The judge of a study: the run given, else the best classifier among `runs`, else one trained on the spot, of several ranks by the
+/// first.
 ///
 /// # Errors
 /// If the run given is no classifier of the data's classes, or none can be trained.
@@ -331,8 +335,8 @@ pub fn judge(
     given: Option<&Path>,
     runs: &[Subjected],
     dataset: &Dataset,
-    seed: u64,
-    threads: usize,
+    (seed, threads): (u64, usize),
+    ranks: &dyn Ranks,
 ) -> Result<Judge> {
     // Of several classifiers one with convolutions judges best.
     let mut classifiers: Vec<&Subjected> = runs.iter().filter(|run| run.inference.network().is_classifier()).collect();
@@ -347,7 +351,7 @@ pub fn judge(
             }
             shown(name, done, total);
         };
-        let (judge, source) = Judge::train(dataset, EPOCHS, seed, threads, kept.as_deref(), &mut watch)?;
+        let (judge, source) = Judge::train_among(dataset, (EPOCHS, seed), threads, kept.as_deref(), ranks, &mut watch)?;
         match source {
             Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
             Source::Trained(Some(file)) => {
@@ -359,6 +363,11 @@ pub fn judge(
         }
         return Ok(judge);
     };
+    agree(ranks, given_judge(models, path, dataset, threads))
+}
+
+/// A classifier's run as the judge.
+fn given_judge(models: &Models, path: &Path, dataset: &Dataset, threads: usize) -> Result<Judge> {
     let opened = Opened::open(models, path, None)?;
     let note = opened.note();
     let Opened { config, network, .. } = opened;

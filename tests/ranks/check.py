@@ -1,6 +1,6 @@
-"""Trains over MPI: `check.py PROGRAM [KILLS]`, with a program that was built with the feature `mpi`.
+"""Trains and scores over MPI: `check.py PROGRAM [KILLS]`, with a program that was built with the feature `mpi`.
 
-The bytes of the weights have to be the same on 1 to 4 ranks, interrupted and resumed by others, and after any rank was killed. Ranks
+The bytes of the weights, of features and of scores have to be the same on 1 to 4 ranks, interrupted and resumed by others, and after any rank was killed. Ranks
 that cannot go on together end within seconds, with one line. Four ranks on two cores are slow: the drawings are few and the network small.
 """
 
@@ -60,6 +60,8 @@ def main():
         sys.exit(f"no data: {made.stderr}")
     same_bytes()
     features()
+    scores()
+    evaluations()
     kills()
     stops()
     refusals()
@@ -105,6 +107,81 @@ def features():
         done = run(*command(ranks, *words, "--out", out))
         same = done.returncode == 0 and out.read_bytes() == alone.read_bytes()
         check(f"features on {ranks} ranks: the same bytes", same, done.stderr)
+
+
+def scores():
+    """After `features`: of given features, of drawings and of pixels."""
+    data, judge = FOLDER / "data", FOLDER / "judge"
+    real, generated, logits = FOLDER / "features-alone.npy", FOLDER / "generated.npy", FOLDER / "logits.npy"
+    words = ["features", "--network", "classifier", "--weights", judge, "--images", data / "train_images.npy", "--no-cache"]
+    run(PROGRAM, *words, "--out", generated, "--logits", logits)
+    of_drawings = ["--real", data / "test_images.npy", "--generated", data / "train_images.npy"]
+    for name, words in (
+        ("given features", ["--real", real, "--generated", generated, "--logits", logits, "--fid-infinity"]),
+        ("drawings", [*of_drawings, "--network", "classifier", "--weights", judge, "--no-cache"]),
+        ("pixels", [*of_drawings, "pixels"]),
+    ):
+        words = ["score", "--json", *words]
+        alone = run(PROGRAM, *words)
+        check(f"score of {name}: done", alone.returncode == 0 and "fid" in json.loads(alone.stdout), alone.stderr)
+        for ranks in (1, 2, 3):
+            done = run(*command(ranks, *words, "--threads", ranks))
+            same = done.returncode == 0 and done.stdout == alone.stdout
+            check(f"score of {name} on {ranks} ranks: the same bytes", same, done.stderr or done.stdout)
+
+    # Each rank its own features under the same name.
+    other = FOLDER / "other-features"
+    other.mkdir()
+    shutil.copy(real, other / real.name)
+    shutil.copy(real, other / generated.name)
+    done = apart(FOLDER, other, command(3, "score", "--real", real.name, "--generated", generated.name))
+    named = len(errors(done)) == 1 and "rank 1 on " in errors(done)[0] and "has other generated drawings: SHA-256" in errors(done)[0]
+    check("score of other features at rank 1: refused", done.returncode == 2 and named, done.stderr)
+    shutil.rmtree(other)
+    done = apart(FOLDER, other, command(3, "score", "--real", real.name, "--generated", "nowhere.npy"))
+    check("score of no file: one line", done.returncode == 2 and len(errors(done)) == 1, done.stderr)
+
+
+def evaluations():
+    trained = FOLDER / "evaluated"
+    words = ["train", "cvae", "--channels", "8,8", "--latent", "4", "--data", FOLDER / "data", "--steps", 4, "--batch-size", 16]
+    run(PROGRAM, *words, "--out", trained)
+
+    def evaluate(start, out, *more, place=None):
+        # Without a judge that another evaluation has kept.
+        env = {**os.environ, "XDG_CACHE_HOME": str(place or FOLDER / f"cache-{out.name}")}
+        return run(*start("evaluate", "--run", trained, "--samples", 60, "--out", out, *more), env=env)
+
+    for name, more in (("the prior", []), ("a mixture", ["--sampler", "gmm:2"])):
+        alone = FOLDER / "evaluation-alone.json"
+        done = evaluate(lambda *words: [PROGRAM, *words], alone, *more)
+        check(f"evaluate, {name}: done", done.returncode == 0, done.stderr)
+        for ranks in (1, 2, 3):
+            # Fitted anew.
+            for kept in trained.glob("*sampler*"):
+                kept.unlink()
+            out = FOLDER / f"evaluation-{ranks}.json"
+            done = evaluate(lambda *words: command(ranks, *words), out, *more)
+            same = done.returncode == 0 and out.read_bytes() == alone.read_bytes()
+            check(f"evaluate, {name}, on {ranks} ranks: the same bytes", same, done.stderr)
+            lines = [line for line in done.stderr.splitlines() if "rank 0 alone" in line]
+            check(f"evaluate, {name}, on {ranks} ranks: whose map it is", len(lines) == (ranks > 1), done.stderr)
+    judges = [len(list((FOLDER / f"cache-evaluation-{ranks}.json").rglob("*.safetensors"))) for ranks in (1, 2, 3)]
+    check("evaluate: one judge is kept", judges == [1, 1, 1], judges)
+
+    done = evaluate(lambda *words: command(2, *words), trained)
+    check("evaluate into a folder: refused", done.returncode == 2 and len(errors(done)) == 1, done.stderr)
+    mixed = [*command(1, "evaluate", "--run", trained, "--samples", 60, "--out", FOLDER / "no.json")]
+    done = run(*mixed, ":", *mixed[mixed.index("-n") :], "--seed", 7)
+    named = len(errors(done)) == 1 and "rank 1 on " in errors(done)[0] and "has another setting: seed = 7" in errors(done)[0]
+    check("evaluate from other seeds: refused", done.returncode == 2 and named and not (FOLDER / "no.json").exists(), done.stderr)
+
+
+def apart(here, there, words):
+    """Runs a job whose rank 1 is in another folder."""
+    script = f'cd "{there}" 2>/dev/null && [ "$OMPI_COMM_WORLD_RANK" = 1 ] || cd "{here}"; exec "$@"'
+    at = words.index(PROGRAM)
+    return run(*words[:at], "sh", "-c", script, "sh", *words[at:])
 
 
 def pids(ranks, out):
@@ -199,10 +276,7 @@ def refusals():
     # Each rank its own folder of drawings under the same name.
     other = FOLDER / "other"
     run(PROGRAM, "data", "synth", "--out", other / "data", "--n", 300, "--seed", 2)
-    apart = f'cd "{other}" && [ "$OMPI_COMM_WORLD_RANK" = 1 ] || cd "{FOLDER}"; exec "$@"'
-    words = command(2, *RUN[:-1], "data", "--steps", 2, "--out", out)
-    at = words.index(PROGRAM)
-    done = run(*words[:at], "sh", "-c", apart, "sh", *words[at:])
+    done = apart(FOLDER, other, command(2, *RUN[:-1], "data", "--steps", 2, "--out", out))
     said = errors(done)
     named = len(said) == 1 and "rank 1 on " in said[0] and "has other data: SHA-256" in said[0]
     check("ranks that see different files", done.returncode == 2 and named and not out.exists(), done.stderr)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains over MPI on 1 to 4 ranks of this machine, kills some, and compares bytes: check.py says what for.
+# Trains and scores over MPI on 1 to 4 ranks of this machine, kills some, and compares bytes: check.py says what for.
 #
 #     tests/ranks/check.sh [KILLS [FEATURES]]
 #

@@ -6,13 +6,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::Models;
+use inkgrad_models::data::Dataset;
 use inkgrad_models::metrics::classifier::{Interval, Verdict};
+use inkgrad_models::ranks::{Ranks, agree, check_same, program};
 use inkgrad_models::run::atomic;
 use inkgrad_models::sampler::Sampler;
 use inkgrad_models::study::{self, Evaluation, Options, Subject};
 use serde::Serialize;
 
 use crate::args::{Compute, WeightsArgs, within};
+use crate::distributed::{self, Distributed};
 use crate::output::{self, Report, thousands};
 use crate::progress::{self, number};
 use crate::study::{InceptionArgs, Subjected, judge, shared_data};
@@ -48,6 +51,9 @@ pub struct Evaluate {
     inception: InceptionArgs,
     #[command(flatten)]
     weights: WeightsArgs,
+    /// Measure together with the other processes that mpirun has started, over MPI: the same digits in less time
+    #[arg(long, value_name = "mpi", hide_possible_values = true)]
+    distributed: Option<Distributed>,
     #[command(flatten)]
     compute: Compute,
 }
@@ -71,25 +77,73 @@ struct Evaluated {
 
 impl Evaluate {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        output::check_target(&self.out)?;
-        let (device, threads) = self.compute.device()?;
-        let runs = &mut [Subjected::open(models, &self.run, self.weights.asked(), (device, threads))?];
-        let dataset = shared_data(runs, self.data.as_deref(), self.data_changed)?;
-        let inception = self.inception.load(threads)?;
-        let mut judge = judge(models, self.classifier.as_deref(), &[], &dataset, self.seed, threads)?.on(device)?;
+        let ranks = distributed::start(self.distributed)?;
+        let ranks = &*ranks;
+        // The first alone writes, and all of them stop where it may not.
+        agree(ranks, if ranks.is_root() { output::check_target(&self.out) } else { Ok(()) })?;
+        let threads = distributed::threads_among(self.compute.asked_threads(), ranks.size());
+        let (mut run, dataset, inception) = agree(ranks, self.open(models, threads))?;
+        if ranks.size() > 1 {
+            self.check_ranks(&run, &dataset, inception.as_ref(), ranks)?;
+        }
+        let device = run.inference.device();
+        let judge = judge(models, self.classifier.as_deref(), &[], &dataset, (self.seed, threads), ranks)?;
+        let mut judge = agree(ranks, judge.on(device))?;
+        check_same(ranks, &[("has another judge: SHA-256 of its weights", judge.sha256.clone())])?;
         judge.inception = inception;
         let options = options(self.samples, self.seed, threads);
-        let [run] = runs;
         run.say_weights();
-        let sampler = run.sampler(self.sampler, &dataset)?;
+        let sampler = run.sampler(self.sampler, &dataset, ranks)?;
+        if ranks.size() > 1 && run.inference.network().is_autoencoder() {
+            output::note("the map of latents is made by rank 0 alone: t-SNE is not shared");
+        }
         let subject = Subject { config: &run.config, inference: &mut run.inference, sampler: sampler.as_ref() };
-        let evaluation = study::evaluate(subject, &dataset, &mut judge, options, &mut progress::parts())?;
+        let mut watch = progress::parts();
+        let evaluation = study::evaluate_among(subject, &dataset, &mut judge, options, ranks, &mut watch)?;
+        if !ranks.is_root() {
+            return Ok(ExitCode::SUCCESS);
+        }
         atomic::write(&self.out, |file| {
             serde_json::to_writer_pretty(&mut *file, &evaluation)?;
             writeln!(file)
         })?;
         output::report(&Evaluated { evaluation, out: self.out }, json)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The run, its drawings, and InceptionV3 where it is asked for.
+    fn open(
+        &self,
+        models: &Models,
+        threads: usize,
+    ) -> inkgrad_models::Result<(Subjected, Dataset, Option<study::Inception>)> {
+        let (device, _) = self.compute.device()?;
+        let mut run = Subjected::open(models, &self.run, self.weights.asked(), (device, threads))?;
+        let dataset = shared_data(std::slice::from_mut(&mut run), self.data.as_deref(), self.data_changed)?;
+        Ok((run, dataset, self.inception.load(threads)?))
+    }
+
+    /// Refuses ranks of another program, run, data or other settings than the first one's.
+    fn check_ranks(
+        &self,
+        run: &Subjected,
+        dataset: &Dataset,
+        inception: Option<&study::Inception>,
+        ranks: &dyn Ranks,
+    ) -> inkgrad_models::Result<()> {
+        let Evaluate { samples, sampler, seed, classifier, .. } = self;
+        let (device, judge) = (run.inference.device(), if classifier.is_some() { "given" } else { "trained" });
+        let inception = inception.map(|inception| format!("{:?}", inception.source())).unwrap_or_default();
+        let settings =
+            format!("samples = {samples}\nsampler = {sampler}\nseed = {seed}\njudge = {judge}\ndevice = {device}");
+        let facts = [
+            program(ranks)?,
+            ("has other weights: SHA-256", study::fingerprint(run.inference.network())),
+            ("has other data: SHA-256", dataset.fingerprint()),
+            ("has another InceptionV3:", inception),
+            ("has another setting:", settings),
+        ];
+        check_same(ranks, &facts)
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use inkgrad_models::data::{Images, save_npy};
 use inkgrad_models::features::{Cache, Extractor, Provenance, sha256};
 use inkgrad_models::inception::Resize;
-use inkgrad_models::ranks::{agree, check_same};
+use inkgrad_models::ranks::{agree, check_same, program};
 use inkgrad_models::run::config::Device;
 use inkgrad_models::trainer::Which;
 use inkgrad_models::{Error, Models};
@@ -106,7 +106,13 @@ impl Features {
         if ranks.size() > 1 {
             let drawings = agree(&*ranks, sha256(&self.images))?;
             let weights = extractor.provenance().weights_sha256.clone();
-            check_same(&*ranks, &[("has other drawings: SHA-256", drawings), ("has other weights: SHA-256", weights)])?;
+            let facts = [
+                program(&*ranks)?,
+                ("has other drawings: SHA-256", drawings),
+                ("has other weights: SHA-256", weights),
+                ("has another setting: resize =", format!("{:?}", self.resize)),
+            ];
+            check_same(&*ranks, &facts)?;
         }
         let mut progress = Parts::new("drawings", images.len());
         let started = Instant::now();
@@ -140,10 +146,8 @@ impl Features {
         models: &Models,
         ranks: usize,
     ) -> inkgrad_models::Result<(Images, Extractor, Cache, Option<String>)> {
-        let (device, mut threads) = self.compute.device()?;
-        if ranks > 1 && self.compute.asked_threads().is_none() {
-            threads = distributed::threads();
-        }
+        let (device, _) = self.compute.device()?;
+        let threads = distributed::threads_among(self.compute.asked_threads(), ranks);
         if self.network == Network::Classifier
             && let Some(rule) = self.resize
         {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_models::Models;
+use inkgrad_models::ranks::Solo;
 use serde::Serialize;
 
 use super::evaluate::{self, SAMPLES, SEED};
@@ -75,7 +76,8 @@ impl ReportArgs {
         tell_apart(&mut runs)?;
         let dataset = shared_data(&mut runs, self.data.as_deref(), self.data_changed)?;
         let inception = self.inception.load(threads)?;
-        let mut judge = judge(models, self.classifier.as_deref(), &runs, &dataset, SEED, threads)?.on(device)?;
+        let mut judge =
+            judge(models, self.classifier.as_deref(), &runs, &dataset, (SEED, threads), &Solo)?.on(device)?;
         judge.inception = inception;
         let options = evaluate::options(self.samples, SEED, threads);
         let count = runs.len();

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Value;
+use inkgrad_models::ranks::Solo;
 use inkgrad_models::run::config::{Config, Device, Overrides};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::{atomic, disk};
@@ -154,7 +155,7 @@ impl Study<'_> {
         configs.iter().map(|(path, _)| path.as_path()).chain([self.out, &files.figures]).for_each(atomic::sweep);
         let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, (Device::Cpu, options.threads));
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let mut judge = judge(models, None, &runs, self.dataset, options.seed, options.threads)?;
+        let mut judge = judge(models, None, &runs, self.dataset, (options.seed, options.threads), &Solo)?;
         judge.inception = inception;
         let mut examined = Vec::with_capacity(runs.len());
         for (i, mut run) in runs.into_iter().enumerate() {

@@ -192,7 +192,7 @@ impl Sample {
         let kept = Kept::new(sampler, inference, folder, data_sha256, config.seed);
         match kept.read(inference)? {
             Some(fitted) => Ok(fitted),
-            None => kept.fit(inference, &given.map_or_else(|| load_run_data(config, false), Ok)?),
+            None => kept.fit(inference, &given.map_or_else(|| load_run_data(config, false), Ok)?, true),
         }
     }
 

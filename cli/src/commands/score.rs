@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use inkgrad_models::data::{Images, Source, load_matrix};
 use inkgrad_models::features::pictures::{Pictures, same_size};
-use inkgrad_models::features::{Cache, Extractor, Provenance};
+use inkgrad_models::features::{Cache, Extractor, Provenance, sha256, to_all};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::metrics::{self, FeatureScores, FeatureSource, Options, Scores, Table};
+use inkgrad_models::ranks::{Ranks, agree, check_same, program};
 use inkgrad_models::run::config::MOST_THREADS;
 use inkgrad_models::trainer::Which;
 use inkgrad_models::{Error, Models, Result};
 
-use crate::args::{self, within};
+use crate::args::within;
+use crate::distributed::{self, Distributed};
 use crate::output::{self, Report, thousands};
 use crate::progress::Parts;
 use crate::session;
@@ -64,6 +66,9 @@ pub struct Score {
     /// Make the features anew and keep none
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
+    /// Score together with the other processes that mpirun has started, over MPI: the same digits in less time
+    #[arg(long, value_name = "mpi", hide_possible_values = true)]
+    distributed: Option<Distributed>,
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", value_parser = within(1..=MOST_THREADS))]
     threads: Option<usize>,
@@ -81,21 +86,21 @@ enum Network {
 
 impl Score {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        let (real, generated, made) = self.features(models)?;
-        let logits = match &self.logits {
-            Some(path) => Some(FeatureFiles::load(path)?),
-            None => generated.logits(&self.generated),
-        };
+        let ranks = distributed::start(self.distributed)?;
+        let ranks = &*ranks;
+        let threads = distributed::threads_among(self.threads, ranks.size());
+        let Inputs { real, generated, logits, mut extractor, source } = agree(ranks, self.open(models, threads))?;
+        if ranks.size() > 1 {
+            self.check_ranks(extractor.as_ref(), ranks)?;
+        }
+        let mut rows = |side, path| self.rows(side, path, extractor.as_mut(), ranks);
+        let (real, generated) = (rows(real, &self.real)?, rows(generated, &self.generated)?);
+        let logits = logits.or_else(|| generated.logits(&self.generated));
         let logits = logits.as_ref().map(FeatureFiles::table).transpose()?;
-        let given = || FeatureSource {
-            name: self.extractor.clone(),
-            weights_sha256: self.weights_sha256.clone(),
-            resize: self.resize.clone(),
-        };
-        let options = Options { extractor: made.unwrap_or_else(given), fid_infinity: self.fid_infinity };
+        let options = Options { extractor: source, fid_infinity: self.fid_infinity };
         let (real, generated) = (real.table()?, generated.table()?);
-        let measure = || metrics::score(real, generated, logits, &options);
-        let scores = metrics::on_threads(args::threads(self.threads), measure)?;
+        let measure = || metrics::score_among(real, generated, logits, &options, ranks);
+        let scores = metrics::on_threads(threads, measure)?;
         scores.warnings.iter().for_each(|warning| output::note(format_args!("warning: {warning}")));
         for (score, note) in &scores.notes {
             output::note(format_args!("warning: {score}: {note}"));
@@ -104,30 +109,65 @@ impl Score {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The features of both sides and, where they are made here, by what.
-    fn features(&self, models: &Models) -> Result<(FeatureFiles, FeatureFiles, Option<FeatureSource>)> {
-        let network = match (&self.classifier, &self.pixels) {
+    /// The network that is asked for, in whichever way.
+    fn network(&self) -> Option<Network> {
+        match (&self.classifier, &self.pixels) {
             (Some(_), _) => Some(Network::Classifier),
             (_, Some(_)) => Some(Network::Pixels),
             _ => self.network,
-        };
+        }
+    }
+
+    /// Everything that scores are made of.
+    fn open(&self, models: &Models, threads: usize) -> Result<Inputs> {
+        let network = self.network();
         self.check(network)?;
+        let logits = self.logits.as_deref().map(FeatureFiles::load).transpose()?;
         match network {
-            None => Ok((FeatureFiles::load(&self.real)?, FeatureFiles::load(&self.generated)?, None)),
+            None => {
+                let [real, generated] = [FeatureFiles::load(&self.real)?, FeatureFiles::load(&self.generated)?];
+                let source = FeatureSource {
+                    name: self.extractor.clone(),
+                    weights_sha256: self.weights_sha256.clone(),
+                    resize: self.resize.clone(),
+                };
+                Ok(Inputs { real: Side::Rows(real), generated: Side::Rows(generated), logits, extractor: None, source })
+            }
             Some(Network::Pixels) => {
-                let [real, generated] = self.pixel_rows()?;
+                let [real, generated] = self.pixel_rows()?.map(Side::Rows);
                 let source = FeatureSource { name: PIXELS.to_owned(), weights_sha256: None, resize: None };
-                Ok((real, generated, Some(source)))
+                Ok(Inputs { real, generated, logits, extractor: None, source })
             }
             Some(network) => {
-                let mut extractor = self.extractor(models, network)?;
-                let (real, generated) =
-                    (self.side(&mut extractor, &self.real)?, self.side(&mut extractor, &self.generated)?);
+                let extractor = self.extractor(models, network, threads)?;
+                let (real, generated) = (side(&extractor, &self.real)?, side(&extractor, &self.generated)?);
                 let Provenance { extractor: name, weights_sha256, resize } = extractor.provenance().clone();
                 let resize = resize.map(|rule| rule.name().to_owned());
-                Ok((real, generated, Some(FeatureSource { name, weights_sha256: Some(weights_sha256), resize })))
+                let source = FeatureSource { name, weights_sha256: Some(weights_sha256), resize };
+                Ok(Inputs { real, generated, logits, extractor: Some(extractor), source })
             }
         }
+    }
+
+    /// Refuses ranks of another program, other files or other settings than the first one's.
+    fn check_ranks(&self, extractor: Option<&Extractor>, ranks: &dyn Ranks) -> Result<()> {
+        let digest = |path: &Path| if path.is_dir() { Pictures::find(path)?.sha256() } else { sha256(path) };
+        let digests = || -> Result<[String; 3]> {
+            let logits = self.logits.as_deref().map(digest).transpose()?;
+            Ok([digest(&self.real)?, digest(&self.generated)?, logits.unwrap_or_default()])
+        };
+        let [real, generated, logits] = agree(ranks, digests())?;
+        let network = self.network().map(|network| format!("{network:?}").to_lowercase()).unwrap_or_default();
+        let settings = format!("network = {network}\nfid_infinity = {}", self.fid_infinity);
+        let facts = [
+            program(ranks)?,
+            ("has other real drawings: SHA-256", real),
+            ("has other generated drawings: SHA-256", generated),
+            ("has other logits: SHA-256", logits),
+            ("has another network:", extractor.map(|made| format!("{:?}", made.provenance())).unwrap_or_default()),
+            ("has another setting:", settings),
+        ];
+        check_same(ranks, &facts)
     }
 
     /// Refuses options that do not go with the network.
@@ -159,8 +199,7 @@ impl Score {
         }
     }
 
-    fn extractor(&self, models: &Models, network: Network) -> Result<Extractor> {
-        let threads = args::threads(self.threads);
+    fn extractor(&self, models: &Models, network: Network, threads: usize) -> Result<Extractor> {
         let weights = self.classifier.as_deref().or(self.weights.as_deref()).unwrap_or(Path::new(""));
         if network == Network::Classifier {
             let (extractor, note) = Extractor::classifier(models, weights, self.run_weights, threads)?;
@@ -172,38 +211,41 @@ impl Score {
         Extractor::inception(weights, rule.unwrap_or(Resize::Tf1), threads)
     }
 
-    /// The features of a folder's pictures, of an array of drawings, or of an array that has them already.
-    fn side(&self, extractor: &mut Extractor, path: &Path) -> Result<FeatureFiles> {
+    /// The features of a side, by the ranks' networks where they are to be made.
+    fn rows(
+        &self,
+        side: Side,
+        path: &Path,
+        extractor: Option<&mut Extractor>,
+        ranks: &dyn Ranks,
+    ) -> Result<FeatureFiles> {
         let cache = match &self.cache {
             Some(folder) => Cache::at(folder),
             None if self.no_cache => Cache::none(),
             None => Cache::default_place(),
         };
-        let name = path.display().to_string();
-        let features = if path.is_dir() {
-            let pictures = find(path)?;
-            let mut progress = Parts::new("pictures", pictures.len());
-            let features = extractor.folder_features(&pictures, &cache, &mut |done| progress.advance(done));
-            progress.finish();
-            features?
-        } else {
-            let width = extractor.width()?;
-            if let Ok((_, found, values)) = load_matrix(path)
-                && found == width
-            {
-                return Ok(FeatureFiles { name, width, values, logits: None });
+        let (features, inception) = match (side, extractor) {
+            (Side::Rows(rows), _) => return Ok(rows),
+            (_, None) => unreachable!("drawings are opened beside what makes features of them"),
+            (Side::Folder(pictures), Some(extractor)) => {
+                let mut progress = Parts::new("pictures", pictures.len());
+                let watch = &mut |done| progress.advance(done);
+                let features = extractor.folder_features_among(&pictures, &cache, ranks, watch);
+                progress.finish();
+                (features?, extractor.provenance().resize.is_some())
             }
-            let images = session::load_images(path)?;
-            let mut progress = Parts::new("drawings", images.len());
-            let features = extractor.features(&images, &cache, &mut |done| progress.advance(done));
-            progress.finish();
-            features?
+            (Side::Drawings(images), Some(extractor)) => {
+                let mut progress = Parts::new("drawings", images.len());
+                let features = extractor.features_among(&images, &cache, ranks, &mut |done| progress.advance(done));
+                progress.finish();
+                (features?, extractor.provenance().resize.is_some())
+            }
         };
+        let features = to_all(features, ranks)?;
         // torch-fidelity leaves the bias of InceptionV3's logits out.
-        let inception = extractor.provenance().resize.is_some();
         let logits = if inception { features.unbiased.clone() } else { features.logits() };
         let logits = Some((features.classes(), logits));
-        Ok(FeatureFiles { name, width: features.width, values: features.values, logits })
+        Ok(FeatureFiles { name: path.display().to_string(), width: features.width, values: features.values, logits })
     }
 
     /// The pixels of both sides as features.
@@ -244,6 +286,20 @@ impl Score {
     }
 }
 
+/// A side for a network: a folder's pictures, an array of drawings, or an array that has its features already.
+fn side(extractor: &Extractor, path: &Path) -> Result<Side> {
+    if path.is_dir() {
+        return find(path).map(Side::Folder);
+    }
+    let width = extractor.width()?;
+    if let Ok((_, found, values)) = load_matrix(path)
+        && found == width
+    {
+        return Ok(Side::Rows(FeatureFiles { name: path.display().to_string(), width, values, logits: None }));
+    }
+    session::load_images(path).map(Side::Drawings)
+}
+
 /// The pictures below a folder; says which files are none.
 fn find(folder: &Path) -> Result<Pictures> {
     let pictures = Pictures::find(folder)?;
@@ -252,6 +308,25 @@ fn find(folder: &Path) -> Result<Pictures> {
         output::note(format_args!("{}{others}: no PNG or JPEG by name, left out", first.display()));
     }
     Ok(pictures)
+}
+
+/// Everything that scores are made of.
+struct Inputs {
+    real: Side,
+    generated: Side,
+    /// Those that are given.
+    logits: Option<FeatureFiles>,
+    /// What makes features of drawings.
+    extractor: Option<Extractor>,
+    /// The same for the passport, or what is said to have made the features.
+    source: FeatureSource,
+}
+
+/// One of the two sets.
+enum Side {
+    Rows(FeatureFiles),
+    Folder(Pictures),
+    Drawings(Images),
 }
 
 /// Features or logits, a row a drawing.

@@ -14,6 +14,12 @@ fn a_program_without_mpi_says_how_to_get_one_that_has_it() {
     let words = [&TRAIN[..], &["--out", "r", "--distributed", "mpi"]].concat();
     place.refused(&words, &["--distributed: mpi is not in this program", "--features mpi"]);
     place.refused(&["bench", "--model", "classifier", "--distributed", "mpi"], &["--distributed: ", "--features mpi"]);
+    for words in [
+        &["score", "--real", "a.npy", "--generated", "b.npy", "--distributed", "mpi"][..],
+        &["evaluate", "--run", "run", "--out", "e.json", "--distributed", "mpi"],
+    ] {
+        place.refused(words, &["--distributed: ", "--features mpi"]);
+    }
     // Of several, the first says so.
     let second = place.command(&words).env("OMPI_COMM_WORLD_RANK", "1").output().unwrap();
     let ended = Ended::new(second);

@@ -31,14 +31,14 @@ pub use self::cache::{Cache, caches};
 pub use crate::activations::Features;
 pub use crate::data::pictures;
 use crate::data::pictures::Pictures;
-use crate::data::{Images, Source};
+use crate::data::{Extents, Images, Source};
 pub(crate) use crate::digest::hexadecimal;
 pub use crate::digest::sha256;
 use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
 use crate::model::config::Device;
-use crate::ranks::{Ranks, agree, any};
+use crate::ranks::{Ranks, Solo, agree, all_gather_f64, any, broadcast, check_count, shares_of_rows};
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
 
@@ -132,14 +132,24 @@ impl Extractor {
         cache: &Cache,
         watch: &mut dyn FnMut(usize),
     ) -> Result<Features> {
-        let key = cache.folder_key(&self.provenance, pictures)?;
-        if let Some(found) = cache.load(&key) {
-            watch(pictures.len());
-            return Ok(found);
-        }
-        cache.prepare()?;
-        let features = match &mut self.network {
-            Network::Inception(network) => network.features(pictures, watch)?,
+        self.folder_features_among(pictures, cache, &Solo, watch)
+    }
+
+    /// The same by several ranks, as [`Extractor::features_among`].
+    ///
+    /// # Errors
+    /// As [`Extractor::folder_features`], of whichever rank.
+    pub fn folder_features_among(
+        &mut self,
+        pictures: &Pictures,
+        cache: &Cache,
+        ranks: &dyn Ranks,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<Features> {
+        let key = || cache.folder_key(&self.provenance, pictures);
+        let network = &mut self.network;
+        kept_or_made(cache, key, pictures.len(), ranks, watch, |rows, watch| match network {
+            Network::Inception(network) => network.features(&Rows { all: pictures, rows }, watch),
             Network::Classifier(network) => {
                 let images = pictures::same_size(&[pictures], &mut |_| {})?.remove(0);
                 let (found, expected) = (images.extents(), network.network().image());
@@ -147,14 +157,9 @@ impl Extractor {
                     let problem = format!("pictures of {found}, expected {expected} as in the classifier's training");
                     return Err(Error::input(pictures.folder().display(), problem));
                 }
-                let features = network.unbiased_features(&images)?;
-                watch(images.len());
-                features
+                of_classifier(network, &images, rows, watch)
             }
-        };
-        // As with arrays.
-        let _ = cache.store(&key, &features);
-        Ok(features)
+        })
     }
 
     /// Numbers of a row of features.
@@ -173,27 +178,11 @@ impl Extractor {
     /// # Errors
     /// If the cache's folder cannot be made. Features that it then has no room for are given without being kept.
     pub fn features(&mut self, images: &Images, cache: &Cache, watch: &mut dyn FnMut(usize)) -> Result<Features> {
-        let key = cache.key(&self.provenance, images);
-        if let Some(found) = cache.load(&key) {
-            watch(images.len());
-            return Ok(found);
-        }
-        cache.prepare()?;
-        let features = match &mut self.network {
-            Network::Inception(network) => network.features(images, watch)?,
-            Network::Classifier(network) => {
-                let features = network.unbiased_features(images)?;
-                watch(images.len());
-                features
-            }
-        };
-        // A full disk costs time the next time, and no result.
-        let _ = cache.store(&key, &features);
-        Ok(features)
+        self.features_among(images, cache, &Solo, watch)
     }
 
     /// The same by several ranks, each some of the drawings: rank 0 looks into the cache, gets the features and keeps them. Others
-    /// get none.
+    /// get none, or [`to_all`].
     ///
     /// # Errors
     /// As [`Extractor::features`], of whichever rank.
@@ -204,45 +193,103 @@ impl Extractor {
         ranks: &dyn Ranks,
         watch: &mut dyn FnMut(usize),
     ) -> Result<Features> {
-        if ranks.size() == 1 {
-            return self.features(images, cache, watch);
-        }
-        let nothing = || Features { width: 0, values: Vec::new(), unbiased: Vec::new(), bias: Vec::new() };
-        let key = ranks.is_root().then(|| cache.key(&self.provenance, images));
-        let found = key.as_ref().and_then(|key| cache.load(key));
-        let prepared = if key.is_some() && found.is_none() { cache.prepare() } else { Ok(()) };
-        agree(ranks, prepared)?;
-        if any(ranks, [found.is_some()]) == [true] {
-            watch(images.len());
-            return Ok(found.unwrap_or_else(nothing));
-        }
-        let shares: Vec<_> = (0..ranks.size()).map(|rank| own_drawings(images.len(), rank, ranks.size())).collect();
-        let own: Vec<usize> = shares[ranks.rank()].clone().collect();
-        let mut of_all = |done: usize| watch((done * ranks.size()).min(images.len()));
-        let made = match own.is_empty() {
-            true => Ok(nothing()),
-            false => self.features(&images.take(&own), &Cache::none(), &mut of_all),
-        };
-        let Features { width, values, unbiased, bias } = agree(ranks, made)?;
-        let counts = |of_a_drawing: usize| shares.iter().map(|share| share.len() * of_a_drawing).collect::<Vec<_>>();
-        let (values, unbiased) = (ranks.gather(&values, &counts(width)), ranks.gather(&unbiased, &counts(bias.len())));
-        let features = Features { width, values, unbiased, bias };
-        if let Some(key) = key {
-            let _ = cache.store(&key, &features);
-        }
-        Ok(features)
+        let key = || Ok(cache.key(&self.provenance, images));
+        let network = &mut self.network;
+        kept_or_made(cache, key, images.len(), ranks, watch, |rows, watch| match network {
+            Network::Inception(network) => network.features(&Rows { all: images, rows }, watch),
+            Network::Classifier(network) => of_classifier(network, images, rows, watch),
+        })
     }
 }
 
-/// Drawings that are dealt out together: whole batches of both networks, since a smaller batch may round differently.
-const DEALT: usize = 128;
+/// Some of a source's pictures.
+struct Rows<'a> {
+    all: &'a dyn Source,
+    rows: Range<usize>,
+}
 
-/// The drawings of a rank. Of fewer batches than ranks the first ranks have one each: rank 0, which gathers, always knows how wide
-/// features are.
-fn own_drawings(drawings: usize, rank: usize, ranks: usize) -> Range<usize> {
-    let batches = drawings.div_ceil(DEALT);
-    let first = |rank: usize| drawings.min((rank * batches).div_ceil(ranks) * DEALT);
-    first(rank)..first(rank + 1)
+impl Source for Rows<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn picture(&self, index: usize) -> Result<(Extents, Vec<f32>)> {
+        self.all.picture(self.rows.start + index)
+    }
+}
+
+fn of_classifier(
+    network: &mut Inference,
+    images: &Images,
+    rows: Range<usize>,
+    watch: &mut dyn FnMut(usize),
+) -> Result<Features> {
+    let features = match rows.len() == images.len() {
+        true => network.unbiased_features(images)?,
+        false => network.unbiased_features(&images.take(&rows.clone().collect::<Vec<_>>()))?,
+    };
+    watch(rows.len());
+    Ok(features)
+}
+
+/// Features that the cache has, or that are made and kept there: `make` is given the rows of this rank, and a watch.
+fn kept_or_made(
+    cache: &Cache,
+    key: impl FnOnce() -> Result<String>,
+    drawings: usize,
+    ranks: &dyn Ranks,
+    watch: &mut dyn FnMut(usize),
+    make: impl FnOnce(Range<usize>, &mut dyn FnMut(usize)) -> Result<Features>,
+) -> Result<Features> {
+    let nothing = || Features { width: 0, values: Vec::new(), unbiased: Vec::new(), bias: Vec::new() };
+    let key = agree(ranks, if ranks.is_root() { key() } else { Ok(String::new()) })?;
+    let found = if ranks.is_root() { cache.load(&key) } else { None };
+    let [is_kept] = any(ranks, [found.is_some()]);
+    if is_kept {
+        watch(drawings);
+        return Ok(found.unwrap_or_else(nothing));
+    }
+    agree(ranks, if ranks.is_root() { cache.prepare() } else { Ok(()) })?;
+    let shares = shares_of_rows(drawings, ranks.size());
+    let own = shares[ranks.rank()].clone();
+    let mut of_all = |done: usize| watch((done * ranks.size()).min(drawings));
+    // Of no drawings one process makes the widths that their features would have.
+    let made = if own.is_empty() && ranks.size() > 1 { Ok(nothing()) } else { make(own, &mut of_all) };
+    let mut features = agree(ranks, made)?;
+    if ranks.size() > 1 {
+        let Features { width, values, unbiased, bias } = features;
+        let counts = |of_a_drawing: usize| shares.iter().map(|share| share.len() * of_a_drawing).collect::<Vec<_>>();
+        let (values, unbiased) = (ranks.gather(&values, &counts(width)), ranks.gather(&unbiased, &counts(bias.len())));
+        features = Features { width, values, unbiased, bias };
+    }
+    if ranks.is_root() {
+        // A full disk costs time the next time, and no result.
+        let _ = cache.store(&key, &features);
+    }
+    Ok(features)
+}
+
+/// Gives all ranks the features of rank 0.
+///
+/// # Errors
+/// If they are more than ranks can exchange.
+pub fn to_all(features: Features, ranks: &dyn Ranks) -> Result<Features> {
+    if ranks.size() == 1 {
+        return Ok(features);
+    }
+    let Features { width, values, unbiased, bias } = features;
+    // Others learn how many there are.
+    let counts = [width, values.len(), unbiased.len(), bias.len()].map(|count| count as f64);
+    let counts = &all_gather_f64(ranks, &counts)[0];
+    let mut arrays = [values, unbiased, bias];
+    for (array, count) in arrays.iter_mut().zip(&counts[1..]) {
+        let count = *count as usize;
+        check_count(count, ranks)?;
+        array.resize(count, 0.0);
+        broadcast(ranks, array);
+    }
+    let [values, unbiased, bias] = arrays;
+    Ok(Features { width: counts[0] as usize, values, unbiased, bias })
 }
 
 #[cfg(test)]
@@ -274,6 +321,12 @@ mod tests {
                 });
                 assert!(made[0] == expected, "{ranks} ranks, {turn}");
                 assert!(made[1..].iter().all(|features| features.values.is_empty()));
+                let made = std::sync::Mutex::new(made);
+                let given = threads::run(ranks, |rank| {
+                    let own = made.lock().unwrap()[rank.rank()].clone();
+                    to_all(own, &rank).unwrap()
+                });
+                assert!(given.iter().all(|features| *features == expected), "{ranks} ranks, {turn}");
             }
         }
     }

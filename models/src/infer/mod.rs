@@ -27,9 +27,10 @@ use crate::model::config::Device;
 use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result, memory};
 
+mod among;
 mod machine;
 
-/// Drawings that go through a network at a time.
+/// Drawings that go through a network at a time: as many as are dealt out together among ranks, or a divisor of that.
 const BATCH: usize = 128;
 
 /// A network ready for use, with the plans that it has needed so far.

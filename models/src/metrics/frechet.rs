@@ -10,6 +10,7 @@ use inkgrad_kernels::cpu::eigen::{cholesky, eigenvalues, singular};
 use super::linalg::{gram, team_products, times_lower, transpose, with_team};
 use super::numpy_random::RandomState;
 use super::{SEED, Table};
+use crate::ranks::{Ranks, Solo, deal};
 use crate::{Error, Result};
 
 /// Sizes that FID∞ is regressed on.
@@ -196,18 +197,32 @@ fn by_eigenvalues(team: &Team, a: &Moments, columns: &[usize], x: &[f64], y: &[f
 /// # Errors
 /// As [`fid`]; and if there are fewer than 30 generated rows.
 pub fn fid_infinity(real: Table, generated: Table) -> Result<f64> {
+    fid_infinity_among(real, generated, &Solo)
+}
+
+/// [`fid_infinity`] by several ranks, each some of the sizes; all get it.
+///
+/// # Errors
+/// As [`fid_infinity`].
+pub fn fid_infinity_among(real: Table, generated: Table, ranks: &dyn Ranks) -> Result<f64> {
     real.check_width(&generated)?;
     generated.check_rows(FEWEST, "an extrapolation from 15 sizes")?;
     let n = generated.rows();
     let first = SMALLEST.min(n / 2);
     let mut random = RandomState::new(SEED);
     let subsets: Vec<_> = (0..SIZES).map(|i| random.choice(n, first + (n - first) * i / (SIZES - 1))).collect();
-    let real = Moments::new(real)?;
-    let points = subsets.iter().map(|subset| {
-        let moments = Moments::of(generated.gather(subset), generated.width());
-        Ok(((subset.len() as f64).recip(), distance(&real, &moments)?))
-    });
-    Ok(intercept(&points.collect::<Result<Vec<_>>>()?))
+    let distances = deal(ranks, SIZES, |own| {
+        // Of use to all of them: its Cholesky factor is found once.
+        let real = Moments::new(real)?;
+        let of_size = |&size: &usize| {
+            let moments = Moments::of(generated.gather(&subsets[size]), generated.width());
+            Ok(vec![distance(&real, &moments)?])
+        };
+        own.iter().map(of_size).collect()
+    })?;
+    let points: Vec<_> =
+        subsets.iter().zip(distances).map(|(subset, fid)| ((subset.len() as f64).recip(), fid[0])).collect();
+    Ok(intercept(&points))
 }
 
 /// Where the least-squares line through points meets x = 0.

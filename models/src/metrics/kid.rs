@@ -8,6 +8,7 @@ use super::neighbours::{self, Copies, Coverage};
 use super::numpy_random::RandomState;
 use super::pairs::Subsets;
 use super::{MeanStd, SEED, Table};
+use crate::ranks::Ranks;
 use crate::{Error, Result};
 
 /// Subsets to draw.
@@ -28,8 +29,8 @@ pub fn kid(real: Table, generated: Table, size: usize) -> Result<MeanStd> {
     Ok(MeanStd::of(&values))
 }
 
-/// [`kid`] and [`coverage`](super::neighbours::coverage) of the same products: [`SUBSETS`] subsets together hold a pair of
-/// rows many times over, where the sets are not much larger than a subset.
+/// [`kid`] and [`coverage`](super::neighbours::coverage) of the same products, by several ranks: [`SUBSETS`] subsets together hold a
+/// pair of rows many times over, where the sets are not much larger than a subset.
 ///
 /// # Errors
 /// As both.
@@ -38,10 +39,11 @@ pub(super) fn with_coverage(
     generated: Table,
     size: usize,
     k: usize,
+    ranks: &dyn Ranks,
 ) -> Result<(MeanStd, Coverage, Copies)> {
     let (x, y): (Vec<_>, Vec<_>) = draw(real, generated, size)?.into_iter().unzip();
     let (x, y) = (Subsets::new(x, generated.rows()), Subsets::new(y, real.rows()));
-    let (coverage, copies, sums) = neighbours::coverage_and_sums(real, generated, k, &y, &x)?;
+    let (coverage, copies, sums) = neighbours::coverage_and_sums(real, generated, k, (&y, &x), ranks)?;
     let pairs = sums.generated.iter().zip(&sums.real).zip(&sums.between);
     let values: Vec<f64> = pairs.map(|((xx, yy), xy)| unbiased(xx + yy, *xy, size)).collect();
     Ok((MeanStd::of(&values), coverage, copies))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Images, Pixels};
 use crate::infer::{Inference, Latents};
+use crate::ranks::{Ranks, Solo, deal};
 use crate::{Error, Result};
 
 /// Samples of z a drawing.
@@ -53,11 +54,26 @@ pub fn of_drawings(
     seed: u64,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<Likelihood> {
+    of_drawings_among(inference, images, labels, (samples, seed), &Solo, watch)
+}
+
+/// [`of_drawings`] by several ranks, each some of the drawings; all get it.
+///
+/// # Errors
+/// As [`of_drawings`].
+pub fn of_drawings_among(
+    inference: &mut Inference,
+    images: &Images,
+    labels: Option<&[usize]>,
+    (samples, seed): (usize, u64),
+    ranks: &dyn Ranks,
+    watch: &mut dyn FnMut(usize, usize),
+) -> Result<Likelihood> {
     let images = binarise(images);
     let to_encoder = labels.filter(|_| inference.network().encoder_sees_classes());
     let posterior = inference.encode(&images, to_encoder)?;
     let prior = inference.prior()?;
-    estimate(&posterior, prior.as_ref(), samples, seed, watch, |drawing, latents| {
+    estimate_among(&posterior, prior.as_ref(), (samples, seed), ranks, watch, |drawing, latents| {
         let n = latents.len() / posterior.width;
         let labels = labels.and_then(|labels| labels.get(drawing)).map(|&label| vec![label; n]);
         let decoded = inference.decode(latents, labels.as_deref())?;
@@ -89,6 +105,18 @@ pub fn estimate(
     samples: usize,
     seed: u64,
     watch: &mut dyn FnMut(usize, usize),
+    log_likelihood: impl FnMut(usize, &[f32]) -> Result<Vec<f64>>,
+) -> Result<Likelihood> {
+    estimate_among(posterior, prior, (samples, seed), &Solo, watch, log_likelihood)
+}
+
+/// [`estimate`] by several ranks, each some of the x; all get it.
+fn estimate_among(
+    posterior: &Latents,
+    prior: Option<&Latents>,
+    (samples, seed): (usize, u64),
+    ranks: &dyn Ranks,
+    watch: &mut dyn FnMut(usize, usize),
     mut log_likelihood: impl FnMut(usize, &[f32]) -> Result<Vec<f64>>,
 ) -> Result<Likelihood> {
     let width = posterior.width;
@@ -106,9 +134,9 @@ pub fn estimate(
         let problem = format!("{n} drawings and {samples} samples of each, expected at least one");
         return Err(Error::input("likelihood", problem));
     }
-    let (mut nll, mut elbo) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    let mut noise = vec![0.0f32; samples * width];
-    for i in 0..n {
+    let (mut noise, mut done) = (vec![0.0f32; samples * width], 0);
+    // −ln p(x) and the ELBO of one x.
+    let mut of_one = |i: usize| -> Result<Vec<f64>> {
         rng::fill_normal(&Team::solo(), seed, STREAM + i as u64, 0, &mut noise);
         let (mu, logvar) = (&posterior.mu[i * width..][..width], &logvar[i * width..][..width]);
         let mut log_weights = Vec::with_capacity(samples);
@@ -129,10 +157,13 @@ pub fn estimate(
             }));
         }
         let count = log_weights.len() as f64;
-        nll.push(count.ln() - log_sum_exp(&log_weights));
-        elbo.push(log_weights.iter().sum::<f64>() / count);
-        watch(i + 1, n);
-    }
+        // A rank knows of its own, and takes others to be as far.
+        done = n.min(done + ranks.size());
+        watch(done, n);
+        Ok(vec![count.ln() - log_sum_exp(&log_weights), log_weights.iter().sum::<f64>() / count])
+    };
+    let found = deal(ranks, n, |own| own.iter().map(|&i| of_one(i)).collect())?;
+    let (nll, elbo): (Vec<f64>, Vec<f64>) = found.iter().map(|found| (found[0], found[1])).unzip();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / n as f64;
     let average = mean(&nll);
     let squares: f64 = nll.iter().map(|x| (x - average) * (x - average)).sum();

@@ -7,6 +7,9 @@ use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::{Pool, Team};
 use rayon::prelude::*;
 
+use crate::Result;
+use crate::ranks::{Ranks, deal};
+
 /// Rows of a task.
 pub(super) const BLOCK: usize = 64;
 
@@ -112,22 +115,31 @@ impl Points {
         products(&self.values[of(self, rows)], &others.values[of(others, columns)], self.width)
     }
 
-    /// Calls `f(distances)` for each row on all threads, with its squared distances to all rows of `others`; results are
-    /// in the order of rows.
-    pub(super) fn distances<R: Send>(&self, others: &Points, f: impl Fn(&[f64]) -> R + Sync) -> Vec<R> {
+    /// Calls `f(distances)` for each row on all threads of all ranks, with its squared distances to all rows of `others`; results
+    /// are in the order of rows.
+    ///
+    /// # Errors
+    /// If ranks do not go on together.
+    pub(super) fn distances<const N: usize>(
+        &self,
+        others: &Points,
+        ranks: &dyn Ranks,
+        f: impl Fn(&[f64]) -> [f64; N] + Sync,
+    ) -> Result<Vec<[f64; N]>> {
         let height = self.block();
-        let block = |block: usize| -> Vec<R> {
+        let of_block = |block: usize| -> Vec<f64> {
             let rows = block * height..self.len().min((block + 1) * height);
             let mut table = self.products(rows.clone(), others, 0..others.len());
             let rows = rows.zip(table.chunks_exact_mut(others.len()));
-            rows.map(|(i, row)| {
+            let of_row = |(i, row): (usize, &mut [f64])| {
                 self.finish(i, others, 0, row);
                 f(row)
-            })
-            .collect()
+            };
+            rows.flat_map(of_row).collect()
         };
-        let blocks: Vec<_> = (0..self.len().div_ceil(height)).into_par_iter().map(block).collect();
-        blocks.into_iter().flatten().collect()
+        let work = |own: &[usize]| Ok(own.par_iter().map(|&block| of_block(block)).collect());
+        let blocks = deal(ranks, self.len().div_ceil(height), work)?;
+        Ok(blocks.iter().flat_map(|block| block.as_chunks().0).copied().collect())
     }
 
     /// From products x·y of row i and the others from `first` on to ‖x − y‖² = ‖x‖² + ‖y‖² − 2·x·y, by differences where

@@ -2,7 +2,7 @@
 //!
 //! Each score is one file with its formula and source. [`score()`] computes all scores of two sets of features, with
 //! their [`Protocol`]. Work is cut by shapes and sums have a fixed order: results do not depend on the number of threads,
-//! which are rayon's, or those of [`on_threads`].
+//! which are rayon's, or those of [`on_threads`], nor, where several work together (`…_among`), on that of ranks.
 //!
 //! ```
 //! use inkgrad_models::metrics::{Table, frechet};
@@ -29,7 +29,7 @@ mod table;
 mod tests;
 
 pub use inkgrad_kernels::cpu::threads::on_threads;
-pub use scores::{FeatureScores, FeatureSource, Options, Protocol, Scores, score};
+pub use scores::{FeatureScores, FeatureSource, Options, Protocol, Scores, score, score_among};
 pub use table::Table;
 
 /// The seed of subsets and orders, torch-fidelity's.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Table;
 use super::linalg::Points;
 use super::pairs::{Subsets, between, within};
+use crate::ranks::{Ranks, Solo};
 use crate::{Error, Result};
 
 /// Neighbours that a radius reaches.
@@ -32,7 +33,7 @@ pub struct Coverage {
 /// If widths differ, `k` is 0, or a side has no more than `k` rows.
 pub fn coverage(real: Table, generated: Table, k: usize) -> Result<Coverage> {
     let none = |table: &Table| Subsets::none(table.rows());
-    Ok(coverage_and_sums(real, generated, k, &none(&real), &none(&generated))?.0)
+    Ok(coverage_and_sums(real, generated, k, (&none(&real), &none(&generated)), &Solo)?.0)
 }
 
 /// Real rows whose ball is a point, since they have `k` copies or more: no row lies strictly within it, so that density and
@@ -49,13 +50,13 @@ pub(super) struct Sums {
     pub(super) between: Vec<f64>,
 }
 
-/// [`coverage`], and what KID needs of the same products.
+/// [`coverage`], and what KID needs of the same products, by several ranks.
 pub(super) fn coverage_and_sums(
     real: Table,
     generated: Table,
     k: usize,
-    real_subsets: &Subsets,
-    generated_subsets: &Subsets,
+    (real_subsets, generated_subsets): (&Subsets, &Subsets),
+    ranks: &dyn Ranks,
 ) -> Result<(Coverage, Copies, Sums)> {
     real.check_width(&generated)?;
     if k == 0 {
@@ -66,9 +67,10 @@ pub(super) fn coverage_and_sums(
     generated.check_rows(k + 1, &what)?;
     let real = Points::new(real.to_f64(), real.width());
     let generated = Points::new(generated.to_f64(), generated.width());
-    let (real_radii, of_real) = within(&real, k, real_subsets);
-    let (generated_radii, of_generated) = within(&generated, k, generated_subsets);
-    let found = between((&generated, &generated_radii, generated_subsets), (&real, &real_radii, real_subsets));
+    let (real_radii, of_real) = within(&real, k, real_subsets, ranks)?;
+    let (generated_radii, of_generated) = within(&generated, k, generated_subsets, ranks)?;
+    let generated_side = (&generated, &generated_radii[..], generated_subsets);
+    let found = between(generated_side, (&real, &real_radii, real_subsets), ranks)?;
     let share = |count: usize, of: usize| count as f64 / of as f64;
     let coverage = Coverage {
         precision: share(found.precise, generated.len()),
@@ -94,11 +96,20 @@ pub struct Nearest {
 /// # Errors
 /// If widths differ.
 pub fn nearest(samples: Table, training: Table) -> Result<Vec<Nearest>> {
+    nearest_among(samples, training, &Solo)
+}
+
+/// [`nearest`] by several ranks, each some of the samples; all get all.
+///
+/// # Errors
+/// As [`nearest`].
+pub fn nearest_among(samples: Table, training: Table, ranks: &dyn Ranks) -> Result<Vec<Nearest>> {
     training.check_width(&samples)?;
     let training = Points::new(training.to_f64(), training.width());
     let samples = Points::new(samples.to_f64(), samples.width());
-    Ok(samples.distances(&training, |distances| {
+    let found = samples.distances(&training, ranks, |distances| {
         let index = (1..distances.len()).fold(0, |best, i| if distances[i] < distances[best] { i } else { best });
-        Nearest { index, distance: distances[index].sqrt() }
-    }))
+        [index as f64, distances[index].sqrt()]
+    })?;
+    Ok(found.into_iter().map(|[index, distance]| Nearest { index: index as usize, distance }).collect())
 }

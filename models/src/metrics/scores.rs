@@ -9,6 +9,7 @@ use super::numpy_random::RandomState;
 use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
 use crate::Result;
 use crate::model::argmax;
+use crate::ranks::{Ranks, Solo, deal};
 
 /// Where features come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,32 +94,57 @@ pub struct Options {
 /// If widths differ, or a side has no more rows than neighbours (3), or logits are not a row for each generated one, or
 /// fewer rows than splits (10).
 pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Options) -> Result<Scores> {
+    score_among(real, generated, logits, options, &Solo)
+}
+
+/// [`score`] by several ranks with the same tables and options: pairs of rows are dealt out by blocks, Fréchet distances each as a
+/// whole. All get the scores, of which no digit depends on how many they are.
+///
+/// # Errors
+/// As [`score`].
+pub fn score_among(
+    real: Table,
+    generated: Table,
+    logits: Option<Table>,
+    options: &Options,
+    ranks: &dyn Ranks,
+) -> Result<Scores> {
     if let Some(logits) = &logits {
         logits.check_pairs(&generated)?;
     }
     let inception = logits.map(inception_score::inception_score).transpose()?;
-    let (features, copies) = feature_scores(real, generated)?;
-    let fid_infinity =
-        |real, generated| options.fid_infinity.then(|| frechet::fid_infinity(real, generated)).transpose();
-    let fid_at_infinity = fid_infinity(real, generated)?;
-    // The smaller half needs more rows than neighbours.
-    let (floor, floor_fid_infinity) = if real.rows() >= 2 * (neighbours::K + 1) {
-        let order = RandomState::new(SEED).permutation(real.rows());
-        let (first, second) = order.split_at(order.len() / 2);
-        let copy = |half: &[usize]| half.iter().flat_map(|&i| real.row(i)).copied().collect::<Vec<_>>();
-        let (first, second) = (copy(first), copy(second));
-        let first = Table::new(real.name(), &first, real.width())?;
-        let second = Table::new(real.name(), &second, real.width())?;
-        let extrapolated = if second.rows() >= frechet::FEWEST { fid_infinity(first, second)? } else { None };
-        (Some(feature_scores(first, second)?.0), extrapolated)
-    } else {
-        (None, None)
+    let pairs = |real: Table, generated: Table| {
+        kid::with_coverage(real, generated, subset_size(real, generated), neighbours::K, ranks)
+    };
+    let at_infinity = |real: Table, generated: Table| match options.fid_infinity {
+        true => frechet::fid_infinity_among(real, generated, ranks).map(Some),
+        false => Ok(None),
+    };
+    // The smaller half needs more rows than neighbours. Halves are copies, made where they are needed.
+    let has_floor = real.rows() >= 2 * (neighbours::K + 1);
+    let (kid, coverage, copies) = pairs(real, generated)?;
+    let of_floor = has_floor.then(|| with_halves(real, pairs)).transpose()?;
+    let fids = deal(ranks, 1 + usize::from(has_floor), |own| {
+        let fid =
+            |&task: &usize| if task == 0 { frechet::fid(real, generated) } else { with_halves(real, frechet::fid) };
+        own.iter().map(|task| Ok(vec![fid(task)?])).collect()
+    })?;
+    let fid_infinity = at_infinity(real, generated)?;
+    let floor_fid_infinity = match has_floor && real.rows().div_ceil(2) >= frechet::FEWEST {
+        true => with_halves(real, at_infinity)?,
+        false => None,
+    };
+    let features = |MeanStd { mean: kid_mean, std: kid_std }, coverage, fid: &[f64]| FeatureScores {
+        fid: fid[0],
+        kid_mean,
+        kid_std,
+        coverage,
     };
     Ok(Scores {
-        features,
+        features: features(kid, coverage, &fids[0]),
         is_mean: inception.map(|score| score.mean),
         is_std: inception.map(|score| score.std),
-        fid_infinity: fid_at_infinity,
+        fid_infinity,
         passport: Protocol {
             real: real.rows(),
             generated: generated.rows(),
@@ -127,7 +153,7 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
             seed: SEED,
             kid_subset_size: subset_size(real, generated),
             k: neighbours::K,
-            floor,
+            floor: of_floor.map(|(kid, coverage, _)| features(kid, coverage, &fids[1])),
             floor_fid_infinity,
         },
         warnings: warnings(real, generated, logits),
@@ -135,12 +161,13 @@ pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Opt
     })
 }
 
-fn feature_scores(real: Table, generated: Table) -> Result<(FeatureScores, Copies)> {
-    let size = subset_size(real, generated);
-    let (MeanStd { mean: kid_mean, std: kid_std }, coverage, copies) =
-        kid::with_coverage(real, generated, size, neighbours::K)?;
-    let fid = frechet::fid(real, generated)?;
-    Ok((FeatureScores { fid, kid_mean, kid_std, coverage }, copies))
+/// Calls `f` with two disjoint halves of a table's rows.
+fn with_halves<R>(table: Table, f: impl FnOnce(Table, Table) -> Result<R>) -> Result<R> {
+    let order = RandomState::new(SEED).permutation(table.rows());
+    let (first, second) = order.split_at(order.len() / 2);
+    let copy = |half: &[usize]| half.iter().flat_map(|&i| table.row(i)).copied().collect::<Vec<_>>();
+    let (first, second) = (copy(first), copy(second));
+    f(Table::new(table.name(), &first, table.width())?, Table::new(table.name(), &second, table.width())?)
 }
 
 fn subset_size(real: Table, generated: Table) -> usize {

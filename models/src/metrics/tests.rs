@@ -2,6 +2,7 @@ use std::f64::consts::TAU;
 
 use super::*;
 use crate::infer::Latents;
+use crate::ranks::Solo;
 
 /// Values in [−1, 1] by a multiplicative generator.
 fn numbers(n: usize, seed: u64) -> Vec<f32> {
@@ -30,6 +31,28 @@ fn any_number_of_threads_gives_the_same_bits() {
         pool.install(|| score(table(&real, 20), table(&generated, 20), Some(table(&generated, 20)), &options)).unwrap()
     };
     assert_eq!(run(1), run(3));
+}
+
+#[test]
+fn any_number_of_ranks_gives_the_same_bits() {
+    // Several blocks of rows in each set, and in the halves for the floor.
+    let (real, generated) = (numbers(300 * 20, 1), numbers(200 * 20, 2));
+    let options = Options { fid_infinity: true, ..Options::default() };
+    let (real, generated) = (table(&real, 20), table(&generated, 20));
+    let expected = score(real, generated, Some(generated), &options).unwrap();
+    let nearest = neighbours::nearest(generated, real).unwrap();
+    assert!(expected.passport.floor_fid_infinity.is_some());
+    for ranks in [1, 2, 3, 5, 7] {
+        let found = crate::ranks::threads::run(ranks, |rank| {
+            // With two threads each.
+            let scores = on_threads(2, || score_among(real, generated, Some(generated), &options, &rank)).unwrap();
+            (scores, neighbours::nearest_among(generated, real, &rank).unwrap())
+        });
+        for (scores, of_each) in found {
+            assert_eq!(scores, expected, "{ranks} ranks");
+            assert_eq!(of_each, nearest, "{ranks} ranks");
+        }
+    }
 }
 
 #[test]
@@ -87,7 +110,7 @@ fn one_pass_over_pairs_gives_kid_and_coverage() {
     for (m, n, size) in [(300, 200, 90), (70, 65, 65), (64, 129, 2)] {
         let (real, generated) = (numbers(m * 9, 21), numbers(n * 9, 22));
         let (real, generated) = (table(&real, 9), table(&generated, 9));
-        let (found, coverage, _) = kid::with_coverage(real, generated, size, 3).unwrap();
+        let (found, coverage, _) = kid::with_coverage(real, generated, size, 3, &Solo).unwrap();
         let plain = kid::kid(real, generated, size).unwrap();
         close(found.mean, plain.mean, 1e-12);
         close(found.std, plain.std, 1e-12);

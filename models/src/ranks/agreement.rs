@@ -1,6 +1,9 @@
 //! Errors, answers and settings that all ranks have to agree on before any of them goes on.
 
+use std::env;
+
 use super::Ranks;
+use crate::digest::sha256;
 use crate::{Error, Result};
 
 /// Goes on only where all can: an error of one is an error of all, its own where there is one, else that of the first rank that has
@@ -33,6 +36,28 @@ pub fn any<const N: usize>(ranks: &dyn Ranks, own: [bool; N]) -> [bool; N] {
     }
     let all = ranks.all_gather_bytes(&own.map(u8::from));
     std::array::from_fn(|i| all.iter().any(|said| said.get(i) == Some(&1)))
+}
+
+/// Whether one of them says yes to each of many questions, as many of each.
+pub fn any_of_many(ranks: &dyn Ranks, mut own: Vec<bool>) -> Vec<bool> {
+    if ranks.size() > 1 {
+        let said: Vec<u8> = own.iter().map(|&yes| u8::from(yes)).collect();
+        for said in ranks.all_gather_bytes(&said) {
+            own.iter_mut().zip(said).for_each(|(yes, said)| *yes |= said == 1);
+        }
+    }
+    own
+}
+
+/// The fact for [`check_same`] that this is the same program, by its file.
+///
+/// # Errors
+/// If the file cannot be read, of whichever rank.
+pub fn program(ranks: &dyn Ranks) -> Result<(&'static str, String)> {
+    let read = || env::current_exe().map_err(Error::io("/proc/self/exe")).and_then(|path| sha256(&path));
+    // One process alone has none to compare with.
+    let found = if ranks.size() == 1 { Ok(String::new()) } else { read() };
+    Ok(("is another program: SHA-256", agree(ranks, found)?))
 }
 
 /// Refuses a rank that differs from the first in one of these facts, each with its name.
@@ -92,6 +117,12 @@ mod tests {
     fn one_yes_is_enough() {
         let answers = threads::run(4, |ranks| any(&ranks, [ranks.rank() == 3, false, ranks.rank() < 2]));
         assert_eq!(answers, [[true, false, true]; 4]);
+    }
+
+    #[test]
+    fn many_questions_are_as_many_answers() {
+        let answers = threads::run(3, |ranks| any_of_many(&ranks, (0..5).map(|i| i == 2 * ranks.rank()).collect()));
+        assert_eq!(answers, [[true, false, true, false, true]; 3]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Several processes, the *ranks*, that train one network together: what they say to each other, and how they share the work.
+//! Several processes, the *ranks*, that work together: what they say to each other, and how they share the work.
 //!
 //! A step's drawings are cut into parts (`accumulate`), whose gradients are summed along a tree that depends on the number of
 //! parts alone ([`Tree`](inkgrad_engine::optim::Tree)). Each rank computes neighbouring parts. Each is also the owner of a share of
 //! the parameters: it is sent its share of every rank's sums, adds them along the tree, moves its share of the parameters with its
 //! share of the optimiser's moments (ZeRO-1, Rajbhandari et al. 2020) and sends the result to all. So a run has the same bits on any
-//! number of ranks.
+//! number of ranks. Scores are shared as numbered tasks ([`deal`]) and as whole batches of drawings ([`deal_rows`]).
 //!
 //! [`Ranks`] is the interface; [`Solo`] is one process alone, [`threads`] makes ranks of threads, and with the feature `mpi`
 //! `mpi::start` finds those that `mpirun` has started.
@@ -17,6 +17,7 @@
 //! ```
 
 mod agreement;
+mod dealing;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod threads;
@@ -24,11 +25,12 @@ pub mod threads;
 use std::fmt;
 use std::ops::Range;
 
-pub use self::agreement::{agree, any, check_same};
+pub use self::agreement::{agree, any, any_of_many, check_same, program};
+pub use self::dealing::{all_gather_f64, broadcast, check_count, deal, deal_rows, shares_of_rows};
 
 /// The processes that work together, as one of them sees them. Every method but the first three is called by all of them at the
-/// same time, in the same order.
-pub trait Ranks: fmt::Debug {
+/// same time, in the same order, from whichever of a process's threads.
+pub trait Ranks: fmt::Debug + Sync {
     /// The number of this one, from 0.
     fn rank(&self) -> usize;
     /// How many there are.

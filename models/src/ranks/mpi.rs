@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use ::mpi::Threading;
@@ -18,15 +19,31 @@ use crate::{Error, Result};
 /// All processes that were started together. MPI ends when it is dropped, with all of them; where that is because one panics, it
 /// takes the others with it, which would wait for it for ever.
 pub struct World {
-    world: SimpleCommunicator,
+    rank: usize,
+    size: usize,
     host: String,
-    /// Dropped last.
+    /// Held by the thread that calls MPI: any may, one at a time.
+    turn: Mutex<()>,
+    /// MPI ends with it.
     _universe: Universe,
+}
+
+/// All processes, while no other thread of this one calls MPI.
+struct Turn<'a> {
+    world: SimpleCommunicator,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl World {
+    fn turn(&self) -> Turn<'_> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        Turn { world: SimpleCommunicator::world(), _turn: turn }
+    }
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "rank {} of {} on {}", self.world.rank(), self.world.size(), self.host)
+        write!(f, "rank {} of {} on {}", self.rank, self.size, self.host)
     }
 }
 
@@ -42,13 +59,15 @@ pub fn start() -> Result<World> {
         return Err(Error::input("MPI", problem));
     }
     let host = processor_name().unwrap_or_else(|_| "a machine without a name".to_owned());
-    Ok(World { world: universe.world(), host, _universe: universe })
+    let world = universe.world();
+    let (rank, size) = (world.rank() as usize, world.size() as usize);
+    Ok(World { rank, size, host, turn: Mutex::new(()), _universe: universe })
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.world.abort(101);
+            SimpleCommunicator::world().abort(101);
         }
     }
 }
@@ -71,11 +90,11 @@ fn places(counts: &[usize]) -> (Vec<i32>, Vec<i32>) {
 
 impl Ranks for World {
     fn rank(&self) -> usize {
-        self.world.rank() as usize
+        self.rank
     }
 
     fn size(&self) -> usize {
-        self.world.size() as usize
+        self.size
     }
 
     fn host(&self) -> String {
@@ -83,13 +102,14 @@ impl Ranks for World {
     }
 
     fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>> {
+        let Turn { world, _turn } = self.turn();
         let mut lengths = vec![0_u64; self.size()];
-        self.world.all_gather_into(&(own.len() as u64), &mut lengths[..]);
+        world.all_gather_into(&(own.len() as u64), &mut lengths[..]);
         let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
         let mut all = vec![0_u8; lengths.iter().sum()];
         if !all.is_empty() {
             let (counts, begins) = places(&lengths);
-            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], counts, begins));
+            world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], counts, begins));
         }
         let mut rest = &all[..];
         let parts = lengths.iter().map(|&length| {
@@ -103,7 +123,8 @@ impl Ranks for World {
     fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]) {
         let ((counts, begins), (expected, places)) = (places(counts), places(expected));
         let to = Partition::new(to, counts, begins);
-        self.world.all_to_all_varcount_into(&to, &mut PartitionMut::new(from, expected, places));
+        let Turn { world, _turn } = self.turn();
+        world.all_to_all_varcount_into(&to, &mut PartitionMut::new(from, expected, places));
     }
 
     fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]) {
@@ -111,12 +132,14 @@ impl Ranks for World {
         let own = values[shares[self.rank()].clone()].to_vec();
         let counts = shares.iter().map(|share| count(share.len())).collect::<Vec<_>>();
         let begins = shares.iter().map(|share| count(share.start)).collect::<Vec<_>>();
-        self.world.all_gather_varcount_into(&own[..], &mut PartitionMut::new(values, counts, begins));
+        let Turn { world, _turn } = self.turn();
+        world.all_gather_varcount_into(&own[..], &mut PartitionMut::new(values, counts, begins));
     }
 
     fn gather(&self, own: &[f32], counts: &[usize]) -> Vec<f32> {
-        let root = self.world.process_at_rank(0);
-        if self.rank() > 0 {
+        let Turn { world, _turn } = self.turn();
+        let root = world.process_at_rank(0);
+        if self.rank > 0 {
             root.gather_varcount_into(own);
             return Vec::new();
         }

@@ -1,6 +1,7 @@
 //! Ranks that are threads of one process: to try and to test what others do over a network.
 
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -13,7 +14,7 @@ pub struct Thread {
     /// To each rank, this one too.
     to: Vec<Sender<Vec<u8>>>,
     /// From each.
-    from: Vec<Receiver<Vec<u8>>>,
+    from: Mutex<Vec<Receiver<Vec<u8>>>>,
 }
 
 /// Calls `work` on `size` threads, each a rank, and gives what they return, in their order.
@@ -41,7 +42,7 @@ fn ranks(size: usize) -> Vec<Thread> {
         ends.collect()
     });
     let from: Vec<Vec<Receiver<Vec<u8>>>> = receivers.collect();
-    to.into_iter().zip(from).enumerate().map(|(rank, (to, from))| Thread { rank, to, from }).collect()
+    to.into_iter().zip(from).enumerate().map(|(rank, (to, from))| Thread { rank, to, from: from.into() }).collect()
 }
 
 impl Thread {
@@ -49,7 +50,8 @@ impl Thread {
     fn talk(&self, messages: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
         // One that has panicked hears nothing.
         self.to.iter().zip(messages).for_each(|(to, message)| drop(to.send(message)));
-        self.from.iter().map(|from| from.recv().expect("a rank that has not panicked")).collect()
+        let from = self.from.lock().expect("no thread that has panicked");
+        from.iter().map(|from| from.recv().expect("a rank that has not panicked")).collect()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::metrics::latent::{self, Usage};
 use crate::metrics::likelihood::{self, Likelihood};
 use crate::metrics::{self, Table, neighbours};
 use crate::model::Value;
+use crate::ranks::{Ranks, Solo, agree};
 use crate::run::config::Config;
 use crate::sampler::Fitted;
 use crate::{Result, sample};
@@ -110,6 +111,22 @@ pub fn evaluate(
     options: Options,
     watch: &mut Watch,
 ) -> Result<Evaluation> {
+    evaluate_among(subject, dataset, judge, options, &Solo, watch)
+}
+
+/// [`evaluate()`] by several ranks with the same weights, data, judge and options. All get all but the map, which rank 0 makes alone;
+/// of rank 0 no digit depends on how many they are.
+///
+/// # Errors
+/// As [`evaluate()`], of whichever rank.
+pub fn evaluate_among(
+    subject: Subject,
+    dataset: &Dataset,
+    judge: &mut Judge,
+    options: Options,
+    ranks: &dyn Ranks,
+    watch: &mut Watch,
+) -> Result<Evaluation> {
     let Subject { config, inference, sampler } = subject;
     let mut evaluation = Evaluation {
         inkgrad: env!("CARGO_PKG_VERSION").to_owned(),
@@ -131,7 +148,7 @@ pub fn evaluate(
     };
     let (test, _) = dataset.examined();
     if !inference.network().is_autoencoder() {
-        let logits = inference.features(&test.images)?.logits;
+        let logits = inference.features_among(&test.images, ranks)?.logits;
         evaluation.recognition = Some(Recognition::new(&logits, &test.labels, &dataset.classes)?);
         return Ok(evaluation);
     }
@@ -140,13 +157,16 @@ pub fn evaluate(
     let extents = network.image();
     let labels = network.sees_classes().then_some(&test.labels[..]);
     let seen = labels.filter(|_| network.encoder_sees_classes());
-    let latents = inference.encode(&test.images, seen)?;
-    let reconstructions = inference.decode(&latents.mu, labels)?;
+    let latents = inference.encode_among(&test.images, seen, ranks)?;
+    let reconstructions = inference.decode_among(&latents.mu, labels, ranks)?;
     if let Some(logvar) = &latents.logvar {
         let table = |values| Table::new("latents", values, latents.width);
         evaluation.latents = Some(latent::usage(table(&latents.mu)?, table(logvar)?)?);
     }
-    evaluation.map = Map::embed(&latents, &test.labels, options.mapped, options.seed, options.threads, watch)?;
+    // t-SNE is not shared.
+    let mapped = if ranks.is_root() { options.mapped } else { 0 };
+    let map = Map::embed(&latents, &test.labels, mapped, options.seed, options.threads, watch);
+    evaluation.map = agree(ranks, map)?;
     evaluation.scores = scores::distances(test, &reconstructions, options.seed);
 
     let learnt = match sampler {
@@ -160,7 +180,7 @@ pub fn evaluate(
             None => "samples from the prior N(0, I)".to_owned(),
             Some(fitted) => format!("samples, {}", fitted.describe()),
         };
-        draw(inference, sampler, dataset.classes.len(), options)?
+        draw(inference, sampler, dataset.classes.len(), options, ranks)?
     } else {
         evaluation.generated = "reconstructions of test drawings: the model has no prior to draw from".to_owned();
         let n = test.len().min(options.samples);
@@ -169,10 +189,10 @@ pub fn evaluate(
             labels: Some(test.labels[..n].to_vec()),
         }
     };
-    let judged = judge.features(&generated.images)?;
-    let mut scored = scores::of_features(&test.images, &generated.images, &judged, judge, options, watch)?;
+    let judged = judge.features_among(&generated.images, ranks)?;
+    let mut scored = scores::of_features(&test.images, &generated.images, &judged, judge, options, ranks, watch)?;
     if draws {
-        scored.extend(path::length(inference, sampler, judge, dataset.classes.len(), options, watch)?);
+        scored.extend(path::length(inference, sampler, judge, options, ranks, watch)?);
     }
     scored.iter_mut().for_each(|score| score.passport.sampler = sampler.map(|fitted| fitted.sampler().to_string()));
     evaluation.scores.extend(scored);
@@ -181,14 +201,14 @@ pub fn evaluate(
         None => evaluation.unasked = Some(Recognition::unasked(&judged.logits, &dataset.classes)?),
     }
     if draws {
-        evaluation.nearest = Some(metrics::on_threads(options.threads, || nearest(&generated.images, dataset, test))?);
+        let nearest = || nearest(&generated.images, dataset, test, ranks);
+        evaluation.nearest = Some(metrics::on_threads(options.threads, nearest)?);
         if inference.network().has_prior() && decodes_probabilities(config) {
-            evaluation.likelihood = likelihood_of(inference, test, options, watch)?;
+            evaluation.likelihood = likelihood_of(inference, test, options, ranks, watch)?;
         }
         if let Some(labels) = generated.labels {
             let samples = Examples { images: generated.images, labels };
-            let Options { seed, threads, .. } = options;
-            let measured = Transfer::measure(&samples, &dataset.train, test, &dataset.classes, seed, threads, watch);
+            let measured = Transfer::measure(&samples, &dataset.train, test, &dataset.classes, options, ranks, watch);
             evaluation.transfer = Some(measured?);
         }
     }
@@ -202,7 +222,13 @@ struct Samples {
 }
 
 /// Samples from the prior, or as `sampler` draws latents; of a network that sees classes equally many of each.
-fn draw(inference: &mut Inference, sampler: Option<&Fitted>, classes: usize, options: Options) -> Result<Samples> {
+fn draw(
+    inference: &mut Inference,
+    sampler: Option<&Fitted>,
+    classes: usize,
+    options: Options,
+    ranks: &dyn Ranks,
+) -> Result<Samples> {
     let width = inference.network().latent()?;
     let each = options.samples.div_ceil(classes);
     let (n, labels) = match inference.network().sees_classes() {
@@ -213,7 +239,8 @@ fn draw(inference: &mut Inference, sampler: Option<&Fitted>, classes: usize, opt
         None => sample::prior(n, width, options.seed),
         Some(fitted) => fitted.draw(n, labels.as_deref(), options.seed),
     };
-    let images = to_images(inference.network().image(), inference.decode(&latents, labels.as_deref())?)?;
+    let pixels = inference.decode_among(&latents, labels.as_deref(), ranks)?;
+    let images = to_images(inference.network().image(), pixels)?;
     Ok(Samples { images, labels })
 }
 
@@ -231,6 +258,7 @@ fn likelihood_of(
     inference: &mut Inference,
     test: &Examples,
     options: Options,
+    ranks: &dyn Ranks,
     watch: &mut Watch,
 ) -> Result<Option<Likelihood>> {
     let (drawings, samples) = options.likelihood;
@@ -240,19 +268,17 @@ fn likelihood_of(
     }
     let images = test.images.take(&(0..drawings).collect::<Vec<_>>());
     let labels = inference.network().sees_classes().then_some(&test.labels[..drawings]);
-    likelihood::of_drawings(inference, &images, labels, samples, options.seed, &mut |done, of| {
-        watch("drawings", done, of)
-    })
-    .map(Some)
+    let watch = &mut |done, of| watch("drawings", done, of);
+    likelihood::of_drawings_among(inference, &images, labels, (samples, options.seed), ranks, watch).map(Some)
 }
 
-fn nearest(samples: &Images, dataset: &Dataset, test: &Examples) -> Result<Nearest> {
+fn nearest(samples: &Images, dataset: &Dataset, test: &Examples, ranks: &dyn Ranks) -> Result<Nearest> {
     let train = dataset.train.images.values();
     // Samples may come class by class: take them from all over.
     let some = |images: &Images| {
         let n = images.len().min(NEAREST);
         let indices: Vec<usize> = (0..n).map(|i| i * images.len() / n).collect();
-        let nearest = nearest_in(&images.take(&indices).values(), &train, images.extents())?;
+        let nearest = nearest_in(&images.take(&indices).values(), &train, images.extents(), ranks)?;
         let mut distances: Vec<f64> = nearest.iter().map(|nearest| nearest.distance).collect();
         distances.sort_by(f64::total_cmp);
         Ok::<_, crate::Error>(distances)
@@ -268,9 +294,14 @@ fn nearest(samples: &Images, dataset: &Dataset, test: &Examples) -> Result<Neare
 }
 
 /// For each of `pictures: (N, extents)` the nearest of `candidates: (M, extents)`.
-pub(super) fn nearest_in(pictures: &[f32], candidates: &[f32], extents: Extents) -> Result<Vec<neighbours::Nearest>> {
-    let width = extents.len();
-    neighbours::nearest(Table::new("drawings", pictures, width)?, Table::new("drawings", candidates, width)?)
+pub(super) fn nearest_in(
+    pictures: &[f32],
+    candidates: &[f32],
+    extents: Extents,
+    ranks: &dyn Ranks,
+) -> Result<Vec<neighbours::Nearest>> {
+    let table = |values| Table::new("drawings", values, extents.len());
+    neighbours::nearest_among(table(pictures)?, table(candidates)?, ranks)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::data::{Dataset, Extents};
 use crate::infer::Inference;
 use crate::metrics;
 use crate::model::{Network, argmax};
+use crate::ranks::Solo;
 use crate::run::config::Config;
 use crate::sample::slerp;
 use crate::sampler::Fitted;
@@ -176,7 +177,7 @@ impl Gallery {
         let some: Vec<f32> = (0..Self::COLUMNS.min(count))
             .flat_map(|i| self.graded[i * count / Self::COLUMNS.min(count)].drawing.clone())
             .collect();
-        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train, self.image))?;
+        let nearest = metrics::on_threads(inference.threads(), || nearest_in(&some, &train, self.image, &Solo))?;
         self.neighbours = some
             .chunks_exact(pixels)
             .zip(nearest)

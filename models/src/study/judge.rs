@@ -13,6 +13,7 @@ use crate::infer::Inference;
 use crate::metrics::FeatureSource;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
+use crate::ranks::{Ranks, Solo, agree, broadcast};
 use crate::run::checkpoint::load_tensors;
 use crate::run::config::{Config, Device};
 use crate::run::disk;
@@ -55,7 +56,22 @@ impl Inception {
     /// # Errors
     /// Those of [`features::Extractor::features`].
     pub fn features(&mut self, images: &Images, watch: &mut dyn FnMut(usize, usize)) -> Result<features::Features> {
-        self.extractor.features(images, &self.cache, &mut |done| watch(done, images.len()))
+        self.features_among(images, &Solo, watch)
+    }
+
+    /// The same by several ranks, each some of the drawings; all get all.
+    ///
+    /// # Errors
+    /// Those of [`features::Extractor::features`], of whichever rank.
+    pub fn features_among(
+        &mut self,
+        images: &Images,
+        ranks: &dyn Ranks,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<features::Features> {
+        let of = images.len();
+        let found = self.extractor.features_among(images, &self.cache, ranks, &mut |done| watch(done, of))?;
+        features::to_all(found, ranks)
     }
 }
 
@@ -92,6 +108,21 @@ impl Judge {
         kept: Option<&Path>,
         watch: &mut Watch,
     ) -> Result<(Self, Source)> {
+        Self::train_among(dataset, (epochs, seed), threads, kept, &Solo, watch)
+    }
+
+    /// [`Judge::train`] for several ranks: rank 0 trains it, or finds it kept, and gives it to all.
+    ///
+    /// # Errors
+    /// As [`Judge::train`].
+    pub fn train_among(
+        dataset: &Dataset,
+        (epochs, seed): (u64, u64),
+        threads: usize,
+        kept: Option<&Path>,
+        ranks: &dyn Ranks,
+        watch: &mut Watch,
+    ) -> Result<(Self, Source)> {
         let spec = Spec::of::<Classifier>();
         let defaults = Config::defaults(&spec);
         let config = Config {
@@ -105,20 +136,13 @@ impl Judge {
             ..defaults
         }
         .with_text("arch", "cnn");
-        let file = kept.map(|folder| folder.join(format!("{}.safetensors", key(dataset, &config))));
-        if let Some(file) = &file
-            && let Some(network) = load(spec, &config, file)
-        {
-            return Ok((Self::new(network, &config, threads)?, Source::Kept(file.clone())));
-        }
-        let network =
-            trainer::fit(spec, &config, &dataset.train, &mut |done, of| watch("steps of the judge", done, of))?;
-        // A disk that is full or only reads costs time the next time, and no result.
-        let file = file.filter(|file| {
-            let made = file.parent().is_none_or(|folder| disk::create_dir_all(folder).is_ok());
-            made && trainer::save_weights(file, &config, &network).is_ok()
-        });
-        Ok((Self::new(network, &config, threads)?, Source::Trained(file)))
+        let made = match ranks.is_root() {
+            true => kept_or_trained(dataset, spec, &config, kept, watch),
+            false => Network::new(spec, &config).map(|network| (network, Source::Trained(None))),
+        };
+        let (mut network, source) = agree(ranks, made)?;
+        broadcast(ranks, &mut network.params.values);
+        Ok((Self::new(network, &config, threads)?, source))
     }
 
     /// Features and logits of drawings.
@@ -127,6 +151,14 @@ impl Judge {
     /// Those of [`Inference::features`].
     pub fn features(&mut self, images: &Images) -> Result<Activations> {
         self.inference.features(images)
+    }
+
+    /// The same by several ranks, each some of the drawings; all get all.
+    ///
+    /// # Errors
+    /// Those of [`Inference::features`], of whichever rank.
+    pub fn features_among(&mut self, images: &Images, ranks: &dyn Ranks) -> Result<Activations> {
+        self.inference.features_among(images, ranks)
     }
 
     /// Class probabilities of drawings, `(N, classes)`.
@@ -150,6 +182,29 @@ pub enum Source {
     Kept(PathBuf),
     /// It was trained, and is kept in this file where it could be.
     Trained(Option<PathBuf>),
+}
+
+/// The judge that is kept in a folder, or one that is trained and kept there.
+fn kept_or_trained(
+    dataset: &Dataset,
+    spec: Spec,
+    config: &Config,
+    kept: Option<&Path>,
+    watch: &mut Watch,
+) -> Result<(Network<f32>, Source)> {
+    let file = kept.map(|folder| folder.join(format!("{}.safetensors", key(dataset, config))));
+    if let Some(file) = &file
+        && let Some(network) = load(spec, config, file)
+    {
+        return Ok((network, Source::Kept(file.clone())));
+    }
+    let network = trainer::fit(spec, config, &dataset.train, &mut |done, of| watch("steps of the judge", done, of))?;
+    // A disk that is full or only reads costs time the next time, and no result.
+    let file = file.filter(|file| {
+        let made = file.parent().is_none_or(|folder| disk::create_dir_all(folder).is_ok());
+        made && trainer::save_weights(file, config, &network).is_ok()
+    });
+    Ok((network, Source::Trained(file)))
 }
 
 /// Settings that its weights do not depend on.

@@ -37,7 +37,7 @@ mod tests;
 /// Is told now and then what is under way, how much of it is done, and of how much.
 pub type Watch<'a> = dyn FnMut(&'static str, usize, usize) + 'a;
 
-pub use self::evaluate::{Evaluation, Nearest, Options, Subject, evaluate};
+pub use self::evaluate::{Evaluation, Nearest, Options, Subject, evaluate, evaluate_among};
 pub use self::gallery::{Gallery, Graded, Neighbour};
 pub use self::judge::{Inception, Judge, Source, fingerprint};
 pub use self::map::Map;

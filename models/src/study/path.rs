@@ -19,6 +19,7 @@ use super::judge::Judge;
 use super::scores::{Passport, Score};
 use crate::infer::Inference;
 use crate::metrics::MeanStd;
+use crate::ranks::{Ranks, deal};
 use crate::sampler::{Fitted, Sampler};
 use crate::walk::Way;
 use crate::{Result, sample};
@@ -33,15 +34,16 @@ const BATCH: usize = 256;
 const SPLITS: usize = 10;
 
 /// The score of as many paths as `options` has samples, of `classes` in turn; `None` of a network whose latents are codes, between
-/// which there is nothing.
+/// which there is nothing. Each rank walks some of the paths.
 pub(super) fn length(
     inference: &mut Inference,
     sampler: Option<&Fitted>,
     judge: &mut Judge,
-    classes: usize,
     options: Options,
+    ranks: &dyn Ranks,
     watch: &mut Watch,
 ) -> Result<Option<Score>> {
+    let classes = judge.classes();
     let network = inference.network();
     if network.code_width().is_some() {
         return Ok(None);
@@ -58,15 +60,18 @@ pub(super) fn length(
     let mut ts = vec![0.0f64; n];
     rng::fill_uniform(&Team::solo(), options.seed, STREAM, 0, &mut ts);
     let steps = steps(&ends, width, way, &ts);
-    let mut distances = Vec::with_capacity(n);
-    for first in (0..n).step_by(BATCH) {
-        let paths = first..n.min(first + BATCH);
+    let mut done = 0;
+    let mut of_batch = |&batch: &usize| -> Result<Vec<f64>> {
+        let paths = batch * BATCH..n.min((batch + 1) * BATCH);
         let labels = labels.as_ref().map(|labels| &labels[2 * paths.start..2 * paths.end]);
         let images = inference.decode(&steps[2 * paths.start * width..2 * paths.end * width], labels)?;
         let features = judge.features(&to_images(extents, images)?)?;
-        distances.extend(features.values.chunks_exact(2 * features.width).map(squared_speed));
-        watch("paths between latents", paths.end, n);
-    }
+        // A rank knows of its own, and takes others to be as far.
+        done = n.min(done + ranks.size() * paths.len());
+        watch("paths between latents", done, n);
+        Ok(features.values.chunks_exact(2 * features.width).map(squared_speed).collect())
+    };
+    let distances = deal(ranks, n.div_ceil(BATCH), |own| own.iter().map(&mut of_batch).collect())?.concat();
     Ok(Some(Score {
         name: "ppl_classifier".to_owned(),
         value: Some(mean_of_middle(&distances)),
@@ -123,6 +128,7 @@ mod tests {
     use crate::Models;
     use crate::data::builtin;
     use crate::property::cases;
+    use crate::ranks::Solo;
     use crate::run::config::Config;
 
     /// The paper's `slerp`, of vectors of length 1: along the part of b that is at right angles to a.
@@ -226,7 +232,7 @@ mod tests {
         for model in ["cnn-vae", "cvae"] {
             let mut inference = network(model, &[], &data.classes);
             let width = inference.network().latent().unwrap();
-            let score = length(&mut inference, None, &mut judge, classes, options, &mut |_, _, _| {}).unwrap().unwrap();
+            let score = length(&mut inference, None, &mut judge, options, &Solo, &mut |_, _, _| {}).unwrap().unwrap();
             assert_eq!((score.name.as_str(), score.passport.n_generated), ("ppl_classifier", 23));
             let latents = sample::prior(46, width, 5);
             let mut ts = [0.0f64; 23];
@@ -257,6 +263,6 @@ mod tests {
         let (mut judge, _) = Judge::train(&data, 1, 42, 1, None, &mut |_, _, _| {}).unwrap();
         let mut inference = network("cnn-vae", &[("objective", "vq")], &data.classes);
         let options = Options { samples: 4, mapped: 0, likelihood: (0, 0), seed: 5, threads: 1 };
-        assert_eq!(length(&mut inference, None, &mut judge, 5, options, &mut |_, _, _| {}).unwrap(), None);
+        assert_eq!(length(&mut inference, None, &mut judge, options, &Solo, &mut |_, _, _| {}).unwrap(), None);
     }
 }

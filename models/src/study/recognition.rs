@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Watch;
+use super::evaluate::Options;
 use crate::data::Examples;
 use crate::infer::Inference;
 use crate::metrics::Table;
 use crate::metrics::classifier::{Verdict, on_samples};
 use crate::model::{Spec, argmax};
 use crate::network::classifier::Classifier;
+use crate::ranks::{Ranks, deal};
 use crate::run::config::Config;
 use crate::{Result, trainer};
 
@@ -70,7 +72,8 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// Trains both and tests them, telling `watch` how far it is. As many real drawings as samples are used, the first of each class.
+    /// Trains both and tests them, telling `watch` how far it is; of several ranks one each. As many real drawings as samples are used,
+    /// the first of each class.
     ///
     /// # Errors
     /// If a classifier cannot be trained.
@@ -79,11 +82,12 @@ impl Transfer {
         train: &Examples,
         test: &Examples,
         names: &[String],
-        seed: u64,
-        threads: usize,
+        options: Options,
+        ranks: &dyn Ranks,
         watch: &mut Watch,
     ) -> Result<Self> {
         const EPOCHS: u64 = 10;
+        let Options { seed, threads, .. } = options;
         let n = samples.len().min(train.len());
         let mut fitted = |data: &Examples| -> Result<Inference> {
             let spec = Spec::of::<Classifier>();
@@ -102,16 +106,29 @@ impl Transfer {
                 threads,
             ))
         };
-        let mut on_samples = fitted(&balanced(samples, n, names.len()))?;
-        let mut on_real = fitted(&balanced(train, n, names.len()))?;
-        let test_on = |inference: &mut Inference, split: &Examples| -> Result<Verdict> {
-            let logits = inference.features(&split.images)?.logits;
+        // The logits of the one that is trained on samples, of test drawings; of the other, of these and of samples.
+        let logits = deal(ranks, 2, |own| {
+            let of_one = |&classifier: &usize| -> Result<Vec<f64>> {
+                let (data, tests) =
+                    if classifier == 0 { (samples, &[test][..]) } else { (train, &[test, samples][..]) };
+                let mut inference = fitted(&balanced(data, n, names.len()))?;
+                let mut logits = Vec::new();
+                for split in tests {
+                    logits.extend(inference.features(&split.images)?.logits.into_iter().map(f64::from));
+                }
+                Ok(logits)
+            };
+            own.iter().map(of_one).collect()
+        })?;
+        let verdict = |logits: &[f64], split: &Examples| -> Result<Verdict> {
+            let logits: Vec<f32> = logits.iter().map(|&logit| logit as f32).collect();
             Ok(Recognition::new(&logits, &split.labels, names)?.all)
         };
+        let (of_test, of_samples) = logits[1].split_at(logits[0].len());
         Ok(Transfer {
-            samples_to_real: test_on(&mut on_samples, test)?,
-            real_to_samples: test_on(&mut on_real, samples)?,
-            real_to_real: test_on(&mut on_real, test)?,
+            samples_to_real: verdict(&logits[0], test)?,
+            real_to_samples: verdict(of_samples, samples)?,
+            real_to_real: verdict(of_test, test)?,
             trained_on: n,
             epochs: EPOCHS,
         })

@@ -8,6 +8,7 @@ use super::judge::Judge;
 use crate::activations::Activations;
 use crate::data::{Examples, Images};
 use crate::metrics::{self, FeatureScores, FeatureSource, Table, frechet};
+use crate::ranks::Ranks;
 use crate::{Result, distance};
 
 /// One score.
@@ -85,10 +86,11 @@ pub(super) fn of_features(
     judged: &Activations,
     judge: &mut Judge,
     options: Options,
+    ranks: &dyn Ranks,
     watch: &mut Watch,
 ) -> Result<Vec<Score>> {
     let classes = judge.classes();
-    let real = judge.features(test)?;
+    let real = judge.features_among(test, ranks)?;
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
         generated: Table::new("generated drawings", &judged.values, judged.width)?,
@@ -96,19 +98,20 @@ pub(super) fn of_features(
     };
     let extractor =
         FeatureSource { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
-    let mut scores = sides.scores("fd", "_classifier", extractor, options)?;
+    let mut scores = sides.scores(("fd", "_classifier"), extractor, options, ranks)?;
     let Some(inception) = &mut judge.inception else {
         scores.extend(without_inception(test.len(), generated.len(), options.seed));
         return Ok(scores);
     };
     let watch = &mut |done, of| watch("drawings through InceptionV3", done, of);
-    let (real, made) = (inception.features(test, watch)?, inception.features(generated, watch)?);
+    let (real, made) =
+        (inception.features_among(test, ranks, watch)?, inception.features_among(generated, ranks, watch)?);
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
         generated: Table::new("generated drawings", &made.values, made.width)?,
         logits: Table::new("logits", &made.unbiased, made.classes())?,
     };
-    let measured = sides.scores("fid", "", inception.source(), options)?;
+    let measured = sides.scores(("fid", ""), inception.source(), options, ranks)?;
     let left_out = measured.first().map(|fid| Score {
         name: "fid_infinity".to_owned(),
         value: None,
@@ -136,11 +139,17 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     /// Every score; `fid` is the name of the Fréchet distance, and all names end in `suffix`.
-    fn scores(&self, fid: &str, suffix: &str, extractor: FeatureSource, options: Options) -> Result<Vec<Score>> {
+    fn scores(
+        &self,
+        (fid, suffix): (&str, &str),
+        extractor: FeatureSource,
+        options: Options,
+        ranks: &dyn Ranks,
+    ) -> Result<Vec<Score>> {
         let Options { seed, threads, .. } = options;
         let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
         let options = metrics::Options { extractor, fid_infinity };
-        let measure = || metrics::score(self.real, self.generated, Some(self.logits), &options);
+        let measure = || metrics::score_among(self.real, self.generated, Some(self.logits), &options, ranks);
         let found = metrics::on_threads(threads, measure)?;
         let passport = Passport {
             n_real: found.passport.real,

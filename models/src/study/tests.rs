@@ -1,6 +1,9 @@
 use super::recognition::{balanced, in_turn};
 use super::*;
-use crate::data::{Examples, Images, PIXELS};
+use crate::data::{Examples, Images, PIXELS, builtin};
+use crate::infer::Inference;
+use crate::prelude::*;
+use crate::ranks::{Ranks, Solo, threads};
 
 #[test]
 fn verdicts_are_counted_by_class() {
@@ -25,4 +28,41 @@ fn classes_take_turns_as_long_as_they_last() {
     let pixels = (0..6).flat_map(|i| [i as u8; PIXELS]).collect();
     let split = balanced(&Examples { images: Images::from_u8(pixels), labels: labels.to_vec() }, 2, 2);
     assert_eq!((split.labels, split.images.image(1)[0]), (vec![0, 1], 3.0 / 255.0));
+}
+
+#[test]
+fn any_number_of_ranks_gives_the_same_evaluation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, models) = (builtin(300, 1).unwrap(), Models::builtin());
+    let options = Options { samples: 150, mapped: 40, likelihood: (3, 20), seed: 1, threads: 1 };
+    for model in ["cvae", "cnn-ae", "classifier"] {
+        let config = Config { classes: data.classes.clone(), ..models.defaults(model).unwrap() };
+        let evaluated = |ranks: &dyn Ranks, kept: &str| {
+            let kept = folder.path().join(kept);
+            let (mut judge, source) =
+                Judge::train_among(&data, (1, 42), 1, Some(&kept), ranks, &mut |_, _, _| {}).unwrap();
+            let mut network = models.build(&config).unwrap();
+            network.initialise(42);
+            let subject = Subject { config: &config, inference: &mut Inference::new(network, 1), sampler: None };
+            let found = evaluate_among(subject, &data, &mut judge, options, ranks, &mut |_, _, _| {}).unwrap();
+            (found, judge.sha256, source)
+        };
+        let (expected, judge, _) = evaluated(&Solo, "alone");
+        assert_eq!(expected.map.is_some(), model != "classifier");
+        assert_eq!((expected.transfer.is_some(), expected.likelihood.is_some()), (model == "cvae", model == "cvae"));
+        let text = serde_json::to_string(&expected).unwrap();
+        for size in [1, 2, 3] {
+            let found = threads::run(size, |ranks| evaluated(&ranks, &format!("judge-{model}-{size}")));
+            assert_eq!(serde_json::to_string(&found[0].0).unwrap(), text, "{model}, {size} ranks");
+            for (rank, (evaluation, sha256, source)) in found.into_iter().enumerate() {
+                // The map is rank 0's; so is the file with the judge.
+                assert_eq!(
+                    Evaluation { map: expected.map.clone(), ..evaluation },
+                    expected,
+                    "{model}, rank {rank} of {size}"
+                );
+                assert_eq!((sha256, matches!(source, Source::Trained(Some(_)))), (judge.clone(), rank == 0));
+            }
+        }
+    }
 }

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use super::batches::Batches;
 use super::state::load_state;
 use super::{Trainer, init, loading, open_run_data};
-use crate::digest::sha256;
 use crate::model::Models;
-use crate::ranks::{Ranks, agree, check_same};
+use crate::ranks::{Ranks, agree, check_same, program};
 use crate::run::config::{Config, Device, Overrides};
 use crate::run::folder::RunFolder;
 use crate::run::records::{self, MetricsLog};
@@ -224,16 +223,10 @@ fn check_alike(config: &Config, ranks: &dyn Ranks) -> Result<()> {
     if ranks.size() == 1 {
         return Ok(());
     }
-    let program = std::env::current_exe().map_err(Error::io("/proc/self/exe")).and_then(|path| sha256(&path));
-    let program = agree(ranks, program)?;
     let data = config.data_sha256.clone().unwrap_or_default();
     let own = |name: &str| ["data_sha256", "data_path", "threads", "data_memory"].contains(&name);
     let settings = config.settings().into_iter().filter(|(name, _)| !own(name));
     let settings: Vec<String> = settings.map(|(name, value)| format!("{name} = {value}")).collect();
-    let facts = [
-        ("is another program: SHA-256", program),
-        ("has other data: SHA-256", data),
-        ("has another setting:", settings.join("\n")),
-    ];
+    let facts = [program(ranks)?, ("has other data: SHA-256", data), ("has another setting:", settings.join("\n"))];
     check_same(ranks, &facts)
 }
