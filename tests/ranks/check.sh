@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Trains and scores over MPI on 1 to 4 ranks of this machine, kills some, and compares bytes: check.py says what for.
 #
-#     tests/ranks/check.sh [KILLS [FEATURES]]
+#     tests/ranks/check.sh [KILLS]
 #
 # Needs Debian's openmpi-bin, libopenmpi-dev and libclang-dev, which it installs where it may, and Python 3. Where they cannot be had
-# it says so and checks nothing. KILLS (6) ranks are killed at random moments. The
-# program is a release build, or, with FEATURES, one as `cargo test --features FEATURES` has it.
+# it says so and checks nothing. KILLS (6) ranks are killed at random moments.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -25,15 +24,13 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 
 # Builds the program with some features and gives its path.
-profile=(--release)
-[ -z "${2:-}" ] || profile=()
 build() {
-    cargo build "${profile[@]}" --bin inkgrad --features "$1" --message-format json-render-diagnostics |
+    cargo build --release --bin inkgrad --features "$1" --message-format json-render-diagnostics |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1
 }
 
 # A program without MPI says how to get one that has it, once.
-program=$(build "${2:-}")
+program=$(build "")
 said=$(mpirun "${as_root[@]}" --oversubscribe -n 2 "$program" train cnn-ae --distributed mpi --steps 1 \
     --out "$place/never" 2>&1 || true)
 if [ "$(grep -c 'error: --distributed: mpi is not in this program' <<<"$said")" != 1 ] || [ -e "$place/never" ]; then
@@ -41,8 +38,8 @@ if [ "$(grep -c 'error: --distributed: mpi is not in this program' <<<"$said")" 
     exit 1
 fi
 
-cargo clippy --quiet --lib --bins --features "${2:+$2,}inkgrad/mpi" -- -D warnings
-cp "$(build "${2:+$2,}inkgrad/mpi")" "$place/inkgrad"
+cargo clippy --quiet --lib --bins --features inkgrad/mpi -- -D warnings
+cp "$(build inkgrad/mpi)" "$place/inkgrad"
 # The other checks expect the one without.
-build "${2:-}" >/dev/null
-python3 tests/ranks/check.py "$place/inkgrad" ${1:+"$1"}
+build "" >/dev/null
+python3 tests/ranks/check.py "$place/inkgrad" "$@"
