@@ -37,6 +37,8 @@ mod tui;
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches, Parser};
@@ -125,15 +127,24 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && text::message(&text) != text {
         // Somebody's control characters, or more than anybody reads.
         output::note(&text);
-        return ExitCode::from(2);
+        return failed();
     }
     // Where standard output or error is closed, there is nowhere to say so.
     let _ = if output::is_hushed() { Ok(()) } else { error.print() };
-    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+    if error.use_stderr() { failed() } else { ExitCode::SUCCESS }
 }
 
 fn fail(message: &str) -> ExitCode {
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     output::note(format_args!("error: {}", lines.join("; ")));
+    failed()
+}
+
+/// The exit status of what was refused. A process that leaves it to the first to say why waits: `mpirun` ends all of them as soon as
+/// one has failed, and the line would be lost.
+fn failed() -> ExitCode {
+    if output::is_hushed() {
+        thread::sleep(Duration::from_millis(500));
+    }
     ExitCode::from(2)
 }
