@@ -39,7 +39,7 @@ pub(crate) fn numbers<T: Float>(n: usize, seed: u64) -> Vec<T> {
     (0..n).map(|_| next()).collect()
 }
 
-pub(crate) fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
+fn assert_close<T: Float>(found: &[T], expected: &[T], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         let error = (f.to_f64() - e.to_f64()).abs();
@@ -93,16 +93,22 @@ fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 3] {
     [down_out, up_out, dw]
 }
 
-fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
+/// Holds what `run(g, how, threads)` computes against the naive twins, and the same to the bit at one thread and three.
+pub(crate) fn check<T: Float>(
+    run: fn(&Geometry, Store, usize) -> [Vec<T>; 3],
+    g: &Geometry,
+    how: Store,
+    tolerance: f64,
+) {
     let operands = Operands::<T>::of(g);
     let mut dw = numbers(operands.w.len(), 6);
     naive::weight_gradient(g, &operands.small, &operands.big, &mut dw, how == Store::Add);
     let [down_out, up_out] = operands.naive(g, how);
-    let found = run::<T>(g, how, 1);
+    let found = run(g, how, 1);
     for (found, expected) in found.iter().zip([&down_out, &up_out, &dw]) {
         assert_close(found, expected, tolerance);
     }
-    assert_eq!(found, run::<T>(g, how, 3), "one thread and three");
+    assert_eq!(found, run(g, how, 3), "one thread and three");
 }
 
 proptest! {
@@ -112,8 +118,8 @@ proptest! {
         g in geometries(),
         how in prop::sample::select(vec![Store::Write, Store::WriteRelu, Store::Add]),
     ) {
-        check::<f32>(&g, how, 2e-4);
-        check::<f64>(&g, how, 1e-11);
+        check::<f32>(run, &g, how, 2e-4);
+        check::<f64>(run, &g, how, 1e-11);
     }
 }
 

@@ -6,7 +6,7 @@ use inkgrad_kernels::cpu::recurrent::RecurrentShape;
 use proptest::prelude::*;
 
 use crate::cases;
-use crate::recurrent::{Layer, Parameters, check_backward, check_forward, check_gradients, check_threads, shapes};
+use crate::recurrent::{Layer, Parameters, check_case, check_slices, check_threads, shapes};
 use inkgrad_kernels::cpu::recurrent::gru::*;
 use inkgrad_kernels::cpu::recurrent::naive;
 
@@ -65,29 +65,18 @@ proptest! {
     #![proptest_config(cases(48))]
     #[test]
     fn agrees_with_the_formula_and_its_slopes(shape in shapes(), initial in any::<bool>()) {
-        check_forward::<f64>(&layer(), &shape, initial, 1e-12);
-        check_forward::<f32>(&layer(), &shape, initial, 1e-5);
-        check_backward::<f64>(&layer(), &shape, initial, 1e-12);
-        check_backward::<f32>(&layer(), &shape, initial, 1e-5);
-        check_gradients(&layer(), &shape, initial);
+        check_case(&layer(), &layer(), &shape, initial);
     }
 }
 
 #[test]
 fn several_slices_agree_with_the_formula() {
-    for repeated in [false, true] {
-        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true, repeated };
-        check_forward::<f32>(&layer(), &shape, true, 1e-5);
-        check_backward::<f32>(&layer(), &shape, false, 1e-5);
-        check_gradients(&layer(), &shape, false);
-    }
+    check_slices(&layer(), &layer());
 }
 
 #[test]
 fn results_are_the_same_at_any_number_of_threads() {
-    for repeated in [false, true] {
-        check_threads(&layer(), repeated);
-    }
+    check_threads(&layer());
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn values<T: Float>(len: usize, seed: usize, scale: f64) -> Vec<T> {
     (0..len).map(|i| T::from_f64(scale * ((i * 12 + seed * 7) as f64 * 0.618_034 + seed as f64).sin())).collect()
 }
 
-pub(crate) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
+fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool) -> Parameters<T> {
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     let rows = layer.gates * hidden;
     let mut lengths = vec![batch * shape.inputs() * input, rows * input, rows * hidden, rows, rows];
@@ -56,7 +56,7 @@ pub(crate) fn parameters<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, ini
 }
 
 /// The forward pass against the formula, within `tolerance`.
-pub(crate) fn check_forward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+fn check_forward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
     let parameters = parameters(layer, shape, initial);
     let exact = widened(&parameters);
     let found = (layer.forward)(&Team::solo(), shape, &parameters);
@@ -70,7 +70,7 @@ fn widened<T: Float>(parameters: &Parameters<T>) -> Parameters<f64> {
 }
 
 /// The gradients against the formula's, each within `tolerance` of the largest element.
-pub(crate) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
+fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape, initial: bool, tolerance: f64) {
     let parameters = parameters(layer, shape, initial);
     let u = values::<T>(shape.rows() * shape.hidden, 11, 1.0);
     let mut found: Parameters<T> = parameters.iter().map(|p| vec![T::from_f64(f64::NAN); p.len()]).collect();
@@ -89,7 +89,7 @@ pub(crate) fn check_backward<T: Float>(layer: &Layer<T>, shape: &RecurrentShape,
 /// Each gradient g against the loss L = Σ u·out: ⟨g, d⟩ = (L(p + εd) − L(p − εd)) / 2ε for a direction d in which
 /// no two elements weigh the same. The error is relative to the typical size of such a product, ‖g‖·‖d‖/√n: the product
 /// itself may come out near zero, by chance. Then a second call that adds doubles every gradient.
-pub(crate) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initial: bool) {
+fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initial: bool) {
     let team = Team::solo();
     let parameters = parameters(layer, shape, initial);
     let u = values::<f64>(shape.rows() * shape.hidden, 11, 1.0);
@@ -119,8 +119,33 @@ pub(crate) fn check_gradients(layer: &Layer<f64>, shape: &RecurrentShape, initia
     }
 }
 
-/// Outputs and gradients are the same to the bit with 1, 2, 3 and 8 threads, in a shape of several slices.
-pub(crate) fn check_threads(layer: &Layer<f32>, repeated: bool) {
+/// A case in both element types: both passes against the formulas, the gradients against slopes.
+pub(crate) fn check_case(wide: &Layer<f64>, narrow: &Layer<f32>, shape: &RecurrentShape, initial: bool) {
+    check_forward(wide, shape, initial, 1e-12);
+    check_forward(narrow, shape, initial, 1e-5);
+    check_backward(wide, shape, initial, 1e-12);
+    check_backward(narrow, shape, initial, 1e-5);
+    check_gradients(wide, shape, initial);
+}
+
+/// Shapes of several slices.
+pub(crate) fn check_slices(wide: &Layer<f64>, narrow: &Layer<f32>) {
+    for repeated in [false, true] {
+        let shape = RecurrentShape { batch: 37, time: 4, input: 5, hidden: 6, reverse: true, repeated };
+        check_forward(narrow, &shape, true, 1e-5);
+        check_backward(narrow, &shape, false, 1e-5);
+        check_gradients(wide, &shape, false);
+    }
+}
+
+/// Outputs and gradients are the same to the bit with 1, 2, 3 and 8 threads, in shapes of several slices.
+pub(crate) fn check_threads(layer: &Layer<f32>) {
+    for repeated in [false, true] {
+        check_threads_of(layer, repeated);
+    }
+}
+
+fn check_threads_of(layer: &Layer<f32>, repeated: bool) {
     let shape = RecurrentShape { batch: 70, time: 9, input: 19, hidden: 37, reverse: true, repeated };
     let parameters = parameters(layer, &shape, true);
     let u = values::<f32>(shape.rows() * shape.hidden, 11, 1.0);

@@ -5,7 +5,7 @@ use inkgrad_kernels::cpu::Team;
 use inkgrad_kernels::cpu::conv::Store;
 use proptest::prelude::*;
 
-use crate::conv::{Operands, assert_close, numbers};
+use crate::conv::{Operands, check, numbers};
 use inkgrad_kernels::cpu::Pool;
 use inkgrad_kernels::cpu::conv::weight::direct;
 use inkgrad_kernels::cpu::conv::winograd::*;
@@ -50,18 +50,6 @@ fn run<T: Float>(g: &Geometry, how: Store, threads: usize) -> [Vec<T>; 3] {
     [down_out, up_out, dw]
 }
 
-fn check<T: Float>(g: &Geometry, how: Store, tolerance: f64) {
-    let operands = Operands::<T>::of(g);
-    let mut dw = numbers(operands.w.len(), 6);
-    naive::weight_gradient(g, &operands.small, &operands.big, &mut dw, how == Store::Add);
-    let [down_out, up_out] = operands.naive(g, how);
-    let found = run::<T>(g, how, 1);
-    for (found, expected) in found.iter().zip([&down_out, &up_out, &dw]) {
-        assert_close(found, expected, tolerance);
-    }
-    assert_eq!(found, run::<T>(g, how, 3), "one thread and three");
-}
-
 proptest! {
     #![proptest_config(crate::cases(150))]
     #[test]
@@ -69,8 +57,8 @@ proptest! {
         g in geometries(),
         how in prop::sample::select(vec![Store::Write, Store::WriteRelu, Store::Add]),
     ) {
-        check::<f32>(&g, how, 2e-4);
-        check::<f64>(&g, how, 1e-11);
+        check::<f32>(run, &g, how, 2e-4);
+        check::<f64>(run, &g, how, 1e-11);
     }
 }
 
