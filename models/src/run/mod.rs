@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod disk;
 pub mod folder;
 pub mod histogram;
+mod lines;
 pub mod owner;
 pub mod plot;
 pub mod records;

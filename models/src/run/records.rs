@@ -12,13 +12,14 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::disk::File;
+use super::lines;
 use crate::error::{Error, Result};
 
 /// Which part of the data a record was measured on.
@@ -137,16 +138,7 @@ impl MetricsLog {
     /// [`Error::Io`] where the file cannot be read or written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let open = || {
-            let file = File::open(path, fs::File::options().read(true).append(true).create(true))?;
-            let text = fs::read(path)?;
-            let whole = whole_lines(&text).len();
-            if whole < text.len() {
-                file.set_len(whole as u64)?;
-            }
-            Ok(file)
-        };
-        Ok(Self { path: path.to_owned(), file: open().map_err(Error::io(path))? })
+        Ok(Self { path: path.to_owned(), file: lines::open(path).map_err(Error::io(path))? })
     }
 
     /// Appends one line, by one write.
@@ -154,7 +146,7 @@ impl MetricsLog {
     /// # Errors
     /// [`Error::Io`] where the file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let append = |mut file: &File| file.write_all(&to_line(record)?);
+        let append = |mut file: &File| file.write_all(&lines::line(record)?);
         append(&self.file).map_err(Error::io(&self.path))
     }
 
@@ -177,7 +169,7 @@ impl MetricsLog {
             text.truncate(end_of(&text, first.step - 1, &self.path)?);
         }
         for record in last {
-            text.extend(to_line(record).map_err(Error::io(&self.path))?);
+            text.extend(lines::line(record).map_err(Error::io(&self.path))?);
         }
         Ok(text)
     }
@@ -193,15 +185,11 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Record>> {
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Vec<Record>> {
-    whole_lines(text)
+    lines::whole(text)
         .split(|&byte| byte == b'\n')
         .enumerate()
         .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|error| {
-                Error::input(format_args!("{}:{}", path.display(), index + 1), format_args!("not a record: {error}"))
-            })
-        })
+        .map(|(index, line)| lines::parse(line, (path, index), "a record"))
         .collect()
 }
 
@@ -241,25 +229,12 @@ fn end_of(text: &[u8], step: u64, path: &Path) -> Result<usize> {
         let problem = format_args!("a record of step {} behind later ones, expected them in order", stray.step);
         return Err(Error::input(path.display(), problem));
     }
-    let lines = whole_lines(text).split_inclusive(|&byte| byte == b'\n');
-    let records = lines.scan(0, |end, line| {
+    let records = lines::whole(text).split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
         *end += line.len();
         Some((*end, !line.trim_ascii().is_empty()))
     });
     let ends: Vec<usize> = records.filter(|&(_, record)| record).map(|(end, _)| end).collect();
     Ok(if kept == 0 { 0 } else { ends[kept - 1] })
-}
-
-fn to_line(record: &Record) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// All of `text` up to its last line end.
-pub(super) fn whole_lines(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-    &text[..end]
 }
 
 #[cfg(test)]
@@ -282,7 +257,7 @@ mod tests {
 
     #[test]
     fn writes_the_documented_keys_and_skips_what_does_not_exist() {
-        let line = String::from_utf8(to_line(&record(5)).unwrap()).unwrap();
+        let line = String::from_utf8(lines::line(&record(5)).unwrap()).unwrap();
         assert_eq!(line, "{\"step\":5,\"epoch\":0.5,\"split\":\"train\",\"loss\":184.16,\"kl\":0.1,\"lr\":0.001}\n");
     }
 

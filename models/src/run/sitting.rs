@@ -17,8 +17,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::File;
-use super::records::whole_lines;
+use super::lines;
 use crate::{Error, Result};
 
 /// The processes that trained from a step on.
@@ -45,15 +44,8 @@ impl Sitting {
     pub fn append(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let append = || {
-            let file = File::open(path, fs::File::options().append(true).create(true))?;
-            let text = fs::read(path)?;
-            let whole = whole_lines(&text).len();
-            if whole < text.len() {
-                file.set_len(whole as u64)?;
-            }
-            let mut line = serde_json::to_vec(self)?;
-            line.push(b'\n');
-            (&file).write_all(&line)?;
+            let file = lines::open(path)?;
+            (&file).write_all(&lines::line(self)?)?;
             file.sync()
         };
         append().map_err(Error::io(path))
@@ -69,15 +61,8 @@ impl Sitting {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.map_err(Error::io(path))?,
         };
-        let lines = whole_lines(&text).split_inclusive(|&byte| byte == b'\n').enumerate();
-        lines
-            .map(|(index, line)| {
-                serde_json::from_slice(line).map_err(|error| {
-                    let place = format_args!("{}:{}", path.display(), index + 1).to_string();
-                    Error::input(place, format_args!("not a line of who trained: {error}"))
-                })
-            })
-            .collect()
+        let all = lines::whole(&text).split_inclusive(|&byte| byte == b'\n').enumerate();
+        all.map(|(index, line)| lines::parse(line, (path, index), "a line of who trained")).collect()
     }
 }
 
