@@ -1,5 +1,8 @@
 //! Images in memory, in the type that they have on disk.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::{Extents, PIXELS};
 use crate::error::Result;
 
@@ -152,6 +155,17 @@ impl Images {
             Pixels::F32(pixels) => Pixels::F32(some(pixels, indices, each)),
         };
         Self { extents: self.extents, pixels }
+    }
+
+    /// Some neighbouring images, without a copy where they are all.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub(crate) fn part(&self, range: &Range<usize>) -> Cow<'_, Self> {
+        match range.len() == self.len() {
+            true => Cow::Borrowed(self),
+            false => Cow::Owned(self.take(&range.clone().collect::<Vec<_>>())),
+        }
     }
 
     /// Adds others of the same extents at the end.

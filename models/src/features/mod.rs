@@ -224,10 +224,7 @@ fn of_classifier(
     rows: Range<usize>,
     watch: &mut dyn FnMut(usize),
 ) -> Result<Features> {
-    let features = match rows.len() == images.len() {
-        true => network.unbiased_features(images)?,
-        false => network.unbiased_features(&images.take(&rows.clone().collect::<Vec<_>>()))?,
-    };
+    let features = network.unbiased_features(&images.part(&rows))?;
     watch(rows.len());
     Ok(features)
 }

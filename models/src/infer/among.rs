@@ -1,6 +1,5 @@
 //! The same by several ranks, each whole batches of the rows. All get all, to the last bit what one process gets.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Inference, Latents};
@@ -21,7 +20,7 @@ impl Inference {
         let width = self.network().latent()?;
         // A rank without rows does not see whether there are log-variances: each row says so.
         let [mu, logvar, there] = deal_rows(ranks, images.len(), [width, width, 1], |rows| {
-            let Latents { mu, logvar, .. } = self.encode(&part(images, &rows), part_of(labels, &rows))?;
+            let Latents { mu, logvar, .. } = self.encode(&images.part(&rows), part_of(labels, &rows))?;
             let there = vec![f32::from(u8::from(logvar.is_some())); rows.len()];
             let logvar = logvar.unwrap_or_else(|| vec![0.0; mu.len()]);
             Ok([mu, logvar, there])
@@ -53,18 +52,10 @@ impl Inference {
     pub fn features_among(&mut self, images: &Images, ranks: &dyn Ranks) -> Result<Activations> {
         let (width, classes) = (self.network().features()?, self.network().classes());
         let [values, logits] = deal_rows(ranks, images.len(), [width, classes], |rows| {
-            let Activations { values, logits, .. } = self.features(&part(images, &rows))?;
+            let Activations { values, logits, .. } = self.features(&images.part(&rows))?;
             Ok([values, logits])
         })?;
         Ok(Activations { width, values, logits })
-    }
-}
-
-/// Some neighbouring images, without a copy where they are all.
-fn part<'a>(images: &'a Images, rows: &Range<usize>) -> Cow<'a, Images> {
-    match rows.len() == images.len() {
-        true => Cow::Borrowed(images),
-        false => Cow::Owned(images.take(&rows.clone().collect::<Vec<_>>())),
     }
 }
 
