@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 times=${1:?expected how many times} filter=${2:-.} first=${INKGRAD_SEED:-1}
-packages=(-p inkgrad-kernels -p inkgrad-engine -p inkgrad-models -p inkgrad-tests)
+# As .ci/run builds its tests, so that they are built once.
+features=inkgrad-engine/proptest,inkgrad/tui
 
 # FILE NAME of what stands in a `proptest!` or a `gradient_property!`, and of the tests of properties themselves.
 properties() {
@@ -23,7 +24,7 @@ properties() {
 
 # BINARY-SOURCE EXECUTABLE, as cargo names them.
 executables() {
-    cargo test "${packages[@]}" --lib --tests --no-run 2>&1 | tee /dev/stderr |
+    cargo test --features "$features" --lib --tests --no-run 2>&1 | tee /dev/stderr |
         sed -nE 's/^ *Executable (unittests )?([^ ]+) \((.*)\)$/\2 \3/p'
 }
 
