@@ -11,6 +11,7 @@
 //! ```
 
 pub mod activations;
+mod bytes;
 pub mod check;
 pub mod data;
 mod digest;

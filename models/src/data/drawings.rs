@@ -94,10 +94,10 @@ impl Stored {
     /// The type of the values, and all of them as a hash sees them.
     fn hash(&self, hash: &mut Sha256, watch: &mut dyn FnMut(usize)) -> Result<()> {
         match self {
-            Stored::Memory(images) => hash_pixels(images.pixels(), hash),
+            Stored::Memory(images) => images.hash(hash),
             Stored::Files(rows) => {
                 let update = |images: Images| {
-                    hash_pixels(images.pixels(), hash);
+                    images.hash(hash);
                     Ok(())
                 };
                 return rows.in_turn(update, watch);
@@ -123,13 +123,6 @@ impl Stored {
             Stored::Memory(images) => images.pixel_type(),
             Stored::Files(rows) => rows.pixel_type(),
         }
-    }
-}
-
-fn hash_pixels(pixels: &Pixels, hash: &mut Sha256) {
-    match pixels {
-        Pixels::U8(pixels) => hash.update(pixels),
-        Pixels::F32(pixels) => pixels.iter().for_each(|value| hash.update(value.to_le_bytes())),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use sha2::{Digest, Sha256};
+
 use super::{Extents, PIXELS};
+use crate::bytes::little_endian;
 use crate::error::Result;
 
 /// Pictures of one size, each row after row with the channels of a pixel side by side; of drawings 0 is paper and 255 (or
@@ -235,6 +238,14 @@ impl Images {
     /// The name of the stored type, as NumPy has it.
     pub fn pixel_type(&self) -> &'static str {
         self.pixels.type_name()
+    }
+
+    /// Adds the pixels to a digest, as they are stored.
+    pub(crate) fn hash(&self, digest: &mut Sha256) {
+        match &self.pixels {
+            Pixels::U8(pixels) => digest.update(pixels),
+            Pixels::F32(pixels) => little_endian(pixels).for_each(|bytes| digest.update(bytes)),
+        }
     }
 }
 

@@ -144,10 +144,7 @@ impl Dataset {
         hash.update(format!("{}\n{:?}\n", self.train.images.extents(), self.classes));
         for split in [&self.train, &self.test] {
             hash.update(format!("{} {}\n", split.len(), split.images.pixel_type()));
-            match split.images.pixels() {
-                Pixels::U8(pixels) => hash.update(pixels),
-                Pixels::F32(pixels) => pixels.iter().for_each(|value| hash.update(value.to_le_bytes())),
-            }
+            split.images.hash(&mut hash);
             split.labels.iter().for_each(|&label| hash.update((label as u64).to_le_bytes()));
         }
         if self.validation > 0 {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::pictures::Pictures;
 use super::{Features, Provenance, hexadecimal};
-use crate::data::{Images, Pixels};
+use crate::data::Images;
 use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
 use crate::run::disk;
 use crate::{Error, Result};
@@ -50,15 +50,7 @@ impl Cache {
     pub(super) fn key(&self, provenance: &Provenance, images: &Images) -> String {
         let mut digest = Self::start(provenance);
         digest.update(images.pixel_type());
-        match images.pixels() {
-            Pixels::U8(pixels) => digest.update(pixels),
-            Pixels::F32(pixels) => {
-                for block in pixels.chunks(1 << 14) {
-                    let bytes: Vec<u8> = block.iter().flat_map(|v| v.to_le_bytes()).collect();
-                    digest.update(bytes);
-                }
-            }
-        }
+        images.hash(&mut digest);
         hexadecimal(digest)
     }
 

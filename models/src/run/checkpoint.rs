@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
 use super::atomic;
+use crate::bytes::little_endian;
 use crate::error::{Error, Result};
 use crate::memory;
 
@@ -71,7 +72,7 @@ fn write_tensors(
 
     sink.write_all(&(header.len() as u64).to_le_bytes())?;
     sink.write_all(&header)?;
-    by_name.values().flat_map(|(_, values)| *values).try_for_each(|value| sink.write_all(&value.to_le_bytes()))
+    by_name.values().flat_map(|(_, values)| little_endian(values)).try_for_each(|bytes| sink.write_all(&bytes))
 }
 
 /// One tensor in row-major order.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Watch;
 use crate::activations::Activations;
+use crate::bytes::little_endian;
 use crate::data::{Dataset, Images};
 use crate::features::{self, Cache, hexadecimal};
 use crate::infer::Inference;
@@ -233,7 +234,7 @@ pub fn fingerprint(network: &Network<f32>) -> String {
     let mut hash = Sha256::new();
     for param in network.list() {
         hash.update(format!("{} {}\n", param.name, param.shape));
-        network.params.value(&param).iter().for_each(|value| hash.update(value.to_le_bytes()));
+        little_endian(network.params.value(&param)).for_each(|bytes| hash.update(bytes));
     }
     hexadecimal(hash)
 }

@@ -294,15 +294,17 @@ fn significant(value: f64) -> String {
 fn halve(pixels: &[u8], width: usize) -> Picture {
     const { assert!(FINER == 2) };
     let (small_width, small_height) = (width / 2, pixels.len() / (3 * width) / 2);
-    let mut small = Vec::with_capacity(small_width * small_height * 3);
-    for rows in pixels.chunks_exact(2 * 3 * width) {
+    let mut small = vec![0; small_width * small_height * 3];
+    for (line, rows) in small.chunks_exact_mut(3 * small_width).zip(pixels.chunks_exact(2 * 3 * width)) {
         let (above, below) = rows.split_at(3 * width);
-        // Plain loops: a study's plots take a third of its time in tests, where little is put in line.
-        for left in (0..small_width).map(|x| 2 * 3 * x) {
-            for at in left..left + 3 {
-                let sum = above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
-                small.push((sum / 4) as u8);
-            }
+        // The plainest of loops: a study's plots take a third of its time in builds for tests, where no iterator is put in line.
+        let (mut to, mut at) = (0, 0);
+        while to < line.len() {
+            let sum = |at| above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
+            line[to] = (sum(at) / 4) as u8;
+            line[to + 1] = (sum(at + 1) / 4) as u8;
+            line[to + 2] = (sum(at + 2) / 4) as u8;
+            (to, at) = (to + 3, at + 6);
         }
     }
     Picture { width: small_width, height: small_height, channels: Channels::Rgb, pixels: small }
