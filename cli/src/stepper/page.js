@@ -40,7 +40,7 @@ const {kinds, totals} = (() => {
     if (instruction.barrier) found.add("barrier");
     if (countOf(step.executed) < LANES) found.add("apart");
     if (fault && i === trace.steps.length - 1) found.add("fault");
-    trace.apply(state, i);
+    trace.step(state, i);
     return found;
   });
   return {kinds, totals};

@@ -78,21 +78,23 @@ class Trace {
     held.forEach(([register, mask, coded]) => state.write(register, registers[register][1], mask, coded));
     writes.forEach(event => state.share(event));
     this.kept = [state];
+    /** The last state that was looked at, and the step that it stands before: most looks are at the next one. */
+    this.last = {before: 0, state};
   }
 
   /** The state before step i, to be changed. */
   before(i) {
     const nearest = Math.min(Math.floor(i / KEPT_EVERY), this.kept.length - 1);
-    const state = this.kept[nearest].copy();
-    for (let k = nearest * KEPT_EVERY; k < i; k++) {
-      if (k % KEPT_EVERY === 0 && k / KEPT_EVERY === this.kept.length) this.kept.push(state.copy());
-      this.apply(state, k);
-    }
+    const isLastNearer = this.last.before <= i && this.last.before >= nearest * KEPT_EVERY;
+    const state = (isLastNearer ? this.last.state : this.kept[nearest]).copy();
+    for (let k = isLastNearer ? this.last.before : nearest * KEPT_EVERY; k < i; k++) this.step(state, k);
     return state;
   }
 
-  /** Takes step i. Returns the words of shared memory that were written by this warp or others since the step before. */
-  apply(state, i) {
+  /** Takes step i, and keeps the state before it now and then. Returns the words of shared memory that were written by this warp or
+   *  others since the step before. */
+  step(state, i) {
+    if (i % KEPT_EVERY === 0 && i / KEPT_EVERY === this.kept.length) this.kept.push(state.copy());
     const {instruction, executed, values, events} = this.steps[i];
     const words = events.flatMap(event => state.share(event));
     this.instructions[instruction].writes.forEach((register, k) => {
@@ -111,7 +113,8 @@ class Trace {
     const accesses = instruction.accesses.map(access => ({...access, addresses: state.values[access.base].slice()}))
       .map(access => ({...access, addresses: Array.from(access.addresses, base => Number(base) + access.offset)}));
     const [reads, before] = [pick(instruction.reads), pick(instruction.writes)];
-    const written = this.apply(state, i);
+    const written = this.step(state, i);
+    this.last = {before: i + 1, state};
     return {step, instruction, reads, before, after: pick(instruction.writes), accesses, written, state};
   }
 }
