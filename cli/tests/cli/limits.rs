@@ -81,7 +81,7 @@ fn wait_for(path: &std::path::Path) {
 #[cfg(unix)]
 fn a_run_folder_that_disappears_leaves_its_state_beside_it() {
     let place = Place::with_run();
-    let options = ["--steps", "400", "--batch-size", "8", "--log-every", "1", "--threads", "1"];
+    let options = ["--steps", "150", "--batch-size", "8", "--log-every", "1", "--threads", "1"];
     let train = |out| [&["train", "cnn-ae", "--data", "d", "--out", out][..], &options].concat();
     place.ok(&train("whole"));
     let mut command = place.command(&train("gone"));

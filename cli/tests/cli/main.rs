@@ -12,6 +12,7 @@ mod limits;
 mod many;
 mod objectives;
 mod on_device;
+mod outside;
 mod prompt;
 mod rules;
 mod samplers;
@@ -51,11 +52,16 @@ impl Place {
             place.ok(&["train", "cnn-vae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "vae"]);
             place
         });
+        made.copy(&["d", "vae"])
+    }
+
+    /// Another place, with copies of these folders.
+    fn copy(&self, folders: &[&str]) -> Self {
         let place = Place::new();
-        for folder in ["d", "vae"] {
+        for folder in folders {
             fs::create_dir(place.path(folder)).unwrap();
-            for file in made.files(folder) {
-                fs::copy(made.path(folder).join(&file), place.path(folder).join(&file)).unwrap();
+            for file in self.files(folder) {
+                fs::copy(self.path(folder).join(&file), place.path(folder).join(&file)).unwrap();
             }
         }
         place
@@ -133,6 +139,11 @@ impl Place {
         }
         assert!(everything(self.0.path()) == before, "{args:?} left a trace");
     }
+}
+
+/// An `evaluate` or a `report` that measures little, for tests that look at other things than what was measured.
+fn few<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [args, &["--samples", "20", "--nll", "2:20"]].concat()
 }
 
 /// How a run of the program ended.

@@ -4,29 +4,56 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Builds `tests/outside` as somebody else's crate and returns its program. The versions are those of this checkout.
-fn build() -> PathBuf {
+/// The built libraries called `name` beside the program, the latest first: there is one for each set of features ever asked for.
+fn libraries(name: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_BIN_EXE_inkgrad")).with_file_name("deps");
+    let prefix = format!("lib{name}-");
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rlib"))
+        .filter(|path| path.file_name().unwrap().to_str().is_some_and(|name| name.starts_with(&prefix)))
+        .collect();
+    found.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().modified().unwrap()));
+    found.truncate(3);
+    found
+}
+
+/// Builds `tests/outside` as somebody else's crate, in `folder`, and returns its program. Cargo says that its manifest fits; to build
+/// inkgrad for it would take minutes, so that it is linked with what this test was built with.
+fn build(folder: &Path) -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let folder = target.join("outside-crate");
-    fs::create_dir_all(folder.join("src")).unwrap();
     let own = checkout.join("tests/outside");
-    let manifest = fs::read_to_string(own.join("Cargo.toml")).unwrap();
-    // The same profile, so that dependencies which are compiled already serve again.
-    let workspace = fs::read_to_string(checkout.join("Cargo.toml")).unwrap();
-    let profile = &workspace[workspace.find("[profile.dev]").unwrap()..];
-    let manifest = format!("{}\n{profile}", manifest.replace("CHECKOUT", &checkout.display().to_string()));
-    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    fs::create_dir(folder.join("src")).unwrap();
     fs::copy(own.join("src/main.rs"), folder.join("src/main.rs")).unwrap();
-    let cargo = Command::new(env!("CARGO"))
-        .args(["build", "--quiet"])
-        .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", target)
-        .output()
-        .unwrap();
-    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
-    target.join("debug/outside")
+    fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let manifest = fs::read_to_string(own.join("Cargo.toml")).unwrap();
+    fs::write(folder.join("Cargo.toml"), manifest.replace("CHECKOUT", &checkout.display().to_string())).unwrap();
+    let run = |program: &Path, arguments: &[String]| {
+        Command::new(program).args(arguments).current_dir(folder).output().unwrap()
+    };
+    let text = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let cargo = Path::new(env!("CARGO"));
+    let resolved = run(cargo, &["tree", "--offline", "--quiet"].map(str::to_owned));
+    assert!(resolved.status.success(), "{}", text(&resolved));
+
+    // Those of one build fit together; of several builds, not all do.
+    let mut first = None;
+    let [command_line, models, engine] = ["inkgrad", "inkgrad_models", "inkgrad_engine"].map(libraries);
+    let all = command_line.iter().flat_map(|one| models.iter().map(move |two| (one, two)));
+    for ((inkgrad, models), engine) in all.flat_map(|two| engine.iter().map(move |three| (two, three))) {
+        let mut arguments = ["src/main.rs", "--edition", "2024", "-o", "outside", "-L"].map(str::to_owned).to_vec();
+        arguments.push(format!("dependency={}", inkgrad.parent().unwrap().display()));
+        for (name, library) in [("inkgrad", inkgrad), ("inkgrad_models", models), ("inkgrad_engine", engine)] {
+            arguments.extend(["--extern".to_owned(), format!("{name}={}", library.display())]);
+        }
+        let compiled = run(&cargo.with_file_name("rustc"), &arguments);
+        if compiled.status.success() {
+            return folder.join("outside");
+        }
+        first.get_or_insert(text(&compiled));
+    }
+    panic!("{}", first.expect("libraries beside the program"));
 }
 
 fn run(program: &Path, folder: &Path, arguments: &[&str]) -> String {
@@ -37,8 +64,8 @@ fn run(program: &Path, folder: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn a_model_of_somebody_elses_gets_trainer_resume_samples_and_report() {
-    let program = build();
     let folder = tempfile::tempdir().unwrap();
+    let program = build(folder.path());
     let run = |arguments: &[&str]| run(&program, folder.path(), arguments);
     let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
 
