@@ -34,9 +34,8 @@ pub struct Evaluate {
     /// A classifier's run to judge samples with [default: one is trained on the spot]
     #[arg(long, value_name = "RUN")]
     classifier: Option<PathBuf>,
-    /// Samples to score
-    #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
-    samples: usize,
+    #[command(flatten)]
+    measures: Measures,
     /// How latents are drawn: prior (or vamp, one that was learnt), or gmm:K, gmm:K:diagonal, aggregate or codes (of a codebook),
     /// fitted on training drawings
     #[arg(long, value_name = "NAME", default_value_t = Sampler::Prior)]
@@ -63,9 +62,34 @@ pub const SAMPLES: usize = 5_000;
 /// Where samples start unless told otherwise.
 pub const SEED: u64 = 42;
 
-/// The measures for a single run.
-pub fn options(samples: usize, seed: u64, threads: usize) -> Options {
-    Options { samples, mapped: 1_000, likelihood: (20, 500), seed, threads }
+/// How much of a run is measured.
+#[derive(Debug, Args)]
+pub struct Measures {
+    /// Samples to score of each model
+    #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
+    samples: usize,
+    /// Test drawings of which -ln p(x) is estimated, and importance samples for each; or none
+    #[arg(long, value_name = "N:K", default_value = "20:500", value_parser = drawings_and_samples)]
+    nll: (usize, usize),
+}
+
+impl Measures {
+    /// As the measures of a study take them.
+    pub fn options(&self, seed: u64, threads: usize) -> Options {
+        Options { samples: self.samples, mapped: 1_000, likelihood: self.nll, seed, threads }
+    }
+}
+
+/// `N:K`, both at least 1, or `none` as 0:0.
+fn drawings_and_samples(text: &str) -> Result<(usize, usize), String> {
+    if text == "none" {
+        return Ok((0, 0));
+    }
+    let parsed = text.split_once(':').and_then(|(drawings, samples)| {
+        let (drawings, samples) = (drawings.parse().ok()?, samples.parse().ok()?);
+        (drawings > 0 && (1..=1_000_000).contains(&samples)).then_some((drawings, samples))
+    });
+    parsed.ok_or_else(|| "expected drawings:samples as in 20:500, of at most 1000000 samples, or none".to_owned())
 }
 
 #[derive(Serialize)]
@@ -91,7 +115,7 @@ impl Evaluate {
         let mut judge = agree(ranks, judge.on(device))?;
         check_same(ranks, &[("has another judge: SHA-256 of its weights", judge.sha256.clone())])?;
         judge.inception = inception;
-        let options = options(self.samples, self.seed, threads);
+        let options = self.measures.options(self.seed, threads);
         run.say_weights();
         let sampler = run.sampler(self.sampler, &dataset, ranks)?;
         if ranks.size() > 1 && run.inference.network().is_autoencoder() {
@@ -131,11 +155,12 @@ impl Evaluate {
         inception: Option<&study::Inception>,
         ranks: &dyn Ranks,
     ) -> inkgrad_models::Result<()> {
-        let Evaluate { samples, sampler, seed, classifier, .. } = self;
+        let Evaluate { measures: Measures { samples, nll }, sampler, seed, classifier, .. } = self;
         let (device, judge) = (run.inference.device(), if classifier.is_some() { "given" } else { "trained" });
         let inception = inception.map(|inception| format!("{:?}", inception.source())).unwrap_or_default();
-        let settings =
-            format!("samples = {samples}\nsampler = {sampler}\nseed = {seed}\njudge = {judge}\ndevice = {device}");
+        let settings = format!(
+            "samples = {samples}\nnll = {nll:?}\nsampler = {sampler}\nseed = {seed}\njudge = {judge}\ndevice = {device}"
+        );
         let facts = [
             program(ranks)?,
             ("has other weights: SHA-256", study::fingerprint(run.inference.network())),

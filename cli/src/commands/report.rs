@@ -9,8 +9,8 @@ use inkgrad_models::Models;
 use inkgrad_models::ranks::Solo;
 use serde::Serialize;
 
-use super::evaluate::{self, SAMPLES, SEED};
-use crate::args::{Compute, WeightsArgs, within};
+use super::evaluate::{Measures, SEED};
+use crate::args::{Compute, WeightsArgs};
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Files, Material};
 use crate::series;
@@ -33,9 +33,8 @@ pub struct ReportArgs {
     /// Other drawings in the run's data folder than it began with are meant
     #[arg(long)]
     data_changed: bool,
-    /// Samples to score of each model
-    #[arg(long, value_name = "N", default_value_t = SAMPLES, value_parser = within(10..=1_000_000))]
-    samples: usize,
+    #[command(flatten)]
+    measures: Measures,
     /// Replace files in the way that are no reports
     #[arg(long)]
     force: bool,
@@ -79,7 +78,7 @@ impl ReportArgs {
         let mut judge =
             judge(models, self.classifier.as_deref(), &runs, &dataset, (SEED, threads), &Solo)?.on(device)?;
         judge.inception = inception;
-        let options = evaluate::options(self.samples, SEED, threads);
+        let options = self.measures.options(SEED, threads);
         let count = runs.len();
         let mut examined = Vec::with_capacity(count);
         for (i, mut run) in runs.into_iter().enumerate() {

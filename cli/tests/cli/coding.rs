@@ -2,7 +2,7 @@
 
 use inkgrad_models::data::{load_images, load_matrix, save_npy};
 
-use crate::Place;
+use crate::{Place, few};
 
 /// Width and height of a PNG file.
 fn png_size(place: &Place, name: &str) -> (u32, u32) {
@@ -285,33 +285,9 @@ fn an_imported_run_claims_nothing_that_is_not_known() {
         &["back: holds imported weights", "expected --data"],
     );
     place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
-    place.ok(&[
-        "evaluate",
-        "--run",
-        "back",
-        "--data",
-        "d",
-        "--classifier",
-        "judge",
-        "--samples",
-        "10",
-        "--out",
-        "e.json",
-    ]);
+    place.ok(&few(&["evaluate", "--run", "back", "--data", "d", "--classifier", "judge", "--out", "e.json"]));
     place.ok(&["explain", "--run", "back", "--data", "d", "--out", "e.html"]);
-    place.ok(&[
-        "report",
-        "back",
-        "judge",
-        "--data",
-        "d",
-        "--classifier",
-        "judge",
-        "--samples",
-        "10",
-        "--out",
-        "r.html",
-    ]);
+    place.ok(&few(&["report", "back", "judge", "--data", "d", "--classifier", "judge", "--out", "r.html"]));
     let page = String::from_utf8(place.read("r.md")).unwrap();
     let row =
         page.lines().find(|line| line.contains("back: weights that were imported")).unwrap_or_else(|| panic!("{page}"));
@@ -339,19 +315,7 @@ fn an_imported_run_claims_nothing_that_is_not_known() {
     place.ok(&["train", "cvae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "cvae"]);
     place.ok(&["export", "--run", "cvae", "--out", "c.safetensors"]);
     place.ok(&["import", "--model", "cvae", "--weights", "c.safetensors", "--out", "cback"]);
-    place.ok(&[
-        "evaluate",
-        "--run",
-        "cback",
-        "--data",
-        "d",
-        "--classifier",
-        "judge",
-        "--samples",
-        "10",
-        "--out",
-        "c.json",
-    ]);
+    place.ok(&few(&["evaluate", "--run", "cback", "--data", "d", "--classifier", "judge", "--out", "c.json"]));
     // Where the names are given, they hold.
     let named = ["import", "--model", "cvae", "--weights", "c.safetensors", "--classes", "a,b,c,d,e", "--out", "named"];
     place.ok(&named);

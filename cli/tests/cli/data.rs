@@ -5,7 +5,7 @@ use std::fs;
 use inkgrad_models::data::save_npy;
 use inkgrad_models::image::{Channels, Picture};
 
-use crate::Place;
+use crate::{Place, few};
 
 /// Writes a picture in colour whose shades depend on its number.
 fn picture(place: &Place, name: &str, (height, width): (usize, usize), number: usize) {
@@ -110,7 +110,7 @@ fn cifar_s_batches_are_trained_on() {
     let said = train(&place, "cnn-vae", &[]);
     assert!(said.contains("32 drawings to train on, 8 to test on"), "{said}");
     assert!(config(&place).contains("image = [32, 32, 3]"), "{}", config(&place));
-    place.ok(&["evaluate", "--run", "run", "--data", "d", "--samples", "20", "--out", "e.json"]);
+    place.ok(&few(&["evaluate", "--run", "run", "--data", "d", "--out", "e.json"]));
 
     place.write("d/data_batch_2.bin", &batch(20..32)[..5000]);
     let again = ["train", "cnn-vae", "--data", "d", "--batch-size", "8", "--epochs", "1", "--out", "new"];

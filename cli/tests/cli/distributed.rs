@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::{Ended, Place};
+use crate::{Ended, Place, few};
 
 const TRAIN: [&str; 8] = ["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8"];
 
@@ -61,7 +61,7 @@ fn a_report_says_who_trained_a_run_together() {
     };
     let lines = line(0, 2, "[\"a|b\",\"c\"]", "[8,4]") + &line(1, 1, "[\"c\"]", "[2]");
     fs::write(place.path("judge/ranks.jsonl"), lines).unwrap();
-    let report = ["report", "judge", "--classifier", "judge", "--samples", "10", "--out", "r.html"];
+    let report = few(&["report", "judge", "--classifier", "judge", "--out", "r.html"]);
     place.ok(&report);
     let text = String::from_utf8(place.read("r.md")).unwrap();
     let told = "was trained from step 0 on by 2 processes with threads: 8 on a\\|b, 4 on c; from step 1 on by 1 process with threads: \

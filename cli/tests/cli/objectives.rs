@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::Place;
+use crate::{Place, few};
 
 /// A short training of a small network with options.
 fn train<'a>(out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
@@ -99,8 +99,8 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
     // Scores say which prior, under either name, and the likelihood is that under it.
     place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
     let evaluate = |run, sampler, out| {
-        let scored = ["--classifier", "judge", "--samples", "20", "--sampler", sampler, "--out", out];
-        place.json(&[&["evaluate", "--run", run], &scored[..]].concat())
+        let scored = ["evaluate", "--run", run, "--classifier", "judge", "--sampler", sampler, "--out", out];
+        place.json(&few(&scored))
     };
     let (prior, vamp) = (evaluate("run", "prior", "p.json"), evaluate("run", "vamp", "v.json"));
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_prior_that_is_learnt_is_drawn_from_scored_by_and_travels_with_its_weights()
     let module = String::from_utf8(place.read("module.py")).unwrap();
     assert!(module.contains("self.pseudo_inputs = nn.Parameter(torch.empty((3, 1, 28, 28)))"), "{module}");
     place.ok(&["export", "--run", "run", "--format", "onnx", "--out", "w.onnx"]);
-    place.ok(&["report", "run", "--classifier", "judge", "--samples", "20", "--out", "report.html"]);
+    place.ok(&few(&["report", "run", "--classifier", "judge", "--out", "report.html"]));
     let cvae = [
         "train",
         "cvae",
@@ -185,8 +185,8 @@ fn a_network_of_codes_draws_them_by_their_shares_and_says_which_are_unused() {
     assert_eq!((&report["sampler"], &report["latents"]), (&"codes".into(), &words.into()));
     assert!(place.files("run").iter().any(|name| name.starts_with("sampler-codes-")));
     place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
-    let scored = ["--classifier", "judge", "--samples", "20", "--sampler", "codes", "--out", "e.json"];
-    let scores = place.json(&[&["evaluate", "--run", "run"], &scored[..]].concat());
+    let scored = ["evaluate", "--run", "run", "--classifier", "judge", "--sampler", "codes", "--out", "e.json"];
+    let scores = place.json(&few(&scored));
     assert_eq!(scores["generated"], format!("samples, {words}"));
     place.ok(&["export", "--run", "run", "--out", "w.safetensors"]);
     place.ok(&["import", "--model", "cnn-vae", "--weights", "w.safetensors", "--data", "d", "--out", "again"]);

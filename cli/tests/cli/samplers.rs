@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::Place;
+use crate::{Place, few};
 
 fn sample<'a>(run: &'a str, out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
     [&["sample", "--run", run, "--n", "6", "--out", out], options].concat()
@@ -49,7 +49,7 @@ fn autoencoders_without_a_prior_draw_too_and_scores_say_how() {
     let judge = ["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"];
     place.ok(&judge);
     let evaluate = |run, sampler, out| {
-        ["evaluate", "--run", run, "--classifier", "judge", "--samples", "20", "--sampler", sampler, "--out", out]
+        few(&["evaluate", "--run", run, "--classifier", "judge", "--sampler", sampler, "--out", out])
     };
     let scores = place.json(&evaluate("ae", "gmm:2", "e.json"));
     let words =

@@ -2,27 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::OnceLock;
 
 use inkgrad_models::data::save_npy;
 use inkgrad_models::inception::{Variant, layout};
 use inkgrad_models::run::checkpoint::save_tensors;
 use serde_json::Value;
 
-use super::Place;
+use super::{Place, few};
 
 /// A place with a run of each kind that a report treats differently: a vae in `vae`, a cvae in `cvae`, an autoencoder in
 /// `ae` and a classifier in `judge`.
 fn with_runs() -> Place {
-    let place = Place::with_run();
-    for (model, out, more) in [
-        ("cvae", "cvae", &["--condition", "both"][..]),
-        ("cnn-ae", "ae", &[]),
-        ("classifier", "judge", &["--arch", "cnn"]),
-    ] {
-        let args = ["train", model, "--data", "d", "--steps", "2", "--batch-size", "8", "--out", out];
-        place.ok(&[&args[..], more].concat());
-    }
-    place
+    static MADE: OnceLock<Place> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let place = Place::with_run();
+        for (model, out, more) in [
+            ("cvae", "cvae", &["--condition", "both"][..]),
+            ("cnn-ae", "ae", &[]),
+            ("classifier", "judge", &["--arch", "cnn"]),
+        ] {
+            let args = ["train", model, "--data", "d", "--steps", "2", "--batch-size", "8", "--out", out];
+            place.ok(&[&args[..], more].concat());
+        }
+        place
+    });
+    made.copy(&["d", "vae", "cvae", "ae", "judge"])
 }
 
 fn scores(evaluation: &Value) -> Vec<&str> {
@@ -32,7 +37,8 @@ fn scores(evaluation: &Value) -> Vec<&str> {
 #[test]
 fn evaluate_gives_every_score_its_passport() {
     let place = with_runs();
-    let args = ["evaluate", "--data", "d", "--classifier", "judge", "--samples", "20", "--out", "e.json", "--run"];
+    let args =
+        [&few(&["evaluate", "--data", "d", "--classifier", "judge", "--out", "e.json"])[..], &["--run"]].concat();
     for run in ["vae", "cvae", "ae"] {
         let printed = place.json(&[&args[..], &[run]].concat());
         let found: Value = serde_json::from_slice(&place.read("e.json")).unwrap();
@@ -104,7 +110,7 @@ fn runs_of_one_model_have_names_of_their_own() {
             out,
         ]);
     }
-    place.ok(&["report", "first", "second", "judge", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "first", "second", "judge", "--out", "r.html"]));
     let found = rows(&place, "r.md");
     let of_models: Vec<&str> = found.iter().filter(|(head, _)| head == "run").map(|(_, row)| row[0].as_str()).collect();
     for name in ["cnn-vae (beta 1.0)", "cnn-vae (beta 4.0)"] {
@@ -133,18 +139,18 @@ fn imported_weights_are_examined_on_data_that_is_named() {
     let classes = String::from_utf8(place.read("d/classes.txt")).unwrap().trim().replace('\n', ",");
     place.ok(&[&import[..], &["bare", "--classes", &classes]].concat());
     place.ok(&[&import[..], &["known", "--data", "d"]].concat());
-    let report = ["report", "bare", "--classifier", "judge", "--samples", "10", "--out", "r.html"];
+    let report = few(&["report", "bare", "--classifier", "judge", "--out", "r.html"]);
     place.refused(&report, &["bare: holds imported weights, whose drawings are not known, expected --data"]);
     place.ok(&[&report[..], &["--data", "d"]].concat());
     assert!(String::from_utf8(place.read("r.md")).unwrap().contains("bare: weights that were imported"));
-    place.ok(&["report", "known", "bare", "--classifier", "judge", "--samples", "10", "--out", "both.html"]);
+    place.ok(&few(&["report", "known", "bare", "--classifier", "judge", "--out", "both.html"]));
 }
 
 #[test]
 fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
     let place = Place::with_run();
     let evaluate = |out: &str, data: &str| {
-        let args = ["evaluate", "--run", "vae", "--data", data, "--samples", "20", "--out", out];
+        let args = few(&["evaluate", "--run", "vae", "--data", data, "--out", out]);
         let ended = place.run(&args);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
         ended.stderr
@@ -173,7 +179,7 @@ fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
 #[test]
 fn a_report_needs_nothing_beside_it() {
     let place = with_runs();
-    let out = place.json(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    let out = place.json(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
     assert_eq!((out["runs"].as_u64(), out["markdown"].as_str()), (Some(4), Some("r.md")));
     assert_eq!((out["json"].as_str(), out["figures"].as_str()), (Some("r.json"), Some("r-figures")));
     let page = String::from_utf8(place.read("r.html")).unwrap();
@@ -221,7 +227,7 @@ fn a_report_needs_nothing_beside_it() {
     // Scores are kept in the runs: the second report is the first.
     assert!(place.path("vae").join("evaluation.json").exists());
     let before = beside(&place);
-    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html", "--json"]);
+    assert_eq!(place.json(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"])), out);
     assert!(place.read("r.html") == page.as_bytes() && beside(&place) == before);
 }
 
@@ -235,7 +241,7 @@ fn beside(place: &Place) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn every_figure_is_a_file_with_its_numbers_and_every_number_is_in_one_object() {
     let place = with_runs();
-    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
     let all: Value = serde_json::from_slice(&place.read("r.json")).unwrap();
     let figures = all["figures"].as_array().unwrap();
     let (page, text) = (place.read("r.html"), place.read("r.md"));
@@ -272,7 +278,7 @@ fn every_figure_is_a_file_with_its_numbers_and_every_number_is_in_one_object() {
 #[test]
 fn findings_are_figures_and_say_what_to_distrust() {
     let place = with_runs();
-    place.ok(&["report", "vae", "cvae", "ae", "judge", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
     let all: Value = serde_json::from_slice(&place.read("r.json")).unwrap();
     let findings: Vec<&str> = all["findings"].as_array().unwrap().iter().map(|f| f["text"].as_str().unwrap()).collect();
     let says = |parts: &[&str]| findings.iter().any(|text| parts.iter().all(|part| text.contains(part)));
@@ -287,14 +293,14 @@ fn findings_are_figures_and_say_what_to_distrust() {
     assert!(says(&["The judge recognises", "of 12 real drawings"]), "{findings:#?}");
     assert!(says(&["FID of 12 rows is biased upwards"]), "{findings:#?}");
     assert!(says(&["untrained, nearly: not every training drawing was seen once"]), "{findings:#?}");
-    assert!(says(&["samples of z for each of 12 drawings: a loose one"]), "{findings:#?}");
+    assert!(says(&["20 samples of z for each of 2 drawings: a loose one"]), "{findings:#?}");
     let value = all["runs"][1]["evaluation"]["recognition"]["all"]["accuracy"].as_f64().unwrap();
     assert!(
         says(&["Recognised among samples of a class: cvae (both)", &format!("{:.0}", 100.0 * value)]),
         "{findings:#?}"
     );
     // A run alone: no best, no table of differences.
-    place.ok(&["report", "ae", "--classifier", "judge", "--samples", "20", "--out", "one.html"]);
+    place.ok(&few(&["report", "ae", "--classifier", "judge", "--out", "one.html"]));
     let text = String::from_utf8(place.read("one.md")).unwrap();
     assert!(
         text.contains("One run was trained on d")
@@ -312,7 +318,7 @@ fn inceptions_scores_are_given_where_its_weights_are() {
     let tensors: Vec<(&str, &[usize], &[f32])> =
         tensors.iter().map(|(name, shape)| (&**name, &**shape, &zeros[..shape.iter().product()])).collect();
     save_tensors(place.path("w.safetensors"), &tensors, &BTreeMap::new()).unwrap();
-    let args = ["evaluate", "--run", "cvae", "--classifier", "judge", "--samples", "10", "--out", "e.json"];
+    let args = few(&["evaluate", "--run", "cvae", "--classifier", "judge", "--out", "e.json"]);
     let found = place.json(&[&args[..], &["--inception", "w.safetensors", "--resize", "half-pixel"]].concat());
     for (name, value) in [("fid", 0.0), ("kid", 0.0), ("precision", 1.0), ("is", 1.0)] {
         let score = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == name).unwrap();
@@ -333,7 +339,7 @@ fn pictures_of_other_sizes_and_in_colour_have_a_report() {
         save_npy(place.path(&format!("d/{class}.npy")), &[80, 16, 24, 3], &pixels).unwrap();
     }
     place.ok(&["train", "cnn-vae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "r"]);
-    place.ok(&["report", "r", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "r", "--out", "r.html"]));
     let (page, text) = (place.read("r.html"), String::from_utf8(place.read("r.md")).unwrap());
     let page = String::from_utf8(page).unwrap();
     assert!(text.contains("of 2 classes, 16×24"), "{text}");
@@ -357,7 +363,7 @@ fn names_of_classes_are_text() {
     assert!(text.contains(r"| hand\|s |"), "{text}");
     // Among the drawings of maps and samples, too.
     place.ok(&["train", "cvae", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "r"]);
-    place.ok(&["report", "r", "judge", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "r", "judge", "--out", "r.html"]));
     let page = String::from_utf8(place.read("r.html")).unwrap();
     assert!(!page.contains("<b>") && !page.contains("\"onload=\""));
     assert_eq!(page.matches("</script>").count(), page.matches("<script").count());
@@ -373,6 +379,9 @@ fn what_does_not_fit_together_is_refused() {
         &["vae", "holds cnn-vae, expected a classifier"],
     );
     place.refused(&["evaluate", "--run", "vae", "--samples", "3", "--out", "e.json"], &["--samples", "10 to 1000000"]);
+    for nll in ["20", "0:5", "5:0", "5:2000000"] {
+        place.refused(&["evaluate", "--run", "vae", "--nll", nll, "--out", "e.json"], &["--nll", "or none"]);
+    }
     place.write("w.pth", b"weights");
     let inception = |command: &[&str], weights: &str, parts: &[&str]| {
         place.refused(&[command, &["--inception", weights]].concat(), parts);
@@ -398,7 +407,7 @@ fn what_does_not_fit_together_is_refused() {
 #[test]
 fn a_report_replaces_reports_alone() {
     let place = Place::with_run();
-    let report = ["report", "vae", "--samples", "10", "--out", "notes.html"];
+    let report = few(&["report", "vae", "--out", "notes.html"]);
     place.write("notes.md", b"my notes\n");
     place.refused(&report, &["notes.md: is no report of inkgrad's, expected a new name (or --force)"]);
     std::fs::remove_file(place.path("notes.md")).unwrap();
@@ -442,9 +451,9 @@ fn drawings_that_were_trained_on_are_named_as_such() {
         place.write(&format!("d/{file}"), &bytes);
     }
     place.ok(&["train", "cnn-ae", "--data", "d", "--steps", "1", "--batch-size", "8", "--out", "r"]);
-    let text = place.ok(&["evaluate", "--run", "r", "--samples", "20", "--out", "e.json"]);
+    let text = place.ok(&few(&["evaluate", "--run", "r", "--out", "e.json"]));
     assert!(text.contains("d, its training drawings, since there are none to test on"), "{text}");
-    place.ok(&["report", "r", "--samples", "20", "--out", "r.html"]);
+    place.ok(&few(&["report", "r", "--out", "r.html"]));
     let text = String::from_utf8(place.read("r.md")).unwrap();
     assert!(
         text.contains("- There are no test drawings: everything is measured on drawings that were trained on."),
