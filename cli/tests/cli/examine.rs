@@ -29,7 +29,8 @@ fn gradients_agree() {
 #[test]
 fn steps_are_timed() {
     let place = Place::new();
-    let bench = ["bench", "--model", "cnn-vae", "--batch-size", "4", "--steps", "3", "--threads", "1"];
+    let bench =
+        ["bench", "--model", "cnn-vae", "--batch-size", "4", "--drawings", "16", "--steps", "3", "--threads", "1"];
     let timing = place.json(&bench);
     let number = |key: &str| timing[key].as_f64().unwrap();
     assert!(number("min") > 0.0 && number("min") <= number("ms_per_step") && number("ms_per_step") <= number("max"));
@@ -57,7 +58,8 @@ fn steps_are_timed() {
 fn a_paced_bench_runs_what_it_is_told() {
     let place = Place::new();
     let paced = |input: &str| {
-        let args = ["bench", "--model", "cnn-vae", "--batch-size", "2", "--threads", "1", "--paced"];
+        let args =
+            ["bench", "--model", "cnn-vae", "--batch-size", "2", "--drawings", "16", "--threads", "1", "--paced"];
         let mut child =
             place.command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

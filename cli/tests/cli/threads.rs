@@ -24,7 +24,7 @@ fn without_threads_the_work_is_done_or_refused() {
         &["score", "--real", "z.npy", "--generated", "z.npy", "--threads", "2"],
         &["tsne", "--input", "z.npy", "--out", "y.npy", "--perplexity", "3", "--threads", "3"],
         &["gradcheck", "--op", "sum", "--threads", "2"],
-        &["bench", "--model", "classifier", "--steps", "1", "--threads", "2"],
+        &["bench", "--model", "classifier", "--drawings", "200", "--steps", "1", "--threads", "2"],
     ] {
         let ended = run(args);
         assert_eq!(ended.status, 0, "{args:?}: {}", ended.stderr);
