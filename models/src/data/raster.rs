@@ -5,8 +5,9 @@
 //! (<https://github.com/googlecreativelab/quickdraw-dataset/issues/19#issuecomment-402247262>).
 
 use std::f32::consts::TAU;
+use std::ops::Range;
 
-use super::{PIXELS, SIDE};
+use super::SIDE;
 
 /// A place in a picture, x to the right and y down.
 pub(super) type Point = [f32; 2];
@@ -30,6 +31,8 @@ const LINES_A_ROW: usize = 15;
 const LINES: usize = SIDE * LINES_A_ROW;
 /// The interval without a point.
 const NOWHERE: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
+/// No line.
+const UNTOUCHED: Range<usize> = Range { start: LINES, end: 0 };
 
 /// Paints strokes; keeps its memory between them.
 pub(super) struct Rasterizer {
@@ -38,6 +41,8 @@ pub(super) struct Rasterizer {
     covered: Vec<Vec<[f32; 2]>>,
     /// Between which x each line crosses the current polygon; [`NOWHERE`] between polygons.
     crossed: [[f32; 2]; LINES],
+    /// The lines between the first and the last that the current stroke covers.
+    touched: Range<usize>,
 }
 
 impl Rasterizer {
@@ -46,7 +51,12 @@ impl Rasterizer {
             let (sin, cos) = (TAU * i as f32 / PEN_CORNERS as f32).sin_cos();
             [RADIUS * cos, RADIUS * sin]
         };
-        Self { pen: std::array::from_fn(corner), covered: vec![Vec::new(); LINES], crossed: [NOWHERE; LINES] }
+        Self {
+            pen: std::array::from_fn(corner),
+            covered: vec![Vec::new(); LINES],
+            crossed: [NOWHERE; LINES],
+            touched: UNTOUCHED,
+        }
     }
 
     /// Lays a line through `points`, in pixels, over `image`: (784), 0 for paper and 255 for ink.
@@ -64,19 +74,32 @@ impl Rasterizer {
                 self.cover(&[corner(a, 1.0), corner(b, 1.0), corner(b, -1.0), corner(a, -1.0)]);
             }
         }
-        let mut ink = [0.0; PIXELS];
-        for (row, lines) in ink.chunks_exact_mut(SIDE).zip(self.covered.chunks_exact_mut(LINES_A_ROW)) {
-            for [left, right] in lines.iter_mut().flat_map(|line| line.drain(..)) {
+        // Rows that it does not reach stay as they are.
+        let touched = std::mem::replace(&mut self.touched, UNTOUCHED);
+        for y in touched.start / LINES_A_ROW..touched.end.div_ceil(LINES_A_ROW) {
+            self.paint(y, &mut image[y * SIDE..][..SIDE]);
+        }
+    }
+
+    /// Lays what is covered of row y over its pixels: (28). Nothing is covered any more then.
+    fn paint(&mut self, y: usize, row: &mut [u8]) {
+        let mut ink = [0.0; SIDE];
+        for line in &mut self.covered[y * LINES_A_ROW..][..LINES_A_ROW] {
+            for &[left, right] in &*line {
                 let (first, last) = (left as usize, (right as usize).min(SIDE - 1));
-                for (x, pixel) in (first..).zip(&mut row[first..=last]) {
-                    *pixel += right.min(x as f32 + 1.0) - left.max(x as f32);
+                for (i, pixel) in ink[first..=last].iter_mut().enumerate() {
+                    let x = (first + i) as f32;
+                    *pixel += right.min(x + 1.0) - left.max(x);
                 }
             }
+            line.clear();
         }
         // A stroke covers what is below it: out = ink + (1 − ink) · image, in bytes.
-        for (pixel, ink) in image.iter_mut().zip(ink).filter(|&(_, ink)| ink > 0.0) {
-            let ink = (ink * (255.0 / LINES_A_ROW as f32)).round();
-            *pixel = (ink + (1.0 - ink / 255.0) * f32::from(*pixel)).round() as u8;
+        for (pixel, ink) in row.iter_mut().zip(ink) {
+            if ink > 0.0 {
+                let ink = (ink * (255.0 / LINES_A_ROW as f32)).round();
+                *pixel = (ink + (1.0 - ink / 255.0) * f32::from(*pixel)).round() as u8;
+            }
         }
     }
 
@@ -93,13 +116,14 @@ impl Rasterizer {
                 continue;
             }
             let slope = (b[0] - a[0]) / (b[1] - a[1]);
-            for line in lines.clone() {
+            (top, bottom) = (top.min(lines.start), bottom.max(lines.end));
+            for line in lines {
                 let x = a[0] + slope * ((line as f32 + 0.5) / LINES_A_ROW as f32 - a[1]);
                 let [left, right] = &mut self.crossed[line];
                 (*left, *right) = (left.min(x), right.max(x));
             }
-            (top, bottom) = (top.min(lines.start), bottom.max(lines.end));
         }
+        self.touched = self.touched.start.min(top)..self.touched.end.max(bottom);
         for line in top..bottom {
             let [left, right] = std::mem::replace(&mut self.crossed[line], NOWHERE);
             let (left, right) = (left.max(0.0), right.min(SIDE as f32));
@@ -127,6 +151,7 @@ fn insert(covered: &mut Vec<[f32; 2]>, mut left: f32, mut right: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::PIXELS;
 
     #[test]
     fn a_level_line_covers_its_width() {
