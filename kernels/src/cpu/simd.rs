@@ -148,10 +148,27 @@ macro_rules! multiversion {
     };
 }
 
-/// The copy of [`multiversion!`](crate::multiversion)'s `body` for one element type: a function that chooses by instruction set.
+/// The copies of [`multiversion!`](crate::multiversion)'s `body` for one element type: a function that chooses by instruction set. In `f64`
+/// gradients are checked and nothing is trained: with AVX-512 it takes AVX2's copy, and the compiler has a sixth fewer copies to make.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! instance {
+    (@avx512 f32 as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            body::<$t, $crate::cpu::simd::FusedWide>($($arg),*)
+        }
+    };
+    (@avx512 f64 as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        #[allow(clippy::too_many_arguments)]
+        fn avx512($($arg: $ty),*) $(-> $ret)? {
+            avx2($($arg),*)
+        }
+    };
     ($float:ident as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {{
         type $t = $float;
 
@@ -162,12 +179,7 @@ macro_rules! instance {
             body::<$t, $crate::cpu::simd::Fused>($($arg),*)
         }
 
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        #[allow(clippy::too_many_arguments)]
-        fn avx512($($arg: $ty),*) $(-> $ret)? {
-            body::<$t, $crate::cpu::simd::FusedWide>($($arg),*)
-        }
+        $crate::instance!(@avx512 $float as $t, $($arg: $ty),* => $($ret)?);
 
         #[allow(clippy::too_many_arguments)]
         fn dispatch($($arg: $ty),*) $(-> $ret)? {

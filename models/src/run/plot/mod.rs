@@ -297,14 +297,13 @@ fn halve(pixels: &[u8], width: usize) -> Picture {
     let mut small = vec![0; small_width * small_height * 3];
     for (line, rows) in small.chunks_exact_mut(3 * small_width).zip(pixels.chunks_exact(2 * 3 * width)) {
         let (above, below) = rows.split_at(3 * width);
-        // The plainest of loops: a study's plots take a third of its time in builds for tests, where no iterator is put in line.
-        let (mut to, mut at) = (0, 0);
+        // The plainest of loops: a study's plots take a third of its time in builds for tests, where nothing is put in line.
+        let mut to = 0;
         while to < line.len() {
-            let sum = |at| above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
-            line[to] = (sum(at) / 4) as u8;
-            line[to + 1] = (sum(at + 1) / 4) as u8;
-            line[to + 2] = (sum(at + 2) / 4) as u8;
-            (to, at) = (to + 3, at + 6);
+            let at = to / 3 * 6 + to % 3;
+            let sum = above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
+            line[to] = (sum / 4) as u8;
+            to += 1;
         }
     }
     Picture { width: small_width, height: small_height, channels: Channels::Rgb, pixels: small }
