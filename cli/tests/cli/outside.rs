@@ -34,7 +34,7 @@ fn build(folder: &Path) -> PathBuf {
     };
     let text = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let cargo = Path::new(env!("CARGO"));
-    let resolved = run(cargo, &["tree", "--offline", "--quiet"].map(str::to_owned));
+    let resolved = run(cargo, &["tree", "--quiet"].map(str::to_owned));
     assert!(resolved.status.success(), "{}", text(&resolved));
 
     // Those of one build fit together; of several builds, not all do.
