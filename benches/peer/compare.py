@@ -1,12 +1,13 @@
-"""Alternates PyTorch's training step with inkgrad's and prints a table of both (see README.md here).
+"""Alternates PyTorch's training step, eager and compiled, with inkgrad's and prints a table (see README.md here).
 
 Each side is a process that speaks the protocol of torch_step.py. They take turns in short blocks with a pause between,
-so that both meet the same clock speed, temperature and neighbours, and neither is disturbed by the other's threads
-spinning for more work; who goes first changes from round to round. Afterwards, `inkgrad bench --profile` tells where our
+so that all meet the same clock speed, temperature and neighbours, and none is disturbed by another's threads
+spinning for more work; who goes first changes from round to round. The ratio is to the faster of PyTorch's two. Afterwards, `inkgrad bench --profile` tells where our
 step's time goes, and what the same threads reach with multiply-adds alone: the peak that a step's GFLOP/s are a share of.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import math
@@ -23,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODELS = {"lstm-ae": 256, "cnn-ae": 256, "rnn-vae": 128, "cnn-vae": 128, "cvae": 128, "classifier": 128}
 PROGRAM = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad"))
+PEERS = {"eager": [], "compiled": ["--compile"]}
 OURS = "inkgrad bench --model {model} --batch-size {batch} --threads {threads} --paced"
 
 
@@ -91,16 +93,19 @@ def compare(model, threads, args):
     if args.ours == OURS:
         ours_command[0] = PROGRAM
 
-    with Worker("inkgrad", ours_command, threads) as ours, Worker("PyTorch", torch_command, threads) as pytorch:
-        order = [pytorch, ours]
+    with contextlib.ExitStack() as stack:
+        start = lambda side, command: stack.enter_context(Worker(side, command, threads))
+        pytorch = {peer: start(f"PyTorch, {peer}", torch_command + PEERS[peer]) for peer in args.peers}
+        ours = start("inkgrad", ours_command)
+        order = [*pytorch.values(), ours]
         while len(ours.ms) < args.steps:
             for worker in order:
                 time.sleep(args.pause)
                 worker.run(args.block)
-            order.reverse()
-        result = {"model": model, "batch": batch, "threads": threads, "torch": pytorch.ready["torch"]}
-        result |= {"pytorch": pytorch.finish(), "inkgrad": ours.finish()}
-    result["ratio"] = result["pytorch"]["ms_median"] / result["inkgrad"]["ms_median"]
+            order = order[1:] + order[:1]
+        result = {"model": model, "batch": batch, "threads": threads, "torch": pytorch[args.peers[0]].ready["torch"]}
+        result |= {peer: worker.finish() for peer, worker in pytorch.items()} | {"inkgrad": ours.finish()}
+    result["ratio"] = min(result[peer]["ms_median"] for peer in args.peers) / result["inkgrad"]["ms_median"]
     if args.ours == OURS:
         result["profile"] = profile(model, batch, threads)
         result["gflops"] = sum(result["profile"]["gflop"].values()) / result["inkgrad"]["ms_median"] * 1e3
@@ -131,23 +136,27 @@ def phases(result):
         yield [result["model"], result["threads"], op, f"{ms[op]:.4g}", f"{ms[op] / total:.0%}", speed]
 
 
-def row(r):
+def row(r, peers):
     cells = [r["model"], r["batch"], r["threads"]]
-    for side in (r["pytorch"], r["inkgrad"]):
-        cells.append(f"{side['ms_median']:.4g} ({side['ms_min']:.4g} to {side['ms_max']:.4g})")
+    for side in (*peers, "inkgrad"):
+        cells.append(f"{r[side]['ms_median']:.4g} ({r[side]['ms_min']:.4g} to {r[side]['ms_max']:.4g})")
     cells.append(f"{r['ratio']:.2f}")
-    cells += [f"{r[side]['peak_rss_mib']:.0f}" for side in ("pytorch", "inkgrad")]
+    cells += [f"{r[side]['peak_rss_mib']:.0f}" for side in (*peers, "inkgrad")]
     if "profile" in r:
         cells += [f"{r['gflops']:.1f}", f"{r['gflops'] / r['profile']['peak_gflops']:.0%}"]
     return cells
+
+
+def columns(peers):
+    times = [f"PyTorch {peer}, ms (min to max)" for peer in peers] + ["inkgrad, ms (min to max)"]
+    memory = [f"PyTorch {peer}, MiB" for peer in peers] + ["inkgrad, MiB"]
+    return ["model", "batch", "threads", *times, "ratio to the faster" if len(peers) > 1 else "ratio", *memory]
 
 
 def table_line(cells):
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-COLUMNS = ["model", "batch", "threads", "PyTorch, ms (min to max)", "inkgrad, ms (min to max)", "ratio"]
-COLUMNS += ["PyTorch, MiB", "inkgrad, MiB"]
 PROFILE_COLUMNS = ["inkgrad, GFLOP/s", "of peak"]
 PHASES = ["model", "threads", "operation, both ways", "ms", "of the step", "GFLOP/s"]
 
@@ -192,11 +201,14 @@ def main():
     parser.add_argument("--steps", type=int, default=30, help="of each side, at least; default: 30")
     parser.add_argument("--block", type=int, default=5, help="steps in one turn; default: 5")
     parser.add_argument("--pause", type=float, default=0.2, help="seconds before each turn; default: 0.2")
+    parser.add_argument("--peers", type=listed(str), default=list(PEERS), help="of eager, compiled; default: both")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC weights and images")
     parser.add_argument("--ours", default=OURS, help="our side's command; default: the release build's %(default)s")
     args = parser.parse_args()
     if unknown := [model for model in args.models if model not in MODELS]:
         parser.error(f"--models: found {', '.join(unknown)}, expected some of {', '.join(MODELS)}")
+    if not args.peers or (unknown := [peer for peer in args.peers if peer not in PEERS]):
+        parser.error(f"--peers: found {', '.join(unknown)}, expected some of {', '.join(PEERS)}")
     if min(args.threads + [args.steps, args.block]) < 1:
         parser.error("--threads, --steps and --block: expected 1 or more")
 
@@ -204,12 +216,12 @@ def main():
     if load > 0.5:
         print(f"note: the machine is busy (load average {load}), so take these times as rough", file=sys.stderr)
     results = []
-    columns = COLUMNS + PROFILE_COLUMNS * (args.ours == OURS)
-    print(table_line(columns), "|---" * len(columns) + "|", sep="\n", flush=True)
+    heading = columns(args.peers) + PROFILE_COLUMNS * (args.ours == OURS)
+    print(table_line(heading), "|---" * len(heading) + "|", sep="\n", flush=True)
     for threads in args.threads:
         for model in args.models:
             results.append(compare(model, threads, args))
-            print(table_line(row(results[-1])), flush=True)
+            print(table_line(row(results[-1], args.peers)), flush=True)
     means = {}
     for threads in args.threads:
         ratios = [r["ratio"] for r in results if r["threads"] == threads]
@@ -222,7 +234,7 @@ def main():
 
     host = machine()
     record = {"date": now.isoformat(timespec="seconds"), **host, "load_before": load, "revision": revision()}
-    record |= {"torch": results[0]["torch"], "channels_last": args.channels_last, "ours": args.ours}
+    record |= {"torch": results[0]["torch"], "peers": args.peers, "channels_last": args.channels_last, "ours": args.ours}
     record |= {"block": args.block, "pause_s": args.pause, "geometric_mean": means, "results": results}
     path = result_path(now, results[0]["torch"], args.threads, args.models)
     path.write_text(json.dumps(record) + "\n")
