@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use inkgrad_engine::Pool;
 use inkgrad_models::data::{Floats, load_labels, load_matrix, load_precise_matrix, save_npy};
 use inkgrad_models::image::text::drawable;
-use inkgrad_models::tsne::{self, Head, PlaceConfig, Placed, Points, Real, Start, TsneConfig};
+use inkgrad_models::tsne::{self, Head, PlaceConfig, Placed, Points, Real, Search, Start, TsneConfig};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
@@ -53,12 +53,33 @@ pub struct Tsne {
     /// Where the points begin: pca (the first two principal components), random, or a file f32 (N, 2), as it is
     #[arg(long, value_name = "pca|random|F.npy", default_value = "pca")]
     init: PathBuf,
+    /// How neighbours are looked for: auto (exactly up to 50,000 points), exact or approximate, whose recall is measured
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true,
+        conflicts_with = "add"
+    )]
+    neighbours: Neighbours,
     /// Seed of everything that is drawn at random
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     #[command(flatten)]
     compute: Compute,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Neighbours {
+    Auto,
+    Exact,
+    Approximate,
+}
+
+/// Points whose neighbours in the plane are judged; of more a sample is.
+const JUDGED: usize = 20_000;
+const SAMPLED: usize = 5_000;
 
 /// Steps of the descent where none are given.
 const ITERATIONS: usize = 1000;
@@ -71,10 +92,14 @@ struct Embedded {
     iterations: usize,
     seed: u64,
     kl: f64,
+    /// Of neighbours that were looked for approximately.
+    recall: Option<f64>,
     trustworthiness: f64,
     trustworthiness_k: usize,
     knn_accuracy: Option<f64>,
     knn_k: Option<usize>,
+    /// Points that trustworthiness and accuracy are of.
+    judged: usize,
     seconds: f64,
     out: PathBuf,
     png: Option<PathBuf>,
@@ -132,6 +157,11 @@ impl Tsne {
         let config = TsneConfig {
             perplexity: self.perplexity,
             iterations,
+            search: match self.neighbours {
+                Neighbours::Auto => Search::Automatic,
+                Neighbours::Exact => Search::Exact,
+                Neighbours::Approximate => Search::Approximate,
+            },
             start: if self.init.as_os_str() == RANDOM { Start::Random } else { Start::Pca },
             seed: self.seed,
             ..TsneConfig::default()
@@ -140,6 +170,10 @@ impl Tsne {
         let pool = Pool::new(threads);
         let bar = progress::bar("{bar:32} {pos}/{len} iterations, {eta} left");
         bar.set_length(iterations as u64);
+        if rows > JUDGED {
+            let how = if config.approximates(rows) { "approximate" } else { "exact" };
+            output::note(format_args!("looking for the {how} neighbours of {} points", thousands(rows as u64)));
+        }
         let (started, mut shown) = (Instant::now(), Instant::now());
         let embedding = pool.enter(|team| {
             tsne::embed_from(&config, points, start.as_deref(), team, |progress| {
@@ -156,9 +190,11 @@ impl Tsne {
         let embedded = Points::new("the embedding", &embedding.points, rows, 2)?;
         let trustworthiness_k = TRUST.min((rows - 1) / 2);
         let knn_k = labels.as_ref().map(|_| VOTERS.min(rows - 1));
+        let judged = tsne::sample(rows, if rows > JUDGED { SAMPLED } else { rows }, self.seed);
         let (trustworthiness, knn_accuracy) = pool.enter(|team| {
-            let accuracy = labels.as_ref().zip(knn_k).map(|(l, k)| tsne::label_accuracy(embedded, &l.indices, k, team));
-            (tsne::trustworthiness(points, embedded, trustworthiness_k, team), accuracy)
+            let labelled = labels.as_ref().zip(knn_k);
+            let accuracy = labelled.map(|(l, k)| tsne::label_accuracy_of(embedded, &l.indices, &judged, k, team));
+            (tsne::trustworthiness_of(points, embedded, &judged, trustworthiness_k, team), accuracy)
         });
         save_npy(&self.out, &[rows, 2], &embedding.points)?;
         if let Some(path) = &self.png {
@@ -181,10 +217,12 @@ impl Tsne {
             iterations: embedding.iterations,
             seed: self.seed,
             kl: embedding.kl,
+            recall: embedding.recall,
             trustworthiness,
             trustworthiness_k,
             knn_accuracy,
             knn_k,
+            judged: judged.len(),
             seconds,
             out: self.out,
             png: self.png,
@@ -323,9 +361,20 @@ impl Report for Embedded {
         let rows = thousands(self.rows as u64);
         writeln!(out, "{}: {rows} points from {} dimensions", self.out.display(), self.width)?;
         writeln!(out, "  kl               {:>9.4}  after {} iterations", self.kl, self.iterations)?;
-        writeln!(out, "  trustworthiness  {:>9.4}  of {} neighbours", self.trustworthiness, self.trustworthiness_k)?;
+        if let Some(recall) = self.recall {
+            writeln!(out, "  recall           {recall:>9.4}  of the neighbours, which were looked for approximately")?;
+        }
+        let sample = match thousands(self.judged as u64) {
+            judged if self.judged < self.rows => format!(", on a sample of {judged} points"),
+            _ => String::new(),
+        };
+        writeln!(
+            out,
+            "  trustworthiness  {:>9.4}  of {} neighbours{sample}",
+            self.trustworthiness, self.trustworthiness_k
+        )?;
         if let (Some(accuracy), Some(k)) = (self.knn_accuracy, self.knn_k) {
-            writeln!(out, "  knn_accuracy     {accuracy:>9.4}  by {k} neighbours' labels")?;
+            writeln!(out, "  knn_accuracy     {accuracy:>9.4}  by {k} neighbours' labels{sample}")?;
         }
         writeln!(out, "  seconds          {:>9.2}", self.seconds)?;
         output::picture_line(out, self.png.as_deref(), None, self.rows)

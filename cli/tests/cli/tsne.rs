@@ -41,6 +41,17 @@ fn classes_stay_together_at_any_number_of_threads() {
 }
 
 #[test]
+fn approximate_neighbours_say_their_recall() {
+    let place = with_points(90);
+    let exact = place.json(&[&ARGS[..], &["--neighbours", "exact"]].concat());
+    assert!(exact["recall"].is_null() && exact["judged"] == 90, "{exact}");
+    let approximate = [&ARGS[..], &["--neighbours", "approximate", "--labels", "l.npy"]].concat();
+    let found = place.json(&approximate);
+    assert_eq!((&found["recall"], &found["knn_accuracy"]), (&1.0.into(), &1.0.into()));
+    assert!(place.ok(&approximate).contains("recall              1.0000  of the neighbours"));
+}
+
+#[test]
 fn doubles_keep_their_digits_and_errors_name_file_and_row() {
     let place = with_points(90);
     let (rows, width, values) = load_matrix(place.path("z.npy")).unwrap();

@@ -16,6 +16,7 @@
 pub mod activation;
 pub mod axis;
 pub mod conv;
+pub mod distance;
 pub mod dropout;
 pub mod eigen;
 pub mod float;

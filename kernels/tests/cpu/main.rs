@@ -6,6 +6,7 @@
 mod activation;
 mod axis;
 mod conv;
+mod distance;
 mod dropout;
 mod eigen;
 mod frozen;

@@ -99,9 +99,9 @@ impl Descent {
         self.divergence_at(z, team)
     }
 
-    /// (N, 2), row by row.
-    pub fn into_points(self) -> Vec<f32> {
-        self.points.into_flattened()
+    /// Where each point is.
+    pub fn into_points(self) -> Vec<[f32; 2]> {
+        self.points
     }
 
     /// The repelling forces of the points as they are, and Z = Σ q.

@@ -1,5 +1,6 @@
-//! t-SNE (van der Maaten and Hinton 2008) as scikit-learn defines it: exact nearest neighbours, gradients by Barnes and
-//! Hut's tree (van der Maaten 2014), a start from the principal components.
+//! t-SNE (van der Maaten and Hinton 2008) as scikit-learn defines it: nearest neighbours, exact or of very many points
+//! approximate with their recall measured, gradients by Barnes and Hut's tree (van der Maaten 2014), a start from the principal
+//! components.
 //!
 //! Hand-written, since bhtsne, the crate that comes closest, carries its momentum over the end of the exaggeration,
 //! does not stop at a small gradient and starts from no principal components.
@@ -31,17 +32,23 @@ mod scatter;
 mod tests;
 mod tree;
 
+use std::collections::BTreeSet;
+
 use inkgrad_engine::Team;
+use inkgrad_kernels::cpu::rng::Philox;
 
 pub use pca::principal_axes;
 pub use place::{PlaceConfig, Placed, place};
-pub use quality::{label_accuracy, trustworthiness};
+pub use quality::{label_accuracy, label_accuracy_of, trustworthiness, trustworthiness_of};
 pub use scatter::{Head, scatter, scatter_png};
 
 use crate::error::{Error, Result};
 use crate::memory;
 use affinities::Affinities;
 use descent::{Descent, Phase};
+
+/// The random stream of [`sample`].
+const SAMPLES: u64 = 1 << 44;
 
 /// Points that a thread takes at a time.
 const PIECE: usize = 256;
@@ -57,6 +64,21 @@ pub enum Start {
     Random,
 }
 
+/// How the nearest neighbours are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Search {
+    /// Exactly up to [`MOST_EXACT`] points, approximately beyond.
+    #[default]
+    Automatic,
+    /// Each point is held against each other.
+    Exact,
+    /// By a forest of random trees and neighbours' neighbours; the recall is measured.
+    Approximate,
+}
+
+/// The most points whose neighbours [`Search::Automatic`] looks for exactly: twice as many take four times as long.
+pub const MOST_EXACT: usize = 50_000;
+
 /// The settings; the defaults are scikit-learn's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TsneConfig {
@@ -70,6 +92,8 @@ pub struct TsneConfig {
     pub exaggeration: f64,
     /// The widest angle, as width over distance, at which a cell of the tree stands for its points.
     pub theta: f64,
+    /// How the neighbours are looked for.
+    pub search: Search,
     /// Where the points begin.
     pub start: Start,
     /// The seed of everything that is drawn at random.
@@ -84,6 +108,7 @@ impl Default for TsneConfig {
             exaggerated: 250,
             exaggeration: 12.0,
             theta: 0.5,
+            search: Search::Automatic,
             start: Start::Pca,
             seed: 42,
         }
@@ -96,19 +121,30 @@ impl TsneConfig {
         ((3.0 * self.perplexity + 1.0) as usize).min(n - 1)
     }
 
+    /// Whether the neighbours of `n` points are looked for approximately.
+    pub fn approximates(&self, n: usize) -> bool {
+        match self.search {
+            Search::Automatic => n > MOST_EXACT,
+            Search::Exact => false,
+            Search::Approximate => true,
+        }
+    }
+
     /// max(N / (4·exaggeration), 50).
     fn learning_rate(&self, n: usize) -> f64 {
         (n as f64 / self.exaggeration / 4.0).max(50.0)
     }
 
     /// Bytes that the largest arrays of `n` points of that width take: the smaller of covariance and Gram matrix, each
-    /// thread's blocks of rows in f64, and some 100 bytes a neighbour.
+    /// thread's blocks of rows in f64, some 100 bytes a neighbour, and where these are found approximately the forest's points.
     fn need(&self, n: usize, width: usize, threads: usize) -> u64 {
         let [n, d, threads, k] = [n, width, threads, self.neighbours(n)].map(|count| count as u64);
         let matrix = n.min(d).saturating_mul(n.min(d));
         let blocks = threads.saturating_add(1).saturating_mul(n.min(1024) + 128).saturating_mul(d);
         let neighbours = n.saturating_mul(k).saturating_mul(100);
-        matrix.saturating_add(blocks).saturating_mul(8).saturating_add(neighbours)
+        // The points in f32, and once more in a tree's order.
+        let tables = if self.approximates(n as usize) { n.saturating_mul(d).saturating_mul(8) } else { 0 };
+        matrix.saturating_add(blocks).saturating_mul(8).saturating_add(neighbours).saturating_add(tables)
     }
 
     fn check(&self, n: usize) -> Result<()> {
@@ -206,6 +242,24 @@ fn check_numbers<T: Real>(name: &str, values: &[T], width: usize) -> Result<()> 
     Ok(())
 }
 
+/// `count` of the numbers below `n`, or all where there are no more: each at most once, in ascending order, the same for the same
+/// seed.
+pub fn sample(n: usize, count: usize, seed: u64) -> Vec<usize> {
+    if count >= n {
+        return (0..n).collect();
+    }
+    let philox = Philox::new(seed, SAMPLES);
+    let words = (0..).flat_map(|block| philox.block(block));
+    let mut drawn = BTreeSet::new();
+    for word in words {
+        drawn.insert(((u64::from(word) * n as u64) >> 32) as usize);
+        if drawn.len() == count {
+            break;
+        }
+    }
+    drawn.into_iter().collect()
+}
+
 /// How far an embedding is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
@@ -224,6 +278,8 @@ pub struct Embedding {
     pub kl: f64,
     /// Iterations done.
     pub iterations: usize,
+    /// Of neighbours that were looked for approximately, the share that was found, on a sample of points.
+    pub recall: Option<f64>,
 }
 
 /// Embeds `points` in the plane; `progress` hears of each iteration.
@@ -256,14 +312,23 @@ pub fn embed_from<T: Real>(
     assert!(start.is_none_or(|start| start.len() == 2 * points.n), "a place for each point");
     config.check(points.n)?;
     memory::check(config.need(points.n, points.width, team.threads()), format_args!("{}: its t-SNE", points.name))?;
-    let neighbours = knn::nearest(points, config.neighbours(points.n), team);
+    let k = config.neighbours(points.n);
+    let (neighbours, found) = if config.approximates(points.n) {
+        let knn::Found { order, neighbours, recall } = knn::approximately_nearest(points, k, config.seed, team);
+        (neighbours, Some((order, recall)))
+    } else {
+        (knn::nearest(points, k, team), None)
+    };
     let affinities = Affinities::new(&neighbours, config.perplexity, team);
     drop(neighbours);
-    let start = match (start, config.start) {
+    let mut start = match (start, config.start) {
         (Some(start), _) => start.as_chunks().0.to_vec(),
         (None, Start::Pca) => pca::start(points, config.seed, team),
         (None, Start::Random) => pca::random(points.n, config.seed),
     };
+    if let Some((order, _)) = &found {
+        start = order.iter().map(|&i| start[i as usize]).collect();
+    }
     let mut descent = Descent::new(affinities, start, config);
     let mut report = |iteration| progress(Progress { iteration, iterations: config.iterations });
     let exaggerated = config.exaggerated.min(config.iterations);
@@ -273,5 +338,11 @@ pub fn embed_from<T: Real>(
     let refinement = Phase { iterations: done..config.iterations, exaggeration: 1.0, momentum: 0.8, patience: 300 };
     let done = descent.descend(refinement, team, &mut report);
     let kl = descent.divergence(team);
-    Ok(Embedding { points: descent.into_points(), kl, iterations: done })
+    let mut places = descent.into_points();
+    if let Some((order, _)) = &found {
+        let ordered = places.clone();
+        order.iter().zip(&ordered).for_each(|(&i, &place)| places[i as usize] = place);
+    }
+    let recall = found.map(|(_, recall)| recall);
+    Ok(Embedding { points: places.into_flattened(), kl, iterations: done, recall })
 }

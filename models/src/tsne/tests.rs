@@ -213,3 +213,46 @@ fn what_cannot_be_embedded_is_refused() {
         assert!(message.contains("less than the 10 points"), "{message}");
     }
 }
+
+#[test]
+fn approximate_neighbours_give_as_good_a_picture() {
+    let values = clouds(1200, 16, 5);
+    let points = Points::new("clouds", &values, 1200, 16).unwrap();
+    let exact = TsneConfig { iterations: 400, ..TsneConfig::default() };
+    let approximate = TsneConfig { search: Search::Approximate, ..exact };
+    Pool::new(2).enter(|team| {
+        let (exact, approximate) =
+            (embed(&exact, points, team, |_| {}).unwrap(), embed(&approximate, points, team, |_| {}).unwrap());
+        assert_eq!(exact.recall, None);
+        assert!(approximate.recall.is_some_and(|recall| recall > 0.97));
+        assert!((approximate.kl / exact.kl - 1.0).abs() < 0.05, "{} for {}", approximate.kl, exact.kl);
+        // In the caller's order: each point lies among those of its own cloud.
+        let labels: Vec<usize> = (0..1200).map(|i| i % 5).collect();
+        let plane = Points::new("plane", &approximate.points, 1200, 2).unwrap();
+        assert!(label_accuracy(plane, &labels, 5, team) > 0.99);
+    });
+}
+
+#[test]
+fn samples_are_ascending_distinct_and_the_same_for_a_seed() {
+    assert_eq!(sample(5, 9, 1), [0, 1, 2, 3, 4]);
+    let some = sample(1000, 300, 1);
+    assert!(some.len() == 300 && some.is_sorted_by(|a, b| a < b) && some[299] < 1000);
+    assert_eq!(some, sample(1000, 300, 1));
+    assert_ne!(some, sample(1000, 300, 2));
+}
+
+/// The mean over a sample is near that over all.
+#[test]
+fn scores_of_a_sample_estimate_those_of_all_points() {
+    let values = clouds(900, 6, 6);
+    let points = Points::new("x", &values, 900, 6).unwrap();
+    let plane: Vec<f32> = values.chunks_exact(6).flat_map(|row| [row[0], row[1]]).collect();
+    let plane = Points::new("plane", &plane, 900, 2).unwrap();
+    let labels: Vec<usize> = (0..900).map(|i| i / 7 % 3).collect();
+    let (team, some) = (Team::solo(), sample(900, 450, 3));
+    let (all, of_some) = (trustworthiness(points, plane, 9, &team), trustworthiness_of(points, plane, &some, 9, &team));
+    assert!(all < 0.99 && (all - of_some).abs() < 0.02, "{of_some} for {all}");
+    let (all, of_some) = (label_accuracy(plane, &labels, 5, &team), label_accuracy_of(plane, &labels, &some, 5, &team));
+    assert!(all < 0.99 && (all - of_some).abs() < 0.05, "{of_some} for {all}");
+}

@@ -1,10 +1,14 @@
-//! Exact nearest neighbours: all squared distances by matrix products in f64, a tile at a time.
+//! Nearest neighbours: all squared distances by matrix products in f64, a tile at a time, or of very many points approximately, by a
+//! forest.
+
+mod forest;
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::gemm::gemm;
+use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 
 use super::{Points, Real};
+pub use forest::{Found, nearest as approximately_nearest};
 
 /// Rows whose neighbours one task looks for.
 const ROWS: usize = 128;
@@ -51,25 +55,31 @@ impl Nearest {
 
 /// The `k` nearest others of each point, 1 ≤ k < N.
 pub fn nearest<T: Real>(points: Points<T>, k: usize, team: &Team) -> Neighbours {
+    let all: Vec<usize> = (0..points.n).collect();
+    nearest_of(points, &all, k, team)
+}
+
+/// The same of `some` points: (some, k).
+pub fn nearest_of<T: Real>(points: Points<T>, some: &[usize], k: usize, team: &Team) -> Neighbours {
     let centred = Centred::new(points);
-    let mut found = vec![(0.0, 0); points.n * k];
+    let mut found = vec![(0.0, 0); some.len() * k];
     team.pieces([(&mut found, ROWS * k)], |piece, [found]| {
-        let first = piece * ROWS;
+        let some = &some[piece * ROWS..][..found.len() / k];
         let empty = || Nearest { k, limit: f64::INFINITY, candidates: Vec::with_capacity(2 * k + 32) };
-        let mut rows: Vec<Nearest> = (0..found.len() / k).map(|_| empty()).collect();
-        centred.tiles(first..first + rows.len(), |start, width, tile| {
-            for (row, (nearest, distances)) in rows.iter_mut().zip(tile.chunks_exact(width)).enumerate() {
+        let mut rows: Vec<Nearest> = some.iter().map(|_| empty()).collect();
+        centred.tiles(some, |start, width, tile| {
+            for ((nearest, &own), distances) in rows.iter_mut().zip(some).zip(tile.chunks_exact(width)) {
                 for (column, &distance) in distances.iter().enumerate() {
-                    if distance < nearest.limit && start + column != first + row {
+                    if distance < nearest.limit && start + column != own {
                         nearest.offer(distance, (start + column) as u32);
                     }
                 }
             }
         });
-        for (row, (mut nearest, found)) in rows.into_iter().zip(found.chunks_exact_mut(k)).enumerate() {
+        for ((mut nearest, &own), found) in rows.into_iter().zip(some).zip(found.chunks_exact_mut(k)) {
             nearest.shrink();
             for (slot, &(_, index)) in found.iter_mut().zip(&nearest.candidates) {
-                *slot = (squared(points.row(first + row), points.row(index as usize)), index);
+                *slot = (squared(points.row(own), points.row(index as usize)), index);
             }
             found.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         }
@@ -105,29 +115,29 @@ impl<'a, T: Real> Centred<'a, T> {
     }
 
     /// Some rows, less the mean.
-    pub fn rows(&self, range: std::ops::Range<usize>) -> Vec<f64> {
-        let rows = range.flat_map(|i| self.points.row(i).iter().zip(&self.mean));
+    pub fn rows(&self, some: impl IntoIterator<Item = usize>) -> Vec<f64> {
+        let rows = some.into_iter().flat_map(|i| self.points.row(i).iter().zip(&self.mean));
         rows.map(|(&x, &mean)| x.into() - mean).collect()
     }
 
-    /// Gives `each` the tiles of squared distances from `rows` to all points, less each row's own norm, from left to
+    /// Gives `each` the tiles of squared distances from `some` points to all, less each row's own norm, from left to
     /// right: the first column, the number of columns, and the distances row by row.
-    pub fn tiles(&self, rows: std::ops::Range<usize>, mut each: impl FnMut(usize, usize, &[f64])) {
+    pub fn tiles(&self, some: &[usize], mut each: impl FnMut(usize, usize, &[f64])) {
         let (n, d) = (self.points.n, self.points.width);
-        let left = self.rows(rows.clone());
-        let mut tile = vec![0.0; rows.len() * COLUMNS];
+        let left = self.rows(some.iter().copied());
+        let mut tile = vec![0.0; some.len() * COLUMNS];
         for start in (0..n).step_by(COLUMNS) {
             let columns = start..n.min(start + COLUMNS);
             let width = columns.len();
             let right = self.rows(columns.clone());
-            let tile = &mut tile[..rows.len() * width];
+            let tile = &mut tile[..some.len() * width];
             for row in tile.chunks_exact_mut(width) {
                 row.copy_from_slice(&self.norms[columns.clone()]);
             }
-            let (a, b) = (Matrix::new(&left, rows.len(), d), Matrix::new(&right, width, d).transposed());
+            let (a, b) = (Matrix::new(&left, some.len(), d), Matrix::new(&right, width, d).transposed());
             let solo = Team::solo();
-            let mut scratch = vec![0.0; inkgrad_kernels::cpu::gemm::gemm_scratch_len(rows.len(), d, width)];
-            gemm(&solo, -2.0, a, b, 1.0, MatrixMut::new(tile, rows.len(), width), &mut scratch);
+            let mut scratch = vec![0.0; gemm_scratch_len(some.len(), d, width)];
+            gemm(&solo, -2.0, a, b, 1.0, MatrixMut::new(tile, some.len(), width), &mut scratch);
             each(start, width, tile);
         }
     }
