@@ -81,6 +81,13 @@ pub struct Definition {
     pub floor: String,
 }
 
+impl Definition {
+    /// What closes its sentence: nothing where that is a question's mark.
+    pub fn end(&self) -> &'static str {
+        if self.floor.is_empty() && self.metric.definition.ends_with('?') { "" } else { "." }
+    }
+}
+
 /// A table whose first column names its rows.
 #[derive(Debug, Default)]
 pub struct Table {

@@ -49,10 +49,11 @@ fn block(out: &mut String, block: &Block, beside: &str) {
         }
         Block::Definitions(definitions) => {
             out.push('\n');
-            for Definition { metric, floor } in definitions {
+            for definition @ Definition { metric, floor } in definitions {
                 let arrow = metric.better.map_or(String::new(), |better| format!(" {}", better.arrow()));
                 let floor = if floor.is_empty() { String::new() } else { format!("; floor: {}", escape(floor)) };
-                let _ = writeln!(out, "- **{}{arrow}**: {}{floor}.", metric.name, escape(metric.definition));
+                let end = definition.end();
+                let _ = writeln!(out, "- **{}{arrow}**: {}{floor}{end}", metric.name, escape(metric.definition));
             }
         }
         Block::Commands(lines) => drop(write!(

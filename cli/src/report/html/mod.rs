@@ -81,7 +81,7 @@ fn block(block: &Block, beside: &str) -> Result<Markup> {
         Block::Warning(text) => html! { p.warning { (text) } },
         Block::Findings(findings) => self::findings(findings),
         Block::Definitions(definitions) => self::definitions(definitions),
-        Block::Commands(lines) => html! { pre tabindex="0" { (lines.join("\n")) } },
+        Block::Commands(lines) => html! { pre tabindex="0" { @for line in lines { (command(line)) "\n" } } },
         Block::Table(table) => table::table(table),
         Block::Figures(figures) => {
             let kind = figures.first().map_or("", |first| figure::kind(&first.content));
@@ -97,19 +97,28 @@ fn block(block: &Block, beside: &str) -> Result<Markup> {
 fn findings(findings: &[Finding]) -> Markup {
     html! {
         ul.findings { @for Finding { text, section } in findings {
-            li { (text) " " a href=(format!("#{section}")) aria-label=(format!("more in the chapter {section}")) { "→" } }
+            li { (text) "\u{a0}" a href=(format!("#{section}")) aria-label=(format!("more in the chapter {section}")) { "→" } }
         } }
+    }
+}
+
+/// A command whose lines end between its words: in a narrow window not behind the hyphens of an option.
+fn command(line: &str) -> Markup {
+    html! {
+        @for word in line.split_inclusive(' ') {
+            @if word.starts_with('-') { span.whole { (word.trim_end()) } @if word.ends_with(' ') { " " } } @else { (word) }
+        }
     }
 }
 
 fn definitions(definitions: &[Definition]) -> Markup {
     html! {
-        dl.definitions { @for Definition { metric, floor } in definitions {
+        dl.definitions { @for definition @ Definition { metric, floor } in definitions {
             div {
                 dt { (metric.name) @if let Some(better) = metric.better {
                     "\u{a0}" span aria-hidden="true" { (better.arrow()) } span.unseen { ", " (better.words()) }
                 } }
-                dd { (metric.definition) @if !floor.is_empty() { "; floor: " (floor) } "." }
+                dd { (metric.definition) @if !floor.is_empty() { "; floor: " (floor) } (definition.end()) }
             }
         } }
     }

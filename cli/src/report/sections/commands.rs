@@ -11,20 +11,22 @@ use crate::{help, settings};
 
 pub fn commands(material: &Material) -> Section {
     let mut blocks = vec![Block::Commands(vec![material.command.clone()])];
-    let mut table =
-        Table::new("Runs, as they can be trained one by one", &["run", "command", "seed", "threads", "inkgrad"]);
+    let mut table = Table::new("What the runs were trained with", &["run", "seed", "threads", "inkgrad"]);
+    let mut alone = Vec::new();
     for Examined { run, .. } in &material.runs {
         let config = &run.config;
         let imported = run.records.is_empty();
         let known = |value: String| if imported { "–".to_owned() } else { value };
+        alone.push(how_it_was_made(material.models, config, &run.path.display().to_string(), imported));
         table.row([
             run.label().into(),
-            how_it_was_made(material.models, config, &run.path.display().to_string(), imported).into(),
             known(config.seed.to_string()).into(),
             known(config.threads.to_string()).into(),
             config.inkgrad.clone().into(),
         ]);
     }
+    blocks.push(Block::Text("Its runs, trained one by one:".into()));
+    blocks.push(Block::Commands(alone));
     blocks.push(Block::Table(table));
     blocks.extend(material.runs.iter().filter_map(together).map(Block::Text));
     blocks.push(Block::Text(format!(
@@ -51,7 +53,7 @@ fn together(Examined { run, .. }: &Examined) -> Option<String> {
 /// The command that trains a run like this one; imported weights, which have no losses, were trained elsewhere.
 fn how_it_was_made(models: &Models, config: &Config, out: &str, imported: bool) -> String {
     match imported {
-        true => format!("{}: weights that were imported", quoted(out)),
+        true => format!("# {}: weights that were imported", quoted(out)),
         false => settings::training_command(models, &help::train(models), config, out),
     }
 }
