@@ -28,9 +28,12 @@ for check in "${checks[@]}"; do
         fi
         found=0
         for filter in ${INKGRAD_MIRI:-team:: matrix:: threads::}; do
-            # Tree Borrows, as crossbeam-epoch (below rayon) is known to break the rules of Stacked Borrows.
+            # Tree Borrows, as crossbeam-epoch (below rayon) is known to break the rules of Stacked Borrows. Threads that work
+            # together break both in rayon, whose scope frees its latch while a helper is about to leave it: there, races,
+            # lifetimes and bounds are checked and aliasing is not.
+            case $filter in team*) aliasing=-Zmiri-disable-stacked-borrows ;; *) aliasing=-Zmiri-tree-borrows ;; esac
             PROPTEST_CASES=1 INKGRAD_ISA=generic \
-                MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks -Zmiri-tree-borrows -Zmiri-permissive-provenance" \
+                MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks $aliasing -Zmiri-permissive-provenance" \
                 cargo +nightly miri test -p inkgrad-kernels --test cpu -- "$filter" || found=1
         done
         note miri $found
