@@ -118,6 +118,21 @@ impl File {
         self.file.sync_all()
     }
 
+    /// Whether this very file is what stands at `path` now. Where the system has no numbers of files, whether something does.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let (Ok(own), Ok(found)) = (self.file.metadata(), fs::metadata(path)) else { return false };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            (own.dev(), own.ino()) == (found.dev(), found.ino())
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = own;
+            found.is_file()
+        }
+    }
+
     /// Locks the file, until its handle is closed.
     ///
     /// # Errors

@@ -14,6 +14,36 @@ use crate::model::Models;
 /// Any of these makes a folder a run.
 const MARKS: [&str; 4] = ["config.toml", "metrics.jsonl", "model.safetensors", "state.safetensors"];
 
+/// Files that training makes in a run's folder, beside those whose names begin with [`OWN_BEGINNINGS`].
+const OWN: [&str; 17] = [
+    "config.toml",
+    "metrics.jsonl",
+    "ranks.jsonl",
+    "model.safetensors",
+    "best.safetensors",
+    "ema.safetensors",
+    "state.safetensors",
+    "loss.png",
+    "accuracy.png",
+    "components.png",
+    "samples.png",
+    "reconstructions.png",
+    "latents.tsv",
+    "latents-classes.tsv",
+    "latents-sprite.png",
+    "projector_config.pbtxt",
+    super::owner::FILE,
+];
+const OWN_BEGINNINGS: [&str; 2] = ["sampler-", "events.out.tfevents."];
+
+/// Whether a file at `path`, there already or not, would be one of a run's own: by its name, in the folder of a run.
+pub fn is_own_file(path: &Path) -> bool {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let Some(name) = real.file_name().and_then(|name| name.to_str()) else { return false };
+    let own = OWN.contains(&name) || OWN_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning));
+    own && real.with_file_name(OWN[0]).exists()
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
@@ -94,6 +124,26 @@ impl RunFolder {
     /// Those of [`Owner::take`]: above all, if another process has it.
     pub fn own(self) -> Result<Self> {
         Ok(Self { owner: Some(Arc::new(Owner::take(&self.path)?)), ..self })
+    }
+
+    /// Whether the folder's path still leads to the one that this process took; of folders that it did not take, always.
+    pub fn is_in_place(&self) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.is_in_place())
+    }
+
+    /// Checks, before something is written, that it goes into the run that it is of.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder was moved or removed, and above all where another run has its path.
+    pub fn check_in_place(&self) -> Result<()> {
+        if self.is_in_place() {
+            return Ok(());
+        }
+        let problem = match self.path.exists() {
+            true => io::Error::other("is another folder by now, that of this run was moved or removed"),
+            false => io::ErrorKind::NotFound.into(),
+        };
+        Err(Error::io(&self.path)(problem))
     }
 
     /// Whether this process has the folder to itself.
@@ -233,6 +283,32 @@ mod tests {
             assert_eq!(fs::read_to_string(moved.join("model.safetensors")).unwrap(), format!("weights {n}"));
             assert!(Owner::is_all_there_is(&path).unwrap(), "the new folder holds its lock alone");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_folder_that_another_has_taken_the_place_of_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        let first = RunFolder::create(&path, false).unwrap().folder;
+        first.check_in_place().unwrap();
+        fs::rename(&path, root.path().join("moved")).unwrap();
+        assert!(error(first.check_in_place()).contains("run"), "gone");
+        let second = RunFolder::create(&path, false).unwrap().folder;
+        assert!(error(first.check_in_place()).contains("is another folder by now"));
+        second.check_in_place().unwrap();
+    }
+
+    #[test]
+    fn own_files_are_known_by_their_names_and_their_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        assert!(!is_own_file(&at("best.safetensors")), "in no run's folder");
+        fs::write(at("config.toml"), "").unwrap();
+        for name in ["best.safetensors", "samples.png", "config.toml", "sampler-gmm-2-00.safetensors"] {
+            assert!(is_own_file(&at(name)), "{name}");
+        }
+        assert!(!is_own_file(&at("more.png")) && !is_own_file(&at("z.npy")));
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Whether the folder is still where it was taken: not moved away, and no other in its place.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.file.is_at(&self.path)
+    }
+
     /// Writes this process's number into the file, for others to read.
     fn sign(&self) -> Result<()> {
         let write = || {

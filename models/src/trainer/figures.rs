@@ -30,6 +30,7 @@ pub struct Drawn {
 impl Trainer {
     /// Curves, reconstructions and samples as PNG, and latents for TensorBoard's projector. A classifier has curves alone.
     pub(super) fn figures(&self) -> Result<()> {
+        self.folder.check_in_place()?;
         let records = records::read(self.folder.metrics())?;
         plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;

@@ -64,6 +64,7 @@ impl Trainer {
             observer.record(record);
         }
         log.sync()?;
+        self.folder.check_in_place()?;
         self.write_events(records)
     }
 }

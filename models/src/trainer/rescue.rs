@@ -21,7 +21,7 @@ impl Trainer {
             return Error::Io { path, source };
         }
         let run = self.folder.path();
-        let saved = self.saved.filter(|_| self.folder.state().exists());
+        let saved = self.saved.filter(|_| self.folder.is_in_place() && self.folder.state().exists());
         let resume = format!("{} train --resume", text::program());
         let fate = match saved {
             _ if self.step == 0 => return Error::Io { path, source },
@@ -76,6 +76,7 @@ impl Trainer {
         }
         // The best weights are those in memory, or those that were kept before.
         if !self.is_best()
+            && self.folder.is_in_place()
             && let Ok(bytes) = std::fs::read(self.folder.best())
         {
             atomic::write(folder.best(), |file| file.write_all(&bytes))?;

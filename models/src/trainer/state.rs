@@ -183,6 +183,7 @@ impl Trainer {
     }
 
     fn save_here(&mut self, seconds: f64) -> Result<()> {
+        self.folder.check_in_place()?;
         self.save_in(&self.folder, seconds)?;
         if self.is_best() && self.best_kept != self.best_step {
             self.save_best(&self.folder)?;
@@ -235,6 +236,7 @@ impl Trainer {
             .collect();
         let tensors: Vec<(&str, &[usize], &[f32])> = named.iter().map(|(n, s, v)| (n.as_str(), *s, *v)).collect();
         checkpoint::save_tensors(folder.state(), &tensors, &metadata)?;
+        folder.check_in_place()?;
         save_weights(&folder.model(), &self.config, &self.network)?;
         match &self.average {
             Some(average) => {

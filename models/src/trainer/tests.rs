@@ -348,6 +348,47 @@ fn a_device_does_not_change_pictures() {
     assert_eq!(error, "--augment: flip,shift on emulated, expected none: a device holds the drawings as they are");
 }
 
+/// Moves the run's folder away at the first record, and puts another in its place.
+#[cfg(unix)]
+struct Swapper(std::path::PathBuf);
+
+#[cfg(unix)]
+impl Observer for Swapper {
+    fn step(&mut self, _: &Progress) {}
+
+    fn record(&mut self, _: &Record) {
+        let moved = self.0.with_file_name("moved");
+        if !moved.exists() {
+            std::fs::rename(&self.0, moved).unwrap();
+            std::fs::create_dir(&self.0).unwrap();
+            std::fs::write(self.0.join("model.safetensors"), "another's").unwrap();
+        }
+    }
+
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_is_written_into_a_folder_that_took_the_run_s_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = Models::builtin();
+    let config = Config { data: few(&folder), batch_size: 4, ..models.defaults("classifier").unwrap() };
+    let run = folder.path().join("run");
+    let (mut trainer, _) = Trainer::start(&models, config, &run, false).unwrap();
+    let error = trainer.run(&mut Swapper(run.clone())).unwrap_err().to_string();
+    assert!(error.contains("run: is another folder by now") && error.contains("run.rescued-1"), "{error}");
+    let names: Vec<_> = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["model.safetensors"]);
+    assert_eq!(std::fs::read_to_string(run.join("model.safetensors")).unwrap(), "another's");
+    // All is in the rescue: the records from the folder that was moved, through the open file, and the state.
+    let rescued = folder.path().join("run.rescued-1");
+    let records = crate::run::records::read(rescued.join("metrics.jsonl")).unwrap();
+    assert!(!records.is_empty() && rescued.join("state.safetensors").exists(), "{records:?}");
+}
+
 #[test]
 fn a_share_for_validation_gives_way_to_drawings_of_the_data_s_own_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
