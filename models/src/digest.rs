@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// # Errors
 /// If the file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(Error::input(path.display(), "not a file, expected one"));
+    }
     let mut file = File::open(path).map_err(Error::io(path))?;
     let mut digest = Sha256::new();
     let mut block = vec![0; 1 << 18];

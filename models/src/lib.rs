@@ -19,6 +19,7 @@ pub mod distance;
 pub mod error;
 pub mod export;
 pub mod features;
+pub mod file;
 pub mod image;
 pub mod inception;
 pub mod infer;

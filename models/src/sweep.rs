@@ -38,7 +38,7 @@ use serde::Deserialize;
 
 use crate::model::{Models, Value};
 use crate::run::config::{Config, Overrides};
-use crate::{Error, Result, text};
+use crate::{Error, Result, file, text};
 
 /// More runs than these are taken for a mistake.
 pub const MOST: usize = 10_000;
@@ -131,7 +131,7 @@ impl Sweep {
     /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with the line of a key that no model and no run has, or of a value that
     /// will not do.
     pub fn read(models: &Models, path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = file::read_text(path, "a sweep's settings")?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             Error::input(format_args!("{}:{line}", path.display()), text::of_toml(&error))
@@ -191,7 +191,10 @@ fn in_order(keys: impl Iterator<Item = String>, text: &str) -> Vec<String> {
 fn read(value: &toml::Value, method: Method) -> Result<Values, String> {
     match value {
         toml::Value::Array(values) if values.is_empty() => Err("no values, expected at least one".to_owned()),
-        toml::Value::Array(values) => Ok(Values::Some(values.clone())),
+        toml::Value::Array(values) => match (1..values.len()).find(|&i| values[..i].contains(&values[i])) {
+            Some(i) => Err(format!("{} twice, expected each value once", values[i])),
+            None => Ok(Values::Some(values.clone())),
+        },
         toml::Value::Table(_) if method == Method::Grid => {
             Err("a range in a grid, expected a list of values (or method = \"random\")".to_owned())
         }
@@ -386,6 +389,7 @@ mod tests {
             ("[values]\nlr = [1]\n", "F.toml: model: missing, expected a model"),
             ("model = \"vae\"\n[values]\nlr = [1]\n", "F.toml:1: model: unknown model `vae`"),
             ("[sweep]\nmethod = \"best\"\n[values]\nlr = [1]\n", "F.toml:1: sweep: unknown variant `best`"),
+            ("model = \"cnn-vae\"\n[values]\nlr = [0.1, 0.1]\n", "F.toml:3: lr: 0.1 twice, expected each value once"),
             ("model = \"cnn-vae\"\n[sweep]\nruns = 2\n[values]\nlr = [1]\n", "F.toml:3: runs: given for a grid"),
             (
                 "model = \"cnn-vae\"\n[sweep]\nmethod = \"random\"\n[values]\nlr = [1]\n",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::LabelledFiles;
 use crate::error::{Error, Result};
-use crate::text;
+use crate::{file, text};
 
 /// Name of the file whose line `i` names label `i`.
 pub(super) const FILE: &str = "classes.txt";
@@ -41,7 +41,7 @@ fn read(path: &Path) -> Result<Vec<String>> {
     if !path.is_file() {
         return Err(Error::input(path.display(), "not a file, expected class names, one a line"));
     }
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = file::read(path, file::MOST_OF_A_TEXT, "class names, one a line")?;
     if text::is_lfs_pointer(&bytes) {
         return Err(Error::input(path.display(), text::LFS_POINTER));
     }

@@ -4,7 +4,6 @@
 //! box of 0 to 255, moved to its upper left corner
 //! (<https://github.com/googlecreativelab/quickdraw-dataset#simplified-drawing-files-ndjson>).
 
-use std::fs;
 use std::path::Path;
 
 use inkgrad_kernels::cpu::threads;
@@ -14,7 +13,7 @@ use serde::Deserialize;
 use super::raster::{BOX, Point, Rasterizer, SCALE};
 use super::{Images, PIXELS, SIDE};
 use crate::error::{Error, Result};
-use crate::{memory, text};
+use crate::{file, memory, text};
 
 /// Of a message that repeats the input, as much as fits a line.
 const MOST_SHOWN: usize = 160;
@@ -67,7 +66,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     if !path.metadata().map_err(Error::io(path))?.is_file() {
         return Err(Error::input(path.display(), "not a file, expected lines of JSON"));
     }
-    let mut text = fs::read(path).map_err(Error::io(path))?;
+    let mut text = file::read(path, u64::MAX, "lines of JSON")?;
     if text::is_lfs_pointer(&text) {
         return Err(Error::input(path.display(), text::LFS_POINTER));
     }

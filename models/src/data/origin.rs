@@ -46,6 +46,13 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Whether the data say themselves what is to test on, so that no share is.
+    pub fn has_own_test(&self) -> bool {
+        matches!(self, Self::Course(_) | Self::Idx(_) | Self::Cifar { .. } | Self::Pictures { split: None, .. })
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -149,12 +149,16 @@ fn check_sides(path: &Path) -> Result<()> {
     }
 }
 
-/// Names and paths of the folders in a folder, in the order of their names.
+/// What makes a folder a run's: its pictures are curves and samples, no drawings.
+const OF_A_RUN: [&str; 2] = ["config.toml", "metrics.jsonl"];
+
+/// Names and paths of the folders in a folder, in the order of their names, but for those of runs.
 fn folders_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for entry in folder.read_dir().map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
-        if !is_clutter(&entry.file_name()) && entry.path().is_dir() {
+        let is_run = || OF_A_RUN.iter().all(|name| entry.path().join(name).is_file());
+        if !is_clutter(&entry.file_name()) && entry.path().is_dir() && !is_run() {
             found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
         }
     }

@@ -15,7 +15,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::resize::middle_square;
 use super::{Extents, Images, Pixels, Source, is_clutter};
 use crate::digest::{hexadecimal, sha256};
-use crate::{Error, Result, memory, text};
+use crate::{Error, Result, file, memory, text};
+
+/// The most bytes of a picture's file.
+const MOST_BYTES: u64 = 1 << 28;
 
 /// A picture: bytes row after row, the channels of a pixel side by side. One that has no colour has one channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +136,11 @@ impl Source for Pictures {
 /// # Errors
 /// If the file cannot be read, or is no picture of 8 bits a channel.
 pub(super) fn read(path: &Path) -> Result<Picture> {
-    let bytes = fs::read(path).map_err(Error::io(path))?;
+    // No pipe either: pictures are found by their names, and nobody may be at its other end.
+    if !path.metadata().map_err(Error::io(path))?.is_file() {
+        return Err(Error::input(path.display(), "not a file, expected a picture"));
+    }
+    let bytes = file::read(path, MOST_BYTES, "a picture")?;
     decode(bytes).map_err(|problem| Error::input(path.display(), problem))
 }
 

@@ -2,7 +2,6 @@
 //! what makes one valid.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Prec
 use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
-use crate::text;
+use crate::{file, text};
 
 /// The key that tells imported weights.
 const IMPORTED: &str = "imported";
@@ -289,8 +288,7 @@ fn check_format(path: &Path, format: u32) -> Result<()> {
 
 /// Reads a TOML file; an error names its line and, where there is one, the key.
 pub(super) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(Error::io(path))?;
-    let text = str::from_utf8(&bytes).map_err(|error| Error::input(path.display(), error))?;
+    let text = &file::read_text(path, "settings")?;
     toml::from_str(text).map_err(|error| {
         let Some(span) = error.span() else { return Error::input(path.display(), text::of_toml(&error)) };
         let before = text.get(..span.start).unwrap_or(text);

@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::disk::File;
 use super::lines;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// Which part of the data a record was measured on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -181,7 +182,7 @@ impl MetricsLog {
 /// [`Error::Io`] where the file cannot be read; [`Error::Input`] with the line's number where it is no record.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<Record>> {
     let path = path.as_ref();
-    parse(&fs::read(path).map_err(Error::io(path))?, path)
+    parse(&file::read(path, u64::MAX, "a run's records")?, path)
 }
 
 fn parse(text: &[u8], path: &Path) -> Result<Vec<Record>> {

@@ -44,12 +44,17 @@ pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset<
     Ok(())
 }
 
-/// The line that says that a share for validation is not held back, where the data has drawings of its own for that.
-pub(super) fn gives_way(config: &Config, dataset: &Dataset<Drawings>) -> Option<String> {
+/// The lines that say that a share for validation or testing is not held back, where the data has drawings of its own for that.
+pub(super) fn gives_way(config: &Config, usual_test: f64, dataset: &Dataset<Drawings>) -> Vec<String> {
     let (fraction, own) = (config.val_fraction, dataset.validation);
-    (own > 0 && fraction > 0.0).then(|| {
+    let validation = (own > 0 && fraction > 0.0).then(|| {
         format!("--val-fraction {fraction} gives way to the {own} drawings that {} has to validate on", config.data)
-    })
+    });
+    let (fraction, own) = (config.test_fraction, dataset.test.len());
+    let test = (dataset.origin.has_own_test() && fraction != usual_test).then(|| {
+        format!("--test-fraction {fraction} gives way to the {own} drawings that {} has to test on", config.data)
+    });
+    validation.into_iter().chain(test).collect()
 }
 
 /// Writes down what a configuration's data is, so that it is found and known again. Drawings that it holds back for validation take
@@ -104,7 +109,7 @@ pub(super) fn open(
     let data = config.data_path.as_ref().filter(|path| Path::new(path).exists()).unwrap_or(&config.data);
     let dataset = data::open(data, &LoadOptions { memory, ..options(config) })?;
     let expected = config.data_sha256.as_ref().filter(|_| !changed);
-    if expected.is_some() && dataset.classes != config.classes {
+    if expected.is_some() && !config.classes.is_empty() && dataset.classes != config.classes {
         let (found_classes, expected) = (dataset.classes.join(", "), config.classes.join(", "));
         return Err(Error::input(data, format!("holds the classes {found_classes}, expected {expected}")));
     }

@@ -33,7 +33,7 @@ impl Trainer {
             check_ranks(&config, &*ranks)?;
             let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
             loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
-            let gives_way = loading::gives_way(&config, &dataset);
+            let gives_way = loading::gives_way(&config, models.defaults(&config.model)?.test_fraction, &dataset);
             config.classes = dataset.classes.clone();
             config.image = dataset.train.images.extents();
             loading::note(&mut config, fingerprint, dataset.validation);

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 
 use super::pickle::{Function, Node, Value};
-use super::tensor::{Dtype, MAX_AXES, Storage, View};
+use super::tensor::{MAX_AXES, Storage, View};
 use super::{Found, plain};
+
+/// What messages call things of which nothing is read.
+const OBJECT: &str = "an object";
+const OTHER_TENSOR: &str = "a tensor of a type that is not read";
 
 /// The machine in the middle of a pickle.
 pub(super) struct Machine<'a> {
@@ -57,7 +61,10 @@ impl<'a> Machine<'a> {
             0x8a => {
                 let length = self.byte()?;
                 let bytes = self.take(length.into())?;
-                self.stack.push(Value::Int(long(bytes)?));
+                match long(bytes) {
+                    Some(value) => self.stack.push(Value::Int(value)),
+                    None => self.make(Node::Inert(OBJECT)),
+                }
             }
             b'G' => {
                 self.take(8)?;
@@ -132,9 +139,34 @@ impl<'a> Machine<'a> {
             0x81 => {
                 let made = self.pop_many(2)?;
                 match made[..] {
-                    [Value::Function(Function::Inert), _] => self.make(Node::Inert),
+                    [Value::Function(Function::Inert | Function::OrderedDict), _] => self.make(Node::Inert(OBJECT)),
                     _ => return Err(refuse_opcode(opcode)),
                 }
+            }
+            // EMPTY_SET, ADDITEMS, FROZENSET, BINBYTES, SHORT_BINBYTES, BINBYTES8, LONG4: nothing of use here.
+            0x8f => self.make(Node::Inert(OBJECT)),
+            0x90 => {
+                let items = self.pop_to_mark()?;
+                self.extend_list(items)?;
+            }
+            0x91 => {
+                self.pop_to_mark()?;
+                self.make(Node::Inert(OBJECT));
+            }
+            b'B' | 0x8b => {
+                let length = u32::from_le_bytes(self.array()?);
+                self.take(length as usize)?;
+                self.make(Node::Inert(OBJECT));
+            }
+            b'C' => {
+                let length = self.byte()?;
+                self.take(length.into())?;
+                self.make(Node::Inert(OBJECT));
+            }
+            0x8e => {
+                let length = u64::from_le_bytes(self.array()?);
+                self.take(usize::try_from(length).map_err(|_| "the pickle ends early")?)?;
+                self.make(Node::Inert(OBJECT));
             }
             0x93 => {
                 let names = self.pop_many(2)?;
@@ -218,10 +250,12 @@ impl<'a> Machine<'a> {
     }
 
     fn extend_list(&mut self, items: Vec<Value<'a>>) -> Found<()> {
-        let Some(Node::List(list)) = self.top_node()? else {
-            return Err("the pickle appends to something that is no list".to_owned());
-        };
-        list.extend(items);
+        match self.top_node()? {
+            Some(Node::List(list)) => list.extend(items),
+            // What it holds is of no use either.
+            Some(Node::Inert(_)) => {}
+            _ => return Err("the pickle appends to something that is no list".to_owned()),
+        }
         Ok(())
     }
 
@@ -229,10 +263,11 @@ impl<'a> Machine<'a> {
         let (pairs, []) = items.as_chunks() else {
             return Err("the pickle gives a dictionary a key without a value".to_owned());
         };
-        let Some(Node::Dict(entries)) = self.top_node()? else {
-            return Err("the pickle sets an entry of something that is no dictionary".to_owned());
-        };
-        entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
+        match self.top_node()? {
+            Some(Node::Dict(entries)) => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Some(Node::Inert(_)) => {}
+            _ => return Err("the pickle sets an entry of something that is no dictionary".to_owned()),
+        }
         Ok(())
     }
 
@@ -250,29 +285,11 @@ impl<'a> Machine<'a> {
 
     /// Pushes the function or class `module.name`, if it is one of those allowed.
     fn name(&mut self, module: &str, name: &str) -> Found<()> {
-        let function = match (module, name) {
-            ("collections", "OrderedDict") => Some(Function::OrderedDict),
-            ("torch._utils", "_rebuild_tensor_v2") => Some(Function::RebuildTensor),
-            ("torch._utils", "_rebuild_parameter") => Some(Function::RebuildParameter),
-            (
-                "torch",
-                "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8" | "uint8"
-                | "bool",
-            ) => Some(Function::Dtype),
-            // Objects that training scripts keep beside their weights.
-            ("torch", "Size" | "device")
-            | ("argparse", "Namespace")
-            | ("numpy", "dtype")
-            | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
-            | ("_codecs", "encode") => Some(Function::Inert),
-            ("torch", name) => Dtype::of_storage(name).map(Function::Storage),
-            _ => None,
-        };
-        let refuse = || {
+        let function = Function::named(module, name).ok_or_else(|| {
             let name = plain(&format!("{module}.{name}"));
             format!("the pickle calls {name}, expected only tensors in dictionaries")
-        };
-        self.stack.push(Value::Function(function.ok_or_else(refuse)?));
+        })?;
+        self.stack.push(Value::Function(function));
         Ok(())
     }
 
@@ -282,13 +299,20 @@ impl<'a> Machine<'a> {
         let function = self.pop()?;
         let arguments = self.tuple(arguments).ok_or("the pickle calls something without a tuple of arguments")?;
         match (function, arguments) {
+            // Of what is not read a tensor cannot be made.
+            (Value::Function(Function::RebuildTensor), &[Value::Node(node), ..])
+                if matches!(self.nodes[node], Node::Inert(_)) =>
+            {
+                self.make(Node::Inert(OTHER_TENSOR));
+            }
             (Value::Function(Function::OrderedDict), []) => self.make(Node::Dict(Vec::new())),
             (Value::Function(Function::RebuildTensor), &[storage, offset, shape, strides, _gradient, _hooks]) => {
                 let view = self.view(storage, offset, shape, strides)?;
                 self.make(Node::Tensor(view));
             }
             (Value::Function(Function::RebuildParameter), &[tensor, _gradient, _hooks]) => self.stack.push(tensor),
-            (Value::Function(Function::Inert), _) => self.make(Node::Inert),
+            (Value::Function(Function::Inert), _) => self.make(Node::Inert(OBJECT)),
+            (Value::Function(Function::OtherTensor), _) => self.make(Node::Inert(OTHER_TENSOR)),
             (Value::Function(function), arguments) => {
                 let (name, count) = (function.name(), arguments.len());
                 return Err(format!("the pickle calls {name} with {count} unexpected arguments"));
@@ -302,7 +326,7 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Found<()> {
         self.pop()?;
         match self.top_node()? {
-            Some(Node::Dict(_) | Node::Inert) => Ok(()),
+            Some(Node::Dict(_) | Node::Inert(_)) => Ok(()),
             _ => Err("the pickle sets attributes of something that is no dictionary".to_owned()),
         }
     }
@@ -322,6 +346,11 @@ impl<'a> Machine<'a> {
                     Value::None,
                 ],
             ) => Storage::new(key, dtype, natural(length)?)?,
+            // Of a type that is not read.
+            Some([Value::Text("storage"), Value::Function(Function::Inert), ..]) => {
+                self.make(Node::Inert(OTHER_TENSOR));
+                return Ok(());
+            }
             _ => return Err("the pickle has a persistent id that is not one of a storage".to_owned()),
         };
         self.make(Node::Storage(storage));
@@ -357,14 +386,12 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// A two's complement integer of up to 16 little-endian bytes.
-fn long(bytes: &[u8]) -> Found<i128> {
+/// A two's complement integer of up to 16 little-endian bytes; `None` of more.
+fn long(bytes: &[u8]) -> Option<i128> {
     let sign = if bytes.last().is_some_and(|&byte| byte >= 0x80) { 0xff } else { 0 };
     let mut whole = [sign; 16];
-    let low =
-        whole.get_mut(..bytes.len()).ok_or_else(|| format!("the pickle has an integer of {} bytes", bytes.len()))?;
-    low.copy_from_slice(bytes);
-    Ok(i128::from_le_bytes(whole))
+    whole.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i128::from_le_bytes(whole))
 }
 
 /// A size, stride, offset or length.
@@ -393,11 +420,6 @@ fn refuse_opcode(opcode: u8) -> String {
         b'2' => "DUP",
         b'U' => "SHORT_BINSTRING",
         b'T' => "BINSTRING",
-        b'C' => "SHORT_BINBYTES",
-        b'B' => "BINBYTES",
-        0x8b => "LONG4",
-        0x8f => "EMPTY_SET",
-        0x91 => "FROZENSET",
         _ => return format!("the pickle has the opcode {opcode:#04x}, expected only tensors in dictionaries"),
     };
     format!("the pickle has the opcode {name}, expected only tensors in dictionaries")

@@ -23,7 +23,7 @@ mod tensor;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ use self::pickle::{Pickle, Value};
 use self::tensor::{Storage, View};
 use crate::error::{Error, Result};
 use crate::run::checkpoint::{Tensor, Tensors, load_tensors};
-use crate::{memory, text};
+use crate::{file, memory, text};
 
 /// The finding in a file, or its fault in one line.
 type Found<T> = std::result::Result<T, String>;
@@ -79,6 +79,9 @@ pub struct Loaded {
 /// the memory that is free, has no dictionary called `key`, or holds anything but tensors where tensors have to be.
 pub fn load(path: impl AsRef<Path>, key: Option<&str>) -> Result<Loaded> {
     let path = path.as_ref();
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(Error::input(path.display(), "not a file, expected weights"));
+    }
     let mut start = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
     let size = file.metadata().map_err(Error::io(path))?.len();
@@ -103,7 +106,7 @@ pub fn load(path: impl AsRef<Path>, key: Option<&str>) -> Result<Loaded> {
     };
     // The file, and its values.
     memory::check(size.saturating_mul(2), path.display())?;
-    let bytes = fs::read(path).map_err(Error::io(path))?;
+    let bytes = file::read(path, u64::MAX, "weights")?;
     let Collected { tensors, notes } = read(&bytes, key).map_err(bad)?;
     Ok(without_prefix(Tensors::new(path.display().to_string(), tensors), notes))
 }
@@ -197,15 +200,12 @@ fn state_dict<'p, 'a>(
     pickle: &'p Pickle<'a>,
     key: Option<&str>,
 ) -> Found<(BTreeMap<&'a str, &'p View<'a>>, Vec<String>)> {
-    let root = pickle
-        .dictionary(pickle.root)
-        .ok_or_else(|| format!("holds {}, expected a dictionary of tensors", pickle.kind(pickle.root)))?;
+    let root = pickle.dictionary(pickle.root).ok_or_else(|| {
+        format!("holds {}, expected a dictionary of tensors, as state_dict() gives it", pickle.kind(pickle.root))
+    })?;
     let has_tensors =
         |entries: &&[(Value<'a>, Value<'a>)]| entries.iter().any(|&(_, value)| pickle.tensor(value).is_some());
-    let named = |wanted: &str| {
-        let entry = root.iter().find(|(key, _)| matches!(key, Value::Text(key) if *key == wanted));
-        pickle.dictionary(entry?.1)
-    };
+    let named = |wanted: &str| within(pickle, root, wanted);
     let chosen = match key {
         Some(key) => Some((key, named(key).ok_or_else(|| no_dictionary(pickle, root, key))?)),
         None => {
@@ -227,7 +227,10 @@ fn state_dict<'p, 'a>(
             ));
         }
         let view = pickle.tensor(value);
-        let view = view.ok_or_else(|| format!("{name} is {}, expected a tensor", pickle.kind(value)))?;
+        let view = view.ok_or_else(|| {
+            let hint = if pickle.dictionary(value).is_some() { " (or --key for what is in a dictionary)" } else { "" };
+            format!("{name} is {}, expected a tensor{hint}", pickle.kind(value))
+        })?;
         Ok((name, view))
     };
     let views = entries.iter().filter(|&&(_, value)| !skips || pickle.tensor(value).is_some()).map(entry);
@@ -236,6 +239,20 @@ fn state_dict<'p, 'a>(
         root.iter().filter(|(key, _)| chosen.is_some_and(|(name, _)| !matches!(key, Value::Text(key) if *key == name)));
     let within = entries.iter().filter(|&&(_, value)| pickle.tensor(value).is_none());
     Ok((views, passed_over(pickle, beside.chain(within)).into_iter().collect()))
+}
+
+/// The dictionary called `path`, or with the names of those around it, `a.b.c`.
+fn within<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+    entries: &'p [(Value<'a>, Value<'a>)],
+    path: &str,
+) -> Option<&'p [(Value<'a>, Value<'a>)]> {
+    entries.iter().find_map(|&(key, value)| {
+        let Value::Text(key) = key else { return None };
+        let rest = path.strip_prefix(key)?;
+        let inner = pickle.dictionary(value)?;
+        if rest.is_empty() { Some(inner) } else { within(pickle, inner, rest.strip_prefix('.')?) }
+    })
 }
 
 /// One line about objects that are passed over, where there are any.
@@ -254,8 +271,10 @@ fn passed_over<'p, 'a: 'p>(
 fn no_dictionary<'a>(pickle: &Pickle<'a>, root: &[(Value<'a>, Value<'a>)], key: &str) -> String {
     let there = root.iter().filter(|&&(_, value)| pickle.dictionary(value).is_some());
     let there: Vec<String> = there.take(MOST_SHOWN).map(|&(key, _)| key_of(pickle, key)).collect();
-    let there = if there.is_empty() { "but it has none".to_owned() } else { format!("one of {}", there.join(", ")) };
-    format!("no dictionary `{}`, expected {there}", plain(key))
+    if there.is_empty() {
+        return format!("no dictionary `{}` nor any other, expected no --key", plain(key));
+    }
+    format!("no dictionary `{}`, expected one of {}", plain(key), there.join(", "))
 }
 
 /// The key of an entry, for messages.

@@ -37,9 +37,76 @@ pub(super) enum Function {
     Dtype,
     /// A class or function whose results hold nothing of use here: what is made by it is noted as an object.
     Inert,
+    /// What makes tensors of kinds that are not read: sparse, quantised.
+    OtherTensor,
 }
 
+/// Modules whose functions do something to the machine, or make such functions: what calls one is no file of weights, though
+/// nothing here would be executed.
+const ACTING: [&str; 25] = [
+    "os",
+    "posix",
+    "nt",
+    "posixpath",
+    "ntpath",
+    "sys",
+    "subprocess",
+    "shutil",
+    "socket",
+    "pty",
+    "importlib",
+    "runpy",
+    "code",
+    "codeop",
+    "ctypes",
+    "marshal",
+    "pickle",
+    "types",
+    "operator",
+    "functools",
+    "webbrowser",
+    "platform",
+    "asyncio",
+    "pip",
+    // TorchScript's programs.
+    "__torch__",
+];
+
+/// Of Python's builtins the classes that hold nothing but values.
+const HARMLESS: [&str; 10] =
+    ["set", "frozenset", "bytearray", "complex", "range", "slice", "list", "tuple", "dict", "object"];
+
+/// The longest name that a class may have.
+const MAX_CLASS: usize = 200;
+
 impl Function {
+    /// The function or class `module.name`, if it is one of those allowed.
+    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let are_words = name.chars().all(is_word) && module.chars().all(|c| is_word(c) || c == '.');
+        if module.len() + name.len() > MAX_CLASS || !are_words {
+            return None;
+        }
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
+            (
+                "torch",
+                "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16" | "int8" | "uint8"
+                | "bool",
+            ) => Self::Dtype,
+            ("torch", name) if Dtype::of_storage(name).is_some() => Self::Storage(Dtype::of_storage(name)?),
+            ("torch._utils" | "torch._tensor", name) if name.starts_with("_rebuild") => Self::OtherTensor,
+            ("builtins" | "__builtin__", name) if !HARMLESS.contains(&name) => return None,
+            // Objects that training scripts keep beside their weights, of classes of theirs too.
+            (module, _) => {
+                let package = module.split('.').next().unwrap_or(module);
+                return (!ACTING.contains(&package)).then_some(Self::Inert);
+            }
+        })
+    }
+
     /// Its name in Python.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -49,6 +116,7 @@ impl Function {
             Self::Storage(_) => "a storage's class",
             Self::Dtype => "a torch.dtype",
             Self::Inert => "a class without tensors",
+            Self::OtherTensor => "what makes tensors of another kind",
         }
     }
 }
@@ -61,8 +129,8 @@ pub(super) enum Node<'a> {
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(View<'a>),
-    /// The object that [`Function::Inert`] made.
-    Inert,
+    /// What [`Function::Inert`] made, and what messages call it.
+    Inert(&'static str),
 }
 
 /// An object that a pickle made.
@@ -138,7 +206,7 @@ impl<'a> Pickle<'a> {
                 Node::Dict(_) => "a dictionary",
                 Node::Storage(_) => "a storage",
                 Node::Tensor(_) => "a tensor",
-                Node::Inert => "an object",
+                Node::Inert(kind) => kind,
             },
         }
     }
