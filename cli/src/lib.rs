@@ -16,6 +16,7 @@ mod args;
 mod commands;
 mod distributed;
 mod explain;
+mod heartbeat;
 mod help;
 mod inline;
 mod interrupt;
@@ -81,6 +82,7 @@ pub fn main(models: &Models) -> ExitCode {
     if let Err(problem) = check_isa() {
         return fail(&problem);
     }
+    heartbeat::start(matches.subcommand_name().unwrap_or_default());
     match cli.command.run(models, cli.json) {
         Ok(status) => status,
         // Nobody reads the rest.

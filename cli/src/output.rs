@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use inkgrad_models::text;
 use serde::Serialize;
 
-pub use crate::target::{check as check_target, check_apart, check_place};
+pub use crate::target::{check as check_target, check_all, check_apart, check_place, check_unowned};
 
 /// A command's result: one JSON object, or text.
 pub trait Report: Serialize {
@@ -74,6 +74,7 @@ pub fn note(line: impl fmt::Display) {
     if is_hushed() {
         return;
     }
+    crate::heartbeat::heard();
     let line = text::message(&line.to_string());
     match &mut *HELD.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(held) => held.push(line),

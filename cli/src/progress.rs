@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use inkgrad_models::run::records::Record;
 use inkgrad_models::trainer::{Observer, Progress};
 
-use crate::{interrupt, output};
+use crate::{heartbeat, interrupt, output};
 
 /// Time between two lines where there is no bar.
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -20,6 +20,9 @@ pub fn bar(template: &str) -> ProgressBar {
     let target =
         if output::is_hushed() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
     let bar = ProgressBar::with_draw_target(None, target);
+    if !bar.is_hidden() {
+        heartbeat::has_bar();
+    }
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

@@ -372,7 +372,10 @@ fn given_judge(models: &Models, path: &Path, dataset: &Dataset, threads: usize) 
     let note = opened.note();
     let Opened { config, network, .. } = opened;
     if !network.is_classifier() {
-        return Err(Error::input(path.display(), format!("holds {}, expected a classifier", config.model)));
+        return Err(Error::input(
+            path.display(),
+            format!("holds {}, expected a classifier as the judge", config.model),
+        ));
     }
     if config.classes != dataset.classes {
         let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));

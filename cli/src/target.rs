@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use inkgrad_models::run::folder::is_own_file;
 use inkgrad_models::{Error, Result};
 
 /// How NumPy's and PNG's files begin.
@@ -23,10 +24,6 @@ const START: u64 = 4096;
 /// Files of a data set, whoever made them.
 const OF_DATA: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
 
-/// Files of a run, where its settings lie beside them.
-const OF_A_RUN: [&str; 4] = ["model.safetensors", "best.safetensors", "ema.safetensors", "state.safetensors"];
-const SETTINGS: &str = "config.toml";
-
 /// Checks, before any work, that a file can be put at `path`, whatever is there now.
 ///
 /// # Errors
@@ -45,22 +42,56 @@ pub fn check_place(path: &Path) -> Result<()> {
     }
 }
 
-/// The same, and that nothing of somebody else's is lost by it.
+/// Checks that a file at `path` is, or would be, none of a run's own and none of a data set's. No option says that it is meant.
+///
+/// # Errors
+/// One line that says that it is.
+pub fn check_unowned(path: &Path) -> Result<()> {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let of_data = path.is_file() && OF_DATA.iter().any(|name| real.file_name().is_some_and(|found| found == *name));
+    if of_data || is_own_file(path) {
+        return Err(Error::input(path.display(), "belongs to a run or a data set, expected a new name"));
+    }
+    Ok(())
+}
+
+/// Checks, before any work, that each of several results can be put where it is to go, and that no two go to the same place.
+///
+/// # Errors
+/// One line that says why not.
+pub fn check_all(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let real = path.canonicalize().ok();
+        real.or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?))).unwrap_or_else(|| path.to_owned())
+    };
+    let mut places = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        check(path)?;
+        // Two results may well go to /dev/null.
+        if !path.exists() || path.is_file() {
+            if places.contains(&place(path)) {
+                return Err(Error::input(path.display(), "is the place of two results, expected a name for each"));
+            }
+            places.push(place(path));
+        }
+    }
+    Ok(())
+}
+
+/// Checks, before any work, that a file can be put at `path`, and that nothing of somebody else's is lost by it.
 ///
 /// # Errors
 /// One line that says why not.
 pub fn check(path: &Path) -> Result<()> {
     check_place(path)?;
+    check_unowned(path)?;
     // Devices and pipes lose nothing.
     if !path.is_file() {
         return Ok(());
     }
     let refused = |problem: &str| Err(Error::input(path.display(), problem));
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let is_one_of = |names: &[&str]| names.iter().any(|name| real.file_name().is_some_and(|found| found == *name));
-    if is_one_of(&OF_DATA) || is_one_of(&OF_A_RUN) && real.with_file_name(SETTINGS).exists() {
-        return refused("belongs to a run or a data set, expected a new name");
-    }
     match start(path) {
         Ok(start) if !is_ours(path, &start) => {
             refused("is there already and was not made by this command, expected a new name")
@@ -153,17 +184,32 @@ mod tests {
             );
         }
         let weights = b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"model\":\"cvae\"}";
-        assert_eq!(file(OF_A_RUN[0], weights), Ok(()), "weights that were exported, beside no run's settings");
-        assert!(file(SETTINGS, b"model = \"cvae\"").is_err());
+        assert_eq!(file("model.safetensors", weights), Ok(()), "weights that were exported, beside no run's settings");
+        assert!(file("config.toml", b"model = \"cvae\"").is_err());
         for name in OF_DATA {
             assert!(file(name, &array("<f4")).unwrap_err().contains("belongs to a run or a data set"), "{name}");
         }
-        for name in OF_A_RUN {
+        for name in ["model.safetensors", "state.safetensors", "loss.png", "sampler-gmm-2.safetensors"] {
             assert!(file(name, weights).unwrap_err().contains("belongs to a run or a data set"), "{name}");
         }
+        let missing = at("best.safetensors");
+        assert!(check(&missing).unwrap_err().to_string().contains("belongs to a run"), "weights that it never had");
         assert!(check(Path::new("-")).is_err() && check(folder.path()).is_err() && check(&at("none/s.npy")).is_err());
         check(&at("new.npy")).unwrap();
         check(Path::new("/dev/null")).unwrap();
+    }
+
+    #[test]
+    fn two_results_have_two_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.npy"), folder.path().join("b.npy"));
+        check_all([a.as_path(), &b]).unwrap();
+        check_all([Path::new("/dev/null"), Path::new("/dev/null")]).unwrap();
+        let again = folder.path().join(".").join("a.npy");
+        for _ in 0..2 {
+            assert!(check_all([a.as_path(), &again]).unwrap_err().to_string().contains("is the place of two results"));
+            fs::write(&a, "").unwrap();
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ struct Moved {
 impl Attribute {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let targets = [Some(&self.png), self.vector.as_ref(), self.out.as_ref()];
-        targets.into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all(targets.into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
         let class = |option: &str, name: &str| session.class(name).map_err(|error| error.at(option));
         let (from, to) = (class("--from", &self.from)?, class("--to", &self.to)?);

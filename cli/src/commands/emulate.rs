@@ -2,7 +2,6 @@
 
 mod page;
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +11,7 @@ use clap::Args;
 use inkgrad_kernels::emulator::examples::{Example, LARGEST, Prepared, examples};
 use inkgrad_kernels::emulator::{Counters, Emulator, Step};
 use inkgrad_kernels::launch::Device;
-use inkgrad_models::{Error, Result};
+use inkgrad_models::{Error, Result, file};
 use serde::Serialize;
 
 use self::page::Written;
@@ -28,7 +27,7 @@ pub struct Emulate {
     #[arg(long)]
     list: bool,
     /// The size: elements or rows, by the kernel
-    #[arg(long, value_name = "N", value_parser = within(1..=LARGEST))]
+    #[arg(long, value_name = "N", value_parser = within(1..=LARGEST), conflicts_with = "list")]
     n: Option<usize>,
     /// Orders warps and blocks
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -187,7 +186,7 @@ impl Emulate {
             Error::input("emulate", format!("unknown kernel `{name}`, expected one of {}", known.join(", ")))
         })?;
         let own = self.ptx.as_ref().map(|path| -> Result<(String, String)> {
-            let text = fs::read_to_string(path).map_err(Error::io(path))?;
+            let text = file::read_text(path, "a kernel in PTX")?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok((name, text))
         });

@@ -43,11 +43,11 @@ struct Encoded {
 
 impl Encode {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.out), self.logvar.as_ref()]
-            .into_iter()
-            .flatten()
-            .try_for_each(|path| output::check_target(path))?;
-        output::check_apart(&self.out, [Some(&self.images), self.labels.as_ref()].into_iter().flatten())?;
+        let results = [Some(&self.out), self.logvar.as_ref()];
+        output::check_all(results.into_iter().flatten())?;
+        for result in results.into_iter().flatten() {
+            output::check_apart(result, [Some(&self.images), self.labels.as_ref()].into_iter().flatten())?;
+        }
         let mut session = self.run.open_autoencoder(models)?;
         let model = session.config.model.clone();
         if self.logvar.is_some() && !session.inference.network().has_prior() {

@@ -76,6 +76,7 @@ struct Written {
 impl Explain {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         output::check_place(&self.out)?;
+        output::check_unowned(&self.out)?;
         if !self.force && !output::may_replace(&self.out, MADE_BY) {
             let problem = "is no page of inkgrad explain, expected a new name (or --force)";
             return Err(Error::input(self.out.display(), problem).into());

@@ -77,7 +77,7 @@ impl Export {
             return Err(Error::input("--part", problem).into());
         }
         let beside = (self.format == Format::Pytorch).then(|| beside(&self.out)).transpose()?;
-        [Some(&self.out), beside.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all([Some(&self.out), beside.as_ref()].into_iter().flatten())?;
         let opened = self.weights.open(models, &self.run)?;
         let note = opened.note();
         let Opened { config, network, .. } = opened;

@@ -97,8 +97,8 @@ impl Features {
         // The first alone looks at the targets, and all of them stop where it may not write.
         let targets = [Some(&self.out), self.logits.as_ref()];
         let free = || {
-            targets.into_iter().flatten().try_for_each(|path| output::check_target(path))?;
-            output::check_apart(&self.out, [&self.images])
+            output::check_all(targets.into_iter().flatten())?;
+            targets.into_iter().flatten().try_for_each(|target| output::check_apart(target, [&self.images]))
         };
         agree(&*ranks, if ranks.is_root() { free() } else { Ok(()) })?;
         let opened = self.open(models, ranks.size());

@@ -22,7 +22,7 @@ use crate::output::{self, Report};
 #[derive(Debug, Args)]
 pub struct Gradcheck {
     /// Check this operation alone
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "image"])]
     op: Option<String>,
     /// Check this model alone
     #[arg(long, value_name = "NAME")]

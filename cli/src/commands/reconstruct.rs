@@ -55,7 +55,7 @@ struct Reconstructed {
 
 impl Reconstruct {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all([Some(&self.out), self.png.as_ref()].into_iter().flatten())?;
         output::check_apart(&self.out, [Some(&self.images), self.labels.as_ref()].into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
         let images = session.load_images(&self.images)?;

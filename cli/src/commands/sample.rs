@@ -93,7 +93,7 @@ enum Classes {
 
 impl Sample {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all([Some(&self.out), self.png.as_ref()].into_iter().flatten())?;
         let mut session = match self.sampler {
             None | Some(Sampler::Prior | Sampler::Vamp) => self.run.open_vae(models)?,
             Some(_) => self.run.open_autoencoder(models)?,
@@ -170,6 +170,10 @@ impl Sample {
     /// The density that is asked for: the one that the run keeps, or one that is fitted now.
     fn fitted(&self, sampler: Sampler, session: &mut Session) -> Result<Fitted> {
         let Session { config, inference, folder, .. } = session;
+        if self.data.is_some() && matches!(sampler, Sampler::Prior | Sampler::Vamp) {
+            let problem = format!("given for --sampler {sampler}, expected one that is fitted to drawings");
+            return Err(Error::input("--data", problem));
+        }
         if sampler == Sampler::Prior {
             return Fitted::prior(inference);
         }

@@ -70,9 +70,9 @@ pub struct Train {
         conflicts_with_all = ["resume", "out", "seeds", "force", "show"]
     )]
     lr_find: Option<PathBuf>,
-    /// Steps of that
-    #[arg(long, value_name = "N", default_value_t = 100, requires = "lr_find")]
-    lr_find_steps: usize,
+    /// Steps of that [default: 100]
+    #[arg(long, value_name = "N")]
+    lr_find_steps: Option<usize>,
     /// Other drawings in the run's data folder than it began with are meant
     #[arg(long)]
     data_changed: bool,
@@ -108,7 +108,7 @@ impl Train {
         let mut options = self.overrides()?;
         if let Some(png) = &self.lr_find {
             let config = self.new_run(models, options, 1)?;
-            return lr_find::run(models, config, png, self.lr_find_steps, json);
+            return lr_find::run(models, config, png, self.lr_find_steps.unwrap_or(LR_FIND_STEPS), json);
         }
         if let (Some(Seeds(seeds)), Some(out)) = (&self.seeds, &self.out) {
             let config = self.new_run(models, options, 1)?;
@@ -220,6 +220,10 @@ impl Train {
         if self.seeds.is_some() && self.settings.given.seed.is_some() {
             return Err(Error::input("--seeds", "given with a seed, expected one of them"));
         }
+        // Clap does not ask for what other options are in conflict with.
+        if self.lr_find_steps.is_some() && self.lr_find.is_none() {
+            return Err(Error::input("--lr-find-steps", "given without --lr-find, expected both"));
+        }
         if self.data_changed && self.resume.is_none() && self.config.is_none() {
             return Err(Error::input("--data-changed", "given for a new run, expected --resume or a run's --config"));
         }
@@ -227,6 +231,9 @@ impl Train {
         Ok(Overrides { options, data_changed: self.data_changed, ..self.settings.given.clone() })
     }
 }
+
+/// Steps that learning rates are tried for where none are given.
+const LR_FIND_STEPS: usize = 100;
 
 /// Says what to look at after a run, and what to do with it.
 fn say_next(trainer: &Trainer) {

@@ -73,7 +73,7 @@ struct Row {
 
 impl Traverse {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.png), self.out.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all([Some(&self.png), self.out.as_ref()].into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
         let dataset = session.dataset(self.data.as_deref())?;
         let (part, name) = dataset.examined();

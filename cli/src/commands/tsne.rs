@@ -107,7 +107,7 @@ struct Embedded {
 
 impl Tsne {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        [Some(&self.out), self.png.as_ref()].into_iter().flatten().try_for_each(|path| output::check_target(path))?;
+        output::check_all([Some(&self.out), self.png.as_ref()].into_iter().flatten())?;
         let read =
             [Some(&self.input), self.labels.as_ref(), self.add.as_ref(), self.embedding.as_ref(), self.init_file()];
         output::check_apart(&self.out, read.into_iter().flatten())?;

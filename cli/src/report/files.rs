@@ -56,6 +56,7 @@ impl Files {
         }
         for path in files {
             output::check_place(path)?;
+            output::check_unowned(path)?;
             if !force && !output::may_replace(path, MADE_BY) {
                 return Err(Error::input(path.display(), format!("is no report of inkgrad's, expected {instead}")));
             }

@@ -20,6 +20,7 @@ mod scores;
 mod show;
 mod sizes;
 mod study;
+mod targets;
 mod tensorboard;
 mod threads;
 mod training;
@@ -158,7 +159,12 @@ impl Ended {
         Ended {
             status: output.status.code().expect("an exit status, not a signal"),
             stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            // On a busy machine a command may say that it is still at work, at times.
+            stderr: String::from_utf8(output.stderr)
+                .unwrap()
+                .split_inclusive('\n')
+                .filter(|line| !line.contains(": at work for "))
+                .collect(),
         }
     }
 }

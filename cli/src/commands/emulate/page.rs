@@ -32,6 +32,7 @@ pub struct Written {
 /// Refuses a place where no page can go.
 pub fn check(path: &Path, force: bool) -> Result<()> {
     output::check_place(path)?;
+    output::check_unowned(path)?;
     match force || output::may_replace(path, MADE_BY) {
         true => Ok(()),
         false => {

@@ -1,0 +1,71 @@
+//! Where results may go: never in the place of a run's or a data set's files, of an input, or of each other.
+
+use std::fs;
+
+use crate::Place;
+
+#[test]
+fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
+    let place = Place::with_run();
+    for command in [
+        "explain --run vae --out vae/model.safetensors --force",
+        "explain --run vae --data d --out d/train_images.npy --force",
+        "emulate axpy --trace --html vae/metrics.jsonl --force",
+        "report vae --out vae/config.toml --force",
+        "explain --run vae --out vae/.lock --force",
+        "sample --run vae --n 2 --out vae/samples.png",
+        "sample --run vae --n 2 --out s.npy --png vae/loss.png",
+        "export --run vae --out vae/best.safetensors",
+    ] {
+        place
+            .refused(&command.split(' ').collect::<Vec<_>>(), &["belongs to a run or a data set, expected a new name"]);
+    }
+}
+
+#[test]
+fn each_result_has_a_place_of_its_own() {
+    let place = Place::with_run();
+    for command in [
+        "sample --run vae --n 3 --out g.npy --png ./g.npy",
+        "encode --run vae --images d/test_images.npy --out z.npy --logvar z.npy",
+        "traverse --run vae --png t.png --out t.png",
+        "reconstruct --run vae --images d/test_images.npy --out r.npy --png r.npy",
+    ] {
+        place.refused(&command.split(' ').collect::<Vec<_>>(), &["is the place of two results"]);
+    }
+    place.refused(
+        &["encode", "--run", "vae", "--images", "d/test_images.npy", "--out", "z.npy", "--logvar", "d/test_images.npy"],
+        &["d/test_images.npy"],
+    );
+}
+
+#[test]
+fn a_run_among_pictures_is_no_class_of_them() {
+    let place = Place::with_run();
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(place.path(&format!("photos/{class}"))).unwrap();
+        for i in 0..4 {
+            let seed = i.to_string();
+            let png = format!("photos/{class}/{i}.png");
+            place.ok(&["sample", "--run", "vae", "--n", "1", "--seed", &seed, "--out", "s.npy", "--png", &png]);
+        }
+    }
+    let train = ["train", "cnn-vae", "--data", "photos", "--resize", "28", "--batch-size", "4", "--epochs", "1"];
+    place.ok(&[&train[..], &["--out", "photos/run"]].concat());
+    place.ok(&["train", "--resume", "photos/run", "--epochs", "2"]);
+    let classes = &place.json(&["data", "info", "photos", "--resize", "28"])["classes"];
+    assert!(classes.to_string().contains("dog") && !classes.to_string().contains("run"), "{classes}");
+}
+
+#[test]
+fn what_never_ends_is_not_read() {
+    let place = Place::with_run();
+    for command in [
+        "train --config /dev/zero --out q",
+        "sweep /dev/zero --out q",
+        "emulate axpy --ptx /dev/zero",
+        "train classifier --data d --init /dev/zero --out q",
+    ] {
+        place.refused(&command.split(' ').collect::<Vec<_>>(), &["/dev/zero: not a file"]);
+    }
+}
