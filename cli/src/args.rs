@@ -1,10 +1,11 @@
 //! Options that several commands share.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use inkgrad_engine::device;
 use inkgrad_models::run::config;
 use inkgrad_models::trainer::{Opened, Which};
@@ -98,6 +99,24 @@ pub fn require_device(device: config::Device) -> Result<()> {
 pub fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|&f: &f64| f > 0.0 && f.is_finite());
     number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+/// Endings that say what a file holds.
+const ENDINGS: [&str; 13] =
+    ["png", "jpg", "jpeg", "gif", "svg", "pdf", "npy", "npz", "json", "csv", "onnx", "pth", "pt"];
+
+/// Whether a name ends as that of a file of another kind than `kind` does.
+pub fn is_of_another_kind(path: &Path, kind: &str) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ending != kind && ENDINGS.contains(&ending.as_str()))
+}
+
+/// Parses a result's name: one that says that another kind of file is there is refused.
+pub fn ends_in(kind: &'static str) -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(move |path: PathBuf| match is_of_another_kind(&path, kind) {
+        true => Err(format!("expected a name that ends in .{kind}")),
+        false => Ok(path),
+    })
 }
 
 /// Parses a number within a range.

@@ -11,7 +11,7 @@ use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Models, walk};
 use serde::Serialize;
 
-use crate::args::{positive, within};
+use crate::args::{ends_in, positive, within};
 use crate::output::{self, Report, signed};
 use crate::session::RunArgs;
 
@@ -45,13 +45,13 @@ pub struct Attribute {
     #[arg(long, value_name = "D")]
     data: Option<String>,
     /// Where the direction goes: f32 (latent)
-    #[arg(long, value_name = "V.npy")]
+    #[arg(long, value_name = "V.npy", value_parser = ends_in("npy"))]
     vector: Option<PathBuf>,
     /// Where the drawings go: f32 (N, steps, 28, 28) in [0, 1]
-    #[arg(long, value_name = "S.npy")]
+    #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: Option<PathBuf>,
     /// The picture: a row a drawing, which stands before what is made of it
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: PathBuf,
 }
 

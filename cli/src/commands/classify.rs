@@ -10,6 +10,7 @@ use inkgrad_models::data::save_npy;
 use inkgrad_models::model::argmax;
 use serde::Serialize;
 
+use crate::args::ends_in;
 use crate::output::{self, Report, thousands};
 use crate::session::RunArgs;
 
@@ -24,7 +25,7 @@ pub struct Classify {
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// Where the probabilities go: f32 (N, classes)
-    #[arg(long, value_name = "P.npy")]
+    #[arg(long, value_name = "P.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
 }
 

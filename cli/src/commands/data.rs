@@ -12,7 +12,7 @@ use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
-use crate::args::within;
+use crate::args::{ends_in, within};
 use crate::output::{self, Report, duration, thousands};
 use crate::progress;
 
@@ -50,7 +50,7 @@ struct Info {
     #[arg(long, value_name = "N", value_parser = within(SIDES))]
     resize: Option<usize>,
     /// A picture of the first training drawings of each class, a row a class
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: Option<PathBuf>,
 }
 

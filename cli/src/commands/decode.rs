@@ -9,6 +9,7 @@ use inkgrad_models::data::{load_matrix, save_npy};
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
+use crate::args::ends_in;
 use crate::output::{self, Report};
 use crate::session::RunArgs;
 
@@ -23,7 +24,7 @@ pub struct Decode {
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
-    #[arg(long, value_name = "X.npy")]
+    #[arg(long, value_name = "X.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
 }
 

@@ -9,6 +9,7 @@ use inkgrad_models::data::save_npy;
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
+use crate::args::ends_in;
 use crate::output::{self, Report};
 use crate::session::RunArgs;
 
@@ -23,10 +24,10 @@ pub struct Encode {
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// Where the latents go: f32 (N, latent); a VAE's are its means
-    #[arg(long, value_name = "Z.npy")]
+    #[arg(long, value_name = "Z.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// Where a VAE's log-variances go, alike
-    #[arg(long, value_name = "V.npy")]
+    #[arg(long, value_name = "V.npy", value_parser = ends_in("npy"))]
     logvar: Option<PathBuf>,
 }
 

@@ -14,7 +14,7 @@ use inkgrad_models::sampler::Sampler;
 use inkgrad_models::study::{self, Evaluation, Options, Subject};
 use serde::Serialize;
 
-use crate::args::{Compute, WeightsArgs, within};
+use crate::args::{Compute, WeightsArgs, ends_in, within};
 use crate::distributed::{self, Distributed};
 use crate::output::{self, Report, thousands};
 use crate::progress::{self, number};
@@ -44,7 +44,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "N", default_value_t = SEED)]
     seed: u64,
     /// Where the scores go
-    #[arg(long, value_name = "E.json")]
+    #[arg(long, value_name = "E.json", value_parser = ends_in("json"))]
     out: PathBuf,
     #[command(flatten)]
     inception: InceptionArgs,

@@ -12,7 +12,7 @@ use inkgrad_models::trainer::{Opened, save_weights};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
-use crate::args::WeightsArgs;
+use crate::args::{WeightsArgs, is_of_another_kind};
 use crate::output::{self, Report, thousands};
 
 #[derive(Debug, Args)]
@@ -70,11 +70,25 @@ struct Value {
     shape: Vec<String>,
 }
 
+/// How files of weights end.
+const WEIGHTS: &str = "safetensors";
+
 impl Export {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         if let (Some(part), Format::Safetensors | Format::Pytorch) = (self.part, self.format) {
             let problem = format!("{part}, expected with --format onnx alone: other formats hold the whole network");
             return Err(Error::input("--part", problem).into());
+        }
+        let ending = match self.format {
+            Format::Safetensors => WEIGHTS,
+            Format::Onnx => "onnx",
+            Format::Pytorch => "py",
+        };
+        if is_of_another_kind(&self.out, ending)
+            || ending != WEIGHTS && self.out.extension().is_some_and(|it| it == WEIGHTS)
+        {
+            let problem = format!("another format's ending, expected .{ending} (or another --format)");
+            return Err(Error::input(self.out.display(), problem).into());
         }
         let beside = (self.format == Format::Pytorch).then(|| beside(&self.out)).transpose()?;
         output::check_all([Some(&self.out), beside.as_ref()].into_iter().flatten())?;

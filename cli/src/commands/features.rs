@@ -16,7 +16,7 @@ use inkgrad_models::trainer::Which;
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
-use crate::args::Compute;
+use crate::args::{Compute, ends_in};
 use crate::distributed::{self, Distributed};
 use crate::output::{self, Report, thousands};
 use crate::progress::Parts;
@@ -37,10 +37,10 @@ pub struct Features {
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
     /// Where the features go: f32 (N, 2048), or (N, 256 or 128) of a classifier's last hidden layer
-    #[arg(long, value_name = "F.npy")]
+    #[arg(long, value_name = "F.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// Where the logits go: f32 (N, classes)
-    #[arg(long, value_name = "L.npy")]
+    #[arg(long, value_name = "L.npy", value_parser = ends_in("npy"))]
     logits: Option<PathBuf>,
     /// Leave the last layer's bias out of the logits, as torch-fidelity's Inception Score takes them
     #[arg(long, requires = "logits")]

@@ -11,7 +11,7 @@ use inkgrad_models::walk::Way;
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
-use crate::args::within;
+use crate::args::{ends_in, within};
 use crate::output::{self, Report};
 use crate::session::RunArgs;
 
@@ -35,7 +35,7 @@ pub struct Interpolate {
     #[arg(long, value_name = "NAME", default_value_t = Way::Spherical)]
     way: Way,
     /// The picture: a row a pair, an original at each end
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: PathBuf,
 }
 

@@ -11,6 +11,7 @@ use inkgrad_models::image::{GridOptions, interleaved, pairs_grid};
 use inkgrad_models::{Models, distance};
 use serde::Serialize;
 
+use crate::args::ends_in;
 use crate::inline::{Drawings, ShowArgs};
 use crate::output::{self, Report};
 use crate::progress::number;
@@ -27,10 +28,10 @@ pub struct Reconstruct {
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// Where the reconstructions go: f32 (N, 28, 28) in [0, 1]; a VAE decodes its means
-    #[arg(long, value_name = "R.npy")]
+    #[arg(long, value_name = "R.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// A picture of the first 200 originals, each above its reconstruction
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArgs,

@@ -15,6 +15,7 @@ use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
+use crate::args::ends_in;
 use crate::output::{self, Report};
 use crate::progress::number;
 use crate::report::csv;
@@ -28,7 +29,7 @@ pub struct Runs {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// A table of all records of these runs, a line each, for a spreadsheet
-    #[arg(long, value_name = "F.csv")]
+    #[arg(long, value_name = "F.csv", value_parser = ends_in("csv"))]
     csv: Option<PathBuf>,
 }
 

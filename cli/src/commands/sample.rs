@@ -15,7 +15,7 @@ use inkgrad_models::trainer::{load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::Serialize;
 
-use crate::args::within;
+use crate::args::{ends_in, within};
 use crate::inline::{Drawings, ShowArgs};
 use crate::output::{self, Report};
 use crate::sampler::Kept;
@@ -45,10 +45,10 @@ pub struct Sample {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
-    #[arg(long, value_name = "S.npy")]
+    #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// A picture of the first 400 drawings; with `--class all`, a row a class
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: Option<PathBuf>,
     #[command(flatten)]
     show: ShowArgs,

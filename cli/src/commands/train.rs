@@ -67,6 +67,7 @@ pub struct Train {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "lr-find.png",
+        value_parser = args::ends_in("png"),
         conflicts_with_all = ["resume", "out", "seeds", "force", "show"]
     )]
     lr_find: Option<PathBuf>,

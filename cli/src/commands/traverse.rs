@@ -12,7 +12,7 @@ use inkgrad_models::walk::{self, Dimension};
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
 
-use crate::args::{positive, within};
+use crate::args::{ends_in, positive, within};
 use crate::output::{self, Report, signed};
 use crate::session::{RunArgs, Session};
 
@@ -39,10 +39,10 @@ pub struct Traverse {
     #[arg(long, value_name = "D")]
     data: Option<String>,
     /// Where the drawings go too: f32 (dimensions, steps, 28, 28) in [0, 1]
-    #[arg(long, value_name = "S.npy")]
+    #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: Option<PathBuf>,
     /// The picture: a row a dimension
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: PathBuf,
 }
 

@@ -13,7 +13,7 @@ use inkgrad_models::tsne::{self, Head, PlaceConfig, Placed, Points, Real, Search
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
 
-use crate::args::{Compute, within};
+use crate::args::{Compute, ends_in, within};
 use crate::output::{self, Report, thousands};
 use crate::progress;
 
@@ -33,7 +33,7 @@ pub struct Tsne {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "labels")]
     classes: Vec<String>,
     /// Where the points go: f32 (N, 2); with --add the new ones alone, f32 (M, 2)
-    #[arg(long, value_name = "Y.npy")]
+    #[arg(long, value_name = "Y.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// New points, floats (M, d): each is placed in --embedding, whose points stay where they are
     #[arg(long, value_name = "NEW.npy", requires = "embedding", conflicts_with = "init")]
@@ -42,7 +42,7 @@ pub struct Tsne {
     #[arg(long, value_name = "Y.npy", requires = "add")]
     embedding: Option<PathBuf>,
     /// A picture of the points, coloured by class
-    #[arg(long, value_name = "P.png")]
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
     png: Option<PathBuf>,
     /// How many neighbours a point effectively has
     #[arg(long, value_name = "F", default_value_t = 30.0)]

@@ -13,7 +13,8 @@ fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
         "emulate axpy --trace --html vae/metrics.jsonl --force",
         "report vae --out vae/config.toml --force",
         "explain --run vae --out vae/.lock --force",
-        "sample --run vae --n 2 --out vae/samples.png",
+        "sample --run vae --n 2 --out vae/state.safetensors",
+        "sample --run vae --n 2 --out s.npy --png vae/samples.png",
         "sample --run vae --n 2 --out s.npy --png vae/loss.png",
         "export --run vae --out vae/best.safetensors",
     ] {
@@ -26,10 +27,10 @@ fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
 fn each_result_has_a_place_of_its_own() {
     let place = Place::with_run();
     for command in [
-        "sample --run vae --n 3 --out g.npy --png ./g.npy",
+        "sample --run vae --n 3 --out g --png ./g",
         "encode --run vae --images d/test_images.npy --out z.npy --logvar z.npy",
-        "traverse --run vae --png t.png --out t.png",
-        "reconstruct --run vae --images d/test_images.npy --out r.npy --png r.npy",
+        "traverse --run vae --png t --out t",
+        "reconstruct --run vae --images d/test_images.npy --out r --png r",
     ] {
         place.refused(&command.split(' ').collect::<Vec<_>>(), &["is the place of two results"]);
     }
@@ -68,4 +69,20 @@ fn what_never_ends_is_not_read() {
     ] {
         place.refused(&command.split(' ').collect::<Vec<_>>(), &["/dev/zero: not a file"]);
     }
+}
+
+#[test]
+fn a_name_that_says_another_kind_of_file_is_refused() {
+    let place = Place::with_run();
+    for (command, expected) in [
+        ("sample --run vae --n 2 --out s.npy --png g.jpg", "expected a name that ends in .png"),
+        ("sample --run vae --n 2 --out g.png", "expected a name that ends in .npy"),
+        ("evaluate --run vae --out e.npy", "expected a name that ends in .json"),
+        ("runs . --csv r.json", "expected a name that ends in .csv"),
+        ("train cnn-ae --data d --lr-find=x.npy", "expected a name that ends in .png"),
+        ("export --run vae --out x.pth", "another format's ending, expected .safetensors"),
+    ] {
+        place.refused(&command.split(' ').collect::<Vec<_>>(), &[expected]);
+    }
+    place.ok(&["sample", "--run", "vae", "--n", "2", "--out", "drawn", "--png", "G.PNG"]);
 }

@@ -373,7 +373,7 @@ fn a_run_knows_its_data_wherever_it_is_called_from() {
     place.write("d/train_images.npy", &images);
     let resume = ["train", "--resume", "vae", "--steps", "6"];
     let before = [place.read("vae/metrics.jsonl"), place.read("vae/state.safetensors")];
-    place.refused(&resume, &["holds other drawings than this run began with", "--data-changed if they are meant"]);
+    place.refused(&resume, &["holds other drawings than this run began with", "--data-changed where they are meant"]);
     assert!(before == [place.read("vae/metrics.jsonl"), place.read("vae/state.safetensors")]);
     place.refused(&["evaluate", "--run", "vae", "--samples", "10", "--out", "e.json"], &["holds other drawings"]);
     place.ok(&[&resume[..], &["--data-changed"]].concat());

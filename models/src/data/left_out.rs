@@ -14,6 +14,10 @@ const NAMED: usize = 5;
 pub(super) fn files<'a>(folder: &Path, used: impl Iterator<Item = &'a Path> + Clone) -> Vec<String> {
     let entries = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let of_drawings = |path: &Path| {
+        // Packed ones too, of whatever kind they would be.
+        let unpacked = path.with_extension("");
+        let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let path = if packed { unpacked.as_path() } else { path };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
     };

@@ -119,7 +119,8 @@ pub(super) fn open(
             let (train, test) = (dataset.train.len(), dataset.test.len());
             let problem = format!(
                 "holds other drawings than this run began with ({train} to train on and {test} to test on, SHA-256 \
-                 {found:.12}…), expected those of SHA-256 {expected:.12}…; --data-changed if they are meant"
+                 {found:.12}…), expected those of SHA-256 {expected:.12}…; train, evaluate and report take \
+                 --data-changed where they are meant"
             );
             Err(Error::input(data, problem))
         }
