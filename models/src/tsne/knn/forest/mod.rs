@@ -9,23 +9,18 @@
 //! The recall, the share of true neighbours that are found, is measured on a sample whose neighbours are looked for exactly. Rounds
 //! end where it suffices, or no longer grows. Nothing depends on the number of threads.
 
+mod table;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::distance::squared_distances;
-use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
-use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
-use inkgrad_kernels::cpu::rng::Philox;
 
 use super::super::{Points, Real};
-use super::{Centred, Neighbours, nearest_of, squared};
+use super::{Neighbours, nearest_of, squared};
+use table::Table;
 
-/// Trees.
-const TREES: usize = 4;
-/// Points that are not divided further.
-const LEAF: usize = 64;
-/// A cut with a smaller share of the points on one side, one in so many, is moved to their middle.
-const LEAST_SHARE: usize = 8;
 /// Points, in a tree's order, that one task holds against themselves and [`MARGIN`] more on each side.
 const BLOCK: usize = 256;
 const MARGIN: usize = 64;
@@ -34,20 +29,16 @@ const TASK: usize = 128;
 const REACH: usize = 16;
 /// Those are enough once they are so many.
 const MOST: usize = 16_384;
-/// Others that a block is held against at a time.
-const COLUMNS: usize = 1024;
 /// Distances that are looked at together.
 const SIDE_BY_SIDE: usize = 16;
 /// Rounds of those at most.
 const ROUNDS: usize = 6;
 /// The recall that ends them.
 const ENOUGH: f64 = 0.97;
-/// What a round has to gain for another.
+/// The least gain of a round that another follows.
 const GAIN: f64 = 0.003;
 /// Points that the recall is measured on.
 pub const SAMPLE: usize = 256;
-/// The random streams of trees; samples and starts have others.
-const STREAM: u64 = 1 << 43;
 
 /// A candidate, with its squared distance in the table's unit.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +54,7 @@ fn nearer(a: &Entry, b: &Entry) -> std::cmp::Ordering {
     a.squared.total_cmp(&b.squared).then(a.index.cmp(&b.index))
 }
 
-/// What was found, of points in another order.
+/// Neighbours, of points in another order.
 pub struct Found {
     /// The points, so that those beside each other are near each other, as far as that goes.
     pub order: Vec<u32>,
@@ -130,135 +121,6 @@ fn inverse(order: &[u32]) -> Vec<u32> {
     let mut place = vec![0; order.len()];
     order.iter().enumerate().for_each(|(at, &number)| place[number as usize] = at as u32);
     place
-}
-
-/// The points less their mean, as f32 between −1 and 1.
-struct Table {
-    width: usize,
-    rows: Vec<f32>,
-}
-
-impl Table {
-    fn new<T: Real>(points: Points<T>) -> Self {
-        let mean = Centred::new(points).mean;
-        let centred = || {
-            points
-                .values
-                .chunks_exact(points.width)
-                .flat_map(|row| row.iter().zip(&mean).map(|(&x, mean)| x.into() - mean))
-        };
-        let largest = centred().fold(0.0f64, |largest, x| largest.max(x.abs()));
-        let scale = if largest > 0.0 { largest.recip() } else { 1.0 };
-        Table { width: points.width, rows: centred().map(|x| (x * scale) as f32).collect() }
-    }
-
-    fn len(&self) -> usize {
-        self.rows.len() / self.width
-    }
-
-    fn row(&self, index: u32) -> &[f32] {
-        &self.rows[index as usize * self.width..][..self.width]
-    }
-
-    fn reordered(&self, order: &[u32]) -> Table {
-        Table { width: self.width, rows: order.iter().flat_map(|&index| self.row(index)).copied().collect() }
-    }
-
-    /// Gives `each` the squared distances from each row of `own` to `others`, some of them at a time.
-    fn distances(&self, own: &[u32], others: &[u32], mut each: impl FnMut(usize, &[u32], &[f32])) {
-        let d = self.width;
-        // Less the mean of the block, so that products stay small and sums exact.
-        let mut mean = vec![0.0f32; d];
-        for &index in own {
-            mean.iter_mut().zip(self.row(index)).for_each(|(mean, x)| *mean += x / own.len() as f32);
-        }
-        let gather = |some: &[u32], x: &mut Vec<f32>, norms: &mut Vec<f32>| {
-            x.resize(some.len() * d, 0.0);
-            norms.resize(some.len(), 0.0);
-            for ((to, norm), &index) in x.chunks_exact_mut(d).zip(norms).zip(some) {
-                for ((to, x), mean) in to.iter_mut().zip(self.row(index)).zip(&mean) {
-                    *to = x - mean;
-                }
-                *norm = to.iter().map(|x| x * x).sum();
-            }
-        };
-        let (mut x, mut norms, mut y, mut other_norms) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        gather(own, &mut x, &mut norms);
-        let mut tile = vec![0.0; own.len() * COLUMNS];
-        let mut scratch = vec![0.0; gemm_scratch_len(own.len(), d, COLUMNS)];
-        for others in others.chunks(COLUMNS) {
-            let width = others.len();
-            gather(others, &mut y, &mut other_norms);
-            let tile = &mut tile[..own.len() * width];
-            for (row, norm) in tile.chunks_exact_mut(width).zip(&norms) {
-                row.iter_mut().zip(&other_norms).for_each(|(sum, other)| *sum = norm + other);
-            }
-            let (a, b) = (Matrix::new(&x, own.len(), d), Matrix::new(&y, width, d).transposed());
-            gemm(&Team::solo(), -2.0, a, b, 1.0, MatrixMut::new(tile, own.len(), width), &mut scratch);
-            for (row, distances) in tile.chunks_exact(width).enumerate() {
-                each(row, others, distances);
-            }
-        }
-    }
-
-    /// The points in the orders of [`TREES`] trees.
-    fn trees(&self, seed: u64, team: &Team) -> Vec<Vec<u32>> {
-        let mut orders: Vec<Vec<u32>> = (0..TREES).map(|_| (0..self.len() as u32).collect()).collect();
-        team.pieces([(&mut orders, 1)], |tree, [order]| {
-            let mut cuts =
-                Cuts { table: self, philox: Philox::new(seed, STREAM + tree as u64), drawn: 0, sides: Vec::new() };
-            cuts.divide(&mut order[0]);
-        });
-        orders
-    }
-}
-
-/// A tree that grows.
-struct Cuts<'a> {
-    table: &'a Table,
-    philox: Philox,
-    drawn: u64,
-    sides: Vec<(f32, u32)>,
-}
-
-impl Cuts<'_> {
-    fn divide(&mut self, order: &mut [u32]) {
-        if order.len() > LEAF {
-            let cut = self.cut(order);
-            let (left, right) = order.split_at_mut(cut);
-            self.divide(left);
-            self.divide(right);
-        }
-    }
-
-    /// Moves what is nearer to one of two points drawn to the front, and says how many these are.
-    fn cut(&mut self, order: &mut [u32]) -> usize {
-        let n = order.len();
-        let draw = self.philox.block(self.drawn);
-        self.drawn += 1;
-        let pick = |word: u32| self.table.row(order[((u64::from(word) * n as u64) >> 32) as usize]);
-        let (a, b) = (pick(draw[0]), pick(draw[1]));
-        let (mut to_a, mut to_b) = (vec![0.0; n], vec![0.0; n]);
-        squared_distances(a, &self.table.rows, order, &mut to_a);
-        squared_distances(b, &self.table.rows, order, &mut to_b);
-        self.sides.clear();
-        self.sides.extend(to_a.iter().zip(&to_b).zip(&*order).map(|((a, b), &index)| (a - b, index)));
-        let left = self.sides.iter().filter(|(side, _)| *side < 0.0).count();
-        let least = n / LEAST_SHARE;
-        if left < least || n - left < least {
-            let middle = n / 2;
-            self.sides.select_nth_unstable_by(middle, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            order.iter_mut().zip(&self.sides).for_each(|(slot, &(_, index))| *slot = index);
-            return middle;
-        }
-        let (mut front, mut back) = (0, left);
-        for &(side, index) in &self.sides {
-            let at = if side < 0.0 { &mut front } else { &mut back };
-            order[*at] = index;
-            *at += 1;
-        }
-        left
-    }
 }
 
 /// Each point's candidates, the nearest first.
@@ -370,6 +232,14 @@ impl Lists {
     }
 }
 
+/// Whether the last entry of `a` is farther than that of `b`, as it is than none.
+fn ends_farther(a: &[Entry], b: &[Entry]) -> bool {
+    match (a.last(), b.last()) {
+        (Some(a), Some(b)) => nearer(a, b).is_gt(),
+        (a, _) => a.is_some(),
+    }
+}
+
 /// Candidates on their way into a list.
 #[derive(Default)]
 struct Merge {
@@ -398,15 +268,14 @@ impl Merge {
         // From behind: of what is in the list and what comes the farther ones, until as many are left as the list takes.
         let (mut old, mut new) = (list.len(), self.more.len());
         while old + new > list.len() {
-            let drop_new = old == 0 || (new > 0 && nearer(&self.more[new - 1], &list[old - 1]).is_gt());
-            if drop_new { new -= 1 } else { old -= 1 }
+            let is_new = ends_farther(&self.more[..new], &list[..old]);
+            if is_new { new -= 1 } else { old -= 1 }
         }
         for at in (0..list.len()).rev() {
-            let take_new = old == 0 || (new > 0 && nearer(&self.more[new - 1], &list[old - 1]).is_gt());
             if new == 0 {
                 break;
             }
-            list[at] = if take_new {
+            list[at] = if ends_farther(&self.more[..new], &list[..old]) {
                 new -= 1;
                 self.more[new]
             } else {
@@ -442,85 +311,5 @@ impl Seen {
                 _ => at = (at + 1) & mask,
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use inkgrad_engine::Pool;
-
-    use super::super::super::tests::clouds;
-    use super::*;
-
-    fn found(values: &[f32], width: usize, k: usize, threads: usize) -> Found {
-        let points = Points::new("x", values, values.len() / width, width).unwrap();
-        Pool::new(threads).enter(|team| nearest(points, k, 7, team))
-    }
-
-    /// Each point once in the order, and in each list k others in the order of their true distances.
-    fn check(values: &[f32], width: usize, found: &Found) {
-        let n = values.len() / width;
-        let mut order = found.order.clone();
-        order.sort_unstable();
-        assert!(order.into_iter().eq(0..n as u32));
-        let row = |number: usize| &values[found.order[number] as usize * width..][..width];
-        let Neighbours { k, indices, squared: distances } = &found.neighbours;
-        for (i, (list, distances)) in indices.chunks_exact(*k).zip(distances.chunks_exact(*k)).enumerate() {
-            for (&j, &distance) in list.iter().zip(distances) {
-                assert_eq!(distance, f64::from(squared(row(i), row(j as usize)) as f32));
-            }
-            assert!(distances.is_sorted());
-            let mut list = list.to_vec();
-            list.sort_unstable();
-            list.dedup();
-            assert!(list.len() == *k && !list.contains(&(i as u32)), "point {i}");
-        }
-    }
-
-    #[test]
-    fn most_neighbours_are_found() {
-        let values = clouds(3000, 20, 4);
-        let found = found(&values, 20, 31, 1);
-        check(&values, 20, &found);
-        assert!(found.recall >= ENOUGH, "{}", found.recall);
-        // The recall of all points, not of a sample.
-        let points = Points::new("x", &values, 3000, 20).unwrap();
-        let exact = super::super::nearest(points, 31, &Team::solo());
-        let nearest = |number: usize| exact.squared[found.order[number] as usize * 31 + 30];
-        let hits = |number: usize| {
-            let list = &found.neighbours.squared[number * 31..][..31];
-            list.iter().filter(|&&distance| distance <= nearest(number)).count()
-        };
-        let recall = (0..3000).map(hits).sum::<usize>() as f64 / (3000.0 * 31.0);
-        assert!((recall - found.recall).abs() < 0.01, "{recall} for {}", found.recall);
-    }
-
-    #[test]
-    fn results_are_the_same_at_any_number_of_threads() {
-        let values = clouds(1000, 5, 3);
-        let (one, three) = (found(&values, 5, 20, 1), found(&values, 5, 20, 3));
-        assert_eq!((one.order, one.neighbours, one.recall), (three.order, three.neighbours, three.recall));
-    }
-
-    #[test]
-    fn few_points_have_all_others_as_neighbours() {
-        for n in [4, 5, 70, 300] {
-            let values = clouds(n, 3, 2);
-            let found = found(&values, 3, n - 1, 2);
-            check(&values, 3, &found);
-            assert_eq!(found.recall, 1.0);
-        }
-    }
-
-    /// No cut divides them, and all distances are 0 but those to the one that differs.
-    #[test]
-    fn equal_points_are_neighbours_of_each_other() {
-        let mut values = vec![3.0; 1500 * 2];
-        values[0] = 4.0;
-        let found = found(&values, 2, 10, 1);
-        check(&values, 2, &found);
-        let far = found.neighbours.squared.iter().filter(|&&distance| distance > 0.0).count();
-        assert_eq!(far, 10, "only the one that differs is far from its neighbours");
-        assert_eq!(found.recall, 1.0);
     }
 }
