@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::pickle::{Function, Node, Value};
+use super::pickle::{Function, Node, Value, refuse_opcode};
 use super::tensor::{MAX_AXES, Storage, View};
 use super::{Found, plain};
 
-/// What messages call things of which nothing is read.
+/// Names in messages for things of which nothing is read.
 const OBJECT: &str = "an object";
 const OTHER_TENSOR: &str = "a tensor of a type that is not read";
 
@@ -155,18 +155,15 @@ impl<'a> Machine<'a> {
             }
             b'B' | 0x8b => {
                 let length = u32::from_le_bytes(self.array()?);
-                self.take(length as usize)?;
-                self.make(Node::Inert(OBJECT));
+                self.step_over(length.into())?;
             }
             b'C' => {
                 let length = self.byte()?;
-                self.take(length.into())?;
-                self.make(Node::Inert(OBJECT));
+                self.step_over(length.into())?;
             }
             0x8e => {
                 let length = u64::from_le_bytes(self.array()?);
-                self.take(usize::try_from(length).map_err(|_| "the pickle ends early")?)?;
-                self.make(Node::Inert(OBJECT));
+                self.step_over(length)?;
             }
             0x93 => {
                 let names = self.pop_many(2)?;
@@ -187,6 +184,13 @@ impl<'a> Machine<'a> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or("the pickle ends early")?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    /// Passes over bytes of no use, and leaves an object in their place.
+    fn step_over(&mut self, length: u64) -> Found<()> {
+        self.take(usize::try_from(length).map_err(|_| "the pickle ends early")?)?;
+        self.make(Node::Inert(OBJECT));
+        Ok(())
     }
 
     fn array<const N: usize>(&mut self) -> Found<[u8; N]> {
@@ -252,7 +256,7 @@ impl<'a> Machine<'a> {
     fn extend_list(&mut self, items: Vec<Value<'a>>) -> Found<()> {
         match self.top_node()? {
             Some(Node::List(list)) => list.extend(items),
-            // What it holds is of no use either.
+            // Its contents are of no use either.
             Some(Node::Inert(_)) => {}
             _ => return Err("the pickle appends to something that is no list".to_owned()),
         }
@@ -405,22 +409,4 @@ fn natural(value: Value<'_>) -> Found<usize> {
 
 fn utf8(bytes: &[u8]) -> Found<&str> {
     std::str::from_utf8(bytes).map_err(|_| "the pickle has a string that is not UTF-8".to_owned())
-}
-
-fn refuse_opcode(opcode: u8) -> String {
-    let name = match opcode {
-        b'i' => "INST",
-        b'o' => "OBJ",
-        0x81 => "NEWOBJ",
-        0x92 => "NEWOBJ_EX",
-        0x82..=0x84 => "EXT",
-        b'P' => "PERSID",
-        b'0' => "POP",
-        b'1' => "POP_MARK",
-        b'2' => "DUP",
-        b'U' => "SHORT_BINSTRING",
-        b'T' => "BINSTRING",
-        _ => return format!("the pickle has the opcode {opcode:#04x}, expected only tensors in dictionaries"),
-    };
-    format!("the pickle has the opcode {name}, expected only tensors in dictionaries")
 }

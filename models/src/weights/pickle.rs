@@ -37,7 +37,7 @@ pub(super) enum Function {
     Dtype,
     /// A class or function whose results hold nothing of use here: what is made by it is noted as an object.
     Inert,
-    /// What makes tensors of kinds that are not read: sparse, quantised.
+    /// A function that makes tensors of kinds that are not read: sparse, quantised.
     OtherTensor,
 }
 
@@ -129,7 +129,7 @@ pub(super) enum Node<'a> {
     Dict(Vec<(Value<'a>, Value<'a>)>),
     Storage(Storage<'a>),
     Tensor(View<'a>),
-    /// What [`Function::Inert`] made, and what messages call it.
+    /// An object that [`Function::Inert`] made, with its name in messages.
     Inert(&'static str),
 }
 
@@ -210,4 +210,23 @@ impl<'a> Pickle<'a> {
             },
         }
     }
+}
+
+/// The message about an opcode that no file of tensors needs.
+pub(super) fn refuse_opcode(opcode: u8) -> String {
+    let name = match opcode {
+        b'i' => "INST",
+        b'o' => "OBJ",
+        0x81 => "NEWOBJ",
+        0x92 => "NEWOBJ_EX",
+        0x82..=0x84 => "EXT",
+        b'P' => "PERSID",
+        b'0' => "POP",
+        b'1' => "POP_MARK",
+        b'2' => "DUP",
+        b'U' => "SHORT_BINSTRING",
+        b'T' => "BINSTRING",
+        _ => return format!("the pickle has the opcode {opcode:#04x}, expected only tensors in dictionaries"),
+    };
+    format!("the pickle has the opcode {name}, expected only tensors in dictionaries")
 }
