@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use inkgrad_models::run::folder::is_own_file;
 use inkgrad_models::{Error, Result};
@@ -60,21 +60,17 @@ pub fn check_unowned(path: &Path) -> Result<()> {
 /// # Errors
 /// One line that says why not.
 pub fn check_all(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
-    let place = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let real = path.canonicalize().ok();
-        real.or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?))).unwrap_or_else(|| path.to_owned())
-    };
     let mut places = Vec::new();
     for path in paths {
         let path = path.as_ref();
         check(path)?;
         // Two results may well go to /dev/null.
         if !path.exists() || path.is_file() {
-            if places.contains(&place(path)) {
+            let place = place(path);
+            if places.contains(&place) {
                 return Err(Error::input(path.display(), "is the place of two results, expected a name for each"));
             }
-            places.push(place(path));
+            places.push(place);
         }
     }
     Ok(())
@@ -106,11 +102,18 @@ pub fn check(path: &Path) -> Result<()> {
 /// # Errors
 /// If it does.
 pub fn check_apart(out: &Path, inputs: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if inputs.into_iter().any(|input| real(input.as_ref()) == real(out)) {
+    let target = place(out);
+    if inputs.into_iter().any(|input| place(input.as_ref()) == target) {
         return Err(Error::input(out.display(), "is read as well as written, expected another name for the result"));
     }
     Ok(())
+}
+
+/// The one path of a file however it is named, whether it is there or only its folder is.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = path.canonicalize().ok();
+    real.or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?))).unwrap_or_else(|| path.to_owned())
 }
 
 fn has_extension(path: &Path, expected: &str) -> bool {

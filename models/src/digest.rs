@@ -7,16 +7,14 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::{Error, Result, file};
 
 /// The SHA-256 of a file, in hexadecimal.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
-    if path.metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(Error::input(path.display(), "not a file, expected one"));
-    }
+    file::check(path, "one")?;
     let mut file = File::open(path).map_err(Error::io(path))?;
     let mut digest = Sha256::new();
     let mut block = vec![0; 1 << 18];

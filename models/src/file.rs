@@ -19,46 +19,64 @@ use crate::memory;
 /// The most bytes of a text that people write: settings, names, a kernel.
 pub const MOST_OF_A_TEXT: u64 = 1 << 26;
 
-/// Reads a file of at most `most` bytes; a pipe may stand for it. `what` it should be.
+/// Checks that a path leads to a file: reading a folder is an error of the system's, and a device may never end.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read; [`Error::Input`] where it is a device or a folder, has more bytes, or does not fit memory.
-pub fn read(path: &Path, most: u64, what: &str) -> Result<Vec<u8>> {
+/// [`Error::Io`] where nothing is there, [`Error::Input`] where it is no file.
+pub fn check(path: &Path, expected: &str) -> Result<()> {
+    match path.metadata().map_err(Error::io(path))?.is_file() {
+        true => Ok(()),
+        false => Err(Error::input(path.display(), format_args!("not a file, expected {expected}"))),
+    }
+}
+
+/// Reads a file of at most `most` bytes, which should be what is `expected`.
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read; [`Error::Input`] where it is no file, has more bytes, or does not fit memory.
+pub fn read(path: &Path, most: u64, expected: &str) -> Result<Vec<u8>> {
+    check(path, expected)?;
+    read_some(path, most, expected)
+}
+
+/// Reads a text of at most [`MOST_OF_A_TEXT`] bytes from a file or from a pipe, such as a shell makes of a command.
+///
+/// # Errors
+/// As [`read`], and [`Error::Input`] where it is not UTF-8.
+pub fn read_text(path: &Path, expected: &str) -> Result<String> {
+    if !is_pipe(path) {
+        check(path, expected)?;
+    }
+    let bytes = read_some(path, MOST_OF_A_TEXT, expected)?;
+    String::from_utf8(bytes).map_err(|error| Error::input(path.display(), error.utf8_error()))
+}
+
+/// Reads what ends, but not more than `most` bytes.
+fn read_some(path: &Path, most: u64, expected: &str) -> Result<Vec<u8>> {
     let refused = |problem: String| Error::input(path.display(), problem);
-    // Before it is opened: opening some devices waits, or has effects.
-    let found = path.metadata().map_err(Error::io(path))?;
-    let is_pipe = {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::FileTypeExt;
-            found.file_type().is_fifo()
-        }
-        #[cfg(not(unix))]
-        false
-    };
-    if !found.is_file() && !is_pipe {
-        return Err(refused(format!("not a file, expected {what}")));
+    let size = path.metadata().map_err(Error::io(path))?.len();
+    if size > most {
+        return Err(refused(format!("{size} bytes, expected {expected}, of at most {most}")));
     }
-    if found.len() > most {
-        return Err(refused(format!("{} bytes, expected {what}, of at most {most}", found.len())));
-    }
-    memory::check(found.len(), path.display())?;
+    memory::check(size, path.display())?;
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
     if bytes.len() as u64 > most {
-        return Err(refused(format!("more than {most} bytes, expected {what}")));
+        return Err(refused(format!("more than {most} bytes, expected {expected}")));
     }
     Ok(bytes)
 }
 
-/// The same of text.
-///
-/// # Errors
-/// As [`read`], and [`Error::Input`] where it is not UTF-8.
-pub fn read_text(path: &Path, what: &str) -> Result<String> {
-    let bytes = read(path, MOST_OF_A_TEXT, what)?;
-    String::from_utf8(bytes).map_err(|error| Error::input(path.display(), error.utf8_error()))
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|found| found.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// What closes its sentence: nothing where that is a question's mark.
+    /// The full stop behind it, or nothing where it ends with a question mark.
     pub fn end(&self) -> &'static str {
         if self.floor.is_empty() && self.metric.definition.ends_with('?') { "" } else { "." }
     }

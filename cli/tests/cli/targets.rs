@@ -4,10 +4,17 @@ use std::fs;
 
 use crate::Place;
 
+/// Runs commands, their words apart by spaces, each of which has to be refused with `part` in its line.
+fn each_refused(place: &Place, commands: &[&str], part: &str) {
+    for command in commands {
+        place.refused(&command.split(' ').collect::<Vec<_>>(), &[part]);
+    }
+}
+
 #[test]
 fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
     let place = Place::with_run();
-    for command in [
+    let commands = [
         "explain --run vae --out vae/model.safetensors --force",
         "explain --run vae --data d --out d/train_images.npy --force",
         "emulate axpy --trace --html vae/metrics.jsonl --force",
@@ -17,23 +24,20 @@ fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
         "sample --run vae --n 2 --out s.npy --png vae/samples.png",
         "sample --run vae --n 2 --out s.npy --png vae/loss.png",
         "export --run vae --out vae/best.safetensors",
-    ] {
-        place
-            .refused(&command.split(' ').collect::<Vec<_>>(), &["belongs to a run or a data set, expected a new name"]);
-    }
+    ];
+    each_refused(&place, &commands, "belongs to a run or a data set, expected a new name");
 }
 
 #[test]
 fn each_result_has_a_place_of_its_own() {
     let place = Place::with_run();
-    for command in [
+    let commands = [
         "sample --run vae --n 3 --out g --png ./g",
         "encode --run vae --images d/test_images.npy --out z.npy --logvar z.npy",
         "traverse --run vae --png t --out t",
         "reconstruct --run vae --images d/test_images.npy --out r --png r",
-    ] {
-        place.refused(&command.split(' ').collect::<Vec<_>>(), &["is the place of two results"]);
-    }
+    ];
+    each_refused(&place, &commands, "is the place of two results");
     place.refused(
         &["encode", "--run", "vae", "--images", "d/test_images.npy", "--out", "z.npy", "--logvar", "d/test_images.npy"],
         &["d/test_images.npy"],
@@ -61,14 +65,13 @@ fn a_run_among_pictures_is_no_class_of_them() {
 #[test]
 fn what_never_ends_is_not_read() {
     let place = Place::with_run();
-    for command in [
+    let commands = [
         "train --config /dev/zero --out q",
         "sweep /dev/zero --out q",
         "emulate axpy --ptx /dev/zero",
         "train classifier --data d --init /dev/zero --out q",
-    ] {
-        place.refused(&command.split(' ').collect::<Vec<_>>(), &["/dev/zero: not a file"]);
-    }
+    ];
+    each_refused(&place, &commands, "/dev/zero: not a file");
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn a_name_that_says_another_kind_of_file_is_refused() {
         ("train cnn-ae --data d --lr-find=x.npy", "expected a name that ends in .png"),
         ("export --run vae --out x.pth", "another format's ending, expected .safetensors"),
     ] {
-        place.refused(&command.split(' ').collect::<Vec<_>>(), &[expected]);
+        each_refused(&place, &[command], expected);
     }
     place.ok(&["sample", "--run", "vae", "--n", "2", "--out", "drawn", "--png", "G.PNG"]);
 }

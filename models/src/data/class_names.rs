@@ -38,9 +38,6 @@ pub(super) fn read_or_number(folder: &Path, parts: &mut [&mut LabelledFiles]) ->
 }
 
 fn read(path: &Path) -> Result<Vec<String>> {
-    if !path.is_file() {
-        return Err(Error::input(path.display(), "not a file, expected class names, one a line"));
-    }
     let bytes = file::read(path, file::MOST_OF_A_TEXT, "class names, one a line")?;
     if text::is_lfs_pointer(&bytes) {
         return Err(Error::input(path.display(), text::LFS_POINTER));

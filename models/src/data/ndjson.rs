@@ -62,10 +62,6 @@ pub(super) fn load(path: &Path, recognized_only: bool) -> Result<Images> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    // A folder or a device of that name is neither read nor waited for.
-    if !path.metadata().map_err(Error::io(path))?.is_file() {
-        return Err(Error::input(path.display(), "not a file, expected lines of JSON"));
-    }
     let mut text = file::read(path, u64::MAX, "lines of JSON")?;
     if text::is_lfs_pointer(&text) {
         return Err(Error::input(path.display(), text::LFS_POINTER));

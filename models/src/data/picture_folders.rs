@@ -149,7 +149,7 @@ fn check_sides(path: &Path) -> Result<()> {
     }
 }
 
-/// What makes a folder a run's: its pictures are curves and samples, no drawings.
+/// Files by which a run's folder is known: its pictures are curves and samples, no drawings.
 const OF_A_RUN: [&str; 2] = ["config.toml", "metrics.jsonl"];
 
 /// Names and paths of the folders in a folder, in the order of their names, but for those of runs.

@@ -136,10 +136,6 @@ impl Source for Pictures {
 /// # Errors
 /// If the file cannot be read, or is no picture of 8 bits a channel.
 pub(super) fn read(path: &Path) -> Result<Picture> {
-    // No pipe either: pictures are found by their names, and nobody may be at its other end.
-    if !path.metadata().map_err(Error::io(path))?.is_file() {
-        return Err(Error::input(path.display(), "not a file, expected a picture"));
-    }
     let bytes = file::read(path, MOST_BYTES, "a picture")?;
     decode(bytes).map_err(|problem| Error::input(path.display(), problem))
 }

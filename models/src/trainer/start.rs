@@ -32,8 +32,9 @@ impl Trainer {
         let mut load = || {
             check_ranks(&config, &*ranks)?;
             let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
-            loading::check_validation(&config, models.defaults(&config.model)?.val_fraction, &dataset)?;
-            let gives_way = loading::gives_way(&config, models.defaults(&config.model)?.test_fraction, &dataset);
+            let usual = models.defaults(&config.model)?;
+            loading::check_validation(&config, usual.val_fraction, &dataset)?;
+            let gives_way = loading::gives_way(&config, usual.test_fraction, &dataset);
             config.classes = dataset.classes.clone();
             config.image = dataset.train.images.extents();
             loading::note(&mut config, fingerprint, dataset.validation);

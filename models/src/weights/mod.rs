@@ -79,9 +79,7 @@ pub struct Loaded {
 /// the memory that is free, has no dictionary called `key`, or holds anything but tensors where tensors have to be.
 pub fn load(path: impl AsRef<Path>, key: Option<&str>) -> Result<Loaded> {
     let path = path.as_ref();
-    if path.metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(Error::input(path.display(), "not a file, expected weights"));
-    }
+    file::check(path, "weights")?;
     let mut start = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
     let size = file.metadata().map_err(Error::io(path))?.len();
@@ -205,7 +203,7 @@ fn state_dict<'p, 'a>(
     })?;
     let has_tensors =
         |entries: &&[(Value<'a>, Value<'a>)]| entries.iter().any(|&(_, value)| pickle.tensor(value).is_some());
-    let named = |wanted: &str| within(pickle, root, wanted);
+    let named = |wanted: &str| dictionary_at(pickle, root, wanted);
     let chosen = match key {
         Some(key) => Some((key, named(key).ok_or_else(|| no_dictionary(pickle, root, key))?)),
         None => {
@@ -242,7 +240,7 @@ fn state_dict<'p, 'a>(
 }
 
 /// The dictionary called `path`, or with the names of those around it, `a.b.c`.
-fn within<'p, 'a>(
+fn dictionary_at<'p, 'a>(
     pickle: &'p Pickle<'a>,
     entries: &'p [(Value<'a>, Value<'a>)],
     path: &str,
@@ -251,7 +249,7 @@ fn within<'p, 'a>(
         let Value::Text(key) = key else { return None };
         let rest = path.strip_prefix(key)?;
         let inner = pickle.dictionary(value)?;
-        if rest.is_empty() { Some(inner) } else { within(pickle, inner, rest.strip_prefix('.')?) }
+        if rest.is_empty() { Some(inner) } else { dictionary_at(pickle, inner, rest.strip_prefix('.')?) }
     })
 }
 
