@@ -89,7 +89,7 @@ impl ReportArgs {
         }
         let command = command_line();
         let material = Material::new(models, &dataset, examined, &mut judge, options, command)?;
-        report::write(&material, &files)?;
+        report::compose(&material, &files)?.write()?;
         output::report(&Reported::new(count, files), json)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -10,7 +10,7 @@ use inkgrad_models::ranks::Solo;
 use inkgrad_models::run::config::{Config, Device, Overrides};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::{atomic, disk};
-use inkgrad_models::study::{Inception, Options};
+use inkgrad_models::study::{Inception, Judge, Options};
 use inkgrad_models::trainer::{Outcome, Trainer, load_data};
 use inkgrad_models::{Error, Models, Result};
 
@@ -18,7 +18,7 @@ use super::evaluate::{SAMPLES, SEED};
 use super::report::{Reported, command_line};
 use crate::args::Compute;
 use crate::progress::Reporter;
-use crate::report::{self, Examined, Files, Material};
+use crate::report::{self, Composed, Examined, Files, Material};
 use crate::study::{InceptionArgs, Subjected, judge};
 use crate::{interrupt, output};
 
@@ -147,12 +147,28 @@ impl Study<'_> {
         Ok(true)
     }
 
-    /// Scores trained runs and writes the report.
+    /// Scores trained runs and writes the report. `None` if it was interrupted.
     fn examine(&self, inception: Option<Inception>) -> Result<Option<Reported>> {
+        let Some((examined, judge)) = self.scored(inception)? else { return Ok(None) };
+        self.composed(examined, judge)?.write()?;
+        Ok(Some(Reported::new(self.configs.len(), self.files())))
+    }
+
+    /// Where the report goes.
+    fn files(&self) -> Files {
+        Files::of(&self.out.join(PAGE))
+    }
+
+    /// Removes what an earlier command was writing when it was killed.
+    fn sweep(&self) {
+        let figures = self.files().figures;
+        self.configs.iter().map(|(path, _)| path.as_path()).chain([self.out, &figures]).for_each(atomic::sweep);
+    }
+
+    /// Scores trained runs. `None` if it was interrupted.
+    fn scored(&self, inception: Option<Inception>) -> Result<Option<(Vec<Examined>, Judge)>> {
         let (Study { models, configs, options, .. }, parts) = (*self, self.parts());
-        // Files that an earlier command was writing when it was killed.
-        let files = Files::of(&self.out.join(PAGE));
-        configs.iter().map(|(path, _)| path.as_path()).chain([self.out, &files.figures]).for_each(atomic::sweep);
+        self.sweep();
         let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, (Device::Cpu, options.threads));
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, self.dataset, (options.seed, options.threads), &Solo)?;
@@ -167,10 +183,16 @@ impl Study<'_> {
             }
             examined.push(Examined::gather(run, evaluation, self.dataset, &mut judge)?);
         }
+        Ok(Some((examined, judge)))
+    }
+
+    /// The report on scored runs, in memory.
+    fn composed(&self, examined: Vec<Examined>, mut judge: Judge) -> Result<Composed> {
+        let parts = self.parts();
         output::note(format_args!("[{parts}/{parts}] the report"));
-        let material = Material::new(models, self.dataset, examined, &mut judge, options, command_line())?;
-        report::write(&material, &files)?;
-        Ok(Some(Reported::new(configs.len(), files)))
+        let Study { models, dataset, options, .. } = *self;
+        let material = Material::new(models, dataset, examined, &mut judge, options, command_line())?;
+        report::compose(&material, &self.files())
     }
 }
 

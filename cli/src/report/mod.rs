@@ -16,32 +16,49 @@ mod picture;
 mod sections;
 mod seeds;
 
+use std::path::PathBuf;
+
 use inkgrad_models::Result;
 
 pub use self::files::Files;
 pub use self::material::{Examined, Material};
 
-/// Writes all files of a report.
+/// All files of a report, as they are to be written.
+pub struct Composed {
+    files: Files,
+    /// Each file's place and bytes, in the order in which they are written: the page is last, as it links to all others.
+    contents: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// Draws and words a report; nothing is written yet.
 ///
 /// # Errors
-/// If a figure cannot be drawn, or a file cannot be written.
-pub fn write(material: &Material, files: &Files) -> Result<()> {
+/// If a figure cannot be drawn.
+pub fn compose(material: &Material, files: &Files) -> Result<Composed> {
     let live = live::pages(material);
     let document = sections::document(material, &live);
     let folder = files.folder();
-    files.make_folder()?;
-    for (page, file) in live.iter().zip(sections::live_files(&live)) {
-        if let Ok(page) = &page.page {
-            files::write(&files.figures.join(file), page.as_bytes())?;
-        }
-    }
+    let pages = sections::live_files(&live).into_iter().zip(live);
+    let pages = pages.filter_map(|(file, live)| Some((files.figures.join(file), live.page.ok()?.into_bytes())));
+    let mut contents = pages.collect::<Vec<_>>();
     for figure in document.figures() {
         let at = |ending: &str| files.figures.join(format!("{}.{ending}", figure.file));
-        files::write(&at("png"), &picture::picture(figure)?.to_png()?)?;
-        files::write(&at("csv"), csv::csv(figure).as_bytes())?;
+        contents.push((at("png"), picture::picture(figure)?.to_png()?));
+        contents.push((at("csv"), csv::csv(figure).into_bytes()));
     }
-    files::write(&files.json, json::json(material, &document, &folder).as_bytes())?;
-    files::write(&files.markdown, markdown::document(&document, &folder).as_bytes())?;
-    // The page last: it links to all others.
-    files::write(&files.html, html::page(&document, &folder)?.as_bytes())
+    contents.push((files.json.clone(), json::json(material, &document, &folder).into_bytes()));
+    contents.push((files.markdown.clone(), markdown::document(&document, &folder).into_bytes()));
+    contents.push((files.html.clone(), html::page(&document, &folder)?.into_bytes()));
+    Ok(Composed { files: files.clone(), contents })
+}
+
+impl Composed {
+    /// Writes each file whole, or not at all.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn write(&self) -> Result<()> {
+        self.files.make_folder()?;
+        self.contents.iter().try_for_each(|(path, bytes)| files::write(path, bytes))
+    }
 }
