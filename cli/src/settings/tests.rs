@@ -25,6 +25,7 @@ fn company(name: &str) -> &'static [&'static str] {
         "patience" => &["--val-fraction", "0.3"],
         "importance_samples" | "dreg" => &["--objective", "iwae"],
         "pseudo_inputs" => &["--objective", "vamp"],
+        "top_latent" => &["--objective", "ladder"],
         "codes" => &["--objective", "vq"],
         "code_width" => &["--objective", "vq"],
         _ => &[],

@@ -141,6 +141,7 @@ fn gradients_of_every_objective_agree_with_numeric_ones() {
         "objective wae-mmd",
         "objective beta-tc",
         "objective vamp",
+        "objective ladder",
         "objective vq",
         "likelihood continuous-bernoulli",
         "likelihood gaussian",
@@ -165,14 +166,14 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     assert_eq!(line(&[("dreg", "yes")]), format!("--dreg: yes {elbo}"));
     let iwae = ("objective", "iwae");
     let expected = "with the objective iwae, expected --objective elbo";
-    assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected} or vamp"));
-    assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected}"));
-    assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected} or vamp"));
+    assert_eq!(line(&[iwae, ("kl_warmup", "10")]), format!("--kl-warmup: 10:linear {expected}, vamp or ladder"));
+    assert_eq!(line(&[iwae, ("free_bits", "0.5")]), format!("--free-bits: 0.5 {expected} or ladder"));
+    assert_eq!(line(&[iwae, ("capacity", "5")]), format!("--capacity: 5 {expected}, vamp or ladder"));
     assert_eq!(line(&[("codes", "9")]), "--codes: 9 with the objective elbo, expected --objective vq");
     let vq = ("objective", "vq");
     assert_eq!(
         line(&[vq, ("kl_warmup", "9")]),
-        "--kl-warmup: 9:linear with the objective vq, expected --objective elbo or vamp"
+        "--kl-warmup: 9:linear with the objective vq, expected --objective elbo, vamp or ladder"
     );
     assert_eq!(
         line(&[vq, ("latent", "30")]),
@@ -182,18 +183,20 @@ fn settings_of_an_objective_that_would_not_be_heeded_are_refused() {
     let vamp = ("objective", "vamp");
     assert_eq!(
         line(&[vamp, ("free_bits", "0.5")]),
-        "--free-bits: 0.5 with the objective vamp, expected --objective elbo"
+        "--free-bits: 0.5 with the objective vamp, expected --objective elbo or ladder"
     );
     assert_eq!(
         line(&[("pseudo_inputs", "9")]),
         "--pseudo-inputs: 9 with the objective elbo, expected --objective vamp"
     );
     assert_eq!(line(&[vamp, ("pseudo_inputs", "0")]), "--pseudo-inputs: 0, expected a whole number from 1 to 65536");
+    let ladder = "with the objective elbo, expected --objective ladder";
+    assert_eq!(line(&[("top_latent", "9")]), format!("--top-latent: 9 {ladder}"));
     assert_eq!(line(&[iwae, ("beta", "2")]), "--beta: 2 with the objective iwae, expected 1");
     assert_eq!(line(&[("free_bits", "1"), ("capacity", "5")]), "--capacity: 5 with --free-bits, expected one of them");
     assert_eq!(
         line(&[("objective", "vae")]),
-        "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq"
+        "--objective: vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, ladder, vq"
     );
     let forms = "expected epochs above 0, or as in 10:linear, 10:cyclic or 10:sigmoid";
     assert_eq!(line(&[("kl_warmup", "0")]), format!("--kl-warmup: 0, {forms}"));

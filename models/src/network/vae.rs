@@ -10,8 +10,8 @@ use super::convolutions::{CHANNELS, Stack};
 use super::decoder::Decoder;
 use super::encoder::{BIDIRECTIONAL, Encoder, HIDDEN, Heads, LAYERS, Rows};
 use super::objective::{
-    self, BETA, CAPACITY, CODE_WIDTH, CODES, Codebook, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Noise, OBJECTIVE,
-    Objective, PSEUDO_INPUTS, PseudoInputs, SAMPLES, Time, WARM_UP,
+    self, BETA, CAPACITY, CODE_WIDTH, CODES, Codebook, Coded, DOUBLY, FREE_BITS, LIKELIHOOD, Ladder, Noise, OBJECTIVE,
+    Objective, PSEUDO_INPUTS, PseudoInputs, SAMPLES, TOP, Time, WARM_UP,
 };
 use super::sizes::{Count, flag, size, whole};
 use super::{images_input, require_classes};
@@ -26,7 +26,7 @@ const LATENT: ModelOption = size!(latent, 32);
 /// The options of an objective, and more.
 macro_rules! options {
     ($($more:ident),*) => {
-        &[BETA, OBJECTIVE, SAMPLES, DOUBLY, PSEUDO_INPUTS, CODES, CODE_WIDTH, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
+        &[BETA, OBJECTIVE, SAMPLES, DOUBLY, PSEUDO_INPUTS, TOP, CODES, CODE_WIDTH, LIKELIHOOD, WARM_UP, FREE_BITS, CAPACITY, $($more),*]
     };
 }
 
@@ -41,8 +41,8 @@ pub type Cvae = Vae<Conditional>;
 #[derive(Debug, Clone)]
 pub struct Vae<V> {
     image: Extents,
-    /// Numbers of a latent.
-    latent: usize,
+    /// Numbers of a code: of a latent, or of two, one above the other.
+    width: usize,
     encoder: Encoder,
     decoder: Decoder,
     /// The part of a latent that its class adds before it is decoded.
@@ -114,7 +114,7 @@ impl Variant for Recurrent {
         let (latent, stack, rows) = (whole(config, &LATENT), Stack::new(config), Rows::new(config));
         let heads = heads(config);
         let count = Encoder::count_rnn(Count::default(), heads, &rows);
-        let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, None), config, latent).check::<T>(config)?;
         let encoder = Encoder::rnn(params, heads, &rows);
         let decoder = Decoder::new(params, latent, &stack, None);
         let vae = Vae::new(params, encoder, decoder, None, config)?;
@@ -135,7 +135,7 @@ impl Variant for Convolutional {
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
         let heads = heads(config);
         let count = Encoder::count_cnn(Count::default(), heads, &stack, None);
-        let count = objective::count(Decoder::count(count, latent, &stack, None), config).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, None), config, latent).check::<T>(config)?;
         let encoder = Encoder::cnn(params, heads, &stack, None);
         let decoder = Decoder::new(params, latent, &stack, None);
         let vae = Vae::new(params, encoder, decoder, None, config)?;
@@ -160,7 +160,7 @@ impl Variant for Conditional {
         let (latent, stack) = (whole(config, &LATENT), Stack::new(config));
         let heads = heads(config);
         let count = Encoder::count_cnn(Count::default(), heads, &stack, seen).embedding(classes, latent);
-        let count = objective::count(Decoder::count(count, latent, &stack, seen), config).check::<T>(config)?;
+        let count = objective::count(Decoder::count(count, latent, &stack, seen), config, latent).check::<T>(config)?;
         let encoder = Encoder::cnn(params, heads, &stack, seen);
         let decoder = Decoder::new(params, latent, &stack, seen);
         let class_embedding = Embedding::new(params, "class_embedding", classes, latent);
@@ -193,6 +193,7 @@ impl<V: Variant> Model for Vae<V> {
     fn sizes(sizes: &mut Sizes<'_>) {
         V::sizes(sizes);
         PseudoInputs::sizes(sizes);
+        Ladder::sizes(sizes);
         Codebook::sizes(sizes);
     }
 
@@ -215,18 +216,16 @@ impl<V: Variant> Model for Vae<V> {
     fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Encoding>> {
         let images = images_input(tape, self.image, batch);
         let labels = self.encoder.sees_classes().then(|| tape.input("labels", [batch]));
-        let (mu, logvar) = self.encoder.forward(tape, images, labels)?;
-        let mu = match self.objective.codebook() {
-            Some(codebook) => codebook.nearest(tape, mu)?,
-            None => mu,
-        };
+        let coded = self.encoder.forward(tape, images, labels)?;
+        let (mu, logvar) = self.objective.code(tape, coded)?;
         Ok(Some(Encoding { images, labels, mu, logvar }))
     }
 
     fn decoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> crate::Result<Option<Decoding>> {
-        let latents = tape.input("latents", [batch, self.latent]);
+        let latents = tape.input("latents", [batch, self.width]);
         let labels = self.class_embedding.is_some().then(|| tape.input("labels", [batch]));
-        let logits = self.decode(tape, latents, labels)?;
+        let z = self.objective.decoded(tape, latents)?;
+        let logits = self.decode(tape, z, labels)?;
         Ok(Some(Decoding { latents, labels, images: tape.sigmoid(logits)? }))
     }
 
@@ -260,14 +259,15 @@ impl<V> Vae<V> {
         class_embedding: Option<Embedding>,
         config: &Config,
     ) -> crate::Result<Self> {
-        let (image, latent, objective) =
-            (config.image, whole(config, &LATENT), Objective::new(config, whole(config, &LATENT), params)?);
+        let (image, latent) = (config.image, whole(config, &LATENT));
+        let objective = Objective::new(config, latent, params)?;
+        let width = objective.width(latent);
         if encoder.sees_classes() && objective.pseudo_inputs().is_some() {
             let problem =
                 "vamp with an encoder that sees classes, which pseudo-inputs have none of, expected --condition latent";
             return Err(Error::input("--objective", problem));
         }
-        Ok(Vae { image, latent, encoder, decoder, class_embedding, objective, variant: PhantomData })
+        Ok(Vae { image, width, encoder, decoder, class_embedding, objective, variant: PhantomData })
     }
 
     /// The codebook that latents are made of, where they are.

@@ -230,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn an_objective_with_parameters_of_its_own_is_read_from_them() {
+        let cases = [("vamp", "pseudo_inputs", 7), ("ladder", "top_latent", 5)];
+        for (objective, size, n) in cases {
+            let settings = |config: Config| config.with_text("objective", objective).with(size, Value::Whole(n));
+            let config = settings(Models::builtin().defaults("cvae").unwrap());
+            let config = Config { classes: ["cat", "dog"].map(str::to_owned).to_vec(), ..config };
+            let network = Models::builtin().build::<f32>(&config).unwrap();
+            let imported = imported("cvae", &network.layout()).unwrap();
+            assert_eq!((imported.network.layout(), imported.config.options), (network.layout(), config.options));
+        }
+    }
+
+    #[test]
     fn pictures_are_read_from_the_weights_as_far_as_they_tell() {
         let models = Models::builtin();
         let image = Extents { height: 32, width: 32, channels: 3 };

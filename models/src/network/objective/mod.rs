@@ -4,6 +4,7 @@
 mod densities;
 mod divergence;
 mod iwae;
+mod ladder;
 mod likelihood;
 mod mmd;
 mod tc;
@@ -15,6 +16,7 @@ mod vq;
 use inkgrad_engine::{Float, Params, Tape, Tensor};
 
 use self::divergence::{Divergence, Weighted};
+pub(super) use self::ladder::{Ladder, TOP};
 pub use self::likelihood::Likelihood;
 pub(super) use self::vamp::{PSEUDO_INPUTS, PseudoInputs};
 pub(super) use self::vq::{CODE_WIDTH, CODES, Codebook};
@@ -38,8 +40,8 @@ pub(super) const BETA: ModelOption = ModelOption {
 pub(super) const OBJECTIVE: ModelOption = ModelOption {
     name: "objective",
     help: "what is minimised: elbo, iwae (importance-weighted bound), wae-mmd (Wasserstein autoencoder), beta-tc (total correlation), \
-           vamp (a prior that is learnt) or vq (codes of a codebook)",
-    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp", "vq"])),
+           vamp (a prior that is learnt), ladder (two levels of latents) or vq (codes of a codebook)",
+    kind: Kind::IfGiven(&Kind::OneOf(&["elbo", "iwae", "wae-mmd", "beta-tc", "vamp", "ladder", "vq"])),
 };
 
 /// Samples of the importance-weighted bound.
@@ -170,6 +172,7 @@ enum Bound {
     WaeMmd,
     BetaTc,
     Vamp(PseudoInputs),
+    Ladder(Ladder),
     VqVae(Codebook),
 }
 
@@ -187,9 +190,10 @@ fn text(config: &Config, option: &ModelOption) -> String {
 }
 
 /// Adds the parameters that an objective has of its own.
-pub(super) fn count(count: Count, config: &Config) -> Count {
+pub(super) fn count(count: Count, config: &Config, latent: usize) -> Count {
     match name(config).as_str() {
         "vamp" => PseudoInputs::count(count, config),
+        "ladder" => Ladder::count(count, config, latent),
         "vq" => Codebook::count(count, config),
         _ => count,
     }
@@ -217,6 +221,7 @@ impl Objective {
             "wae-mmd" => Bound::WaeMmd,
             "beta-tc" => Bound::BetaTc,
             "vamp" => Bound::Vamp(PseudoInputs::new(config, params)),
+            "ladder" => Bound::Ladder(Ladder::new(config, latent, params)),
             "vq" => Bound::VqVae(Codebook::new(config, latent, params)?),
             _ => Bound::Elbo,
         };
@@ -228,6 +233,9 @@ impl Objective {
         if !matches!(bound, Bound::Vamp(_)) {
             refuse(config, &PSEUDO_INPUTS, &format!("with the objective {name}, expected --objective vamp"))?;
         }
+        if !matches!(bound, Bound::Ladder(_)) {
+            refuse(config, &TOP, &format!("with the objective {name}, expected --objective ladder"))?;
+        }
         if !matches!(bound, Bound::VqVae(_)) {
             for option in [&CODES, &CODE_WIDTH] {
                 refuse(config, option, &format!("with the objective {name}, expected --objective vq"))?;
@@ -235,11 +243,11 @@ impl Objective {
         }
         // Free bits are told by dimension, which the divergence from a mixture is not.
         let (heeded, others): (&[&ModelOption], &[&ModelOption]) = match bound {
-            Bound::Elbo => (&[], &[]),
+            Bound::Elbo | Bound::Ladder(_) => (&[], &[]),
             Bound::Vamp(_) => (&[], &[&FREE_BITS]),
             _ => (&[&WARM_UP, &CAPACITY], &[&FREE_BITS]),
         };
-        for (options, expected) in [(heeded, "elbo or vamp"), (others, "elbo")] {
+        for (options, expected) in [(heeded, "elbo, vamp or ladder"), (others, "elbo or ladder")] {
             for option in options {
                 refuse(config, option, &format!("with the objective {name}, expected --objective {expected}"))?;
             }
@@ -274,6 +282,38 @@ impl Objective {
         }
     }
 
+    /// Numbers of a code of an encoder that gives `latent` of them.
+    pub(super) fn width(&self, latent: usize) -> usize {
+        match &self.bound {
+            Bound::Ladder(ladder) => ladder.width(latent),
+            _ => latent,
+        }
+    }
+
+    /// The distribution of drawings' codes, of what the encoder gives.
+    pub(super) fn code<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        (mu, logvar): (Tensor, Option<Tensor>),
+    ) -> inkgrad_engine::Result<(Tensor, Option<Tensor>)> {
+        Ok(match (&self.bound, logvar) {
+            (Bound::VqVae(codebook), _) => (codebook.nearest(tape, mu)?, logvar),
+            (Bound::Ladder(ladder), Some(logvar)) => {
+                let (mu, logvar) = ladder.code(tape, (mu, logvar))?;
+                (mu, Some(logvar))
+            }
+            _ => (mu, logvar),
+        })
+    }
+
+    /// What of codes the decoder is given.
+    pub(super) fn decoded<T: Float>(&self, tape: &mut Tape<T>, codes: Tensor) -> inkgrad_engine::Result<Tensor> {
+        match &self.bound {
+            Bound::Ladder(ladder) => ladder.lowest(tape, codes),
+            _ => Ok(codes),
+        }
+    }
+
     /// The codebook that latents are made of, where they are.
     pub(super) fn codebook(&self) -> Option<&Codebook> {
         match &self.bound {
@@ -299,6 +339,7 @@ impl Objective {
             Bound::WaeMmd => mmd::record(self, tape, coded, noise.latents, noise.prior),
             Bound::BetaTc => tc::record(self, tape, coded, noise.latents),
             Bound::Vamp(pseudo) => vamp::record(self, tape, coded, pseudo, noise.latents, time),
+            Bound::Ladder(ladder) => ladder::record(self, tape, coded, ladder, noise.latents, time),
             Bound::VqVae(codebook) => vq::record(self, tape, coded, codebook),
         }
     }

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
-use inkgrad_engine::{Clock, Compile, Tape, Team, rng};
+use inkgrad_engine::{Clock, Compile, Tape, Team, Tensor, rng};
 
+use super::{Noise, Time};
 use crate::model::config::{Config, Overrides};
-use crate::model::{Models, Network, Value};
+use crate::model::{Model, Models, Network, Value};
+use crate::network::vae::CnnVae;
 
 /// A small cnn-vae with options, in `f64`.
 fn network(options: &[(&str, &str)]) -> Network<f64> {
@@ -103,7 +105,7 @@ fn pieces_become_their_nearest_codes() {
     known.copy_within(0..width, 4 * width);
     let options = [("objective", "vq"), ("latent", "6"), ("codes", "7"), ("code_width", "3")];
     let mut network = network(&options);
-    let model = network.model::<crate::network::vae::CnnVae>().unwrap().clone();
+    let model = network.model::<CnnVae>().unwrap().clone();
     let codebook = model.codebook().unwrap();
     let param = network.list().into_iter().find(|param| param.name == "codebook.weight").unwrap();
     network.params.value_mut(&param).copy_from_slice(&known);
@@ -126,4 +128,39 @@ fn pieces_become_their_nearest_codes() {
         met.insert(best);
     }
     assert!(met.len() > 3 && met.contains(&0), "{met:?}");
+}
+
+/// The mean of a code of two levels is decoded as training decodes it without noise.
+#[test]
+fn codes_of_two_levels_are_decoded_as_in_training() {
+    let network = network(&[("objective", "ladder"), ("top_latent", "3")]);
+    assert_eq!(network.latent().unwrap(), 5);
+    let model = network.model::<CnnVae>().unwrap().clone();
+    let forward = |tape: Tape<f64>, inputs: &[(Tensor, &[f64])], keep: &[Tensor]| {
+        let mut plan = tape.compile(Compile { keep, ..Compile::default() });
+        inputs.iter().for_each(|&(tensor, values)| plan.input(tensor).copy_from_slice(values));
+        plan.forward(&network.params, &Team::solo(), Clock::default());
+        keep.iter().map(|&tensor| plan.value(tensor).to_vec()).collect::<Vec<_>>()
+    };
+    let mut images = vec![0.0; 2 * network.image().len()];
+    rng::fill_uniform(&Team::solo(), 1, 0, 0, &mut images);
+
+    let mut tape = Tape::new();
+    let noise = tape.input("noise", [2, 5]);
+    let given = Noise { latents: Some(noise), prior: None };
+    let graph = model.record(&mut tape, 2, given, Time::End).unwrap();
+    let bce = graph.reported().find(|term| term.name == "bce").unwrap().tensor;
+    let trained = forward(tape, &[(graph.images, &images), (noise, &[0.0; 10])], &[bce]);
+
+    let mut tape = Tape::new();
+    let coded = model.encoding(&mut tape, 2).unwrap().unwrap();
+    let codes = forward(tape, &[(coded.images, &images)], &[coded.mu, coded.logvar.unwrap()]);
+    // The lower level is sure of itself only as far as the drawing adds to what the upper level says.
+    assert!(codes[1].chunks(5).all(|row| row[3..].iter().all(|&logvar| logvar < 0.0)), "{:?}", codes[1]);
+    let mut tape = Tape::new();
+    let decoded = model.decoding(&mut tape, 2).unwrap().unwrap();
+    let pictures = forward(tape, &[(decoded.latents, &codes[0])], &[decoded.images]);
+    let nats = images.iter().zip(&pictures[0]).map(|(x, p)| -x * p.ln() - (1.0 - x) * (1.0 - p).ln());
+    let nats = nats.sum::<f64>();
+    assert!((nats - trained[0][0]).abs() < 1e-10 * nats, "{nats}, {}", trained[0][0]);
 }

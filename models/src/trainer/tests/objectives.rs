@@ -10,13 +10,18 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
     let folder = tempfile::tempdir().unwrap();
     let data = few(&folder);
     let models = Models::builtin();
-    let cases: [Case; 11] = [
+    let cases: [Case; 12] = [
         (&[("kl_warmup", "1:cyclic"), ("free_bits", "0.1")], &["bce", "kl", "floored_kl"], None),
         (&[("kl_warmup", "1"), ("capacity", "3")], &["bce", "kl"], None),
         (&[("objective", "iwae"), ("importance_samples", "3")], &["bce", "kl"], None),
         (&[("objective", "iwae"), ("importance_samples", "3"), ("dreg", "yes")], &["bce", "kl"], None),
         (&[("objective", "beta-tc"), ("beta", "3")], &["bce", "kl", "tc"], None),
         (&[("objective", "vamp"), ("pseudo_inputs", "6"), ("kl_warmup", "1")], &["bce", "kl"], None),
+        (
+            &[("objective", "ladder"), ("top_latent", "4"), ("free_bits", "0.1")],
+            &["bce", "kl", "top_kl", "floored_kl"],
+            None,
+        ),
         (&[("likelihood", "gaussian")], &["nll", "kl"], None),
         (&[("objective", "iwae"), ("likelihood", "gaussian")], &["nll", "kl"], None),
         (
