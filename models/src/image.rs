@@ -59,7 +59,39 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
+/// A picture as a PNG file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Png {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Bytes a pixel.
+    pub channels: Channels,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl Png {
+    /// Writes the file, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        atomic::write(path, |file| io::Write::write_all(file, &self.bytes))
+    }
+}
+
 impl Picture {
+    /// The same as a PNG file has it.
+    ///
+    /// # Errors
+    /// As [`Picture::to_png`].
+    pub fn encode(&self) -> Result<Png> {
+        let &Picture { width, height, channels, .. } = self;
+        Ok(Png { width, height, channels, bytes: self.to_png()? })
+    }
+
     /// The picture as the bytes of a PNG file.
     ///
     /// # Errors
@@ -251,15 +283,21 @@ fn draw_cells(cells: &[&[f32]], columns: usize, options: &GridOptions) -> Pictur
     }
     for (index, cell) in cells.iter().enumerate() {
         let (x0, y0) = (left + gap + index % columns * pitch_x, top + gap + index / columns * pitch_y);
-        for y in 0..cell_height {
-            let start = ((y0 + y) * width + x0) * bytes;
-            let line = &mut picture.pixels[start..start + cell_width * bytes];
-            for (i, byte) in line.iter_mut().enumerate() {
-                // Where there is no picture, an empty one.
-                let (x, channel) = (i / bytes, i % bytes);
-                let pixel = y / scale * image.width + x / scale;
-                let value = cell.get(pixel * image.channels + channel).copied().unwrap_or(0.0);
-                *byte = ink.shade(value);
+        for y in 0..image.height {
+            // A row of pixels is shaded once, and drawn in as many lines as a pixel has.
+            let first = ((y0 + y * scale) * width + x0) * bytes;
+            for x in 0..image.width {
+                for channel in 0..bytes {
+                    // Where there is no picture, an empty one.
+                    let value = cell.get((y * image.width + x) * image.channels + channel).copied().unwrap_or(0.0);
+                    let shade = ink.shade(value);
+                    for i in x * scale..(x + 1) * scale {
+                        picture.pixels[first + i * bytes + channel] = shade;
+                    }
+                }
+            }
+            for line in 1..scale {
+                picture.pixels.copy_within(first..first + cell_width * bytes, first + line * width * bytes);
             }
         }
     }

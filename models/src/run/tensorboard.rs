@@ -10,7 +10,7 @@ use super::disk::File;
 use super::histogram::Histogram;
 use super::records::Record;
 use crate::error::{Error, Result};
-use crate::image::{Channels, Picture};
+use crate::image::{Channels, Png};
 use crate::protobuf::Message;
 
 /// An event file, open for appending.
@@ -80,7 +80,7 @@ impl EventFile {
     ///
     /// # Errors
     /// [`Error::Io`] where the file cannot be written, and those of [`Picture::to_png`].
-    pub fn picture(&mut self, step: u64, tag: &str, picture: &Picture) -> Result<()> {
+    pub fn picture(&mut self, step: u64, tag: &str, picture: &Png) -> Result<()> {
         // `Image { height = 1, width = 2, colorspace = 3, encoded_image_string = 4 }`
         let (height, width) = (picture.height as u64, picture.width as u64);
         let colorspace = match picture.channels {
@@ -88,7 +88,7 @@ impl EventFile {
             Channels::Rgb => 3,
         };
         let image = Message::new().varint(1, height).varint(2, width).varint(3, colorspace);
-        let image = image.bytes(4, &picture.to_png()?);
+        let image = image.bytes(4, &picture.bytes);
         let value = Message::new().bytes(1, tag.as_bytes()).message(4, &image);
         self.append(&event(step, &Message::new().message(1, &value)))
     }
@@ -221,6 +221,7 @@ const CRC_TABLE: [u32; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::Picture;
     use crate::protobuf::decode::Fields;
 
     /// The summaries' values of a file.
@@ -287,7 +288,7 @@ mod tests {
         let mut events = EventFile::create(folder.path()).unwrap();
         assert_ne!(EventFile::create(folder.path()).unwrap().path(), events.path());
         events.scalars(3, &[("train/loss", 0.5), ("train/kl", 2.0)]).unwrap();
-        let picture = Picture { width: 2, height: 1, channels: Channels::Grey, pixels: vec![0, 255] };
+        let picture = Picture { width: 2, height: 1, channels: Channels::Grey, pixels: vec![0, 255] }.encode().unwrap();
         events.picture(3, "samples", &picture).unwrap();
 
         let bytes = fs::read(events.path()).unwrap();

@@ -29,9 +29,9 @@ impl Trainer {
         let interval = if self.batches.by_epoch() { self.batches.steps_per_epoch() } else { self.config.log_every };
         let share = |step: u64| step.saturating_mul(TIMES) / self.total_steps();
         if share(self.step) > share(self.step.saturating_sub(interval)) {
-            for (name, picture) in self.pictures()? {
-                events.picture(self.step, name, &picture)?;
-            }
+            let pictures = self.pictures()?;
+            pictures.iter().try_for_each(|(name, picture)| events.picture(self.step, name, picture))?;
+            self.drawn = Some((self.step, pictures));
             self.write_histograms(&mut events)?;
             self.write_latents(&mut events)?;
         }

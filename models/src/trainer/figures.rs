@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use crate::Result;
-use crate::image::{self, GridOptions, Picture};
+use crate::image::{self, GridOptions, Picture, Png};
 use crate::infer::Inference;
 use crate::run::{plot, records};
 use crate::sampler::Fitted;
@@ -29,15 +29,18 @@ pub struct Drawn {
 
 impl Trainer {
     /// Curves, reconstructions and samples as PNG, and latents for TensorBoard's projector. A classifier has curves alone.
-    pub(super) fn figures(&self) -> Result<()> {
+    pub(super) fn figures(&mut self) -> Result<()> {
         self.folder.check_in_place()?;
         let records = records::read(self.folder.metrics())?;
         plot::save_figures(self.folder.path(), self.network.spec(), &self.config, &records)?;
         let folder = &self.folder;
         self.write_projector()?;
         // Reconstructions are the first and come last: see [`Trainer::is_complete`].
-        let pictures = self.pictures()?;
-        pictures.iter().rev().try_for_each(|(name, picture)| picture.save_png(folder.file(&format!("{name}.png"))))
+        let pictures = match self.drawn.take() {
+            Some((step, pictures)) if step == self.step => pictures,
+            _ => self.pictures()?,
+        };
+        pictures.iter().rev().try_for_each(|(name, picture)| picture.save(folder.file(&format!("{name}.png"))))
     }
 
     /// Whether all steps are done and the last file that a run writes is there: a process that died between the last step and the
@@ -49,13 +52,13 @@ impl Trainer {
 
     /// Drawings of the network in its present state: reconstructions, and samples of a variational one; nothing of a
     /// classifier. One thread draws these few, so that it may be done between two steps.
-    pub(super) fn pictures(&self) -> Result<Vec<(&'static str, Picture)>> {
+    pub(super) fn pictures(&self) -> Result<Vec<(&'static str, Png)>> {
         let mut pictures = Vec::new();
         if self.network.is_autoencoder() {
             let mut inference = Inference::new(self.network.clone(), 1);
-            pictures.push(("reconstructions", self.reconstructions(&mut inference)?.picture));
+            pictures.push(("reconstructions", self.reconstructions(&mut inference)?.picture.encode()?));
             if self.network.has_prior() {
-                pictures.push(("samples", self.samples(&mut inference)?.picture));
+                pictures.push(("samples", self.samples(&mut inference)?.picture.encode()?));
             }
         }
         Ok(pictures)

@@ -78,6 +78,7 @@ pub use self::state::{load_network, save_weights};
 pub use self::step::Stepper;
 use crate::Result;
 use crate::data::{Dataset, Drawings};
+use crate::image::Png;
 use crate::model::{Models, Network};
 use crate::ranks::{Ranks, Solo, agree, any, shares};
 use crate::run::config::{self, Config};
@@ -104,6 +105,8 @@ pub struct Trainer {
     log: Option<MetricsLog>,
     /// TensorBoard's, one file a sitting, made with its first record.
     events: Option<EventFile>,
+    /// The pictures that were drawn last, and at which step: those of the last are the run's figures too.
+    drawn: Option<(u64, Vec<(&'static str, Png)>)>,
     step: u64,
     /// Sums over the steps since the last record.
     sums: Sums,
@@ -194,6 +197,7 @@ impl Trainer {
             gathered: Moments::default(),
             log: None,
             events: None,
+            drawn: None,
             step: 0,
             sums: Sums::default(),
             earlier: 0.0,
