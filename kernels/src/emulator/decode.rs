@@ -35,6 +35,10 @@ pub fn module(name: &str, text: &str) -> Result<Vec<Kernel>, Problem> {
             Kind::Open(_) if kernels.len() == ENTRIES => {
                 return Err(at(format!("found more than {ENTRIES} entry points in a module")));
             }
+            Kind::Open(header) if kernels.iter().any(|other: &Kernel| entry_name(header) == Some(&other.name)) => {
+                let name = entry_name(header).unwrap_or_default();
+                return Err(at(format!("found the entry point `{name}` a second time, expected each name once")));
+            }
             Kind::Open(header) if entry_name(header).is_some() => {
                 let mut decoder = Decoder::new(name, header, lines.clone(), globals.clone()).map_err(at)?;
                 let mut open = true;

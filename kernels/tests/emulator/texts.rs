@@ -68,6 +68,10 @@ fn what_would_be_ignored_is_refused() {
         (".entry k() garbage { ret; }", "found `garbage`"),
         (".entry k() .maxntid 1, 2, 3, 4 { ret; }", "up to three numbers"),
         (".entry k() .maxntid 4294967295, 4294967295, 4294967295 { ret; }", "numbers up to 65535"),
+        (
+            ".entry k() { ret; }\n.entry j() { ret; }\n.entry k() { ret; }",
+            "a.ptx:3: found the entry point `k` a second time",
+        ),
         (".entry () { ret; }", "expected an entry point's name"),
         (".entry k() { .entry j() { ret; } }", "within an entry point"),
         (".entry k() { .shared .b8 x[4]y; ret; }", "expected a variable"),
