@@ -8,7 +8,8 @@ use super::{
     is_clutter, kept_in_memory, left_out, same_count, save_npy,
 };
 use crate::error::{Error, Result};
-use crate::run::{atomic, disk};
+use crate::run::atomic::{self, Staging};
+use crate::run::disk;
 
 const FILES: [&str; 4] = ["train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"];
 /// Drawings to validate on, which may be there too.
@@ -182,20 +183,43 @@ pub(super) fn load_npz(folder: &Path, archive: &Archive, room: Room) -> Result<D
 /// When the folder exists and is not empty, or the system refuses to write.
 pub fn write_course(dataset: &Dataset, folder: impl AsRef<Path>) -> Result<()> {
     let folder = folder.as_ref();
-    if folder.exists() {
-        let mut entries = folder.read_dir().map_err(Error::io(folder))?;
-        if entries.next().is_some() {
-            return Err(Error::input(folder.display(), "not empty, expected a new or an empty folder"));
+    let is_new = !folder.exists();
+    if !is_new {
+        for entry in folder.read_dir().map_err(Error::io(folder))? {
+            // What is left of an attempt that was killed.
+            if !atomic::is_abandoned(&entry.map_err(Error::io(folder))?.file_name()) {
+                return Err(Error::input(folder.display(), "not empty, expected a new or an empty folder"));
+            }
         }
+        atomic::sweep(folder);
     }
     disk::create_dir_all(folder).map_err(Error::io(folder))?;
+    let written = write_files(dataset, folder);
+    if written.is_err() && is_new {
+        let _ = disk::remove_dir(folder);
+    }
+    // Nobody knows the folder that they are made in.
+    written.map_err(|error| match error {
+        Error::Io { path, source } if path.parent().is_some_and(|parent| parent.starts_with(folder)) => {
+            Error::io(&folder.join(path.file_name().unwrap_or_default()))(source)
+        }
+        other => other,
+    })
+}
+
+/// Writes all files of the layout or, on a full disk, none.
+fn write_files(dataset: &Dataset, folder: &Path) -> Result<()> {
+    let staging = Staging::within(folder).map_err(Error::io(folder))?;
+    let place = |name| staging.path().join(name);
     let labels = |split: &Examples| split.labels.iter().map(|&label| label as i64).collect::<Vec<_>>();
-    atomic::write(folder.join(class_names::FILE), |file| {
+    atomic::write(place(class_names::FILE), |file| {
         use std::io::Write;
         dataset.classes.iter().try_for_each(|class| writeln!(file, "{class}"))
     })?;
-    dataset.train.images.save(&folder.join(FILES[0]))?;
-    save_npy(folder.join(FILES[1]), &[dataset.train.len()], &labels(&dataset.train))?;
-    dataset.test.images.save(&folder.join(FILES[2]))?;
-    save_npy(folder.join(FILES[3]), &[dataset.test.len()], &labels(&dataset.test))
+    dataset.train.images.save(&place(FILES[0]))?;
+    save_npy(place(FILES[1]), &[dataset.train.len()], &labels(&dataset.train))?;
+    dataset.test.images.save(&place(FILES[2]))?;
+    save_npy(place(FILES[3]), &[dataset.test.len()], &labels(&dataset.test))?;
+    let [first, second, third, last] = FILES;
+    staging.place(&[class_names::FILE, first, second, third, last]).map_err(Error::io(folder))
 }

@@ -37,9 +37,50 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
 /// cannot be removed stay.
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_temporary(&entry.file_name()) && !is_of_the_living(&entry.file_name()) {
-            let _ = disk::remove_file(&entry.path());
+        if is_abandoned(&entry.file_name()) {
+            let path = entry.path();
+            let _ = if path.is_dir() { disk::remove_dir_all(&path) } else { disk::remove_file(&path) };
         }
+    }
+}
+
+/// Whether a name is that of a temporary file whose process has died.
+pub(crate) fn is_abandoned(name: &OsStr) -> bool {
+    is_temporary(name) && !is_of_the_living(name)
+}
+
+/// A folder within another in which several files are made that are to appear together, or not at all; it goes with its value.
+pub(crate) struct Staging(PathBuf);
+
+impl Staging {
+    /// Makes one in `folder`.
+    pub(crate) fn within(folder: &Path) -> io::Result<Self> {
+        let place = folder.join(format!("{PREFIX}{}-files{SUFFIX}", std::process::id()));
+        disk::create_dir(&place)?;
+        Ok(Staging(place))
+    }
+
+    /// Where to make them.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Puts files in their places, the last of them last.
+    pub(crate) fn place(self, names: &[&str]) -> io::Result<()> {
+        let Some(folder) = self.0.parent() else { return Ok(()) };
+        for (i, name) in names.iter().enumerate() {
+            if let Err(error) = disk::rename(&self.0.join(name), &folder.join(name)) {
+                names[..i].iter().for_each(|placed| drop(disk::remove_file(&folder.join(placed))));
+                return Err(error);
+            }
+        }
+        disk::sync_folder(folder)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = disk::remove_dir_all(&self.0);
     }
 }
 

@@ -230,8 +230,20 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
+    // The system would say that there is something already.
+    if let Some(link) = path.ancestors().find(|above| above.is_symlink() && !above.exists()) {
+        return Err(dangling(path, link));
+    }
     ask(Operation::Folder, path)?;
     fs::create_dir_all(path)
+}
+
+/// The error of a link on the way to a path, or at its end, that leads to nothing.
+fn dangling(path: &Path, link: &Path) -> io::Error {
+    let target = fs::read_link(link).unwrap_or_default();
+    let place = if path == link { String::new() } else { format!("{} ", link.display()) };
+    let problem = format!("{place}is a link to {}, which is not there", target.display());
+    io::Error::new(io::ErrorKind::NotFound, problem)
 }
 
 /// Renames a file or a folder.
@@ -241,6 +253,15 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     ask(Operation::Rename, to)?;
     fs::rename(from, to)
+}
+
+/// Removes a folder in which nothing is.
+///
+/// # Errors
+/// The system's.
+pub fn remove_dir(path: &Path) -> io::Result<()> {
+    ask(Operation::Remove, path)?;
+    fs::remove_dir(path)
 }
 
 /// Removes a file.
