@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::images::check_bytes;
 use super::{Dataset, Examples, Extents, Images, Origin, Pixels, class_names, folder_name, is_clutter, left_out};
 use crate::error::{Error, Result};
 use crate::{memory, text};
@@ -165,6 +166,7 @@ fn read_all<'a>(kind: &Kind, files: impl Iterator<Item = (&'a &'a Path, &'a usiz
         if bytes.len() != records * record {
             return Err(Error::input(path.display(), "the file changed while it was read"));
         }
+        let before = pixels.len();
         for (i, record) in bytes.chunks_exact(record).enumerate() {
             let (record_labels, planes) = record.split_at(kind.labels);
             let label = usize::from(record_labels[kind.labels - 1]);
@@ -175,6 +177,7 @@ fn read_all<'a>(kind: &Kind, files: impl Iterator<Item = (&'a &'a Path, &'a usiz
             labels.push(label);
             pixels.extend((0..EXTENTS.len()).map(|at| planes[at % EXTENTS.channels * PLANE + at / EXTENTS.channels]));
         }
+        check_bytes(&pixels[before..]).map_err(|problem| Error::input(path.display(), problem))?;
     }
     Ok(Examples { images: Images::from_checked(EXTENTS, Pixels::U8(pixels)), labels })
 }

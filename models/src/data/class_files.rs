@@ -9,8 +9,8 @@ use super::npy::Array;
 use super::rows::Place;
 use super::split::{self, Drawing, Plan};
 use super::{
-    Dataset, Drawings, Extents, Images, LoadOptions, Origin, Pixels, Room, Rows, Stored, class_names, folder_name,
-    inner_file, is_clutter, kept_in_memory, left_out, ndjson,
+    Dataset, Drawings, Extents, Images, LoadOptions, Origin, Pixels, Room, Rows, Stored, class_names, course,
+    folder_name, inner_file, is_clutter, kept_in_memory, left_out, ndjson,
 };
 use crate::error::{Error, Result};
 
@@ -178,6 +178,10 @@ impl Source {
     fn layout(&self, recognized_only: bool) -> Result<(Layout, u64, usize)> {
         match self.kind {
             Kind::Npy => {
+                let is_npz = self.path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+                if let Some(error) = is_npz.then(|| course::lacking(&self.path)).flatten() {
+                    return Err(error);
+                }
                 let array = Array::open(&self.path)?;
                 Ok((array.layout()?, array.picture_bytes(), 0))
             }

@@ -142,6 +142,22 @@ impl Archive {
     }
 }
 
+/// The error that says which of the four arrays an `.npz` with several others lacks; none for one of a single array.
+pub(super) fn lacking(path: &Path) -> Option<Error> {
+    let inside = npy::npz_names(path);
+    let is_there = |name: &&str| inside.iter().any(|found| found.rsplit(['/', '\\']).next() == Some(*name));
+    let missing = MEMBERS.map(|names| names.into_iter().filter(|name| !is_there(name)).collect::<Vec<_>>());
+    let fewest = missing.iter().zip(MEMBERS).min_by_key(|(missing, _)| missing.len());
+    let problem = match fewest {
+        _ if inside.len() < 2 => return None,
+        Some((missing, all)) if missing.len() < all.len() => {
+            format!("{}, but no {}, expected {}", inside.join(", "), missing.join(", "), all.join(", "))
+        }
+        _ => format!("{}, expected {}, or one array of a class's drawings", inside.join(", "), MEMBERS[0].join(", ")),
+    };
+    Some(Error::input(path.display(), format_args!("holds {problem}")))
+}
+
 /// The `.npz` in the folder that holds all four arrays.
 ///
 /// # Errors

@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::extents::SIDES;
+use super::gzip::{self, Members};
+use super::images::check_bytes;
 use super::rows::{Format, PictureFile, Rows};
 use super::{
     Dataset, Drawings, Extents, Images, LabelledFiles, Origin, Parts, Pixels, Room, Stored, assemble, inner_file,
@@ -147,15 +147,16 @@ impl OpenPart {
         let (images_path, labels_path) = (images.path.clone(), labels.path.clone());
         let images = match stays {
             true => Stored::Files(images.into_rows(extents)?),
-            false => Stored::Memory(Images::from_checked(extents, Pixels::U8(images.values()?))),
+            false => {
+                let values = images.values()?;
+                check_bytes(&values).map_err(|problem| Error::input(images_path.display(), problem))?;
+                Stored::Memory(Images::from_checked(extents, Pixels::U8(values)))
+            }
         };
         let labels = labels.values()?.into_iter().map(usize::from).collect();
         Ok(LabelledFiles { drawings: Drawings { images, labels }, images_path, labels_path })
     }
 }
-
-/// How gzip begins.
-const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// An open file of `uint8` values whose header has been read.
 struct Idx {
@@ -182,16 +183,16 @@ impl Idx {
             return Err(bad(text::LFS_POINTER.to_owned()));
         }
         // Whatever its name is: some programs unpack what they fetch, or pack what they keep, and leave the name as it was.
-        let gzipped = file.fill_buf().map_err(Error::io(path))?.starts_with(GZIP);
+        let gzipped = file.fill_buf().map_err(Error::io(path))?.starts_with(gzip::MAGIC);
         let (mut source, most_bytes): (Box<dyn Read>, u64) = if gzipped {
-            (Box::new(MultiGzDecoder::new(file)), metadata.len().saturating_mul(memory::MOST_INFLATION))
+            (Box::new(Members::new(file)), metadata.len().saturating_mul(memory::MOST_INFLATION))
         } else {
             (Box::new(file), metadata.len())
         };
 
         let mut start = vec![0; 4 + 4 * dimensions];
         source.read_exact(&mut start).map_err(|e| bad(format!("no IDX header ({e}), expected an IDX file")))?;
-        if gzipped && start.starts_with(GZIP) {
+        if gzipped && start.starts_with(gzip::MAGIC) {
             return Err(bad("is gzipped twice, expected an IDX file gzipped once".to_owned()));
         }
         if start[..3] != [0, 0, 8] || usize::from(start[3]) != dimensions {

@@ -261,3 +261,15 @@ pub(super) fn check_values(pixels: &[f32], each: usize, first: usize) -> Result<
         None => Ok(()),
     }
 }
+
+/// Refuses bytes of which the largest is 1: masks, whose ink would be taken for the faintest grey.
+pub(super) fn check_bytes(bytes: &[u8]) -> Result<(), &'static str> {
+    // Drawings show early that they are none.
+    match !bytes.iter().any(|&byte| byte > 1) && bytes.contains(&1) {
+        true => Err(MASK),
+        false => Ok(()),
+    }
+}
+
+/// The line about values that are those of a mask.
+pub(super) const MASK: &str = "values of 0 and 1 alone, expected 0 to 255 (save them as bool, or times 255)";

@@ -22,6 +22,7 @@ mod course;
 pub mod download;
 mod drawings;
 mod extents;
+mod gzip;
 mod idx;
 mod images;
 mod left_out;

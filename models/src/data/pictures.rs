@@ -12,6 +12,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::images::{MASK, check_bytes};
 use super::resize::middle_square;
 use super::{Extents, Images, Pixels, Source, is_clutter};
 use crate::digest::{hexadecimal, sha256};
@@ -44,13 +45,29 @@ impl Pictures {
     /// Finds the PNG and JPEG files in a folder and in those within it, in the order of their paths.
     ///
     /// # Errors
-    /// If a folder cannot be read, or there is none in it.
+    /// If a folder cannot be read, there is none in it, or all of them are masks of 0 and 1.
     pub fn find(folder: &Path) -> Result<Self> {
         let pictures = Self::look(folder, true)?;
-        match pictures.files.is_empty() {
-            true => Err(Error::input(folder.display(), "no pictures, expected PNG or JPEG files")),
+        let Some(first) = pictures.files.first() else {
+            return Err(Error::input(folder.display(), "no pictures, expected PNG or JPEG files"));
+        };
+        match pictures.are_masks() {
+            true => Err(mask(first, pictures.files.len())),
             false => Ok(pictures),
         }
+    }
+
+    /// Whether the largest value of all is 1. The first picture mostly shows that it is not; one that cannot be read shows its fault
+    /// when it is used.
+    fn are_masks(&self) -> bool {
+        let mut ones = false;
+        for file in &self.files {
+            match read(file) {
+                Ok(picture) if picture.bytes.iter().all(|&byte| byte <= 1) => ones |= picture.bytes.contains(&1),
+                _ => return false,
+            }
+        }
+        ones
     }
 
     /// The PNG and JPEG files in a folder, in the order of their names, and perhaps of those within it; there may be none.
@@ -189,7 +206,14 @@ pub(super) fn read_all(
             watch(block * BLOCK + i + 2);
         }
     }
+    check_bytes(&all.bytes).map_err(|_| mask(first, files.len()))?;
     Ok(Images::from_checked(all.extents, Pixels::U8(all.bytes)))
+}
+
+/// Refuses pictures that are masks, the first of which is named.
+fn mask(first: &Path, count: usize) -> Error {
+    let all = if count > 1 { format!("the first of {count} pictures that hold ") } else { String::new() };
+    Error::input(first.display(), format_args!("{all}{MASK}"))
 }
 
 /// Pictures of one size, one after the other.

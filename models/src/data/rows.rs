@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::images::check_values;
+use super::images::{MASK, check_values};
 use super::npy::header::{Element, Header};
 use super::npy::values::{f32_from_f16, interleave};
 use super::{Extents, Images, Pixels};
@@ -204,6 +204,9 @@ impl Format {
     }
 }
 
+/// Bytes that are looked at in one go.
+const BLOCK: usize = 1 << 16;
+
 /// An open file of pictures.
 #[derive(Debug)]
 pub(super) struct PictureFile {
@@ -230,10 +233,30 @@ impl PictureFile {
             let problem = format_args!("{count} pictures, expected at most {}", u32::MAX);
             return Err(Error::input(path.display(), problem));
         }
-        match stamp.0 == length {
-            true => Ok(PictureFile { path: path.to_owned(), file, start, count, format, stamp }),
-            false => Err(Error::input(path.display(), "the file changed while it was read")),
+        if stamp.0 != length {
+            return Err(Error::input(path.display(), "the file changed while it was read"));
         }
+        let opened = PictureFile { path: path.to_owned(), file, start, count, format, stamp };
+        match format.element == Element::U8 && opened.is_mask(length).map_err(Error::io(path))? {
+            true => Err(Error::input(path.display(), MASK)),
+            false => Ok(opened),
+        }
+    }
+
+    /// Whether the largest of its bytes is 1. Drawings show early that it is not; only of a mask is the whole file read.
+    fn is_mask(&self, length: u64) -> io::Result<bool> {
+        let (mut block, mut ones) = (vec![0; BLOCK], false);
+        let mut at = self.start;
+        while at < length {
+            let part = &mut block[..BLOCK.min((length - at) as usize)];
+            read_exact_at(&self.file, part, at)?;
+            if part.iter().any(|&byte| byte > 1) {
+                return Ok(false);
+            }
+            ones |= part.contains(&1);
+            at += part.len() as u64;
+        }
+        Ok(ones)
     }
 
     /// Adds pictures from number `row` on to `pixels`.

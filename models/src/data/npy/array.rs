@@ -8,7 +8,7 @@ use super::header::{self, Element, Header};
 use super::npz;
 use super::values::{f32_from_f16, interleave};
 use crate::data::extents::Layout;
-use crate::data::images::check_values;
+use crate::data::images::{MASK, check_bytes, check_values};
 use crate::data::rows::{Format, PictureFile, Rows};
 use crate::data::{Images, Pixels};
 use crate::error::{Error, Result};
@@ -122,7 +122,11 @@ impl Array {
         let (path, element) = (self.path.clone(), self.header.element);
         let bad = |problem: String| Error::input(path.display(), problem);
         let pixels = match element {
-            Element::U8 => Pixels::U8(self.bytes()?),
+            Element::U8 => {
+                let bytes = self.bytes()?;
+                check_bytes(&bytes).map_err(|problem| bad(problem.to_owned()))?;
+                Pixels::U8(bytes)
+            }
             Element::Bool => {
                 let mut bytes = self.bytes()?;
                 bytes.iter_mut().for_each(|byte| *byte = if *byte == 0 { 0 } else { u8::MAX });
@@ -140,9 +144,7 @@ impl Array {
                     return Err(bad(format!("image {image} holds {found}, expected integers of 0 to 255")));
                 }
                 if values.iter().max() == Some(&1) {
-                    return Err(bad(
-                        "integers of 0 and 1 alone, expected 0 to 255 (save them as bool, or times 255)".to_owned()
-                    ));
+                    return Err(bad(MASK.to_owned()));
                 }
                 Pixels::U8(values.into_iter().map(|v| v as u8).collect())
             }

@@ -256,6 +256,19 @@ fn drawings_to_validate_on_are_held_back_and_other_arrays_are_named() {
 }
 
 #[test]
+fn an_archive_of_some_arrays_says_which_are_missing() {
+    let source = Folder::course(4, 2);
+    let read = |name: &str| fs::read(source.path(name)).unwrap();
+    let (images, labels) = (read("train_images.npy"), read("train_labels.npy"));
+    let folder = Folder::new();
+    folder.write("mnist.npz", zip(&[("x_train.npy", images.clone()), ("y_train.npy", labels.clone())]));
+    let missing = "mnist.npz: holds x_train, y_train, but no x_test, y_test, expected x_train, y_train, x_test, y_test";
+    assert_error(folder.load(), &[missing]);
+    folder.write("mnist.npz", zip(&[("images.npy", images), ("labels.npy", labels)]));
+    assert_error(folder.load(), &["mnist.npz: holds images, labels, expected train_images, train_labels, test_images"]);
+}
+
+#[test]
 fn a_course_folder_may_have_drawings_to_validate_on() {
     let folder = Folder::course(4, 2);
     save_npy(folder.path("val_images.npy"), &[2, 28, 28], &bytes(2)).unwrap();

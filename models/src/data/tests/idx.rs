@@ -124,6 +124,25 @@ fn all_members_of_a_gzip_file_are_read() {
 }
 
 #[test]
+fn zeros_behind_a_gzip_file_are_passed_over_and_nothing_else_is() {
+    let folder = Folder::new();
+    write_all(&folder, "t10k", |part, kind| format!("{part}-{kind}"));
+    let (file, labels) = (idx(&[3, 28, 28], &bytes(3)), idx(&[3], &[1, 2, 3]));
+    let parts = [gzip(&file[..1000]), gzip(&file[1000..])].concat();
+    folder.write("train-labels-idx1-ubyte", [gzip(&labels), vec![0]].concat());
+    // More than is read in one go.
+    folder.write("train-images-idx3-ubyte", [parts.clone(), vec![0; 200_000]].concat());
+    let train = folder.load().unwrap().train;
+    assert_eq!((train.images.pixels(), &train.labels[..]), (&Pixels::U8(bytes(3)), &[0, 1, 2][..]));
+    for behind in
+        [&b"\0\0\0more"[..], b"more and more and more", &gzip(&file)[..9], &[&[0; 9], &gzip(b"")[..]].concat()]
+    {
+        folder.write("train-images-idx3-ubyte", [&parts[..], behind].concat());
+        assert_error(folder.load(), &["train-images-idx3-ubyte: cannot be unpacked after 2352 bytes"]);
+    }
+}
+
+#[test]
 fn a_file_is_gzipped_if_it_begins_so_whatever_its_name_is() {
     let folder = Folder::new();
     write_all(&folder, "t10k", |part, kind| format!("{part}-{kind}"));

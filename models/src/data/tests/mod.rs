@@ -10,6 +10,7 @@ mod cifar;
 mod damaged;
 mod folders;
 mod idx;
+mod masks;
 mod ndjson;
 mod pictures;
 mod stored;

@@ -51,7 +51,7 @@ fn drawings_that_were_not_recognised_are_left_out_where_that_is_asked_for() {
     let lines =
         [line(1, ",\"recognized\":true"), line(2, ",\"recognized\": false"), line(3, ""), "<html>\n".to_owned()];
     folder.write("cat.ndjson", lines[..3].concat());
-    save_npy(folder.path("dog.npy"), &[2, 784], &[1u8; 2 * PIXELS]).unwrap();
+    save_npy(folder.path("dog.npy"), &[2, 784], &[9u8; 2 * PIXELS]).unwrap();
     let load = |recognized_only| {
         let options = LoadOptions { test_fraction: 0.0, recognized_only, ..LoadOptions::default() };
         load(folder.0.path().to_str().unwrap(), &options)
