@@ -92,3 +92,33 @@ fn what_cannot_be_heeded_is_refused_and_no_folder_is_made() {
     place.write("F.toml", b"freeze = [\"encoder\"]\nema = 0.5\naccumulate = 2\n");
     place.ok(&train("new", &["--config", "F.toml"]));
 }
+
+#[test]
+fn weights_of_other_runs_are_not_believed_under_a_run_s_names() {
+    let place = Place::with_run();
+    let options = ["--ema", "0.9", "--lr", "0.01", "--val-fraction", "0.2"];
+    place.ok(&train("run", &options));
+    place.ok(&train("other", &[&options[..], &["--seed", "7"]].concat()));
+    let encode = |run, which| {
+        vec!["encode", "--run", run, "--images", "d/test_images.npy", "--out", "z.npy", "--weights", which]
+    };
+    for which in ["best", "ema"] {
+        let file = format!("run/{which}.safetensors");
+        let own = place.read(&file);
+        place.write(&file, &place.read(&format!("other/{which}.safetensors")));
+        place.refused(&encode("run", which), &[&file, "of step 3 that are none of this run's", "kept at step 3"]);
+        place.write(&file, &own);
+        place.ok(&encode("run", which));
+        // Of a run that kept none.
+        place.write(&format!("vae/{which}.safetensors"), &place.read("vae/model.safetensors"));
+        let of_none = ["encode", "--run", "vae", "--images", "d/test_images.npy", "--out", "v.npy", "--weights", which];
+        place.refused(&of_none, &["--weights: ", "the file there is none of its own", "expected last"]);
+    }
+    place.ok(&["encode", "--run", "vae", "--images", "d/test_images.npy", "--out", "v.npy"]);
+    // The best of an earlier step are known by their digest.
+    place.ok(&["train", "--resume", "run", "--steps", "4", "--lr", "10"]);
+    let ended = place.run(&encode("run", "best"));
+    assert!(ended.status == 0 && ended.stderr.contains("of step 3"), "{}", ended.stderr);
+    place.write("run/best.safetensors", &place.read("other/best.safetensors"));
+    place.refused(&encode("run", "best"), &["run/best.safetensors", "none of this run's"]);
+}

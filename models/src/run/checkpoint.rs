@@ -231,6 +231,17 @@ impl Tensors {
         self
     }
 
+    /// The tensors whose names begin with `prefix`, without it, and some of the metadata.
+    pub(crate) fn part(&self, prefix: &str, metadata: &[&str]) -> Self {
+        let named = self.tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)));
+        let told = metadata.iter().filter_map(|&key| Some((key.to_owned(), self.metadata.get(key)?.clone())));
+        Tensors {
+            place: self.place.clone(),
+            tensors: named.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect(),
+            metadata: told.collect(),
+        }
+    }
+
     /// The metadata string called `key`, if there is one.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)

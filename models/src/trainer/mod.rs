@@ -40,6 +40,7 @@ mod measure;
 mod observer;
 mod on_device;
 mod opened;
+mod own_weights;
 mod permutation;
 mod projector;
 mod record;
@@ -118,6 +119,8 @@ pub struct Trainer {
     best_step: Option<u64>,
     /// The step of the best weights that the folder is known to hold.
     best_kept: Option<u64>,
+    /// The digest of the best weights that a state was written of.
+    best_sha256: Option<String>,
     /// Validations since the best.
     since_best: u64,
     /// Remarks on what it began with: foreign weights, records that are missing.
@@ -204,6 +207,7 @@ impl Trainer {
             best: None,
             best_step: None,
             best_kept: None,
+            best_sha256: None,
             since_best: 0,
             notes: Vec::new(),
             device: None,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::own_weights::Kept;
 use super::state::{check_model, fill};
 use crate::model::{Models, Network};
 use crate::run::checkpoint;
@@ -38,6 +39,8 @@ pub struct Opened {
     pub file: PathBuf,
     /// Whether there were others to choose from.
     chosen: bool,
+    /// These others.
+    others: Vec<Which>,
 }
 
 impl Opened {
@@ -48,11 +51,15 @@ impl Opened {
     pub fn open(models: &Models, path: &Path, asked: Option<Which>) -> Result<Self> {
         let (folder, config) = RunFolder::open(models, path)?;
         let (best, validated) = (folder.best(), config.validates());
-        let averaged = folder.ema().exists();
+        let own = Kept::of(&folder, &config)?;
+        let (has_best, averaged) = (own.best() && best.exists(), own.average() && folder.ema().exists());
         let (file, kept) = match asked {
             Some(Which::Last) => (folder.model(), Which::Last),
-            Some(Which::Best) if !best.exists() => {
+            Some(Which::Best) if !has_best => {
                 let why = match (folder.state().exists(), validated) {
+                    (_, false) if best.exists() => {
+                        "it held nothing back for validation, and the file there is none of its own"
+                    }
                     (false, _) => "its weights were imported or it has just begun",
                     (true, false) => "it held nothing back for validation",
                     (true, true) => "it has not validated yet",
@@ -63,25 +70,33 @@ impl Opened {
             }
             Some(Which::Ema) if !averaged => {
                 let why = match config.ema {
+                    None if folder.ema().exists() => {
+                        "it was trained without --ema, and the file there is none of its own"
+                    }
                     None => "it was trained without --ema",
                     Some(_) => "it has just begun",
                 };
-                let expected = if best.exists() { "last or best" } else { "last" };
+                let expected = if has_best { "last or best" } else { "last" };
                 let problem = format!("ema, but {} keeps none: {why}; expected {expected}", path.display());
                 return Err(Error::input("--weights", problem));
             }
             Some(Which::Ema) => (folder.ema(), Which::Ema),
             Some(Which::Best) => (best, Which::Best),
-            None if validated && best.exists() => (best, Which::Best),
+            None if has_best => (best, Which::Best),
             None => (folder.model(), Which::Last),
         };
         let mut network = models.build(&config)?;
         let tensors = checkpoint::load_tensors(&file)?;
         check_model(&tensors, &config, &file)?;
+        let tensors = own.check(kept, tensors, &file, &network)?;
         let step = tensors.metadata("step").map(|_| tensors.parse("step")).transpose()?;
         fill(&mut network, tensors)?;
         let chosen = asked.is_some() || kept == Which::Best || averaged;
-        Ok(Opened { folder, config, network, kept, step, file, chosen })
+        let others = [(Which::Last, true), (Which::Best, has_best), (Which::Ema, averaged)]
+            .into_iter()
+            .filter_map(|(which, there)| (there && which != kept).then_some(which))
+            .collect();
+        Ok(Opened { folder, config, network, kept, step, file, chosen, others })
     }
 
     /// Which weights these are, in a few words.
@@ -97,13 +112,13 @@ impl Opened {
 
     /// The line that tells a person which weights are used, and how to have others; `None` where there was nothing to choose.
     pub fn note(&self) -> Option<String> {
-        let others = [
-            (Which::Last, self.folder.model(), "the last"),
-            (Which::Best, self.folder.best(), "the best by validation"),
-            (Which::Ema, self.folder.ema(), "the average"),
-        ];
-        let others = others.iter().filter(|(which, file, _)| *which != self.kept && file.exists());
-        let others: Vec<String> = others.map(|(which, _, words)| format!("--weights {which} for {words}")).collect();
+        let words = |which: &Which| match which {
+            Which::Last => "the last",
+            Which::Best => "the best by validation",
+            Which::Ema => "the average",
+        };
+        let others = self.others.iter().map(|which| format!("--weights {which} for {}", words(which)));
+        let others: Vec<String> = others.collect();
         let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
         self.chosen.then(|| format!("{}: weights: {}{others}", self.folder.path().display(), self.describe()))
     }

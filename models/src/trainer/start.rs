@@ -150,6 +150,7 @@ impl Trainer {
             if before.data_sha256.is_some() && before.data_sha256 != trainer.config.data_sha256 {
                 // Losses on other drawings do not compare with these.
                 (trainer.best, trainer.best_step, trainer.since_best) = (None, None, 0);
+                trainer.best_sha256 = None;
             }
             if trainer.step > trainer.total_steps() {
                 let option = if by_epoch { "--epochs" } else { "--steps" };

@@ -9,6 +9,7 @@ use inkgrad_engine::optim::{Optimizer, Rule};
 use super::Trainer;
 use super::losses::{Losses, Sums};
 use super::opened::{Opened, Which};
+use super::own_weights;
 use crate::model::{MAX_TERMS, Models, Network};
 use crate::ranks::{agree, shares};
 use crate::run::checkpoint::{self, Tensors};
@@ -138,6 +139,7 @@ impl Trainer {
         let optional = |key: &str| state.metadata(key).is_some();
         self.best = optional("best").then(|| state.parse("best")).transpose()?;
         self.best_step = optional("best_step").then(|| state.parse("best_step")).transpose()?;
+        self.best_sha256 = state.metadata(own_weights::BEST_SHA256).map(str::to_owned);
         let mut terms = [0.0; MAX_TERMS];
         for (sum, name) in terms.iter_mut().zip(self.network.terms()) {
             // There is none where no step was taken since the last record.
@@ -187,7 +189,7 @@ impl Trainer {
         self.save_in(&self.folder, seconds)?;
         if self.is_best() && self.best_kept != self.best_step {
             self.save_best(&self.folder)?;
-            self.best_kept = self.best_step;
+            (self.best_kept, self.best_sha256) = (self.best_step, Some(own_weights::digest(&self.network)));
         }
         self.saved = Some(self.step);
         self.pending.clear();
@@ -221,6 +223,10 @@ impl Trainer {
         }
         if let Some(step) = self.best_step {
             metadata.insert("best_step".to_owned(), step.to_string());
+        }
+        let best_now = self.is_best().then(|| own_weights::digest(&self.network));
+        if let Some(sha256) = best_now.or_else(|| self.best_sha256.clone()) {
+            metadata.insert(own_weights::BEST_SHA256.to_owned(), sha256);
         }
         for (name, sum) in self.network.terms().iter().zip(self.sums.total.terms) {
             metadata.insert(format!("sum_{name}"), sum.to_string());
@@ -272,7 +278,7 @@ impl Trainer {
         if !kept {
             self.save_best(&self.folder)?;
         }
-        self.best_kept = self.best_step;
+        (self.best_kept, self.best_sha256) = (self.best_step, Some(own_weights::digest(&self.network)));
         Ok(())
     }
 }
