@@ -20,6 +20,7 @@ mod heartbeat;
 mod help;
 mod inline;
 mod interrupt;
+mod judge;
 mod limits;
 mod output;
 mod page;
@@ -37,11 +38,12 @@ mod tui;
 
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
+use clap::error::ErrorKind as Usage;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use inkgrad_kernels::cpu::simd;
 use inkgrad_models::{Error, Models, text};
@@ -63,11 +65,13 @@ struct Cli {
 /// Runs the command that the program was started with; `models` are those that it knows.
 pub fn main(models: &Models) -> ExitCode {
     limits::heed();
+    limits::on_enough_stack(|| begin(models))
+}
+
+fn begin(models: &Models) -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
     if words.len() <= 1 {
-        // Nobody reads it.
-        let _ = help::greet();
-        return ExitCode::SUCCESS;
+        return printed(help::greet());
     }
     distributed::hush_before_start(words.iter());
     let mut command = help::command(models, help::focus(models, &words).as_ref());
@@ -120,7 +124,7 @@ fn check_isa() -> Result<(), String> {
 
 /// Help, version, or what is wrong with the command line. A wrong value is one line; the rest has clap's hints.
 fn usage(error: &clap::Error) -> ExitCode {
-    if error.kind() == ErrorKind::ValueValidation {
+    if error.kind() == Usage::ValueValidation {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
         return fail(line.strip_prefix("error: ").unwrap_or(line));
@@ -131,9 +135,21 @@ fn usage(error: &clap::Error) -> ExitCode {
         output::note(&text);
         return failed();
     }
-    // Where standard output or error is closed, there is nowhere to say so.
-    let _ = if output::is_hushed() { Ok(()) } else { error.print() };
-    if error.use_stderr() { failed() } else { ExitCode::SUCCESS }
+    let shown = if output::is_hushed() { Ok(()) } else { error.print().and_then(|()| io::stdout().flush()) };
+    let shown = shown.map_err(output::stdout_error);
+    match error.use_stderr() {
+        // Where standard error is closed, there is nowhere to say so.
+        true => failed(),
+        false => printed(shown),
+    }
+}
+
+/// The exit status of a text that was asked for. Where its reader has gone, nobody misses the rest.
+fn printed(shown: io::Result<()>) -> ExitCode {
+    match shown {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error.to_string()),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, Write};
+use std::thread;
 
 /// The system's allocator. Where it has no more memory to give, the process says so and exits with status 2, instead of
 /// aborting: a program makes it its own by `#[global_allocator]`.
@@ -74,4 +75,33 @@ pub fn heed() {
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
+}
+
+/// The stack that a command may need, several times over.
+const STACK: usize = 8 << 20;
+
+/// Does a command's work: on the main thread, or, where the system gives that a small stack (`ulimit -s`), on one with enough, since
+/// a stack that overflows is a signal.
+pub fn on_enough_stack<T: Send>(work: impl Fn() -> T + Copy + Send) -> T {
+    if !stack_is_small() {
+        return work();
+    }
+    thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
+        Ok(worker) => worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // For want of threads.
+        Err(_) => work(),
+    })
+}
+
+#[cfg(unix)]
+fn stack_is_small() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: it writes the limit and nothing else.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
+    known && limit.rlim_cur < 1 << 20
+}
+
+#[cfg(not(unix))]
+fn stack_is_small() -> bool {
+    false
 }

@@ -12,7 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use inkgrad_models::text;
 use serde::Serialize;
 
-pub use crate::target::{check as check_target, check_all, check_apart, check_place, check_unowned};
+pub use crate::target::{
+    check as check_target, check_all, check_apart, check_folder, check_outside, check_place, check_unowned,
+};
 
 /// A command's result: one JSON object, or text.
 pub trait Report: Serialize {

@@ -145,6 +145,16 @@ impl Session {
         }
     }
 
+    /// Refuses results within the folder of drawings that [`Session::dataset`] reads.
+    ///
+    /// # Errors
+    /// If one lies there.
+    pub fn check_outside(&self, data: Option<&str>, results: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
+        let kept = || self.config.data_path.as_ref().unwrap_or(&self.config.data);
+        let folder = Path::new(data.unwrap_or_else(|| kept()));
+        results.into_iter().try_for_each(|result| output::check_outside(result.as_ref(), folder))
+    }
+
     /// Loads pictures of the extents that the network is for, at least one.
     ///
     /// # Errors

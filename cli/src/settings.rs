@@ -338,6 +338,12 @@ pub fn training_command(models: &Models, train: &Command, config: &Config, out: 
 /// it says only what a library calls it.
 pub fn as_typed(error: Error, command: &Command, matches: &ArgMatches) -> Error {
     let Error::Input { place, .. } = &error else { return error };
+    // A file may well have the name of an option.
+    let raw = |id: &str| matches.try_get_raw(id).ok().flatten().into_iter().flatten();
+    let ids = || command.get_arguments().map(|arg| arg.get_id().as_str());
+    if !place.starts_with("--") && ids().any(|id| raw(id).any(|value| value == place.as_str())) {
+        return error;
+    }
     let key = place.trim_start_matches('-').replace(['-', ' '], "_").to_lowercase();
     let typed = |id: &str| {
         matches.try_contains_id(id).is_ok_and(|is| is) && matches.value_source(id) == Some(ValueSource::CommandLine)

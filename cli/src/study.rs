@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use inkgrad_models::data::Dataset;
-use inkgrad_models::features::{Cache, Extractor, caches};
+use inkgrad_models::features::{Cache, Extractor};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::metrics as scores;
@@ -19,7 +19,7 @@ use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::run::sitting::Sitting;
 use inkgrad_models::sampler::{Fitted, Sampler};
-use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Source, Subject, fingerprint};
+use inkgrad_models::study::{self, Evaluation, Inception, Judge, Options, Subject, fingerprint};
 use inkgrad_models::trainer::{Opened, Which, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
@@ -74,12 +74,9 @@ impl Subjected {
     /// # Errors
     /// If the model has no latents, and those of [`KeptSampler`].
     pub fn sampler(&mut self, sampler: Sampler, dataset: &Dataset, ranks: &dyn Ranks) -> Result<Option<Fitted>> {
+        self.check_sampler(sampler)?;
         if sampler == Sampler::Prior {
             return Ok(None);
-        }
-        if !self.inference.network().is_autoencoder() {
-            let problem = format!("{sampler} for {}, expected an autoencoder's run", self.config.model);
-            return Err(Error::input("--sampler", problem));
         }
         let inference = &mut self.inference;
         if sampler == Sampler::Vamp {
@@ -92,6 +89,18 @@ impl Subjected {
             return agree(ranks, kept.fit(inference, dataset, ranks.is_root())).map(Some);
         }
         Ok(found)
+    }
+
+    /// Refuses a sampler of latents for a network that has none.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn check_sampler(&self, sampler: Sampler) -> Result<()> {
+        if sampler == Sampler::Prior || self.inference.network().is_autoencoder() {
+            return Ok(());
+        }
+        let problem = format!("{sampler} for {}, expected an autoencoder's run", self.config.model);
+        Err(Error::input("--sampler", problem))
     }
 
     /// Says which of its weights are examined, where there was a choice.
@@ -299,9 +308,6 @@ pub fn take_names(config: &mut Config, network: &Network<f32>, dataset: &Dataset
     }
 }
 
-/// Passes of a classifier that is trained on the spot.
-const EPOCHS: u64 = 10;
-
 /// InceptionV3 as a judge of samples, by the scores that most publications give.
 #[derive(Debug, Args)]
 pub struct InceptionArgs {
@@ -323,66 +329,6 @@ impl InceptionArgs {
         let extractor = Extractor::inception(path, self.resize.unwrap_or(Resize::Tf1), threads)?;
         Ok(Some(Inception::new(extractor, Cache::default_place())))
     }
-}
-
-/// The judge of a study: the run given, else the best classifier among `runs`, else one trained on the spot, of several ranks by the
-/// first.
-///
-/// # Errors
-/// If the run given is no classifier of the data's classes, or none can be trained.
-pub fn judge(
-    models: &Models,
-    given: Option<&Path>,
-    runs: &[Subjected],
-    dataset: &Dataset,
-    (seed, threads): (u64, usize),
-    ranks: &dyn Ranks,
-) -> Result<Judge> {
-    // Of several classifiers one with convolutions judges best.
-    let mut classifiers: Vec<&Subjected> = runs.iter().filter(|run| run.inference.network().is_classifier()).collect();
-    classifiers.sort_by_key(|run| run.config.slug() != "classifier-cnn");
-    let among = classifiers.first().map(|run| run.path.as_path());
-    let Some(path) = given.or(among) else {
-        let kept = caches().map(|caches| caches.join("judges"));
-        let (mut shown, mut begun) = (progress::parts(), false);
-        let mut watch = |name, done, total| {
-            if !std::mem::replace(&mut begun, true) {
-                output::note(format_args!("no classifier is given: one is trained on the spot, in {EPOCHS} epochs"));
-            }
-            shown(name, done, total);
-        };
-        let (judge, source) = Judge::train_among(dataset, (EPOCHS, seed), threads, kept.as_deref(), ranks, &mut watch)?;
-        match source {
-            Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
-            Source::Trained(Some(file)) => {
-                output::note(format_args!("judge: trained, and kept for the next time in {}", file.display()));
-            }
-            Source::Trained(None) => {
-                output::note("judge: trained, and not kept: there is no folder for caches to write")
-            }
-        }
-        return Ok(judge);
-    };
-    agree(ranks, given_judge(models, path, dataset, threads))
-}
-
-/// A classifier's run as the judge.
-fn given_judge(models: &Models, path: &Path, dataset: &Dataset, threads: usize) -> Result<Judge> {
-    let opened = Opened::open(models, path, None)?;
-    let note = opened.note();
-    let Opened { config, network, .. } = opened;
-    if !network.is_classifier() {
-        return Err(Error::input(
-            path.display(),
-            format!("holds {}, expected a classifier as the judge", config.model),
-        ));
-    }
-    if config.classes != dataset.classes {
-        let (found, expected) = (config.classes.join(", "), dataset.classes.join(", "));
-        return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
-    }
-    note.iter().for_each(output::note);
-    Judge::new(network, &config, threads)
 }
 
 #[cfg(test)]

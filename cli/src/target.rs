@@ -36,9 +36,36 @@ pub fn check_place(path: &Path) -> Result<()> {
     if path.is_dir() {
         return refused("is a folder, expected a file's name".to_owned());
     }
+    // A link that leads to nothing is followed, as far as there is a folder for the file.
+    if let Ok(target) = fs::read_link(path)
+        && !path.exists()
+    {
+        let target = path.parent().unwrap_or(Path::new("")).join(target);
+        if !target.parent().is_some_and(Path::is_dir) {
+            return refused(format!("is a link to {}, whose folder is not there", target.display()));
+        }
+    }
     match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.is_dir()) {
         Some(parent) => refused(format!("no folder {}, expected it to exist", parent.display())),
         None => Ok(()),
+    }
+}
+
+/// Checks, before any work, that a folder is at `path` or can be made there.
+///
+/// # Errors
+/// One line that says what is in the way.
+pub fn check_folder(path: &Path) -> Result<()> {
+    let Some(nearest) = path.ancestors().find(|above| above.symlink_metadata().is_ok()) else { return Ok(()) };
+    match nearest.is_dir() {
+        true => Ok(()),
+        false => {
+            let found = match fs::read_link(nearest) {
+                Ok(target) if !nearest.exists() => format!("a link to {}, which is not there", target.display()),
+                _ => "a file".to_owned(),
+            };
+            Err(Error::input(nearest.display(), format_args!("is {found}, expected a folder")))
+        }
     }
 }
 
@@ -107,6 +134,21 @@ pub fn check_apart(out: &Path, inputs: impl IntoIterator<Item = impl AsRef<Path>
         return Err(Error::input(out.display(), "is read as well as written, expected another name for the result"));
     }
     Ok(())
+}
+
+/// Refuses a result within a folder of drawings: it would be one of them the next time, or take the place of one.
+///
+/// # Errors
+/// If it lies there.
+pub fn check_outside(out: &Path, folder: &Path) -> Result<()> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), folder.canonicalize()) {
+        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) => {
+            let problem = format_args!("lies within {}, which is read, expected another place", folder.display());
+            Err(Error::input(out.display(), problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The one path of a file however it is named, whether it is there or only its folder is.

@@ -79,7 +79,11 @@ impl Attribute {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let targets = [Some(&self.png), self.vector.as_ref(), self.out.as_ref()];
         output::check_all(targets.into_iter().flatten())?;
+        for target in targets.into_iter().flatten() {
+            output::check_apart(target, [&self.images, &self.labels].into_iter().flatten())?;
+        }
         let mut session = self.run.open_autoencoder(models)?;
+        session.check_outside(self.data.as_deref(), targets.into_iter().flatten())?;
         let class = |option: &str, name: &str| session.class(name).map_err(|error| error.at(option));
         let (from, to) = (class("--from", &self.from)?, class("--to", &self.to)?);
         let names = [from, to].map(|class| session.config.classes[class].clone());

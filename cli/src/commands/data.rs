@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use inkgrad_models::data::{self, Dataset, LoadOptions, SIDES, Summary, download};
+use inkgrad_models::data::{self, Dataset, LoadOptions, Origin, SIDES, Summary, download};
 use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Result};
@@ -37,12 +37,12 @@ struct Info {
     /// `builtin` or a folder of drawings
     #[arg(value_name = "D")]
     data: String,
-    /// The share of drawings tested on, for data without a split of its own
-    #[arg(long, value_name = "F", default_value_t = 0.2, value_parser = fraction)]
-    test_fraction: f64,
-    /// Where the randomness of that split and of built-in drawings starts
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    seed: u64,
+    /// The share of drawings tested on, for data without a split of its own [default: 0.2]
+    #[arg(long, value_name = "F", value_parser = fraction)]
+    test_fraction: Option<f64>,
+    /// Where the randomness of that split and of built-in drawings starts [default: 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Leave out drawings that Google's game did not recognise (.ndjson)
     #[arg(long)]
     recognized_only: bool,
@@ -121,30 +121,28 @@ impl Info {
     fn run(self) -> Result<Informed> {
         if let Some(path) = &self.png {
             output::check_target(path)?;
-            check_outside(path, Path::new(&self.data))?;
+            output::check_outside(path, Path::new(&self.data))?;
         }
+        let usual = LoadOptions::default();
         let options = LoadOptions {
-            test_fraction: self.test_fraction,
-            seed: self.seed,
+            test_fraction: self.test_fraction.unwrap_or(usual.test_fraction),
+            seed: self.seed.unwrap_or(usual.seed),
             recognized_only: self.recognized_only,
             resize: self.resize,
-            ..LoadOptions::default()
+            ..usual
         };
-        let dataset = data::load(&self.data, &options)?;
+        let mut dataset = data::load(&self.data, &options)?;
+        if dataset.origin.has_own_test() {
+            let is_drawn = matches!(dataset.origin, Origin::Builtin { .. });
+            let given =
+                [("--test-fraction", self.test_fraction.is_some()), ("--seed", self.seed.is_some() && !is_drawn)];
+            let unused = given.iter().filter(|(_, given)| *given);
+            dataset.left_out.extend(unused.map(|(option, _)| {
+                format!("{option} gives way to the {} drawings that {} has to test on", dataset.test.len(), self.data)
+            }));
+        }
         let png_images = self.png.as_deref().map(|path| contact_sheet(&dataset, path)).transpose()?;
         Ok(Informed { summary: data::describe(&dataset), png: self.png, png_images })
-    }
-}
-
-/// Refuses a picture within a folder of drawings: it would be one of them the next time.
-fn check_outside(path: &Path, folder: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (parent.canonicalize(), folder.canonicalize()) {
-        (Ok(parent), Ok(folder)) if parent.starts_with(&folder) => {
-            let problem = format_args!("lies within {}, which is read, expected another place", folder.display());
-            Err(Error::input(path.display(), problem))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -222,6 +220,7 @@ impl Report for Summary {
 
 impl Download {
     fn run(self) -> Result<download::Report> {
+        output::check_folder(&self.out)?;
         let options = download::Download {
             base_url: self.base_url,
             ..download::Download::new(self.classes, self.limit, self.out)
@@ -277,6 +276,7 @@ impl Synth {
         if self.out.is_file() {
             return Err(Error::input(self.out.display(), "is a file, expected a new or an empty folder"));
         }
+        output::check_folder(&self.out)?;
         let dataset = data::builtin(self.n, self.seed)?;
         data::write_course(&dataset, &self.out)?;
         Ok(Synthesised {

@@ -16,9 +16,10 @@ use serde::Serialize;
 
 use crate::args::{Compute, WeightsArgs, ends_in, within};
 use crate::distributed::{self, Distributed};
+use crate::judge::judge;
 use crate::output::{self, Report, thousands};
 use crate::progress::{self, number};
-use crate::study::{InceptionArgs, Subjected, judge, shared_data};
+use crate::study::{InceptionArgs, Subjected, shared_data};
 
 #[derive(Debug, Args)]
 pub struct Evaluate {
@@ -111,13 +112,21 @@ impl Evaluate {
             self.check_ranks(&run, &dataset, inception.as_ref(), ranks)?;
         }
         let device = run.inference.device();
-        let judge = judge(models, self.classifier.as_deref(), &[], &dataset, (self.seed, threads), ranks)?;
+        // What may be refused comes before a judge is trained on the spot; one that is given is looked at before anything is fitted.
+        // A classifier needs no other.
+        let trains = self.classifier.is_none() && run.inference.network().is_autoencoder();
+        let fitted = if trains { Some(run.sampler(self.sampler, &dataset, ranks)?) } else { None };
+        let runs = std::slice::from_ref(&run);
+        let judge = judge(models, self.classifier.as_deref(), runs, &dataset, (self.seed, threads), ranks)?;
         let mut judge = agree(ranks, judge.on(device))?;
         check_same(ranks, &[("has another judge: SHA-256 of its weights", judge.sha256.clone())])?;
         judge.inception = inception;
         let options = self.measures.options(self.seed, threads);
         run.say_weights();
-        let sampler = run.sampler(self.sampler, &dataset, ranks)?;
+        let sampler = match fitted {
+            Some(sampler) => sampler,
+            None => run.sampler(self.sampler, &dataset, ranks)?,
+        };
         if ranks.size() > 1 && run.inference.network().is_autoencoder() {
             output::note("the map of latents is made by rank 0 alone: t-SNE is not shared");
         }
@@ -143,6 +152,7 @@ impl Evaluate {
     ) -> inkgrad_models::Result<(Subjected, Dataset, Option<study::Inception>)> {
         let (device, _) = self.compute.device()?;
         let mut run = Subjected::open(models, &self.run, self.weights.asked(), (device, threads))?;
+        run.check_sampler(self.sampler)?;
         let dataset = shared_data(std::slice::from_mut(&mut run), self.data.as_deref(), self.data_changed)?;
         Ok((run, dataset, self.inception.load(threads)?))
     }

@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use super::evaluate::{Measures, SEED};
 use crate::args::{Compute, WeightsArgs};
+use crate::judge::judge;
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Files, Material};
 use crate::series;
-use crate::study::{InceptionArgs, Subjected, judge, shared_data, tell_apart};
+use crate::study::{InceptionArgs, Subjected, shared_data, tell_apart};
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {

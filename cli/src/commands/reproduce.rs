@@ -17,9 +17,10 @@ use inkgrad_models::{Error, Models, Result};
 use super::evaluate::{SAMPLES, SEED};
 use super::report::{Reported, command_line};
 use crate::args::Compute;
+use crate::judge::judge;
 use crate::progress::Reporter;
 use crate::report::{self, Composed, Examined, Files, Material};
-use crate::study::{InceptionArgs, Subjected, judge};
+use crate::study::{InceptionArgs, Subjected};
 use crate::{interrupt, output};
 
 #[derive(Debug, Args)]
@@ -60,6 +61,7 @@ const RUNS: [(&str, &str, Variant); 8] = [
 impl Reproduce {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let threads = self.compute.threads()?;
+        output::check_folder(&self.out)?;
         let configs = RUNS
             .iter()
             .map(|&(name, model, variant)| {

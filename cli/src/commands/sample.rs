@@ -101,7 +101,6 @@ impl Sample {
         // A prior that was learnt is a density like those that are fitted.
         let learnt = self.strategy == Strategy::Prior && session.inference.network().components().is_some();
         let sampler = self.sampler.or(learnt.then_some(Sampler::Vamp));
-        let fitted = sampler.map(|sampler| self.fitted(sampler, &mut session)).transpose()?;
         let classes = self.classes(&session)?;
         let known = session.config.classes.clone();
         let labels: Option<Vec<usize>> = match classes {
@@ -115,6 +114,7 @@ impl Sample {
             let problem = format!("{} of each of {} classes, expected at most {MOST} in all", self.n, known.len());
             return Err(Error::input("--n", problem).into());
         }
+        let fitted = sampler.map(|sampler| self.fitted(sampler, &mut session)).transpose()?;
         let seed = self.seed.unwrap_or(session.config.seed);
         let latents = match &fitted {
             Some(fitted) => fitted.draw(count, labels.as_deref(), seed),

@@ -73,8 +73,10 @@ struct Row {
 
 impl Traverse {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
-        output::check_all([Some(&self.png), self.out.as_ref()].into_iter().flatten())?;
+        let targets = [Some(&self.png), self.out.as_ref()];
+        output::check_all(targets.into_iter().flatten())?;
         let mut session = self.run.open_autoencoder(models)?;
+        session.check_outside(self.data.as_deref(), targets.into_iter().flatten())?;
         let dataset = session.dataset(self.data.as_deref())?;
         let (part, name) = dataset.examined();
         if let Some(from) = self.from.filter(|&from| from >= part.len()) {

@@ -98,3 +98,62 @@ fn a_run_folder_that_disappears_leaves_its_state_beside_it() {
         assert!(place.read(&format!("gone.rescued-1/{file}")) == place.read(&format!("whole/{file}")), "{file}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_an_error() {
+    let place = Place::new();
+    let commands = [
+        "--help",
+        "train --help",
+        "--version",
+        "completions bash",
+        "man",
+        "models",
+        "devices",
+        "data info builtin",
+        "",
+    ];
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let ended = limited(&place, "exec >/dev/full", &words);
+        assert!(error_line(&ended).starts_with("error: standard output: No space left"), "{command}: {}", ended.stderr);
+    }
+    // Nobody misses what is behind the lines that were read.
+    let ended = limited(&place, "exec > >(true); sleep 0.2", &["--help"]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn drawings_that_could_not_all_be_written_leave_nothing() {
+    let place = Place::new();
+    let synth = ["data", "synth", "--n", "600", "--out", "s"];
+    let ended = limited(&place, "ulimit -f 100", &synth);
+    assert!(error_line(&ended).starts_with("error: s/train_images.npy: File too large"), "{}", ended.stderr);
+    assert!(!place.path("s").exists());
+    // What a killed attempt leaves in a folder is none of the user's.
+    fs::create_dir_all(place.path("s/.inkgrad-4194305-files.tmp/d")).unwrap();
+    place.ok(&synth);
+    assert_eq!(place.files("s").len(), 5, "{:?}", place.files("s"));
+    place.refused(&synth, &["s: not empty"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_small_stack_is_enough() {
+    let place = Place::with_run();
+    for command in [
+        "--help",
+        "man",
+        "data info d",
+        "train cnn-ae --data d --steps 1 --batch-size 8 --out small",
+        "sample --run vae --n 2 --out s.npy",
+        "gradcheck --op relu",
+        "emulate axpy",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let ended = limited(&place, "ulimit -s 64", &words);
+        assert_eq!(ended.status, 0, "{command}: {}", ended.stderr);
+    }
+}

@@ -178,7 +178,9 @@ fn everything(folder: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
             found.extend(everything(&path));
             found.push((path, None));
         } else {
-            let bytes = fs::read(&path).unwrap();
+            // Of a link its target, there or not.
+            let link = fs::read_link(&path).map(|target| target.into_os_string().into_encoded_bytes());
+            let bytes = link.unwrap_or_else(|_| fs::read(&path).unwrap());
             found.push((path, Some(bytes)));
         }
     }

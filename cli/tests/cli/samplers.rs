@@ -81,3 +81,18 @@ fn a_sampler_that_cannot_be_is_refused() {
         ["--sampler", "--strategy"],
     );
 }
+
+#[test]
+fn what_needs_no_work_to_be_refused_is_refused_before_any() {
+    let place = Place::with_run();
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
+    // A judge that was trained on the spot would be left among the caches, a sampler in the run.
+    let evaluate = few(&["evaluate", "--run", "judge", "--sampler", "gmm:2", "--out", "e.json"]);
+    place.refused(&evaluate, &["--sampler: gmm:2 for classifier, expected an autoencoder's run"]);
+    let evaluate = few(&["evaluate", "--run", "vae", "--sampler", "gmm:9000", "--out", "e.json"]);
+    place.refused(&evaluate, &["gmm:9000"]);
+    place.refused(&sample("vae", "s.npy", &["--sampler", "gmm:2", "--class", "hand"]), &["--class"]);
+    // A classifier is judged by its own answers.
+    place.ok(&few(&["evaluate", "--run", "judge", "--out", "e.json"]));
+    assert!(!place.path("caches/inkgrad/judges").exists());
+}

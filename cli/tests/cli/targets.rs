@@ -89,3 +89,44 @@ fn a_name_that_says_another_kind_of_file_is_refused() {
     }
     place.ok(&["sample", "--run", "vae", "--n", "2", "--out", "drawn", "--png", "G.PNG"]);
 }
+
+#[test]
+fn what_is_read_is_not_written() {
+    let place = Place::with_run();
+    place.ok(&["reconstruct", "--run", "vae", "--images", "d/test_images.npy", "--out", "x.npy"]);
+    let attribute = "attribute --run vae --from rabbit --to hand --images x.npy --png a.png";
+    let commands = [format!("{attribute} --out x.npy"), format!("{attribute} --vector ./x.npy")];
+    each_refused(&place, &commands.each_ref().map(String::as_str), "is read as well as written");
+    let commands = [
+        "attribute --run vae --data d --from rabbit --to hand --png d/a.png",
+        "attribute --run vae --data d --from rabbit --to hand --png a.png --out d/x.npy",
+        "traverse --run vae --data ./d --png d/t.png",
+        "traverse --run vae --data d --png t.png --out d/hand.npy",
+    ];
+    each_refused(&place, &commands, "which is read, expected another place");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_that_leads_to_nothing_is_named_with_its_target() {
+    let place = Place::with_run();
+    for link in ["run", "s.npy"] {
+        std::os::unix::fs::symlink("gone/there", place.path(link)).unwrap();
+    }
+    let commands = [
+        "train cnn-ae --data d --steps 1 --batch-size 8 --out run",
+        "train cnn-ae --data d --steps 1 --batch-size 8 --out run/below",
+        "data synth --n 20 --out run",
+        "data download --classes cat --limit 1 --out run/below",
+        "reproduce --quick --out run",
+        "man --out run",
+    ];
+    each_refused(&place, &commands, "is a link to gone/there, which is not there");
+    each_refused(&place, &["explain --run vae --out run"], "error: run: is a link to gone/there, whose folder");
+    let problem = "s.npy: is a link to gone/there, whose folder is not there";
+    each_refused(&place, &["sample --run vae --n 2 --out s.npy"], problem);
+    // Where there is a folder for it, the file that the link names is made.
+    fs::create_dir(place.path("gone")).unwrap();
+    place.ok(&["sample", "--run", "vae", "--n", "2", "--out", "s.npy"]);
+    assert!(place.path("gone/there").is_file() && place.path("s.npy").is_symlink());
+}
