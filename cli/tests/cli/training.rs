@@ -402,4 +402,16 @@ fn settings_that_would_not_be_heeded_are_refused() {
     let place = Place::with_run();
     place.refused(&train("new", &["--momentum", "0.5"]), &["--momentum: 0.5 with adam, expected --optimizer sgd"]);
     place.refused(&["sample", "--run", "vae", "--n", "-3", "--out", "s.npy"], &["-3", "expected a number from 1"]);
+    let fraction = train("new", &["--val-fraction", "0.001"]);
+    place.refused(&fraction, &["--val-fraction: 0.001 of 48 drawings is none, expected one at least"]);
+    let own_test = "--test-fraction gives way to the 12 drawings that d has to test on";
+    let info = place.ok(&["data", "info", "d", "--test-fraction", "0.5", "--seed", "3"]);
+    assert!(info.contains(own_test) && info.contains("--seed gives way to the 12"), "{info}");
+    let ended = place.run(&["train", "cnn-ae", "--quick", "--steps", "1", "--test-fraction", "0.5", "--out", "built"]);
+    assert!(ended.status == 0 && ended.stderr.contains("gives way to the 1000 drawings"), "{}", ended.stderr);
+    let unheeded = "--log-every: 5 for a run counted in epochs, which records at the end of each, expected --steps";
+    let by_epoch = ["train", "cnn-ae", "--data", "d", "--batch-size", "40", "--epochs", "1", "--out", "passes"];
+    place.refused(&[&by_epoch[..], &["--log-every", "5"]].concat(), &[unheeded]);
+    place.ok(&by_epoch);
+    place.refused(&["train", "--resume", "passes", "--epochs", "2", "--log-every", "5"], &[unheeded]);
 }

@@ -49,7 +49,11 @@ pub enum Origin {
 impl Origin {
     /// Whether the data say themselves what is to test on, so that no share is.
     pub fn has_own_test(&self) -> bool {
-        matches!(self, Self::Course(_) | Self::Idx(_) | Self::Cifar { .. } | Self::Pictures { split: None, .. })
+        match self {
+            Self::Builtin { .. } | Self::Course(_) | Self::Idx(_) | Self::Cifar { .. } => true,
+            Self::Pictures { split, .. } => split.is_none(),
+            Self::Memory | Self::ClassFiles { .. } => false,
+        }
     }
 }
 

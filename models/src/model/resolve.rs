@@ -45,11 +45,13 @@ impl Config {
             }
         };
         let mut config = Self::defaults(&spec);
+        let mut intervals = vec![config.log_every];
         let of_file = file.iter().flat_map(|(_, overrides)| overrides.options.keys());
         let given: BTreeSet<String> = of_file.chain(options.options.keys()).cloned().collect();
         if options.quick.or(file.as_ref().and_then(|(_, overrides)| overrides.quick)).unwrap_or(false) {
             config.shorten(&spec);
         }
+        intervals.push(config.log_every);
         if let Some((path, overrides)) = file {
             check_format(path, overrides.format.unwrap_or(FORMAT))?;
             config.apply(&overrides);
@@ -64,6 +66,12 @@ impl Config {
             if let Some(decay) = config.weight_decay.filter(|_| optimizer != Optimizer::AdamW) {
                 let problem = format_args!("{decay} with {optimizer}, expected the optimizer adamw");
                 return Err(Error::input(Layer::File(path).place("weight_decay"), problem));
+            }
+            // A run's own file has every setting.
+            let by_steps = options.steps.is_some() || config.steps.is_some() && options.epochs.is_none();
+            if !intervals.contains(&config.log_every) && !by_steps {
+                let problem = unheeded_interval(config.log_every);
+                return Err(Error::input(Layer::File(path).place("log_every"), problem));
             }
         }
         config.apply(options);
@@ -80,7 +88,19 @@ impl Config {
             let problem = format_args!("{momentum} with {}, expected --optimizer sgd", config.optimizer);
             return Err(Error::input("--momentum", problem));
         }
+        config.check_interval(options)?;
         Ok(config)
+    }
+
+    /// Refuses an interval of records that is given for a run that records at the end of each pass.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for `--log-every`.
+    pub fn check_interval(&self, options: &Overrides) -> Result<()> {
+        match options.log_every {
+            Some(interval) if self.steps.is_none() => Err(Error::input("--log-every", unheeded_interval(interval))),
+            _ => Ok(()),
+        }
     }
 
     /// Takes over the data and the weights that a run began with, where the file of settings is a run's own, so that the
@@ -273,6 +293,11 @@ impl Layer<'_> {
         };
         Error::input(place, format_args!("unknown field `{key}`, expected one of {}", known.join(", ")))
     }
+}
+
+/// Found and expected, of an interval of records where they are made at the end of each pass.
+fn unheeded_interval(interval: u64) -> String {
+    format!("{interval} for a run counted in epochs, which records at the end of each, expected --steps")
 }
 
 /// Refuses the file of a version that this one does not know.

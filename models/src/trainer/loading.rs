@@ -31,7 +31,8 @@ fn options(config: &Config) -> LoadOptions {
     options
 }
 
-/// Refuses a share for validation beside data that holds back drawings itself. The model's default `val_fraction` gives way.
+/// Refuses a share for validation beside data that holds back drawings itself, or one that is no drawing. The model's default
+/// `val_fraction` gives way.
 ///
 /// # Errors
 /// [`Error::Input`] for `--val-fraction`.
@@ -39,6 +40,11 @@ pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset<
     let (fraction, own) = (config.val_fraction, dataset.validation);
     if own > 0 && fraction > 0.0 && fraction != default {
         let problem = format!("{fraction}, expected none: {} has {own} drawings to validate on", config.data);
+        return Err(Error::input("--val-fraction", problem));
+    }
+    let count = dataset.train.len();
+    if own == 0 && fraction > 0.0 && fraction != default && (count as f64 * fraction).round() == 0.0 {
+        let problem = format!("{fraction} of {count} drawings is none, expected one at least");
         return Err(Error::input("--val-fraction", problem));
     }
     Ok(())

@@ -116,6 +116,7 @@ impl Trainer {
                 return Err(Error::input(found, problem));
             }
             config.validate(models)?;
+            config.check_interval(options)?;
             check_ranks(&config, &*ranks)?;
             let state = load_state(&folder, &config)?;
             let (dataset, fingerprint) = open_run_data(&config, options.data_changed, watch)?;

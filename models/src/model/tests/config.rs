@@ -126,6 +126,17 @@ fn a_file_s_mistakes_are_named_by_line() {
     assert_eq!(at("lr = nan"), "F.toml: lr: NaN, expected a number above 0");
     assert_eq!(at("epochs = 1\nsteps = 2"), "F.toml: steps: given with epochs, expected only one of them");
     assert_eq!(at("model = \"cvae\""), "F.toml: model is cvae, expected cnn-vae");
+    let unheeded = "7 for a run counted in epochs, which records at the end of each, expected --steps";
+    assert_eq!(at("epochs = 2\nlog_every = 7"), format!("F.toml:2: log_every: {unheeded}"));
+    let text = "epochs = 2\nlog_every = 7";
+    let by_steps = Overrides { steps: Some(9), ..Overrides::default() };
+    assert_eq!(from_file("cnn-ae", text, &by_steps).unwrap().log_every, 7);
+    // A run's own file has the default, and that of a quick one.
+    for options in [Overrides::default(), Overrides { quick: Some(true), ..Overrides::default() }] {
+        for text in ["epochs = 2\nlog_every = 100", "epochs = 2\nlog_every = 10\nquick = true"] {
+            from_file("cnn-ae", text, &options).unwrap();
+        }
+    }
     assert_eq!(at("condition = \"both\""), "F.toml:1: condition: both for cnn-vae, expected only for cvae");
 }
 
@@ -166,6 +177,10 @@ fn options_are_checked() {
         option_error("lstm-ae", Overrides { options: option("beta", Value::Number(2.0)), ..none() }),
         "--beta: 2 for lstm-ae, expected only for rnn-vae, cnn-vae, cvae"
     );
+    // An interval of records, where passes are counted.
+    let by_epoch = |log_every| Overrides { log_every: Some(log_every), epochs: Some(2), ..none() };
+    let unheeded = "7 for a run counted in epochs, which records at the end of each, expected --steps";
+    assert_eq!(error(by_epoch(7)), format!("--log-every: {unheeded}"));
     assert!(error(Overrides { seed: Some(u64::MAX), ..none() }).starts_with("--seed: 18446744073709551615, expected"));
     assert!(error(Overrides { patience: Some(3), ..none() }).starts_with("--patience: 3 without validation"));
 }
