@@ -220,6 +220,7 @@ pub fn losses(record: &Record) -> String {
 /// A loss with four digits that count: they range from 0.01 to 500.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        1e12.. => format!("{value:.3e}"),
         100.0.. => format!("{value:.2}"),
         1.0..100.0 => format!("{value:.3}"),
         _ => format!("{value:.5}"),

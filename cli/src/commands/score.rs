@@ -173,6 +173,14 @@ impl Score {
     /// Refuses options that do not go with the network.
     fn check(&self, network: Option<Network>) -> Result<()> {
         let refuse = |option: &str, problem: &str| Err(Error::input(option, problem));
+        let of_networks = [
+            ("--run-weights", self.run_weights.is_some()),
+            ("--cache", self.cache.is_some()),
+            ("--no-cache", self.no_cache),
+        ];
+        if let Some((option, _)) = of_networks.iter().find(|(_, given)| *given && network.is_none()) {
+            return refuse(option, "given for features, expected a network beside it that makes them");
+        }
         match network {
             None => match [("--real", &self.real), ("--generated", &self.generated)]
                 .into_iter()
@@ -355,6 +363,14 @@ impl FeatureFiles {
     }
 }
 
+/// A score with six decimals; one of a size that these do not show, with its power of ten.
+fn digits(value: f64) -> String {
+    match value.abs() {
+        0.0 | 5e-7..1e9 => format!("{value:.6}"),
+        _ => format!("{value:.5e}"),
+    }
+}
+
 impl Report for Scores {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         let passport = &self.passport;
@@ -363,8 +379,8 @@ impl Report for Scores {
         writeln!(out, "  {:<12} {:>14} {:>14}", "", "score", "floor")?;
         let floor = passport.floor.as_ref();
         let mut row = |name: &str, value: f64, floor: Option<f64>| {
-            let floor = floor.map_or_else(|| "-".to_owned(), |floor| format!("{floor:.6}"));
-            writeln!(out, "  {name:<12} {value:>14.6} {floor:>14}")
+            let floor = floor.map_or_else(|| "-".to_owned(), digits);
+            writeln!(out, "  {name:<12} {:>14} {floor:>14}", digits(value))
         };
         type Of = fn(&FeatureScores) -> f64;
         let values: [(&str, Of); 7] = [

@@ -80,6 +80,24 @@ fn features_without_spread_are_scored_and_copies_are_told() {
 }
 
 #[test]
+fn features_at_the_end_of_float32_have_scores_that_are_numbers() {
+    let place = Place::new();
+    for (name, shift) in [("r.npy", 0), ("g.npy", 7)] {
+        let values: Vec<f32> = (0..40 * 4).map(|i| ((i * i + shift) % 61) as f32 / 61.0 * f32::MAX).collect();
+        save_npy(place.path(name), &[40, 4], &values).unwrap();
+    }
+    let score = ["score", "--real", "r.npy", "--generated", "g.npy"];
+    let scores = place.json(&score);
+    for key in ["fid", "kid_mean", "kid_std", "precision", "recall", "density", "coverage"] {
+        assert!(scores[key].is_f64() && scores["passport"]["floor"][key].is_f64(), "{key}: {scores}");
+    }
+    let text = place.ok(&score);
+    assert!(!text.contains("inf") && text.lines().all(|line| line.chars().count() < 100), "{text}");
+    save_npy(place.path("g.npy"), &[40, 4], &[1e39f64; 160]).unwrap();
+    place.refused(&score, &["g.npy: row 0 holds inf, expected finite numbers up to 3.4e38"]);
+}
+
+#[test]
 fn features_that_cannot_be_scored() {
     let place = Place::new();
     features(&place, "f.npy", 40, 5);
@@ -101,6 +119,10 @@ fn features_that_cannot_be_scored() {
     place.refused(&["score", "--real", "f.npy", "--generated", "f.npy", "--threads", "0"], &["--threads"]);
     let logits = ["score", "--real", "f.npy", "--generated", "f.npy", "--logits", "few.npy"];
     place.refused(&logits, &["few.npy: 3 rows, expected 40, one for each of f.npy"]);
+    for option in [&["--run-weights", "best"][..], &["--cache", "c"], &["--no-cache"]] {
+        let score = [&["score", "--real", "f.npy", "--generated", "f.npy"], option].concat();
+        place.refused(&score, &[option[0], "given for features, expected a network"]);
+    }
     let logits = ["score", "--real", "f.npy", "--generated", "eight.npy", "--logits", "eight.npy"];
     place.refused(&logits, &["eight.npy: 8 rows, expected at least 10 for 10 splits"]);
 }

@@ -49,6 +49,12 @@ impl MeanStd {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+        // Of values whose squares are beyond f64, as those of KID for features beyond 1e25, it is that of smaller ones.
+        let scale = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        if !variance.is_finite() && scale > 1.0 && scale.is_finite() {
+            let smaller = Self::of(&values.iter().map(|x| x / scale).collect::<Vec<_>>());
+            return MeanStd { mean: smaller.mean * scale, std: smaller.std * scale };
+        }
         MeanStd { mean, std: variance.sqrt() }
     }
 }

@@ -45,8 +45,10 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
 pub fn load_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Vec<f32>)> {
     let (array, rows, columns) = open_matrix(path.as_ref())?;
     let path = array.path.clone();
+    // Of doubles one may be finite and yet no f32.
+    let expected = if array.header.element == Element::F64 { "finite numbers up to 3.4e38" } else { FINITE };
     let values = array.floats("floats")?;
-    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    check_finite(&path, &values, columns, |v| v.is_finite(), expected)?;
     Ok((rows, columns, values))
 }
 
@@ -62,7 +64,7 @@ pub fn load_precise_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Floa
     }
     let path = array.path.clone();
     let values = array.values(f64::from_le_bytes)?;
-    check_finite(&path, &values, columns, |v| v.is_finite())?;
+    check_finite(&path, &values, columns, |v| v.is_finite(), FINITE)?;
     Ok((rows, columns, Floats::F64(values)))
 }
 
@@ -83,15 +85,18 @@ fn open_matrix(path: &Path) -> Result<(Array, usize, usize)> {
     }
 }
 
+const FINITE: &str = "finite numbers";
+
 fn check_finite<T: Copy + std::fmt::Display>(
     path: &Path,
     values: &[T],
     columns: usize,
     is_finite: impl Fn(T) -> bool,
+    expected: &str,
 ) -> Result<()> {
     match values.iter().position(|&v| !is_finite(v)) {
         Some(at) => {
-            let problem = format_args!("row {} holds {}, expected finite numbers", at / columns, values[at]);
+            let problem = format_args!("row {} holds {}, expected {expected}", at / columns, values[at]);
             Err(Error::input(path.display(), problem))
         }
         None => Ok(()),
