@@ -311,7 +311,7 @@ pub fn take_names(config: &mut Config, network: &Network<f32>, dataset: &Dataset
 /// InceptionV3 as a judge of samples, by the scores that most publications give.
 #[derive(Debug, Args)]
 pub struct InceptionArgs {
-    /// InceptionV3's weights, FID's or torchvision's, for FID, KID and IS [default: these are left out]
+    /// InceptionV3's weights, FID's or torchvision's, for FID, KID, IS and PPL [default: these are left out]
     #[arg(long, value_name = "F.pth|F.safetensors")]
     inception: Option<PathBuf>,
     /// How drawings are enlarged for it: tf1, half-pixel or bicubic [default: tf1]

@@ -122,7 +122,7 @@ const METRICS: &[Metric] = &[
         "ppl",
         "PPL",
         Lower,
-        "perceptual path length (Karras et al. 2019) by the judge's features, not LPIPS: their squared change over ε = 10⁻⁴ of the way between two latents, divided by ε²; mean without the outer hundredths ± standard deviation over 10 splits; 0 of a model that always draws the same",
+        "perceptual path length (Karras et al. 2019) by the network's features, not LPIPS: their squared change over ε = 10⁻⁴ of the way between two latents, divided by ε²; mean without the outer hundredths ± standard deviation over 10 splits, of at most 1,000 paths by InceptionV3; 0 of a model that always draws the same",
     ),
     metric(
         "recognised",

@@ -52,7 +52,11 @@ fn evaluate_gives_every_score_its_passport() {
                 assert!(!passport[key].is_null(), "{run}, {name}: no {key}");
             }
             // A score that was not measured says why; nothing stands in for it.
-            assert_eq!(score["value"].is_null(), ["fid", "kid", "is"].contains(&name.as_str().unwrap()), "{name}");
+            assert_eq!(
+                score["value"].is_null(),
+                ["fid", "kid", "is", "ppl"].contains(&name.as_str().unwrap()),
+                "{name}"
+            );
             assert!(!score["value"].is_null() || score["note"].as_str().unwrap().contains("--inception"), "{name}");
         }
         let fd = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == "fd_classifier").unwrap();
@@ -61,7 +65,7 @@ fn evaluate_gives_every_score_its_passport() {
         assert_eq!(found["latents"].is_null(), run == "ae");
         // A way between latents is one between draws.
         let ppl = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == "ppl_classifier");
-        assert_eq!(ppl.is_none(), run == "ae");
+        assert_eq!((ppl.is_none(), scores(&found).contains(&"ppl")), (run == "ae", run != "ae"));
         assert!(ppl.is_none_or(|ppl| ppl["value"].as_f64().unwrap() > 0.0 && ppl["passport"]["n_generated"] == 20));
         assert_eq!(found["transfer"].is_null(), run != "cvae");
         // A class was asked for, or the verdicts tell how classes are spread.
@@ -320,14 +324,15 @@ fn inceptions_scores_are_given_where_its_weights_are() {
     save_tensors(place.path("w.safetensors"), &tensors, &BTreeMap::new()).unwrap();
     let args = few(&["evaluate", "--run", "cvae", "--classifier", "judge", "--out", "e.json"]);
     let found = place.json(&[&args[..], &["--inception", "w.safetensors", "--resize", "half-pixel"]].concat());
-    for (name, value) in [("fid", 0.0), ("kid", 0.0), ("precision", 1.0), ("is", 1.0)] {
+    for (name, value) in [("fid", 0.0), ("kid", 0.0), ("precision", 1.0), ("is", 1.0), ("ppl", 0.0)] {
         let score = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == name).unwrap();
         assert!((score["value"].as_f64().unwrap() - value).abs() < 1e-9, "{name}: {score}");
         let passport = &score["passport"];
         assert_eq!((&passport["extractor"], &passport["resize"]), (&"inception-fid".into(), &"half-pixel".into()));
         assert_eq!(passport["sha256"].as_str().unwrap().len(), 64);
     }
-    assert_eq!(place.files("caches/inkgrad/features").len(), 2);
+    // Those of test drawings, of samples and of paths.
+    assert_eq!(place.files("caches/inkgrad/features").len(), 3);
 }
 
 #[test]

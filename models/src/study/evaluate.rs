@@ -192,7 +192,7 @@ pub fn evaluate_among(
     let judged = judge.features_among(&generated.images, ranks)?;
     let mut scored = scores::of_features(&test.images, &generated.images, &judged, judge, options, ranks, watch)?;
     if draws {
-        scored.extend(path::length(inference, sampler, judge, options, ranks, watch)?);
+        scored.extend(path::lengths(inference, sampler, judge, options, ranks, watch)?);
     }
     scored.iter_mut().for_each(|score| score.passport.sampler = sampler.map(|fitted| fitted.sampler().to_string()));
     evaluation.scores.extend(scored);

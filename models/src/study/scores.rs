@@ -100,7 +100,8 @@ pub(super) fn of_features(
         FeatureSource { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
     let mut scores = sides.scores(("fd", "_classifier"), extractor, options, ranks)?;
     let Some(inception) = &mut judge.inception else {
-        scores.extend(without_inception(test.len(), generated.len(), options.seed));
+        let counts = (test.len(), generated.len());
+        scores.extend(["fid", "kid", "is"].map(|name| without_inception(name, counts, options.seed)));
         return Ok(scores);
     };
     let watch = &mut |done, of| watch("drawings through InceptionV3", done, of);
@@ -197,9 +198,9 @@ impl Sides<'_> {
     }
 }
 
-/// The scores that need weights from outside, which are not at hand.
-fn without_inception(n_real: usize, n_generated: usize, seed: u64) -> Vec<Score> {
-    let score = |name: &str| Score {
+/// A score that needs weights from outside, which are not at hand; of so many real and generated drawings.
+pub(super) fn without_inception(name: &str, (n_real, n_generated): (usize, usize), seed: u64) -> Score {
+    Score {
         name: name.to_owned(),
         value: None,
         std: None,
@@ -214,8 +215,7 @@ fn without_inception(n_real: usize, n_generated: usize, seed: u64) -> Vec<Score>
             floor: None,
         },
         note: Some(WITHOUT_INCEPTION.to_owned()),
-    };
-    ["fid", "kid", "is"].map(score).into()
+    }
 }
 
 /// How to get them.
