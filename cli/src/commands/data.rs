@@ -65,8 +65,8 @@ struct Download {
     /// The folder, for a file a class; what is there already is kept, and completed
     #[arg(long, value_name = "D")]
     out: PathBuf,
-    /// Where the files are
-    #[arg(long, value_name = "URL", default_value = download::BASE_URL)]
+    /// Where the files are [default: Google's bucket]
+    #[arg(long, value_name = "URL", default_value = download::BASE_URL, hide_default_value = true)]
     base_url: String,
 }
 
