@@ -61,9 +61,12 @@ fn settings_that_an_objective_does_not_heed_are_refused() {
     );
     refused(
         &["--objective", "iwae", "--kl-warmup", "3"],
-        "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo or vamp",
+        "--kl-warmup: 3:linear with the objective iwae, expected --objective elbo, vamp or ladder",
     );
-    refused(&["--objective", "vq-vae"], "--objective: vq-vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, vq");
+    refused(
+        &["--objective", "vq-vae"],
+        "--objective: vq-vae, expected one of elbo, iwae, wae-mmd, beta-tc, vamp, ladder, vq",
+    );
     refused(
         &["--objective", "vq", "--code-width", "3"],
         "--latent: 4 with codes of 3 numbers, expected a multiple of --code-width",
