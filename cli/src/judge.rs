@@ -6,7 +6,7 @@ use inkgrad_models::data::Dataset;
 use inkgrad_models::features::caches;
 use inkgrad_models::ranks::{Ranks, agree};
 use inkgrad_models::study::{Judge, Source};
-use inkgrad_models::trainer::Opened;
+use inkgrad_models::trainer::{Opened, Which};
 use inkgrad_models::{Error, Models, Result};
 
 use crate::study::Subjected;
@@ -72,5 +72,14 @@ fn given_judge(models: &Models, path: &Path, dataset: &Dataset, threads: usize) 
         return Err(Error::input(path.display(), format!("knows the classes {found}, expected {expected}")));
     }
     note.iter().for_each(output::note);
+    Judge::new(network, &config, threads)
+}
+
+/// A classifier's run as its own judge.
+///
+/// # Errors
+/// Those of [`Opened::open`].
+pub fn itself(models: &Models, path: &Path, weights: Option<Which>, threads: usize) -> Result<Judge> {
+    let Opened { config, network, .. } = Opened::open(models, path, weights)?;
     Judge::new(network, &config, threads)
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::args::{Compute, WeightsArgs, ends_in, within};
 use crate::distributed::{self, Distributed};
-use crate::judge::judge;
+use crate::judge::{itself, judge};
 use crate::output::{self, Report, thousands};
 use crate::progress::{self, number};
 use crate::study::{InceptionArgs, Subjected, shared_data};
@@ -116,8 +116,10 @@ impl Evaluate {
         // A classifier needs no other.
         let trains = self.classifier.is_none() && run.inference.network().is_autoencoder();
         let fitted = if trains { Some(run.sampler(self.sampler, &dataset, ranks)?) } else { None };
-        let runs = std::slice::from_ref(&run);
-        let judge = judge(models, self.classifier.as_deref(), runs, &dataset, (self.seed, threads), ranks)?;
+        let judge = match &self.classifier {
+            None if !trains => agree(ranks, itself(models, &self.run, self.weights.asked(), threads))?,
+            given => judge(models, given.as_deref(), &[], &dataset, (self.seed, threads), ranks)?,
+        };
         let mut judge = agree(ranks, judge.on(device))?;
         check_same(ranks, &[("has another judge: SHA-256 of its weights", judge.sha256.clone())])?;
         judge.inception = inception;
