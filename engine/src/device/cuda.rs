@@ -40,6 +40,14 @@ fn failed(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
     }
 }
 
+/// Why the driver's library cannot be opened; a static program opens none, whether it is installed or not.
+fn no_driver(is_static: bool) -> &'static str {
+    match is_static {
+        true => "this program is linked statically and cannot open libcuda, expected one built for glibc",
+        false => "no NVIDIA driver is installed (libcuda is not found)",
+    }
+}
+
 /// Whether a driver is there that is new enough, and what its first GPU is called.
 ///
 /// # Errors
@@ -47,7 +55,7 @@ fn failed(what: &str) -> impl FnOnce(DriverError) -> Error + '_ {
 pub fn probe() -> Result<String> {
     // SAFETY: looks for a library by its name and opens it.
     if !unsafe { sys::is_culib_present() } {
-        return Err(Error::Driver("no NVIDIA driver is installed (libcuda is not found)".into()));
+        return Err(Error::Driver(no_driver(cfg!(all(unix, target_feature = "crt-static"))).into()));
     }
     result::init().map_err(failed("the NVIDIA driver does not start"))?;
     let mut version = 0;
@@ -281,5 +289,16 @@ impl Drop for Cuda {
             let _ = result::stream::destroy(self.stream);
             let _ = result::primary_ctx::release(self.device);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::no_driver;
+
+    #[test]
+    fn a_static_program_does_not_blame_the_machine_for_a_driver_that_it_cannot_open() {
+        assert!(no_driver(false).contains("no NVIDIA driver is installed"));
+        assert!(!no_driver(true).contains("installed") && no_driver(true).contains("expected one built for glibc"));
     }
 }
