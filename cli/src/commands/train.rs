@@ -244,9 +244,7 @@ fn say_next(trainer: &Trainer) {
         output::note(format_args!("look at {}", picture.display()));
     }
     let run = run.display();
-    output::note(format_args!(
-        "next: {program} explain --run {run} --out page.html    # the network, to draw on and take apart"
-    ));
+    output::note(format_args!("next: {program} explain --run {run} --out page.html    # the network, to draw on"));
     output::note(format_args!("      {program} evaluate --run {run} --out scores.json  # how good it is"));
 }
 
