@@ -36,8 +36,13 @@ fn fill(template: &str, marks: &[(&str, String)]) -> String {
     page + rest
 }
 
-/// With a capital at the beginning.
+/// With a capital at the beginning, unless that is a formula or a model's name: `y = a + b` is about no Y, `cnn-vae` no Cnn-vae.
 pub fn capitalised(text: &str) -> String {
+    let mut words = text.split(' ');
+    let word = words.next().is_some_and(|first| first.chars().all(|c| c.is_alphabetic() || "'’".contains(c)));
+    if !word || words.next() == Some("=") {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
@@ -50,6 +55,21 @@ mod tests {
     fn marks_are_filled_once() {
         let marks = [("a", "{{b}}".to_owned()), ("b", "<{{a}}>".to_owned())];
         assert_eq!(fill("x {{a}} y {{b}} z", &marks), "x {{b}} y <{{a}}> z");
+    }
+
+    #[test]
+    fn sentences_begin_with_a_capital_and_formulas_as_they_are() {
+        for (text, expected) in [
+            ("a square matrix", "A square matrix"),
+            ("cnn-vae whose decoder", "cnn-vae whose decoder"),
+            ("GRU's gradient", "GRU's gradient"),
+            ("ärger", "Ärger"),
+            ("dx = dy*y", "dx = dy*y"),
+            ("min(1, x)", "min(1, x)"),
+            ("", ""),
+        ] {
+            assert_eq!(capitalised(text), expected);
+        }
     }
 
     #[test]

@@ -30,6 +30,16 @@ fn every_kernel_has_an_example_that_runs_at_any_size() {
     }
 }
 
+/// A page shows a kernel's description without the list that it stands in.
+#[test]
+fn descriptions_stand_alone() {
+    let descriptions: BTreeSet<&str> = examples().map(|example| example.about).collect();
+    assert_eq!(descriptions.len(), examples().count(), "two kernels have one description");
+    for about in descriptions {
+        assert!(!about.starts_with("its ") && !about.starts_with("the same "), "{about}");
+    }
+}
+
 #[test]
 fn a_module_of_ones_own_takes_the_engines_place() {
     let example = Example::find("axpy").unwrap();

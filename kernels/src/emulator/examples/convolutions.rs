@@ -37,7 +37,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "conv_weight_single",
-        about: "the same for a picture of one channel, to 32",
+        about: "a convolution's weight gradient: 3x3, stride 2, 1 to 32 channels",
         size: "rows of a square picture",
         n: 28,
         prepare: |workshop, n| weight_gradient(workshop, three(n, 1, 32)),

@@ -15,7 +15,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "lstm_backward",
-        about: "its gradient back through time",
+        about: "an LSTM's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
         prepare: |workshop, n| lstm(workshop, n, true),
@@ -29,7 +29,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "gru_backward",
-        about: "its gradient back through time",
+        about: "a GRU's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
         prepare: |workshop, n| gru(workshop, n, true),
