@@ -12,7 +12,13 @@ await lookAt(options(), async sight => {
     await sight.load(width, height, scheme, FRAMES);
     await sight.hold(width, scheme, ".scroll, #source");
     await sight.shoot(`${name}-${width}-${scheme}`);
+    // Source, comments and registers are read without scrolling sideways.
+    const cut = await evaluate(`[byId("source"), byId("registers").parentElement].filter(e => e.scrollWidth > e.clientWidth + 1)
+      .map(e => (e.id || e.firstElementChild.id) + " " + e.scrollWidth + " of " + e.clientWidth)`);
+    expect(cut.length === 0, `${width} px: cut at the right: ${cut}`);
   }
+  const marked = await evaluate(`KINDS.filter(({key}) => key !== "apart" && kinds.some(found => found.has(key))).map(({name}) => name).join()`);
+  expect(await evaluate(`[...document.querySelectorAll("#kinds li")].map(li => li.textContent).join()`) === marked, "the bar's colours are not named");
   const text = id => evaluate(`byId(${JSON.stringify(id)}).textContent`);
   const step = () => evaluate("here.step");
   const faulty = await evaluate("Boolean(fault)");

@@ -157,14 +157,15 @@ class BankMap {
     const bank = (b, part) => `hsl(${b * 360 / BANKS} ${dark ? 45 : 65}% ${dark ? 22 + 26 * part : 92 - 30 * part}%)`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    context.font = `${Math.max(6, side - 8)}px system-ui, sans-serif`;
+    context.font = `${side < 13 ? 9 : side - 8}px system-ui, sans-serif`;
     for (let b = 0; b < BANKS; b++) {
       context.fillStyle = bank(b, 1);
       context.fillRect(b * side, 0, side, side - 1);
-      if (side >= 13) {
-        context.fillStyle = ink;
-        context.fillText(b, (b + 0.5) * side, side / 2);
-      }
+    }
+    // Where a column is narrower than its number, every fourth one's has the room of four.
+    context.fillStyle = ink;
+    for (let b = 0; b < BANKS; b += side < 13 ? 4 : 1) {
+      context.fillText(b, (b + 0.5) * side + (side < 13 && b > 9 ? 2 : 0), side / 2);
     }
     for (let word = first; word < Math.min(this.words, first + rows * BANKS); word++) {
       const [x, y] = [word % BANKS * side, (Math.floor((word - first) / BANKS) + 1) * side];

@@ -56,7 +56,9 @@ function sayWord(word) {
   const {state} = at, writer = state.writer[word];
   const holds = writer === 255 ? "not written yet"
     : `${shown(state.words[word], "f32", buffers)} as f32, ${state.words[word]} as u32, written by warp ${writer}`;
-  byId("word-says").textContent = `Word ${word}, ${placeInShared(4 * word, variables)}, bank ${word % BANKS}: ${holds}.`;
+  const pass = bankMap.marks?.asked.get(word);
+  const asked = pass === undefined ? "" : ` This step asks for it, in pass ${pass + 1}.`;
+  byId("word-says").textContent = `Word ${word}, ${placeInShared(4 * word, variables)}, bank ${word % BANKS}: ${holds}.${asked}`;
 }
 
 const many = (n, one, more) => `${n} ${n === 1 ? one : more}`;
@@ -175,6 +177,12 @@ function setUp() {
   if (fault && kinds[kinds.length - 1]?.has("fault")) byId("kind").value = "fault";
   byId("next").addEventListener("click", () => seek(i => kinds[i].has(byId("kind").value)));
   byId("next").disabled = byId("kind").disabled = there.length === 0;
+  byId("kinds").replaceChildren(...there.filter(({key}) => key !== "apart").map(({name, colour}) => {
+    const swatch = element("i", {class: "step"});
+    swatch.style.background = `var(${colour})`;
+    return element("li", {}, swatch, name);
+  }));
+  byId("faulty-word").hidden = !fault;
   const executed = new Set(trace.steps.map((_, i) => lineOf(i)));
   document.querySelectorAll("#source li").forEach(li => {
     const line = Number(li.dataset.line), number = li.querySelector(".number");

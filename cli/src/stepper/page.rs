@@ -130,7 +130,12 @@ impl Page<'_> {
                     span.count title="executed by so many warps" {
                         @if let Some(count) = counts(line) { (thousands(count.warps)) }
                     }
-                    code { (code) span.comment { (comment) } }
+                    // The space is what parts the two where the text is read without its layout.
+                    @let role = if code.trim().is_empty() { Some("remark") } else { code.trim_end().ends_with(':').then_some("label") };
+                    code class=[role] {
+                        span.instruction { (code.trim_end()) " " }
+                        @if !comment.is_empty() { span.comment { (comment) } }
+                    }
                 }
             }
         }

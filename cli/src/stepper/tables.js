@@ -53,17 +53,17 @@ function laneTable(table, at, {lane: chosen, badLane, buffers, variables}, choos
     const row = element("tr", {class: [lane === chosen ? "chosen" : "", ran ? "" : "aside", lane === badLane ? "bad" : ""].join(" ").trim() || undefined},
       element("th", {scope: "row"}, button));
     if (!stood) {
-      row.append(cell("not here", {colspan: heads.length - 1}));
+      row.append(cell("elsewhere", {colspan: heads.length - 1}));
       return row;
     }
     row.append(...named.map(register => cell(value(register))));
     row.append(...accesses.map((access, k) => {
-      if (!ran) return cell("held back");
+      if (!ran) return cell("held back", {class: "place"});
       const address = access.addresses[lane];
-      if (access.memory === "global") return cell(placeInBuffers(address, buffers).replace(/^p_/, ""));
+      if (access.memory === "global") return cell(placeInBuffers(address, buffers).replace(/^p_/, ""), {class: "place"});
       const pass = served[k].passes.get(lane);
-      const says = `${placeInShared(address, variables)}, bank ${Math.floor(address / 4) % BANKS}`;
-      return cell(served[k].extra ? `${says}, pass ${pass + 1}` : says, {class: pass ? "clash" : undefined});
+      const says = `${placeInShared(address, variables)}, bank\u00a0${Math.floor(address / 4) % BANKS}`;
+      return cell(served[k].extra ? `${says}, pass\u00a0${pass + 1}` : says, {class: pass ? "place clash" : "place"});
     }));
     row.append(...after.map(register => cell(ran ? value(register) : "held back", {class: "new"})));
     return row;
@@ -74,15 +74,15 @@ function laneTable(table, at, {lane: chosen, badLane, buffers, variables}, choos
 
 /** Every register that has a value: the chosen lane's, and what the lanes have in common. */
 function registerTable(table, state, registers, changed, lane, buffers) {
-  table.tHead.replaceChildren(element("tr", {}, ...["register", "type", `lane ${lane}`, "32 lanes", ""].map((text, i) =>
-    i < 4 ? element("th", {scope: "col"}, text) : element("td", {}))));
+  table.tHead.replaceChildren(element("tr", {}, ...["register", "type", `lane ${lane}`, "32 lanes"].map(text =>
+    element("th", {scope: "col"}, text))));
   const rows = registers.flatMap(({name, type}, register) => {
     const set = state.set[register];
     if (!set || name === "(constant)") return [];
     const values = state.values[register];
     return [element("tr", {class: changed.has(register) ? "new" : undefined},
       element("th", {scope: "row"}, name), cell(type), cell(set >>> lane & 1 ? shown(values[lane], type, buffers) : "–"),
-      cell(summary(values, set, type, buffers)), element("td", {}, laneBar(values, set, type)))];
+      element("td", {class: "common"}, summary(values, set, type, buffers), laneBar(values, set, type)))];
   });
   table.tBodies[0].replaceChildren(...rows);
   return rows.length;
