@@ -58,6 +58,8 @@ function embedded(codes) {
   const place = code => {
     const squared = rows.map((row, j) => [row.reduce((sum, x, d) => sum + (x - code[d]) ** 2, 0), j]);
     squared.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    // A drawing of the map, up to the rounding of codes, lies where it lies.
+    if (squared[0][0] <= 1e-4 * squared[squared.length >> 1][0]) return [...points[squared[0][1]]];
     const nearest = squared.slice(0, Math.min(Math.max(Math.floor(3 * perplexity + 1), 25), rows.length));
     const p = alike(nearest.map(([d]) => d), perplexity);
     const at = [0, 1].map(axis => median(nearest.slice(0, 25).map(([, j]) => points[j][axis])));

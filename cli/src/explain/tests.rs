@@ -109,6 +109,11 @@ fn a_new_code_comes_to_lie_where_the_engine_places_it() {
     let scripts = [include_str!("interpreter.js"), include_str!("map.js"), PLACE];
     let Some(found) = run(&scripts.join("\n"), &json!({ "codes": codes, "fresh": rows })) else { return };
     let found: Vec<[f64; 2]> = serde_json::from_value(found).unwrap();
+    // The last codes are copies of the first.
+    let known: Vec<&[f32]> = values.chunks(width).take(48).collect();
+    let lies: Vec<[f32; 2]> =
+        serde_json::from_value(run(&scripts.join("\n"), &json!({ "codes": codes, "fresh": known })).unwrap()).unwrap();
+    assert_eq!(lies, embedding.points.as_chunks::<2>().0[..48], "the map's own codes lie where they lie");
     let span = embedding.points.iter().fold(0.0_f32, |span, x| span.max(x.abs()));
     for (found, expected) in found.iter().zip(placed.points.as_chunks::<2>().0) {
         let apart = (found[0] - f64::from(expected[0])).hypot(found[1] - f64::from(expected[1]));
