@@ -65,6 +65,21 @@ async function check(sight) {
     expect(await ink() < 0.2 * inked, "the eraser leaves ink");
     await click("pen");
 
+    // By pen.
+    await click("clear");
+    const pen = (type, [x, y]) => send("Input.dispatchMouseEvent", {type, x, y, button: "left", buttons: 1, clickCount: 1, pointerType: "pen", force: 0.5});
+    await pen("mousePressed", place(0));
+    for (let i = 1; i <= 8; i++) await pen("mouseMoved", place(i / 8));
+    await pen("mouseReleased", place(1));
+    await evaluate(FRAMES);
+    expect(Math.abs(await ink() / inked - 1) < 0.05, `a pen lays ${await ink()} pixels of ink, a mouse ${inked}`);
+
+    // Undo goes back through more changes than are kept, and stops.
+    await evaluate(`for (let i = 0; i < 210; i++) paper.load(drawingBytes(i % 2))`);
+    await evaluate(`for (let i = 0; i < 220; i++) paper.undo()`);
+    await evaluate(FRAMES);
+    expect(await ink() > 0, "undo goes back beyond the first picture");
+
     // By finger.
     await click("clear");
     const touch = (type, ...points) => send("Input.dispatchTouchEvent", {type, touchPoints: points.map(([x, y]) => ({x, y}))});
@@ -88,6 +103,14 @@ async function check(sight) {
       await changes("a slider", () => evaluate(`(() => { const input = byId("sliders").querySelector("input");
         input.value = Number(input.value) > 0 ? input.min : input.max; input.dispatchEvent(new Event("input")); })()`));
       await changes("the mean", () => click("to-mean"));
+      // The decoded point stays on the screen with whatever moves it.
+      for (const id of ["more-sliders", "way"]) {
+        const {top, height} = await box(id);
+        const seen = await evaluate(`(() => { const {top, bottom} = byId("now").getBoundingClientRect(); return top >= -1 && bottom <= innerHeight; })()`);
+        expect(seen && top + height > 0, `what a point decodes to is out of sight at ${id}`);
+      }
+      const same = await evaluate(`["result", "decoded"].map(id => [...byId(id).getContext("2d").getImageData(0, 0, 9, 9).data].join())`);
+      expect(same[0] === same[1], "beside the sliders stands another picture than below the drawing");
       if (await has("resample")) await changes("a sample", () => click("sample-prior"));
       await click("keep-a");
       await evaluate(`load(1)`);
@@ -123,9 +146,13 @@ async function check(sight) {
       await evaluate(FRAMES);
       expect(await lies() !== first, "the other map looks the same");
       await sight.shoot(`${name}-tsne`, 9000);
-      const away = await evaluate(`(() => { const {points} = map.kind, [x, y] = map.here, [px, py] = points[7];
-        const span = Math.max(...points.map(p => p[0])) - Math.min(...points.map(p => p[0])); return Math.hypot(px - x, py - y) / span; })()`);
-      expect(away < 0.1, `a drawing of the page comes to lie ${away} of the map's width away from itself`);
+      for (let i = 0; i < 20; i++) {
+        await evaluate(`load(${i})`);
+        await evaluate(FRAMES);
+        const away = await evaluate(`(() => { const {points} = map.kind, [x, y] = map.here, [px, py] = points[${i}];
+          const span = Math.max(...points.map(p => p[0])) - Math.min(...points.map(p => p[0])); return Math.hypot(px - x, py - y) / span; })()`);
+        expect(away < 0.001, `drawing ${i} of the page comes to lie ${away} of the map's width away from itself`);
+      }
       if (await evaluate(`page.tapes.decoding != null`)) {
         await changes("a slider", () => evaluate(`(() => { before = map.here; const input = byId("sliders").querySelector("input");
           input.value = Number(input.value) > 0 ? input.min : input.max; input.dispatchEvent(new Event("input")); })()`));
@@ -150,7 +177,32 @@ async function check(sight) {
     const nodes = await evaluate(`training.nodes.length`);
     for (let i = 0; i < nodes; i++) await evaluate(`walk(${i})`);
     await evaluate(`walk(training.nodes.findIndex(node => ["conv2d", "lstm", "gru", "linear"].includes(node.op)))`);
-    expect(/^Node/.test(await evaluate(`byId("node").textContent`)), "no node is shown");
+    expect(/^Node \d+: \w/.test(await evaluate(`byId("node-title").textContent`)), "no node is shown");
+    await walks();
+  }
+
+  /** Walks by keyboard: focus stays on the button that walks, and goes to the node's name where a link was followed. */
+  async function walks() {
+    await evaluate(`walk(2); byId("later").focus()`);
+    await sight.key("Enter", "\r");
+    const focused = () => evaluate(`document.activeElement.id`);
+    expect(await evaluate("state.node") === 3 && await focused() === "later", `after a step focus is on ${await focused()}`);
+    await evaluate(`walk(training.nodes.findIndex(node => node.inputs.length > 0)); byId("node-body").querySelector(".facts button").click()`);
+    expect(await focused() === "node-title", `after a link focus is on ${await focused()}`);
+    // A picture says the number that is pointed at; of a convolution it is taken apart, and framed.
+    const at = await evaluate(`training.nodes.findIndex(node => node.op === "conv2d")`);
+    if (at < 0) return;
+    await evaluate(`walk(${at}); document.querySelector("#node-body canvas.picture").id = "picture"`);
+    const {left, top, width, height} = await sight.box("picture");
+    await sight.mouse("mouseMoved", left + 0.6 * width, top + 0.6 * height);
+    await evaluate(FRAMES);
+    const [says, apart, frame] = await evaluate(`[document.querySelector("#node-body .key output").value,
+      document.querySelector("#node-body .sum p").textContent, byId("picture").parentElement.querySelector("i").style.left]`);
+    const channel = Number(says.match(/^map (\d+)/)?.[1]), framed = Number(apart.match(/channel (\d+)/)?.[1]);
+    expect(channel === framed && parseFloat(frame) > 40, `pointing says ${says}, and takes apart ${apart}`);
+    const [, sum, bias, whole] = apart.match(/products ([-\d.·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) \+ the bias ([-\d.·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+) = ([-\d.·⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)/) ?? [];
+    expect(whole !== undefined && (![sum, bias, whole].every(x => Number.isFinite(Number(x))) || Math.abs(Number(sum) + Number(bias) - Number(whole)) < 0.02 * (Math.abs(sum) + Math.abs(bias))),
+      `a sum that does not add up: ${apart}`);
   }
 
   /** A tape with an operation that the page does not know is said so, and can be walked all the same. */

@@ -105,7 +105,8 @@ function sheet(canvas, image, changed) {
     undo,
     load(bytes) {
       layers.push({start: bytes.slice()});
-      layers = layers.slice(-200);
+      // So many changes can be undone; the first that is kept is a picture, since a stroke needs one below it.
+      layers = layers.slice(layers.findIndex((layer, i) => layer.start && i >= layers.length - 200));
       restack();
     },
     clear() {

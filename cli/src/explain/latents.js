@@ -28,8 +28,11 @@ function sliders(box, more, codes, moved) {
   // A thumb of 16 pixels keeps its middle 8 pixels from either end.
   const place = part => `calc(8px + ${part.toFixed(4)} * (100% - 16px))`;
   let z = Float32Array.from(codes.mean);
+  box.append(element("div", {class: "slider heads", "aria-hidden": "true"}, element("span", {}, ""),
+    element("span", {class: "tells"}, codes.prior ? "KL, nats" : "spread"), element("span", {}, ""), element("output", {}, "value")));
   const rows = codes.order.map((d, rank) => {
-    const tells = codes.prior ? `KL ${codes.kl[d].toFixed(2)} nats` : `standard deviation ${figure(codes.deviation[d])}`;
+    const known = codes.prior ? codes.kl[d].toFixed(2) : figure(codes.deviation[d]);
+    const tells = codes.prior ? `KL ${known} nats` : `standard deviation ${known}`;
     const input = element("input", {type: "range", min: centre(d) - spread(d), max: centre(d) + spread(d), step: spread(d) / 200,
       "aria-label": `z${d}, ${tells}`, oninput: () => {
         z[d] = Number(input.value);
@@ -39,7 +42,8 @@ function sliders(box, more, codes, moved) {
     const output = element("output", {});
     const [band, mean] = [element("span", {class: "band"}), element("span", {class: "mean"})];
     const row = element("div", {class: "slider", title: tells, hidden: rank >= FIRST_SLIDERS},
-      element("span", {}, `z${d}`), element("div", {class: "track"}, input, band, mean), output);
+      element("span", {}, `z${d}`), element("span", {class: "tells", "aria-hidden": "true"}, known),
+      element("div", {class: "track"}, input, band, mean), output);
     box.append(row);
     return {d, row, input, output, band, mean};
   });
@@ -90,6 +94,7 @@ function between(current, paint, moved, kept) {
 
   function refresh() {
     way.disabled = false;
+    byId("way-says").textContent = "From A to B";
     strip.replaceChildren(...Array.from({length: STEPS}, () => element("canvas", {})));
     // One a frame, so that the page stays awake.
     const next = k => requestAnimationFrame(() => {

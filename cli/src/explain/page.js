@@ -63,7 +63,7 @@ function toLatent(z) {
 
 function showDecoded() {
   const images = decoding && decode(state.z);
-  if (images) paintPicture(byId("result"), images, page.image);
+  if (images) ["result", "decoded"].forEach(id => paintPicture(byId(id), images, page.image));
 }
 
 function showProbabilities(probabilities) {
@@ -95,8 +95,8 @@ function replayTraining() {
   replayed = replay(training, params, {images: pixels, labels: [label]}, noise);
   byId("source-says").textContent = recorded
     ? `Drawing ${step.drawing} of the page with the noise that the engine drew. The engine's own numbers, from the weights as they were, stand in brackets.`
-    : `Your drawing${noiseOfStep && training.step.noise.length ? ", with the noise ε at 0, so that z = μ" : ""}.`;
-  showLoss(training, replayed, recorded ? step.values : null);
+    : training.step.noise.length ? "With the noise ε at 0, so that z = μ." : "";
+  showLoss(training, replayed, recorded ? step.values : null, {...page, order: page.codes?.prior ? page.codes.order : null}, walk);
   byId("unknown").hidden = replayed.unknown.length === 0;
   byId("unknown").textContent = `Operations that this page does not know, so that what follows from them is not computed: ${replayed.unknown.join(", ")}.`;
   walk(state.node);
@@ -105,7 +105,7 @@ function replayTraining() {
 function walk(i) {
   state.node = i;
   showLine(i);
-  showNode(byId("node"), training, i, replayed, training.step.gradients, walk);
+  showNode(byId("node-body"), training, i, replayed, training.step.gradients, walk);
 }
 
 // ------------------------------------------------------------------------------------------------------------ wiring
@@ -115,8 +115,7 @@ const paper = sheet(byId("paper"), page.image, drawn);
 /** Loads drawing i; its class is asked for from then on. */
 function load(i) {
   state.label = drawings.labels[i];
-  const choice = byId("classes").querySelectorAll("input")[state.label];
-  if (choice) choice.checked = true;
+  showLabel();
   paper.load(drawingBytes(i));
 }
 
@@ -142,19 +141,31 @@ function setUpPaper() {
   byId("outcome").hidden = !decoding && !classification;
 }
 
-/** Class buttons, where a class goes in: to condition on, or to measure the loss against. */
+/** Class buttons, where a class goes in: to condition on, or to measure the loss against; beside the sliders again if it is decoded. */
 function setUpClasses() {
   if (training.labels === null) return;
-  const box = byId("classes").querySelector(".choices");
-  byId("classes").hidden = false;
   byId("classes-legend").textContent = decoding ? "Class that the network is told" : "Class that the loss holds to be right";
-  box.replaceChildren(...page.classes.map((name, label) => element("label", {},
-    element("input", {type: "radio", name: "class", value: label, checked: label === 0, onchange: () => {
-      state.label = label;
-      if (encoding?.labels != null) drawn(state.pixels);
-      else if (state.z) showDecoded();
-      laterReplay();
-    }}), element("bdi", {}, name))));
+  for (const id of decoding ? ["classes", "classes-here"] : ["classes"]) {
+    byId(id).hidden = false;
+    byId(id).querySelector(".choices").replaceChildren(...page.classes.map((name, label) => element("label", {},
+      element("input", {type: "radio", name: id, value: label, checked: label === 0, onchange: () => {
+        state.label = label;
+        showLabel();
+        const {z} = state;
+        if (encoding?.labels != null) drawn(state.pixels);
+        // Beside the sliders one stays where one is.
+        if (z && (id === "classes-here" || encoding?.labels == null)) toLatent(z);
+        laterReplay();
+      }}), element("bdi", {}, name))));
+  }
+}
+
+/** Checks the class that is asked for, wherever it can be chosen. */
+function showLabel() {
+  ["classes", "classes-here"].forEach(id => {
+    const choice = byId(id).querySelectorAll("input")[state.label];
+    if (choice) choice.checked = true;
+  });
 }
 
 /** What the kinds of maps tell. */
@@ -167,13 +178,14 @@ function setUpCodes() {
   const {codes} = page;
   byId("latents").hidden = byId("to-latents").hidden = !codes;
   if (!codes) return {};
-  byId("sliders-side").hidden = byId("between").hidden = !decoding;
+  byId("sliders-side").hidden = byId("between").hidden = byId("now").hidden = !decoding;
+  if (!codes.prior) byId("to-mean").textContent = "Back to the code";
   byId("latents-title").textContent = byId("to-latents").textContent = classification ? "Features" : "Latents";
   byId("latents-text").textContent = classification
     ? `Before it decides, the network turns a drawing into ${codes.width} numbers. On the map lie those of ${drawings.labels.length} ${page.drawings.split} drawings; the cross is yours.`
     : `A drawing is ${codes.width} numbers to this network. Move one and see what it stands for. ${codes.prior
-      ? "The first tell most (by their KL divergence from the prior); the mark under a slider is μ of your drawing, the band μ ± σ."
-      : "The first vary most; the mark under a slider is the code of your drawing."} On the map lie ${drawings.labels.length} ${page.drawings.split} drawings; the cross is where you are, the broken line the way from A to B.`;
+      ? "The first tell most: KL is each one's divergence from the prior, the mean over the map's drawings. The mark under a slider is μ of your drawing, the band μ ± σ."
+      : "The first vary most: spread is each one's standard deviation over the map's drawings. The mark under a slider is the code of your drawing."} On the map lie ${drawings.labels.length} ${page.drawings.split} drawings; the cross is where you are, the broken line the way from A to B.`;
   byId("resample").hidden = byId("sample-prior").hidden = !codes.prior && !codes.mixture;
   byId("to-mean").addEventListener("click", () => toLatent(state.mu));
   byId("resample").addEventListener("click", () => toLatent(state.mu.map((mu, d) => mu + state.sigma[d] * normal())));
@@ -209,12 +221,14 @@ const showLine = tapeList(byId("tape"), walk);
 setUpPaper();
 setUpClasses();
 const {showSliders, map} = setUpCodes();
+byId("earlier").addEventListener("click", () => walk(state.node - 1));
+byId("later").addEventListener("click", () => walk(state.node + 1));
 document.querySelectorAll("[name=source]").forEach(choice => choice.addEventListener("change", replayTraining));
 if (!window.PointerEvent) {
   byId("trouble").hidden = false;
   byId("trouble").textContent = "This browser reports no pointers, so there is no drawing with them: begin with an example, or draw with the keyboard.";
 }
-// The last node before the loss that is worth a look at first: the largest convolution or recurrent layer, else the loss.
-const telling = training.nodes.findIndex(node => ["conv2d", "lstm", "gru"].includes(node.op));
-state.node = Math.max(telling, 0);
+// Worth a look at first: the first convolution or recurrent layer, else the first product with weights.
+const first = (...names) => training.nodes.findIndex(node => names.includes(node.op));
+state.node = Math.max(first("conv2d", "lstm", "gru") >= 0 ? first("conv2d", "lstm", "gru") : first("linear", "matmul"), 0);
 load(0);

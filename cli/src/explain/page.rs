@@ -96,7 +96,7 @@ fn tape(nodes: &[Node]) -> Markup {
                     @if !node.inputs.is_empty() {
                         "of " (node.inputs.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")) ": "
                     }
-                    (extents(&node.shape))
+                    span.extents { (extents(&node.shape)) }
                 }
             }
         }

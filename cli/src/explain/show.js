@@ -50,8 +50,12 @@ function paintPicture(canvas, values, [height, width, channels]) {
   });
 }
 
-/** How many maps to a row, so that the whole is about one and a half times as wide as high. */
-const mapsToARow = (count, height, width) => Math.min(count, Math.max(1, Math.round(Math.sqrt(1.5 * count * height / width))));
+/** How many maps to a row, so that the whole is about one and a half times as wide as high, and its last row full if it can be. */
+function mapsToARow(count, height, width) {
+  const ideal = Math.min(count, Math.max(1, Math.round(Math.sqrt(1.5 * count * height / width))));
+  const near = [0, 1, -1, 2, -2].map(step => ideal + step).filter(across => across > 0 && across <= count);
+  return near.find(across => count % across === 0) ?? ideal;
+}
 
 /**
  * How a tensor of that shape is laid out as a picture: `maps` of height × width beside one another, and index(map, row, column).
@@ -85,8 +89,11 @@ function rangeOf(values) {
   return [low, high];
 }
 
-/** The most pixels of a picture's side; of a longer matrix each pixel shows the number of largest magnitude of a few. */
-const LONGEST = 2048;
+/** The most pixels of a matrix's side; of a longer one each pixel shows the number of largest magnitude of a few. */
+const LONGEST = 256;
+
+/** The words that say so. */
+const CELLS = " Each square is the number of largest magnitude of a few.";
 
 /** A matrix of at most LONGEST rows and columns. */
 function coarsened(values, height, width) {
@@ -102,42 +109,63 @@ function coarsened(values, height, width) {
 }
 
 /**
- * A canvas of a tensor's values: from white to black, from 0 or from `lowest` up, for values of one sign, else blue and orange
+ * A canvas of a tensor's values: from white at 0 to black at the largest, or at `most`, for values of one sign, else blue and orange
  * around 0.
  */
-function tensorPicture(values, shape, label, lowest = 0) {
+function tensorPicture(values, shape, label, most = 0) {
   const layout = layoutOf(shape);
   if (!layout) return barPicture(values, label);
   const {maps, height, width, index} = layout;
   if (Math.max(height, width) > LONGEST && maps === 1) {
-    const coarse = coarsened(values, height, width);
-    return tensorPicture(coarse.values, coarse.shape, label, lowest);
+    const {values: fewer, shape: [rows, columns]} = coarsened(values, height, width);
+    const picture = tensorPicture(fewer, [rows, columns], label, most);
+    const span = (at, of, length) => {
+      const [from, to] = [at, at + 1].map(edge => Math.ceil(edge * length / of));
+      return to - from > 1 ? `s ${from} to ${to - 1}` : ` ${from}`;
+    };
+    picture.tell = (x, y) => `row${span(y, rows, height)}, column${span(x, columns, width)}: ${figure(fewer[y * columns + x])}`;
+    return Object.assign(picture, {note: CELLS});
   }
   const [low, high] = rangeOf(values);
-  const largest = Math.max(-low, high) || 1;
-  const colour = low < 0
-    ? value => signedColour(value / largest)
-    : value => inkColour((value - lowest) / (largest - lowest || 1));
+  const largest = most || Math.max(-low, high) || 1;
+  const colour = value => (low < 0 ? signedColour : inkColour)(value / largest);
   const across = mapsToARow(maps, height, width), down = Math.ceil(maps / across);
   const canvas = paintGrid(element("canvas", {role: "img", "aria-label": label, class: "picture"}),
     across * (width + 1) - 1, down * (height + 1) - 1, (x, y) => {
       const [column, row] = [x % (width + 1), y % (height + 1)];
       const map = Math.floor(y / (height + 1)) * across + Math.floor(x / (width + 1));
       if (map >= maps || (map === maps - 1 && column === width)) return null;
-      if (column === width || row === height) return [215, 218, 224];
+      if (column === width || row === height) return [190, 194, 202]; // darker than pale numbers
       return colour(values[index(map, row, column)]);
     });
   const scale = Math.max(1, Math.min(10, Math.floor(520 / canvas.width)));
   canvas.style.width = `${Math.max(canvas.width * scale, 120)}px`;
   canvas.layout = {...layout, across};
+  canvas.ramp = low < 0 ? ["signed", -largest, largest] : ["ink", 0, largest];
+  /** The number at a pixel, in words. */
+  canvas.tell = (x, y) => {
+    const map = Math.floor(y / (height + 1)) * across + Math.floor(x / (width + 1));
+    const [row, column] = [y % (height + 1), x % (width + 1)];
+    if (map >= maps || row === height || column === width) return null;
+    return `${maps > 1 ? `map ${map}, ` : ""}row ${row}, column ${column}: ${figure(values[index(map, row, column)])}`;
+  };
   return canvas;
 }
 
-/** Bars from 0 for each of a vector's values; 0 is in the middle where there are both signs, else at the edge. */
-function barPicture(values, label) {
+/** The most bars beside one another. */
+const MOST_BARS = 400;
+
+/**
+ * Bars from 0 for each of a vector's values, or, of more than fit, for the one of largest magnitude of a few; 0 is in the middle where
+ * there are both signs, else at the edge.
+ */
+function barPicture(all, label) {
+  const each = Math.ceil(all.length / MOST_BARS);
+  const values = Array.from({length: Math.ceil(all.length / each)}, (_, i) =>
+    all.subarray(i * each, (i + 1) * each).reduce((most, v) => Math.abs(v) > Math.abs(most) ? v : most));
   const [low, high] = rangeOf(values);
   const most = 40, [above, below] = [high > 0 || low === 0 ? most : 0, low < 0 ? most : 0];
-  const wide = Math.max(1, Math.floor(400 / values.length));
+  const wide = Math.max(1, Math.floor(MOST_BARS / values.length));
   const largest = Math.max(-low, high) || 1;
   const canvas = paintGrid(element("canvas", {role: "img", "aria-label": label, class: "picture"}),
     Math.max(values.length * wide, 2), above + 1 + below, (x, y) => {
@@ -148,9 +176,55 @@ function barPicture(values, label) {
       return up === 0 ? [150, 155, 165] : [255, 255, 255];
     });
   canvas.style.width = `${Math.min(Math.max(canvas.width, 160), 520)}px`;
+  canvas.tell = x => {
+    const i = Math.min(Math.floor(x / wide), values.length - 1);
+    const which = each === 1 ? `element ${i}` : `largest of elements ${i * each} to ${Math.min((i + 1) * each, all.length) - 1}`;
+    return `${which}: ${figure(values[i])}`;
+  };
+  canvas.note = each === 1 ? "" : ` A bar is the number of largest magnitude of ${each}.`;
   return canvas;
 }
 
-/** A picture with a line below it. */
-const captioned = (picture, ...caption) =>
-  element("figure", {}, element("div", {class: "scroll"}, picture), element("figcaption", {}, ...caption));
+/** Where in its pixels an event points at a canvas. */
+function pixelUnder(canvas, event) {
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [(event.clientX - box.left) / box.width * canvas.width, (event.clientY - box.top) / box.height * canvas.height];
+  return [Math.min(Math.max(Math.floor(x), 0), canvas.width - 1), Math.min(Math.max(Math.floor(y), 0), canvas.height - 1)];
+}
+
+/** A picture with its scale of colours, the number that is pointed at, and a line below it. */
+function captioned(picture, ...caption) {
+  const says = element("output", {"aria-hidden": "true"});
+  const {ramp, tell} = picture;
+  const key = element("div", {class: "key"});
+  if (ramp) {
+    const [kind, low, high] = ramp;
+    key.append(figure(low), element("span", {class: `ramp ${kind}`, "aria-hidden": "true"}), figure(high));
+  }
+  if (tell) {
+    key.append(says);
+    const point = event => { says.value = tell(...pixelUnder(picture, event)) ?? ""; };
+    ["mousemove", "click"].forEach(name => picture.addEventListener(name, point));
+    picture.addEventListener("mouseleave", () => { says.value = ""; });
+  }
+  return element("figure", {}, element("div", {class: "scroll"}, picture), element("figcaption", {}, ...caption), ramp || tell ? key : null);
+}
+
+/** The relative luminance of a colour, as WCAG has it. */
+const luminance = (...rgb) => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+
+/** Few numbers as such, in rows of `columns`, on the colours of their picture. */
+function numberGrid(values, columns) {
+  const [low, high] = rangeOf(values), largest = Math.max(-low, high) || 1;
+  const cells = Array.from(values, value => {
+    const [r, g, b] = low < 0 ? signedColour(value / largest) : inkColour(value / largest);
+    const cell = element("span", {}, figure(value));
+    cell.style.background = `rgb(${r} ${g} ${b})`;
+    cell.style.color = luminance(r, g, b) > 0.179 ? "#000" : "#fff"; // whichever has more contrast
+    return cell;
+  });
+  const grid = element("div", {class: "cells"}, ...cells);
+  grid.style.gridTemplateColumns = `repeat(${columns}, 1fr)`;
+  return grid;
+}
