@@ -1,7 +1,7 @@
 //! `inkgrad explain`: one page on which a network runs.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use inkgrad_models::model::Network;
 use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::trainer::{Opened, load_data, load_run_data};
-use inkgrad_models::{Error, Models, Result};
+use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
 use crate::args::{Compute, WeightsArgs};
@@ -101,7 +101,7 @@ impl Explain {
             // Imported weights don't know their data.
             let trained = opened.config.data_sha256.is_some() || opened.folder.state().exists();
             let origin = match trained {
-                true => format!("Its weights are those of a run, {}.", opened.describe()),
+                true => format!("Its weights are those of {}, {}.", named(path), opened.describe()),
                 false => "Its weights are imported ones.".to_owned(),
             };
             let note = opened.note();
@@ -145,6 +145,14 @@ impl Explain {
         };
         Err(Error::input(self.data.as_ref().unwrap_or(&config.data), problem))
     }
+}
+
+/// A run by its folder's name.
+fn named(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    whole
+        .file_name()
+        .map_or_else(|| "a run".to_owned(), |name| format!("the run {}", text::escape(&name.to_string_lossy(), false)))
 }
 
 impl Report for Written {
