@@ -27,6 +27,9 @@ async function check(sight) {
     const hidden = await evaluate(`[...document.querySelectorAll("td, tbody th")].filter(e => e.textContent.trim() &&
       (e.offsetWidth === 0 || e.scrollWidth > e.clientWidth + 1)).slice(0, 3).map(e => e.textContent)`);
     expect(hidden.length === 0, `${width} px: cells are hidden or cut: ${hidden}`);
+    const sorting = await evaluate(`[...document.querySelectorAll(".fold.sorts thead tr")].every(row =>
+      getComputedStyle(row, "::before").content === (matchMedia("(max-width: 52rem)").matches ? '"Sort by:"' : "none"))`);
+    expect(sorting, `${width} px: a folded table does not say what its heads do`);
     if (width === 1280) drawings.push(await drawing());
     await sight.shoot(`${name}-${width}-${scheme}`);
   }

@@ -121,6 +121,23 @@ pub struct Cell {
     pub best: bool,
 }
 
+/// A column with a longer cell than this is of words, even if they begin with a number.
+pub const WORDS: usize = 28;
+
+impl Table {
+    /// Whether each column is one of words, which stand at its left: one that has texts and no number, or a long text.
+    pub fn of_words(&self) -> Vec<bool> {
+        let says = |cell: &&Cell| !matches!(cell.text.as_str(), "" | "–");
+        let column = |i: usize| self.rows.iter().map(move |row| &row[i]).filter(says);
+        let words = |i: usize| {
+            i == 0
+                || column(i).any(|cell| cell.text.chars().count() > WORDS)
+                || column(i).next().is_some() && column(i).all(|cell| cell.text.starts_with(char::is_alphabetic))
+        };
+        (0..self.head.len()).map(words).collect()
+    }
+}
+
 impl Cell {
     /// A number, with its text.
     pub fn number(key: f64, text: impl Into<String>) -> Self {

@@ -95,7 +95,7 @@ fn rows(out: &mut String, table: &Table) {
         escape(&column.name) + &arrow
     };
     let rule: Vec<String> =
-        (0..table.head.len()).map(|i| if i == 0 { "---".to_owned() } else { "---:".to_owned() }).collect();
+        table.of_words().iter().map(|words| if *words { "---".to_owned() } else { "---:".to_owned() }).collect();
     if !table.title.is_empty() {
         let _ = write!(out, "\n{}\n", escape(&table.title));
     }
@@ -119,5 +119,16 @@ mod tests {
         let mut out = String::new();
         rows(&mut out, &table);
         assert_eq!(out, "\n| class |\n| --- |\n| \\[l\\](x) |\n");
+    }
+
+    #[test]
+    fn words_stand_left_and_numbers_right() {
+        let mut table = Table::new("", &["run", "condition", "beta", "none"]);
+        table.row(["a".into(), "–".into(), "1.0".into(), "–".into()]);
+        table.row(["b".into(), "latent".into(), "–".into(), "–".into()]);
+        assert_eq!(table.of_words(), [true, true, false, false]);
+        let mut out = String::new();
+        rows(&mut out, &table);
+        assert!(out.contains("\n| --- | --- | ---: | ---: |\n"), "{out}");
     }
 }

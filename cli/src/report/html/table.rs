@@ -2,18 +2,14 @@
 
 use maud::{Markup, html};
 
-use crate::report::document::{Cell, Column, Table};
+use crate::report::document::{Cell, Column, Table, WORDS};
 
-/// A column with a longer cell than this is of words, which stand at its left.
-const WORDS: usize = 28;
 /// A table of more columns is folded on a narrow screen.
 const NARROW: usize = 3;
 
 /// The table. Roles are written out: folded rows would lose theirs.
 pub(super) fn table(table: &Table) -> Markup {
-    let all = || table.rows.iter().chain(&table.foot);
-    let is_long = |column: usize| all().any(|row| row[column].text.chars().count() > WORDS);
-    let words: Vec<bool> = (0..table.head.len()).map(is_long).collect();
+    let words = table.of_words();
     let row = |row: &Vec<Cell>| {
         html! { tr role="row" {
             @for (i, cell) in row.iter().enumerate() {
@@ -21,7 +17,8 @@ pub(super) fn table(table: &Table) -> Markup {
                 @if i == 0 {
                     th scope="row" role="rowheader" { bdi { (cell.text) } }
                 } @else {
-                    td.words[words[i]].best[cell.best] role="cell" data-head=(name) data-key=[cell.key] {
+                    @let (long, none) = (cell.text.chars().count() > WORDS, cell.text.is_empty());
+                    td.words[words[i]].long[long].none[none].best[cell.best] role="cell" data-head=(name) data-key=[cell.key] {
                         bdi { (cell.text) } @if cell.best { span.unseen { " (best)" } }
                     }
                 }
