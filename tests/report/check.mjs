@@ -27,6 +27,13 @@ async function check(sight) {
     const hidden = await evaluate(`[...document.querySelectorAll("td, tbody th")].filter(e => e.textContent.trim() &&
       (e.offsetWidth === 0 || e.scrollWidth > e.clientWidth + 1)).slice(0, 3).map(e => e.textContent)`);
     expect(hidden.length === 0, `${width} px: cells are hidden or cut: ${hidden}`);
+    const crossed = await evaluate(`[...document.querySelectorAll("figure.chart svg")].flatMap(svg => [...svg.querySelectorAll(".mark")].flatMap(mark =>
+      [...svg.querySelectorAll(".name")].filter(name => { const [a, b] = [mark, name].map(e => e.getBoundingClientRect());
+        return a.left < b.right && b.left < a.right && a.top < b.bottom - 2 && b.top < a.bottom - 2; }))).map(e => e.textContent)`);
+    expect(crossed.length === 0, `${width} px: a line crosses names: ${crossed.slice(0, 3)}`);
+    const unlike = await evaluate(`[...document.querySelectorAll("polyline.line")].filter(line => { const end = line.parentElement.querySelector(".end");
+      return !end || getComputedStyle(end).stroke !== getComputedStyle(line).stroke; }).length`);
+    expect(unlike === 0, `${width} px: ${unlike} lines without their colour beside their name`);
     const sorting = await evaluate(`[...document.querySelectorAll(".fold.sorts thead tr")].every(row =>
       getComputedStyle(row, "::before").content === (matchMedia("(max-width: 52rem)").matches ? '"Sort by:"' : "none"))`);
     expect(sorting, `${width} px: a folded table does not say what its heads do`);

@@ -24,7 +24,10 @@ pub(super) fn svg(panel: &Panel, rows: &[Estimate], mark: Option<&(String, f64)>
             }
             @if let Some((name, value)) = mark.filter(|mark| mark.1.is_finite()) {
                 @let at = across.at(*value);
-                line.mark x1=(short(at)) x2=(short(at)) y1=(TOP) y2=(short(bottom)) {}
+                // Beside the dots alone, so that it crosses no name.
+                @for y in (0..rows.len()).map(|i| TOP + ROW * i as f64) {
+                    line.mark x1=(short(at)) x2=(short(at)) y1=(short(y + 16.0)) y2=(short(y + 30.0)) {}
+                }
                 text.tick x=(short(at.clamp(60.0, WIDTH - 60.0))) y="11" text-anchor="middle" { (name) " " (plain(*value)) }
             }
             @for (i, row) in rows.iter().enumerate() {

@@ -21,7 +21,7 @@ pub(super) fn svg(figure: &Figure, panel: &Panel, curves: &[Curve], alt: &str) -
         .collect();
     let labels: Vec<String> =
         curves.iter().map(|(name, points)| format!("{name} {}", plain(points[points.len() - 1].1))).collect();
-    let room = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as f64 * LETTER + 8.0;
+    let room = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as f64 * LETTER + 19.0;
     let right = WIDTH - room.min(WIDTH / 2.0);
     let all = || curves.iter().flat_map(|(_, points)| points);
     let across = Axis::over(all().map(|p| p.0), (LEFT, right), 5, figure.whole);
@@ -42,7 +42,9 @@ pub(super) fn svg(figure: &Figure, panel: &Panel, curves: &[Curve], alt: &str) -
                             title { (name) ", " (figure.x_label) " " (trimmed(x)) ": " (plain(y)) }
                         }
                     }
-                    text.name x=(short(right + 6.0)) y=(short(ends[i])) dy="0.35em" { (labels[i]) }
+                    // Where ends crowd, a name stands beside another's: its own colour tells whose it is.
+                    line.end x1=(short(right + 5.0)) x2=(short(right + 13.0)) y1=(short(ends[i])) y2=(short(ends[i])) {}
+                    text.name x=(short(right + 17.0)) y=(short(ends[i])) dy="0.35em" { (labels[i]) }
                 }
             }
         }
