@@ -295,7 +295,7 @@ fn findings_are_figures_and_say_what_to_distrust() {
     );
     // Twelve drawings are too few for anything.
     assert!(says(&["The judge recognises", "of 12 real drawings"]), "{findings:#?}");
-    assert!(says(&["FID of 12 rows is biased upwards"]), "{findings:#?}");
+    assert!(says(&["a Fréchet distance of 12 rows is biased upwards"]), "{findings:#?}");
     assert!(says(&["untrained, nearly: not every training drawing was seen once"]), "{findings:#?}");
     assert!(says(&["20 samples of z for each of 2 drawings: a loose one"]), "{findings:#?}");
     let value = all["runs"][1]["evaluation"]["recognition"]["all"]["accuracy"].as_f64().unwrap();

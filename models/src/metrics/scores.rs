@@ -190,7 +190,7 @@ fn warnings(real: Table, generated: Table, logits: Option<Table>) -> Vec<String>
     if n < d.max(2048) {
         let rank =
             if n <= d { format!(", and covariances of {d} dimensions have no full rank") } else { String::new() };
-        warnings.push(format!("FID of {n} rows is biased upwards (2,048 or more are usual){rank}"));
+        warnings.push(format!("a Fréchet distance of {n} rows is biased upwards (2,048 or more are usual){rank}"));
     }
     if n < kid::SUBSET_SIZE {
         warnings.push(format!(
