@@ -202,8 +202,8 @@ function showLoss(tape, run, engine, {loss, classes, order}, go) {
     if (!elements || elements.length < 2) return [];
     if (shape.length !== 4 && elements.length <= 64 && elements.length === order?.length && rangeOf(elements)[0] >= 0) {
       const largest = rangeOf(elements)[1] || 1;
-      const bars = order.map(d => bar(`z${d}`, elements[d], largest, `${figure(elements[d])}${unit}`));
-      return [element("figure", {class: "wide"}, element("figcaption", {}, `${node.op}, node ${i}, of each dimension, in the order of the sliders`),
+      const bars = order.map(d => bar(`z${d}`, elements[d], largest, figure(elements[d])));
+      return [element("figure", {class: "wide"}, element("figcaption", {}, `${node.op}, node ${i}, of each dimension${unit && `, in${unit}`}; in the order of the sliders`),
         element("ul", {class: "bars dimensions"}, ...bars))];
     }
     const what = shape.length === 4 ? "of each pixel" : "of each dimension, in order";
