@@ -3,26 +3,69 @@
 // find nothing; and what the page shows has to follow from what is done to it.
 //
 //   node tests/explain/check.mjs CHROMIUM AXE.js PAGE.html… [--shots FOLDER]
+//
+// Beside PAGE.html lie PAGE.npy, what the engine makes of d/test_images.npy with d/test_labels.npy: reconstructions, or the
+// probabilities of a classifier.
+
+import {readFileSync} from "node:fs";
+import {dirname, join} from "node:path";
 
 import {FRAMES, lookAt, options} from "../browser/look.mjs";
 
 /** Waits, in the page, until the training step has been replayed. */
 const REPLAYED = "new Promise(done => { const look = () => replayed ? done() : setTimeout(look, 20); look(); })";
 
+/** Drawings that are compared with the engine. */
+const COMPARED = 20;
+
 await lookAt(options(), check);
 
+/** The numbers of a .npy file, row by row; bytes as shares of 255. */
+function readNpy(path) {
+  const file = readFileSync(path), length = file.readUInt16LE(8), header = file.toString("latin1", 10, 10 + length);
+  const [, type] = header.match(/'descr': '[<|](\w+)'/), shape = header.match(/'shape': \(([^)]*)\)/)[1].split(",").filter(Boolean).map(Number);
+  const {size, get} = {
+    u1: {size: 1, get: at => file.readUInt8(at) / 255},
+    f4: {size: 4, get: at => file.readFloatLE(at)},
+    i8: {size: 8, get: at => Number(file.readBigInt64LE(at))},
+  }[type];
+  const width = shape.slice(1).reduce((a, b) => a * b, 1);
+  return Array.from({length: shape[0]}, (_, row) => Array.from({length: width}, (_, i) => get(10 + length + (row * width + i) * size)));
+}
+
 async function check(sight) {
-  const {send, evaluate, expect, name, browser, url} = sight;
+  const {send, evaluate, expect, name, browser, url, path} = sight;
   for (const [width, height, scheme] of [[1280, 900, "light"], [1280, 900, "dark"], [375, 800, "light"], [375, 800, "dark"]]) {
     await sight.load(width, height, scheme, REPLAYED);
     await sight.hold(width, scheme, ".scroll, #tape");
     await sight.shoot(`${name}-${width}-${scheme}`, 9000);
   }
+  await agrees();
   await use();
   await sight.shoot(`${name}-used`, 9000);
   await meetsAnotherOperation();
   await withoutPointers();
   await withoutScripts();
+
+  /** The page computes what the engine does of the same drawings. */
+  async function agrees() {
+    const beside = file => join(dirname(path), file);
+    const [images, labels, expected] = [beside("d/test_images.npy"), beside("d/test_labels.npy"), path.replace(/html$/, "npy")].map(readNpy);
+    const found = await evaluate(`${JSON.stringify(images.slice(0, COMPARED))}.map((pixels, i) => {
+      const images = Float32Array.from(pixels), labels = [${JSON.stringify(labels.flat())}[i]];
+      const {encoding, decoding, classification} = page.tapes;
+      if (classification) return Array.from(softmax(replay(classification, params, {images}).values[classification.logits]));
+      const latents = replay(encoding, params, {images, labels}).values[encoding.mu];
+      return Array.from(replay(decoding, params, {latents, labels}).values[decoding.images]);
+    })`);
+    expect(found.length === COMPARED, `${found.length} drawings are compared, expected ${COMPARED}`);
+    const apart = Math.max(...found.flatMap((row, i) => row.map((value, j) => Math.abs(value - expected[i][j]))));
+    const {numbers, error} = await evaluate("({numbers: page.weights.numbers, error: page.error})");
+    // Of weights as bytes the page itself says how far its outputs are off.
+    const most = numbers === "f16" ? 1e-3 : 4 * error.output;
+    expect(apart <= most, `of ${COMPARED} drawings the page's outputs are ${apart} away from the engine's, expected at most ${most}`);
+    console.log(`${name}: ${apart.toExponential(1)} away from the engine on ${COMPARED} drawings`);
+  }
 
   /** Draws, moves, chooses and walks, and looks at what follows. */
   async function use() {

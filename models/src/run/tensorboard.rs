@@ -79,7 +79,7 @@ impl EventFile {
     /// Appends a picture.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be written, and those of [`Picture::to_png`].
+    /// [`Error::Io`] where the file cannot be written.
     pub fn picture(&mut self, step: u64, tag: &str, picture: &Png) -> Result<()> {
         // `Image { height = 1, width = 2, colorspace = 3, encoded_image_string = 4 }`
         let (height, width) = (picture.height as u64, picture.width as u64);
