@@ -4,7 +4,9 @@
 //! has.
 
 use super::inst::{Cmp, F1, F2, F3, Narrow, Round, Shift, Type, W1, W2, W3, Widen};
-use crate::cpu::simd::{Isa, isa};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::simd::Isa;
+use crate::cpu::simd::isa;
 
 /// A 32-bit register of each lane.
 pub type Lanes = [u32; 32];
