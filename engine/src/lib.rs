@@ -33,6 +33,6 @@ pub use inkgrad_kernels::launch::Error as DeviceError;
 pub use layout::Compile;
 pub use op::Clock;
 pub use params::{Init, Param, ParamId, Params};
-pub use plan::{Plan, Profile, Times};
+pub use plan::{Held, Plan, Profile, Times};
 pub use shape::{MAX_RANK, Shape};
 pub use tape::{Tape, Tensor};

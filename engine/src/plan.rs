@@ -26,6 +26,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod held;
 mod profile;
 mod replay;
 
@@ -40,6 +41,7 @@ use crate::op::Clock;
 use crate::tape::{Kind, Tape, Tensor};
 use crate::{Error, Result};
 
+pub use held::Held;
 use profile::Stopwatch;
 pub use profile::{Profile, Times};
 

@@ -1,15 +1,17 @@
 //! `inkgrad graph`: the operations of a training step, and where their values lie.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use inkgrad_engine::{Compile, Tape};
 use inkgrad_models::run::config::{Config, Overrides};
+use inkgrad_models::run::plot::{Lifetimes, draw_lifetimes};
 use inkgrad_models::{Models, data};
 use serde::Serialize;
 
-use crate::args::within;
+use crate::args::{ends_in, within};
 use crate::output::{self, Report};
 use crate::settings::ModelOptions;
 
@@ -24,6 +26,9 @@ pub struct Graph {
     /// Show too where each value and gradient lies, and from when to when it matters
     #[arg(long)]
     plan: bool,
+    /// Draw the plan too: a rectangle for each value and gradient, from when to when it matters, where it lies
+    #[arg(long, value_name = "P.png", value_parser = ends_in("png"))]
+    png: Option<PathBuf>,
     #[command(flatten)]
     options: ModelOptions,
 }
@@ -41,10 +46,15 @@ struct Shown {
     tape: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    png: Option<PathBuf>,
 }
 
 impl Graph {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
+        if let Some(path) = &self.png {
+            output::check_target(path)?;
+        }
         let options = Overrides { options: self.options.given(), ..Overrides::default() };
         let config = Config::resolve(models, Some(&self.model), None, &options)?;
         // The built-in drawings' classes, for models that tell them apart.
@@ -56,6 +66,20 @@ impl Graph {
         let (nodes, text) = (tape.len(), tape.to_string());
         let options = Compile { loss: Some(graph.loss.tensor), keep: &graph.kept(), ..Compile::default() };
         let plan = tape.compile(options);
+        if let Some(path) = &self.png {
+            let bytes = plan.arena_bytes();
+            let figure = Lifetimes {
+                title: format!("{}: the memory of a training step", config.label()),
+                caption: format!(
+                    "{batch_size} drawings, {:.1} MiB; blue: values, orange: gradients, blank: what operations keep for themselves",
+                    bytes as f64 / 1_048_576.0
+                ),
+                held: &plan.held(),
+                nodes,
+                size: (bytes / size_of::<f32>(), size_of::<f32>()),
+            };
+            draw_lifetimes(&figure)?.save_png(path)?;
+        }
         let shown = Shown {
             model: config.label(),
             batch_size,
@@ -65,6 +89,7 @@ impl Graph {
             arena_bytes: plan.arena_bytes(),
             tape: text,
             plan: self.plan.then(|| plan.to_string()),
+            png: self.png,
         };
         output::report(&shown, json)?;
         Ok(ExitCode::SUCCESS)
@@ -73,14 +98,17 @@ impl Graph {
 
 impl Report for Shown {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Shown { model, batch_size, parameters, nodes, flops, arena_bytes, tape, plan } = self;
+        let Shown { model, batch_size, parameters, nodes, flops, arena_bytes, tape, plan, png } = self;
         let (parameters, mflop) = (output::thousands(*parameters as u64), *flops as f64 / 1e6);
         let mib = *arena_bytes as f64 / 1_048_576.0;
         writeln!(out, "{model}, a training step of {batch_size} drawings: {nodes} nodes, {parameters} parameters,")?;
         writeln!(out, "{mflop:.0} MFLOP forward and backward, {mib:.1} MiB\n")?;
         write!(out, "{tape}")?;
-        match plan {
-            Some(plan) => write!(out, "\n{plan}"),
+        if let Some(plan) = plan {
+            write!(out, "\n{plan}")?;
+        }
+        match png {
+            Some(path) => writeln!(out, "\n{}: the plan as a picture", path.display()),
             None => Ok(()),
         }
     }

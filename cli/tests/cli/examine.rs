@@ -173,5 +173,8 @@ fn a_graph_is_shown_node_by_node() {
     let shown = place.json(&["graph", "cvae", "--condition", "both", "--plan"]);
     assert_eq!((&shown["model"], &shown["parameters"]), (&"cvae (both)".into(), &928_225.into()));
     assert!(shown["plan"].as_str().unwrap().starts_with("arena: "));
+    let drawn = place.json(&["graph", "classifier", "--batch-size", "8", "--png", "plan.png"]);
+    assert!(drawn["png"] == "plan.png" && place.read("plan.png").starts_with(b"\x89PNG"), "{drawn}");
+    place.refused(&["graph", "vae", "--png", "plan.jpg"], &["plan.jpg", "expected a name that ends in .png"]);
     place.refused(&["graph", "vae"], &["unknown model `vae`, expected one of lstm-ae"]);
 }

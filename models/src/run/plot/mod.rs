@@ -2,6 +2,7 @@
 
 mod bars;
 mod intervals;
+mod lifetimes;
 mod lines;
 mod parallel;
 pub mod ticks;
@@ -14,6 +15,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
+pub use self::lifetimes::{Lifetimes, draw_lifetimes};
 pub use self::parallel::{Axis, Parallel, draw_parallel};
 use super::config::Config;
 use super::records::{Record, Split};
