@@ -23,7 +23,7 @@ await lookAt(options(), check);
 /** The numbers of a .npy file, row by row; bytes as shares of 255. */
 function readNpy(path) {
   const file = readFileSync(path), length = file.readUInt16LE(8), header = file.toString("latin1", 10, 10 + length);
-  const [, type] = header.match(/'descr': '[<|](\w+)'/), shape = header.match(/'shape': \(([^)]*)\)/)[1].split(",").filter(Boolean).map(Number);
+  const [, type] = header.match(/'descr': '[<|](\w+)'/), shape = header.match(/'shape': \(([^)]*)/)[1].match(/\d+/g).map(Number);
   const {size, get} = {
     u1: {size: 1, get: at => file.readUInt8(at) / 255},
     f4: {size: 4, get: at => file.readFloatLE(at)},
@@ -56,7 +56,7 @@ async function check(sight) {
       const {encoding, decoding, classification} = page.tapes;
       if (classification) return Array.from(softmax(replay(classification, params, {images}).values[classification.logits]));
       const latents = replay(encoding, params, {images, labels}).values[encoding.mu];
-      return Array.from(replay(decoding, params, {latents, labels}).values[decoding.images]);
+      return Array.from(replay(decoding, params, {latents, labels}).values[decoding.images], x => Math.min(Math.max(x, 0), 1));
     })`);
     expect(found.length === COMPARED, `${found.length} drawings are compared, expected ${COMPARED}`);
     const apart = Math.max(...found.flatMap((row, i) => row.map((value, j) => Math.abs(value - expected[i][j]))));
