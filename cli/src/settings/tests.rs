@@ -21,6 +21,7 @@ fn company(name: &str) -> &'static [&'static str] {
     match name {
         "weight_decay" => &["--optimizer", "adamw"],
         "momentum" => &["--optimizer", "sgd"],
+        "log_every" => &["--steps", "40"],
         "precision" => &["--device", "emulated"],
         "patience" => &["--val-fraction", "0.3"],
         "importance_samples" | "dreg" => &["--objective", "iwae"],
