@@ -21,7 +21,6 @@
 use inkgrad_engine::nn::Mlp;
 use inkgrad_engine::{Float, Params, Result, Tape, Tensor};
 
-use super::divergence::Weighted;
 use super::{Coded, Objective, Time, draw};
 use crate::model::config::Config;
 use crate::model::{Kind, ModelOption, Sizes, Training, Value};
@@ -36,7 +35,7 @@ pub(in crate::network) const TOP: ModelOption = ModelOption {
 
 /// Units of the hidden layer of each MLP between the levels.
 const HIDDEN: usize = 128;
-/// The parameters' names begin with this, or with the other.
+/// How the names of each way's parameters begin.
 const UP: &str = "ladder.up";
 const DOWN: &str = "ladder.down";
 
@@ -89,16 +88,12 @@ impl Ladder {
     /// q(z₂|x) of what the encoder says of z₁.
     fn upper<T: Float>(&self, tape: &mut Tape<T>, (mu, logvar): Gaussian) -> Result<Gaussian> {
         let both = tape.concat(mu, logvar)?;
-        let both = self.up.forward(tape, both)?;
-        let [mu, logvar] = tape.chunk(both, 1)?;
-        Ok((mu, logvar))
+        given(&self.up, tape, both)
     }
 
     /// p(z₁|z₂).
     fn prior<T: Float>(&self, tape: &mut Tape<T>, top: Tensor) -> Result<Gaussian> {
-        let both = self.down.forward(tape, top)?;
-        let [mu, logvar] = tape.chunk(both, 1)?;
-        Ok((mu, logvar))
+        given(&self.down, tape, top)
     }
 
     /// q(u₁|x, u₂) of what the encoder and what the upper level say of z₁.
@@ -123,20 +118,19 @@ impl Ladder {
 
     /// z₁ of codes `(B, top + latent)`.
     pub(super) fn lowest<T: Float>(&self, tape: &mut Tape<T>, code: Tensor) -> Result<Tensor> {
-        let width = tape.shape(code).dims().last().copied().unwrap_or_default();
-        let top = tape.slice(code, 1, 0..self.top.min(width))?;
-        let rest = tape.slice(code, 1, self.top.min(width)..width)?;
-        let prior = self.prior(tape, top)?;
-        placed(tape, prior, rest)
+        let width = tape.shape(code).dims()[1];
+        let top = tape.slice(code, 1, 0..self.top)?;
+        let rest = tape.slice(code, 1, self.top..width)?;
+        let (mu, logvar) = self.prior(tape, top)?;
+        tape.reparameterize_with(mu, logvar, rest)
     }
 }
 
-/// μ + σ·u.
-fn placed<T: Float>(tape: &mut Tape<T>, (mu, logvar): Gaussian, u: Tensor) -> Result<Tensor> {
-    let deviation = tape.scale(logvar, 0.5)?;
-    let deviation = tape.exp(deviation)?;
-    let apart = tape.mul(deviation, u)?;
-    tape.add(mu, apart)
+/// The Gaussian that an MLP makes of `x`.
+fn given<T: Float>(mlp: &Mlp, tape: &mut Tape<T>, x: Tensor) -> Result<Gaussian> {
+    let both = mlp.forward(tape, x)?;
+    let [mu, logvar] = tape.chunk(both, 1)?;
+    Ok((mu, logvar))
 }
 
 /// The Gaussian of both levels.
@@ -163,17 +157,10 @@ pub(super) fn record<T: Float>(
     let lower = Ladder::lower(tape, encoder, prior)?;
     let given = noise(tape, ladder.top..ladder.top + latent)?;
     let rest = draw(tape, lower, given)?;
-    let z = placed(tape, prior, rest)?;
+    let z = tape.reparameterize_with(prior.0, prior.1, rest)?;
     let nll = coded.nll(tape, objective.likelihood, z)?;
     let (mu, logvar) = joined(tape, upper, lower)?;
     let kl = tape.gaussian_kl(mu, logvar)?;
     let above = tape.gaussian_kl(upper.0, upper.1)?;
-    let Weighted { tensor, floored, scheduled } = objective.divergence.weighted(tape, [mu, logvar], kl, time)?;
-    let loss = tape.add(nll, tensor)?;
-    let training = coded.training(loss, objective.likelihood, nll).term("kl", kl).term("top_kl", above);
-    let training = training.scheduled(scheduled);
-    Ok(match floored {
-        None => training,
-        Some(floored) => training.term("floored_kl", floored),
-    })
+    objective.weighed(tape, coded, nll, [mu, logvar], &[("kl", kl), ("top_kl", above)], time)
 }

@@ -306,7 +306,7 @@ impl Objective {
         })
     }
 
-    /// What of codes the decoder is given.
+    /// z, which the decoder is given, of codes.
     pub(super) fn decoded<T: Float>(&self, tape: &mut Tape<T>, codes: Tensor) -> inkgrad_engine::Result<Tensor> {
         match &self.bound {
             Bound::Ladder(ladder) => ladder.lowest(tape, codes),
@@ -355,13 +355,24 @@ impl Objective {
         let (mu, logvar) = coded.gaussian();
         let (_, nll) = coded.decoded(tape, self.likelihood, noise)?;
         let kl = tape.gaussian_kl(mu, logvar)?;
-        let Weighted { tensor, floored, scheduled } = self.divergence.weighted(tape, [mu, logvar], kl, time)?;
+        self.weighed(tape, coded, nll, [mu, logvar], &[("kl", kl)], time)
+    }
+
+    /// −ln p(x|z) and the first of `terms`, the divergence of N(μ, σ²), weighted; the terms are reported beside the loss.
+    fn weighed<T: Float>(
+        &self,
+        tape: &mut Tape<T>,
+        coded: &Coded<'_, T>,
+        nll: Tensor,
+        gaussian: [Tensor; 2],
+        terms: &[(&'static str, Tensor)],
+        time: Time,
+    ) -> Result<Training> {
+        let Weighted { tensor, floored, scheduled } = self.divergence.weighted(tape, gaussian, terms[0].1, time)?;
         let loss = tape.add(nll, tensor)?;
-        let training = coded.training(loss, self.likelihood, nll).term("kl", kl).scheduled(scheduled);
-        Ok(match floored {
-            None => training,
-            Some(floored) => training.term("floored_kl", floored),
-        })
+        let floored = floored.map(|floored| ("floored_kl", floored));
+        let training = coded.training(loss, self.likelihood, nll).scheduled(scheduled);
+        Ok(terms.iter().copied().chain(floored).fold(training, |training, (name, term)| training.term(name, term)))
     }
 }
 

@@ -84,10 +84,7 @@ pub(super) fn record<T: Float>(
     let posterior = tape.sum(posterior)?;
     let prior = log_prior(tape, z, components)?;
     let kl = tape.sub(posterior, prior)?;
-    let weighted = objective.divergence.weighted(tape, [mu, logvar], kl, time)?;
-    let loss = tape.add(nll, weighted.tensor)?;
-    let training = coded.training(loss, objective.likelihood, nll);
-    Ok(training.term("kl", kl).scheduled(weighted.scheduled))
+    objective.weighed(tape, coded, nll, [mu, logvar], &[("kl", kl)], time)
 }
 
 /// Σ_i ln 1/K Σ_k N(z_i; μ_k, σ_k²) of `z: (B, L)` and K Gaussians, a scalar.
