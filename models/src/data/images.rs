@@ -264,11 +264,15 @@ pub(super) fn check_values(pixels: &[f32], each: usize, first: usize) -> Result<
 
 /// Refuses bytes of which the largest is 1: masks, whose ink would be taken for the faintest grey.
 pub(super) fn check_bytes(bytes: &[u8]) -> Result<(), &'static str> {
-    // Drawings show early that they are none.
-    match !bytes.iter().any(|&byte| byte > 1) && bytes.contains(&1) {
-        true => Err(MASK),
-        false => Ok(()),
+    match ones(bytes) {
+        Some(true) => Err(MASK),
+        _ => Ok(()),
     }
+}
+
+/// Whether bytes that are all 0 or 1 hold a 1; `None` where one is larger, as drawings show early.
+pub(super) fn ones(bytes: &[u8]) -> Option<bool> {
+    (!bytes.iter().any(|&byte| byte > 1)).then(|| bytes.contains(&1))
 }
 
 /// The line about values that are those of a mask.

@@ -12,7 +12,7 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::images::{MASK, check_bytes};
+use super::images::{MASK, check_bytes, ones};
 use super::resize::middle_square;
 use super::{Extents, Images, Pixels, Source, is_clutter};
 use crate::digest::{hexadecimal, sha256};
@@ -60,14 +60,12 @@ impl Pictures {
     /// Whether the largest value of all is 1. The first picture mostly shows that it is not; one that cannot be read shows its fault
     /// when it is used.
     fn are_masks(&self) -> bool {
-        let mut ones = false;
+        let mut found = false;
         for file in &self.files {
-            match read(file) {
-                Ok(picture) if picture.bytes.iter().all(|&byte| byte <= 1) => ones |= picture.bytes.contains(&1),
-                _ => return false,
-            }
+            let Some(ones) = read(file).ok().and_then(|picture| ones(&picture.bytes)) else { return false };
+            found |= ones;
         }
-        ones
+        found
     }
 
     /// The PNG and JPEG files in a folder, in the order of their names, and perhaps of those within it; there may be none.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::images::{MASK, check_values};
+use super::images::{MASK, check_values, ones};
 use super::npy::header::{Element, Header};
 use super::npy::values::{f32_from_f16, interleave};
 use super::{Extents, Images, Pixels};
@@ -245,18 +245,16 @@ impl PictureFile {
 
     /// Whether the largest of its bytes is 1. Drawings show early that it is not; only of a mask is the whole file read.
     fn is_mask(&self, length: u64) -> io::Result<bool> {
-        let (mut block, mut ones) = (vec![0; BLOCK], false);
+        let (mut block, mut found) = (vec![0; BLOCK], false);
         let mut at = self.start;
         while at < length {
             let part = &mut block[..BLOCK.min((length - at) as usize)];
             read_exact_at(&self.file, part, at)?;
-            if part.iter().any(|&byte| byte > 1) {
-                return Ok(false);
-            }
-            ones |= part.contains(&1);
+            let Some(ones) = ones(part) else { return Ok(false) };
+            found |= ones;
             at += part.len() as u64;
         }
-        Ok(ones)
+        Ok(found)
     }
 
     /// Adds pictures from number `row` on to `pixels`.
