@@ -81,7 +81,7 @@ impl Trainer {
         {
             atomic::write(folder.best(), |file| file.write_all(&bytes))?;
         }
-        self.save_in(&folder, seconds)?;
+        self.save_in(&folder, seconds, self.best_digest().as_deref())?;
         if self.is_best() { self.save_best(&folder) } else { Ok(()) }
     }
 }

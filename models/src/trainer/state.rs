@@ -186,18 +186,24 @@ impl Trainer {
 
     fn save_here(&mut self, seconds: f64) -> Result<()> {
         self.folder.check_in_place()?;
-        self.save_in(&self.folder, seconds)?;
+        let best = self.best_digest();
+        self.save_in(&self.folder, seconds, best.as_deref())?;
         if self.is_best() && self.best_kept != self.best_step {
             self.save_best(&self.folder)?;
-            (self.best_kept, self.best_sha256) = (self.best_step, Some(own_weights::digest(&self.network)));
+            (self.best_kept, self.best_sha256) = (self.best_step, best);
         }
         self.saved = Some(self.step);
         self.pending.clear();
         Ok(())
     }
 
-    /// Writes the state and the weights, without the best, in any folder.
-    pub(super) fn save_in(&self, folder: &RunFolder, seconds: f64) -> Result<()> {
+    /// The digest of the best weights: of the present ones, or of those that an earlier state tells of.
+    pub(super) fn best_digest(&self) -> Option<String> {
+        if self.is_best() { Some(own_weights::digest(&self.network)) } else { self.best_sha256.clone() }
+    }
+
+    /// Writes the state, with the [digest](Self::best_digest) of the best weights, and the weights, without the best, in any folder.
+    pub(super) fn save_in(&self, folder: &RunFolder, seconds: f64, best: Option<&str>) -> Result<()> {
         self.check_finite()?;
         let mut metadata = BTreeMap::from(
             [
@@ -224,9 +230,8 @@ impl Trainer {
         if let Some(step) = self.best_step {
             metadata.insert("best_step".to_owned(), step.to_string());
         }
-        let best_now = self.is_best().then(|| own_weights::digest(&self.network));
-        if let Some(sha256) = best_now.or_else(|| self.best_sha256.clone()) {
-            metadata.insert(own_weights::BEST_SHA256.to_owned(), sha256);
+        if let Some(sha256) = best {
+            metadata.insert(own_weights::BEST_SHA256.to_owned(), sha256.to_owned());
         }
         for (name, sum) in self.network.terms().iter().zip(self.sums.total.terms) {
             metadata.insert(format!("sum_{name}"), sum.to_string());
