@@ -10,11 +10,13 @@
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
 
+mod encoded;
 pub mod text;
 
 use std::io;
 use std::path::Path;
 
+pub use self::encoded::Png;
 use crate::data::Extents;
 use crate::error::{Error, Result};
 use crate::run::atomic;
@@ -57,29 +59,6 @@ pub struct Picture {
     pub channels: Channels,
     /// `width · height` pixels.
     pub pixels: Vec<u8>,
-}
-
-/// A picture as a PNG file has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Png {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Bytes a pixel.
-    pub channels: Channels,
-    /// The file.
-    pub bytes: Vec<u8>,
-}
-
-impl Png {
-    /// Writes the file, atomically.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        atomic::write(path, |file| io::Write::write_all(file, &self.bytes))
-    }
 }
 
 impl Picture {
