@@ -187,7 +187,7 @@ mod tests {
         all.map(|(path, command)| (path, command.term_width(80))).collect()
     }
 
-    /// What a command's `--help` prints in a terminal of some width; 0 for one without end.
+    /// The text of a command's `--help` in a terminal of some width; 0 for one without end.
     fn printed(models: &Models, focus: Option<&Spec>, path: &str, width: usize) -> String {
         let cli = command(models, focus).term_width(width).max_term_width(width);
         let words = std::iter::once("inkgrad").chain(path.split_whitespace()).chain(["--help"]);

@@ -17,7 +17,7 @@ pages=()
 page() {
     "$program" train "${@:2}" --data d --batch-size 32 --steps 60 --out "run-$1" >/dev/null 2>&1
     "$program" explain --run "run-$1" --out "$1.html" >/dev/null
-    # What the engine makes of the test drawings, beside the page.
+    # The engine's outputs for the test drawings, beside the page.
     local images=(--run "run-$1" --images d/test_images.npy --out "$1.npy")
     if [ "$2" = classifier ]; then
         "$program" classify "${images[@]}" >/dev/null 2>&1

@@ -112,7 +112,7 @@ impl Evaluate {
             self.check_ranks(&run, &dataset, inception.as_ref(), ranks)?;
         }
         let device = run.inference.device();
-        // What may be refused comes before a judge is trained on the spot; one that is given is looked at before anything is fitted.
+        // Refusals come before a judge is trained on the spot; one that is given is looked at before anything is fitted.
         // A classifier needs no other.
         let trains = self.classifier.is_none() && run.inference.network().is_autoencoder();
         let fitted = if trains { Some(run.sampler(self.sampler, &dataset, ranks)?) } else { None };

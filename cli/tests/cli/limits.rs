@@ -132,7 +132,7 @@ fn drawings_that_could_not_all_be_written_leave_nothing() {
     let ended = limited(&place, "ulimit -f 100", &synth);
     assert!(error_line(&ended).starts_with("error: s/train_images.npy: File too large"), "{}", ended.stderr);
     assert!(!place.path("s").exists());
-    // What a killed attempt leaves in a folder is none of the user's.
+    // The remains of a killed attempt in a folder are none of the user's.
     fs::create_dir_all(place.path("s/.inkgrad-4194305-files.tmp/d")).unwrap();
     place.ok(&synth);
     assert_eq!(place.files("s").len(), 5, "{:?}", place.files("s"));

@@ -1,4 +1,4 @@
-//! What lies in a plan's memory, for people to look at.
+//! The contents of a plan's memory, for people to look at.
 
 use std::ops::{Range, RangeInclusive};
 

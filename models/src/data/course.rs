@@ -202,7 +202,7 @@ pub fn write_course(dataset: &Dataset, folder: impl AsRef<Path>) -> Result<()> {
     let is_new = !folder.exists();
     if !is_new {
         for entry in folder.read_dir().map_err(Error::io(folder))? {
-            // What is left of an attempt that was killed.
+            // The remains of an attempt that was killed may be there.
             if !atomic::is_abandoned(&entry.map_err(Error::io(folder))?.file_name()) {
                 return Err(Error::input(folder.display(), "not empty, expected a new or an empty folder"));
             }

@@ -28,7 +28,7 @@ fn digest_of<'a>(parameters: impl Iterator<Item = &'a [f32]>) -> String {
     hexadecimal(digest)
 }
 
-/// What a run keeps beside its last weights, as its settings and its state say.
+/// The weights that a run keeps beside its last ones, as its settings and its state say.
 pub(super) struct Kept {
     state: Option<Tensors>,
     validated: bool,

@@ -161,7 +161,7 @@ fn a_study_that_dies_in_its_training_goes_on() {
     at_every_operation((&small, None, "trained"), (Failure::Killed, stride), |study| study.train());
 }
 
-/// What follows the training on a disk that fails at each of its operations: the scores, then the report as it was composed once, for
+/// Scores and report on a disk that fails at each of their operations: first the scores, then the report as it was composed once, for
 /// that takes the time and writes nothing; and at some operations both, as the command does it.
 fn examined(failure: Failure) {
     let small = Tiny::new();

@@ -61,8 +61,7 @@ fn draw(area: &Area, figure: &Lifetimes) -> Drawn {
         area.draw(&Rectangle::new([(left, top), (right, bottom)], shade.mix(0.55).filled()))?;
         area.draw(&Rectangle::new([(left, top), (right, bottom)], WHITE.stroke_width(FINER / 2)))?;
         // A name where there is room for one.
-        let label =
-            if held.is_gradient { format!("d{} {}", held.node, held.op) } else { format!("{} {}", held.node, held.op) };
+        let label = format!("{}{} {}", if held.is_gradient { "d" } else { "" }, held.node, held.op);
         if bottom - top > fine(15)
             && f64::from(right - left) > f64::from(text::width(&label, 12.0)) * f64::from(FINER) + 8.0
         {
