@@ -49,7 +49,15 @@ pub(crate) fn is_abandoned(name: &OsStr) -> bool {
     is_temporary(name) && !is_of_the_living(name)
 }
 
-/// A folder within another in which several files are made that are to appear together, or not at all; it goes with its value.
+/// Whether a name is that of a folder that was to become a run, and whose process has died.
+pub(super) fn is_abandoned_run(name: &OsStr) -> bool {
+    is_abandoned(name) && name.to_str().is_some_and(|name| name.contains(RUN))
+}
+
+/// Tells folders that are to become runs from other temporary ones.
+const RUN: &str = "-run-";
+
+/// A folder in which several files are made that are to appear together, or not at all; it goes with its value.
 pub(crate) struct Staging(PathBuf);
 
 impl Staging {
@@ -58,6 +66,18 @@ impl Staging {
         let place = folder.join(format!("{PREFIX}{}-files{SUFFIX}", std::process::id()));
         disk::create_dir(&place)?;
         Ok(Staging(place))
+    }
+
+    /// Makes one in `parent` that is to become a run's folder there.
+    pub(super) fn of_run(parent: &Path) -> io::Result<Self> {
+        let mut n = 0;
+        loop {
+            let place = parent.join(format!("{PREFIX}{}{RUN}{n}{SUFFIX}", std::process::id()));
+            match disk::create_dir(&place) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n += 1,
+                made => return made.map(|()| Staging(place)),
+            }
+        }
     }
 
     /// Where to make them.
@@ -76,11 +96,20 @@ impl Staging {
         }
         disk::sync_folder(folder)
     }
+
+    /// Becomes the folder `place` with all that is in it, where nothing is or an empty folder.
+    pub(super) fn become_folder(mut self, place: &Path) -> io::Result<()> {
+        disk::rename(&self.0, place)?;
+        self.0 = PathBuf::new();
+        Ok(())
+    }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let _ = disk::remove_dir_all(&self.0);
+        if !self.0.as_os_str().is_empty() {
+            let _ = disk::remove_dir_all(&self.0);
+        }
     }
 }
 

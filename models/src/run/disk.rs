@@ -230,20 +230,22 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    // The system would say that there is something already.
-    if let Some(link) = path.ancestors().find(|above| above.is_symlink() && !above.exists()) {
-        return Err(dangling(path, link));
-    }
+    check_links(path)?;
     ask(Operation::Folder, path)?;
     fs::create_dir_all(path)
 }
 
-/// The error of a link on the way to a path, or at its end, that leads to nothing.
-fn dangling(path: &Path, link: &Path) -> io::Error {
+/// Refuses a path where a link on the way to it, or at its end, leads to nothing: the system would say that there is something
+/// already, or that it is no folder.
+///
+/// # Errors
+/// With the link's name and its target.
+pub fn check_links(path: &Path) -> io::Result<()> {
+    let Some(link) = path.ancestors().find(|above| above.is_symlink() && !above.exists()) else { return Ok(()) };
     let target = fs::read_link(link).unwrap_or_default();
     let place = if path == link { String::new() } else { format!("{} ", link.display()) };
     let problem = format!("{place}is a link to {}, which is not there", target.display());
-    io::Error::new(io::ErrorKind::NotFound, problem)
+    Err(io::Error::new(io::ErrorKind::NotFound, problem))
 }
 
 /// Renames a file or a folder.

@@ -6,6 +6,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+mod create;
 pub mod disk;
 pub mod folder;
 pub mod histogram;

@@ -1,8 +1,8 @@
 //! Who may write into a run's folder: one process at a time, by a lock that dies with it.
 
 use std::fs::{self, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use super::atomic;
 use super::disk::File;
@@ -15,7 +15,6 @@ pub(super) const FILE: &str = ".lock";
 #[derive(Debug)]
 pub struct Owner {
     file: File,
-    path: PathBuf,
 }
 
 impl Owner {
@@ -44,29 +43,26 @@ impl Owner {
             // A file system without locks: as before there were any.
             Err(TryLockError::Error(_)) => {}
         }
-        let owner = Owner { file, path };
-        owner.sign()?;
+        let owner = Owner { file };
+        owner.sign().map_err(Error::io(&path))?;
         atomic::sweep(folder);
         Ok(owner)
     }
 
-    /// Whether the folder is still where it was taken: not moved away, and no other in its place.
-    pub(super) fn is_in_place(&self) -> bool {
-        self.file.is_at(&self.path)
+    /// Whether it is `folder` that was taken: not one that took its place.
+    pub(super) fn is_of(&self, folder: &Path) -> bool {
+        self.file.is_at(&folder.join(FILE))
     }
 
     /// Writes this process's number into the file, for others to read.
-    fn sign(&self) -> Result<()> {
-        let write = || {
-            self.file.set_len(0)?;
-            (&self.file).seek(SeekFrom::Start(0))?;
-            writeln!(&self.file, "{}", std::process::id())
-        };
-        write().map_err(Error::io(&self.path))
+    fn sign(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        (&self.file).seek(SeekFrom::Start(0))?;
+        writeln!(&self.file, "{}", std::process::id())
     }
 
     /// Whether a folder holds nothing but what a process leaves that was killed before its run began.
-    pub(super) fn is_all_there_is(folder: &Path) -> std::io::Result<bool> {
+    pub(super) fn is_all_there_is(folder: &Path) -> io::Result<bool> {
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
             if name != FILE && !atomic::is_temporary(&name) {

@@ -62,9 +62,10 @@ pub fn import(
         (Error::Input { place, problem }, Some(hint)) => Error::Input { place, problem: format!("{problem} ({hint})") },
         (error, _) => error,
     })?;
-    let Created { folder, moved } = RunFolder::create(out, force)?;
-    save_weights(&folder.model(), &config, &network)?;
-    config.save(&folder.config())?;
+    let Created { folder, moved } = RunFolder::create(out, force, |folder| {
+        save_weights(&folder.model(), &config, &network)?;
+        config.save(&folder.config())
+    })?;
     Ok(Imported { folder, config, network, moved, notes })
 }
 

@@ -68,7 +68,10 @@ impl Trainer {
     }
 
     fn write_rescue(&self, place: &Path, seconds: f64) -> Result<()> {
-        let folder = RunFolder::create(place, false)?.folder;
+        RunFolder::create(place, false, |folder| self.fill_rescue(folder, seconds)).map(|_| ())
+    }
+
+    fn fill_rescue(&self, folder: &RunFolder, seconds: f64) -> Result<()> {
         self.config.save(&folder.config())?;
         if let Some(log) = &self.log {
             let records = log.before(&self.pending)?;
@@ -81,7 +84,7 @@ impl Trainer {
         {
             atomic::write(folder.best(), |file| file.write_all(&bytes))?;
         }
-        self.save_in(&folder, seconds, self.best_digest().as_deref())?;
-        if self.is_best() { self.save_best(&folder) } else { Ok(()) }
+        self.save_in(folder, seconds, self.best_digest().as_deref())?;
+        if self.is_best() { self.save_best(folder) } else { Ok(()) }
     }
 }

@@ -54,10 +54,8 @@ impl Trainer {
         let (dataset, batches, network, notes, device) = agree(&*ranks, loaded)?;
         check_alike(&config, &*ranks)?;
         let made = match ranks.is_root() {
-            true => RunFolder::create(path, force).and_then(|created| {
-                config.save(&created.folder.config())?;
-                Ok((created.folder, created.moved))
-            }),
+            true => RunFolder::create(path, force, |folder| config.save(&folder.config()))
+                .map(|created| (created.folder, created.moved)),
             false => Ok((RunFolder::of_another(path), None)),
         };
         let (folder, moved) = agree(&*ranks, made)?;
