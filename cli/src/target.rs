@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use inkgrad_models::run::disk;
 use inkgrad_models::run::folder::is_own_file;
 use inkgrad_models::{Error, Result};
 
@@ -56,16 +57,10 @@ pub fn check_place(path: &Path) -> Result<()> {
 /// # Errors
 /// One line that says what is in the way.
 pub fn check_folder(path: &Path) -> Result<()> {
-    let Some(nearest) = path.ancestors().find(|above| above.symlink_metadata().is_ok()) else { return Ok(()) };
-    match nearest.is_dir() {
-        true => Ok(()),
-        false => {
-            let found = match fs::read_link(nearest) {
-                Ok(target) if !nearest.exists() => format!("a link to {}, which is not there", target.display()),
-                _ => "a file".to_owned(),
-            };
-            Err(Error::input(nearest.display(), format_args!("is {found}, expected a folder")))
-        }
+    disk::check_links(path).map_err(Error::io(path))?;
+    match path.ancestors().find(|above| above.exists()) {
+        Some(nearest) if !nearest.is_dir() => Err(Error::input(nearest.display(), "is a file, expected a folder")),
+        _ => Ok(()),
     }
 }
 
