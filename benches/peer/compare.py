@@ -88,10 +88,11 @@ class Worker:
 def compare(model, threads, args):
     batch = args.batch or MODELS[model]
     torch_command = [sys.executable, str(HERE / "torch_step.py"), "--model", model, "--batch", str(batch)]
-    torch_command += ["--threads", str(threads)] + ["--channels-last"] * args.channels_last
+    torch_command += ["--threads", str(threads)] + ["--channels-last"] * args.channels_last + ["--bf16"] * args.bf16
     ours_command = shlex.split(args.ours.format(model=model, batch=batch, threads=threads))
     if args.ours == OURS:
         ours_command[0] = PROGRAM
+        ours_command += ["--precision", "bf16"] * args.bf16
 
     with contextlib.ExitStack() as stack:
         start = lambda side, command: stack.enter_context(Worker(side, command, threads))
@@ -107,14 +108,15 @@ def compare(model, threads, args):
         result |= {peer: worker.finish() for peer, worker in pytorch.items()} | {"inkgrad": ours.finish()}
     result["ratio"] = min(result[peer]["ms_median"] for peer in args.peers) / result["inkgrad"]["ms_median"]
     if args.ours == OURS:
-        result["profile"] = profile(model, batch, threads)
+        result["profile"] = profile(model, batch, threads, args.bf16)
         result["gflops"] = sum(result["profile"]["gflop"].values()) / result["inkgrad"]["ms_median"] * 1e3
     return result
 
 
-def profile(model, batch, threads):
+def profile(model, batch, threads, bf16):
     """GFLOP and milliseconds of a step by operation, and the peak of the same threads."""
     command = [PROGRAM, "bench", "--json", "--profile", "--model", model, "--batch-size", str(batch)]
+    command += ["--precision", "bf16"] * bf16
     run = subprocess.run(command + ["--threads", str(threads), "--steps", "10"], capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"error: inkgrad bench --profile: exit status {run.returncode}: {run.stderr.strip()}")
@@ -181,10 +183,10 @@ def revision():
     return git.stdout.strip() or None
 
 
-def result_path(when, torch, threads, models):
+def result_path(when, torch, threads, models, bf16):
     """A file of benches/results whose name says what was measured, and when."""
     threads = "-and-".join(map(str, threads)) + ("-thread" if threads == [1] else "-threads")
-    name = f"{when:%Y-%m-%d-%H%M}-step-beside-pytorch-{torch.split('+')[0]}-{threads}"
+    name = f"{when:%Y-%m-%d-%H%M}-step-beside-pytorch-{torch.split('+')[0]}{'-bf16' * bf16}-{threads}"
     if set(models) != set(MODELS):
         name += "-" + "-".join(models)
     folder = ROOT / "benches" / "results"
@@ -203,6 +205,7 @@ def main():
     parser.add_argument("--pause", type=float, default=0.2, help="seconds before each turn; default: 0.2")
     parser.add_argument("--peers", type=listed(str), default=list(PEERS), help="of eager, compiled; default: both")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC weights and images")
+    parser.add_argument("--bf16", action="store_true", help="ours with --precision bf16, PyTorch under autocast to bfloat16")
     parser.add_argument("--ours", default=OURS, help="our side's command; default: the release build's %(default)s")
     args = parser.parse_args()
     if unknown := [model for model in args.models if model not in MODELS]:
@@ -234,9 +237,9 @@ def main():
 
     host = machine()
     record = {"date": now.isoformat(timespec="seconds"), **host, "load_before": load, "revision": revision()}
-    record |= {"torch": results[0]["torch"], "peers": args.peers, "channels_last": args.channels_last, "ours": args.ours}
+    record |= {"torch": results[0]["torch"], "peers": args.peers, "channels_last": args.channels_last, "bf16": args.bf16, "ours": args.ours}
     record |= {"block": args.block, "pause_s": args.pause, "geometric_mean": means, "results": results}
-    path = result_path(now, results[0]["torch"], args.threads, args.models)
+    path = result_path(now, results[0]["torch"], args.threads, args.models, args.bf16)
     path.write_text(json.dumps(record) + "\n")
     print(f"\nRaw numbers: {path.relative_to(ROOT)}")
 

@@ -55,6 +55,7 @@ def main():
     parser.add_argument("--batch", type=int, help="default: 256 for the autoencoders, 128 for the others")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--bf16", action="store_true", help="under autocast to bfloat16")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
 
@@ -68,7 +69,8 @@ def main():
 
     def run(data, rows, mean):
         images, labels = (part[rows] for part in data)
-        loss, reported, outputs = spec.loss(model, images, labels, None)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
+            loss, reported, outputs = spec.loss(model, images, labels, None)
         mean.add(reported, outputs, labels)
         return loss
 

@@ -41,6 +41,7 @@ def main():
     parser.add_argument("--batch", type=int, help="default: 256 for the autoencoders, 128 for the others")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--channels-last", action="store_true", help="weights and images as NHWC")
+    parser.add_argument("--bf16", action="store_true", help="under autocast to bfloat16")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--compile", action="store_true", help="torch.compile; CUDA graphs on a GPU")
     parser.add_argument("--steps", type=int, help="run this many steps, print their median and stop")
@@ -61,7 +62,8 @@ def main():
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def loss_of(images, labels):
-        return spec.loss(model, images, labels, None)[0]
+        with torch.autocast(args.device, dtype=torch.bfloat16, enabled=args.bf16):
+            return spec.loss(model, images, labels, None)[0]
 
     if args.compile:
         loss_of = torch.compile(loss_of, mode="reduce-overhead" if args.device == "cuda" else "default")

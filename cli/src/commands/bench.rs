@@ -43,7 +43,7 @@ pub struct Bench {
     steps: usize,
     #[command(flatten)]
     compute: Compute,
-    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores
+    /// The numbers of products: fp32, bf16 on a processor, tf32 on a GPU
     #[arg(long, value_name = "NAME", default_value = "fp32")]
     precision: Precision,
     /// Show where the time of a step goes, operation by operation
@@ -69,11 +69,7 @@ impl Bench {
         if self.profile && device != Device::Cpu {
             return Err(Error::input("--profile", format!("found {device}, expected cpu")).into());
         }
-        if self.precision != Precision::Fp32 && device == Device::Cpu {
-            return Err(
-                Error::input("--precision", format!("{} on the processor, expected fp32", self.precision)).into()
-            );
-        }
+        self.precision.check(device)?;
         if let Some(batch) = self.batch_size
             && batch > self.drawings
         {
@@ -118,8 +114,8 @@ impl Bench {
     fn among(&self, specs: Vec<Spec>, json: bool) -> anyhow::Result<ExitCode> {
         let ranks = distributed::start(self.distributed)?;
         let threads = self.compute.asked_threads().unwrap_or_else(distributed::threads);
-        let (batch, drawings, steps) = (self.batch_size, self.drawings, self.steps);
-        let measured = among::Measure { ranks: &*ranks, threads, batch, drawings, steps }.run(specs)?;
+        let &Bench { precision, batch_size: batch, drawings, steps, .. } = self;
+        let measured = among::Measure { ranks: &*ranks, threads, precision, batch, drawings, steps }.run(specs)?;
         output::report(&measured, json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -175,7 +171,7 @@ impl Workload {
             optimizer,
             stepper: Stepper::default(),
             device,
-            pool: Pool::new(threads),
+            pool: on.1.pool(threads),
             step: 0,
         };
         workload.run(WARM_UP)?;

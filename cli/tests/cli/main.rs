@@ -13,6 +13,7 @@ mod many;
 mod objectives;
 mod on_device;
 mod outside;
+mod precision;
 mod prompt;
 mod rules;
 mod samplers;

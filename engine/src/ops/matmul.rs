@@ -121,7 +121,7 @@ fn products<T: Float>(
         None => c.chunks_exact_mut(len).enumerate().for_each(|(i, c)| one(team, i, c, scratch)),
         Some(group) => team.pieces([(c, group * len)], |piece, [c]| {
             let all = c.chunks_exact_mut(len).enumerate();
-            all.for_each(|(i, c)| one(&Team::solo(), piece * group + i, c, &mut []));
+            all.for_each(|(i, c)| one(&team.alone(), piece * group + i, c, &mut []));
         }),
     }
 }

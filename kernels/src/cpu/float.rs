@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use super::bf16::Pairs;
 use super::lanes::Registers;
 use super::polynomial;
 use super::simd::{Arithmetic, Fused, FusedWide, Separate};
@@ -31,6 +32,7 @@ pub trait Float:
     + Registers<Separate>
     + Registers<Fused>
     + Registers<FusedWide>
+    + Pairs
 {
     /// 0.
     const ZERO: Self;

@@ -78,7 +78,8 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 /// C ← alpha · A·B + beta · C, with A (m, k), B (k, n), C (m, n); where beta is 0, C is not read.
 ///
 /// Split over the team by the shape alone: the result is the same to the bit for any number of threads. A caller that
-/// is itself one of several tasks passes [`Team::solo`]. `scratch` has arbitrary content, and at least
+/// is itself one of several tasks passes [`Team::alone`]. A team of [`Pool::with_bf16`](super::Pool::with_bf16) rounds factors of
+/// `f32` to bf16, where alpha is 1, beta 0 or 1, and C's rows or columns lie together. `scratch` has arbitrary content, and at least
 /// [`gemm_scratch_len`] elements. Allocates for [packing], which is freed on return.
 ///
 /// # Panics
@@ -86,20 +87,21 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>, scratch: &mut [T]) {
     let (m, k, n) = check_shapes(&a, &b, &c);
     let target = Target { start: c.data.as_mut_ptr(), layout: c.layout };
+    let bf16 = team.bf16();
     match Partition::of(m, k, n) {
         Partition::Serial => {
             // SAFETY: `c` is borrowed mutably here and used by this call alone.
-            unsafe { target.multiply(alpha, a, b, beta) }
+            unsafe { target.multiply(bf16, alpha, a, b, beta) }
         }
         Partition::Rows(block) => team.run(m.div_ceil(block), |i| {
             let rows = i * block..m.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no rows.
-            unsafe { target.block(rows.clone(), 0..n).multiply(alpha, a.rows(rows), b, beta) }
+            unsafe { target.block(rows.clone(), 0..n).multiply(bf16, alpha, a.rows(rows), b, beta) }
         }),
         Partition::Cols(block) => team.run(n.div_ceil(block), |i| {
             let cols = i * block..n.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no columns.
-            unsafe { target.block(0..m, cols.clone()).multiply(alpha, a, b.cols(cols), beta) }
+            unsafe { target.block(0..m, cols.clone()).multiply(bf16, alpha, a, b.cols(cols), beta) }
         }),
         Partition::Terms(chunk) => {
             // The first chunk goes to C itself, the others to products of their own.
@@ -112,12 +114,12 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
                 let (a, b) = (a.cols(terms.clone()), b.rows(terms));
                 let Some(row) = i.checked_sub(1) else {
                     // SAFETY: only the first task writes C.
-                    return unsafe { target.multiply(alpha, a, b, beta) };
+                    return unsafe { target.multiply(bf16, alpha, a, b, beta) };
                 };
                 let start = products.block(row..row + 1, 0..m * n).start;
                 let product = Target { start, layout: Layout { rows: m, cols: n, row_stride: n, col_stride: 1 } };
                 // SAFETY: each task has m·n elements of `partial` for itself.
-                unsafe { product.multiply(alpha, a, b, T::ZERO) }
+                unsafe { product.multiply(bf16, alpha, a, b, T::ZERO) }
             });
             let partial = &*partial;
             if c.layout.col_stride == 1 && c.layout.row_stride == n {
@@ -204,13 +206,27 @@ impl<T: Float> Target<T> {
     ///
     /// # Safety
     /// The data is still borrowed mutably by whoever made this, and no other thread touches these elements.
-    unsafe fn multiply(&self, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T) {
+    unsafe fn multiply(&self, bf16: bool, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T) {
         debug_assert!(a.layout.rows == self.layout.rows && b.layout.cols == self.layout.cols);
         debug_assert!(a.layout.cols == b.layout.rows);
         let size = (a.layout.rows, a.layout.cols, b.layout.cols);
         let strides = |layout: Layout| (layout.row_stride as isize, layout.col_stride as isize);
         let ((ar, ac), (br, bc), (cr, cc)) = (strides(a.layout), strides(b.layout), strides(self.layout));
         PACKING.set(true);
+        if bf16 && T::IN_BF16 && alpha == T::ONE && (beta == T::ZERO || beta == T::ONE) {
+            let (c, add) = (self.layout, beta == T::ONE);
+            // Cᵀ = Bᵀ·Aᵀ
+            let (a, b, row, by_rows) = match c.col_stride {
+                1 => (a, b, c.row_stride, true),
+                _ => (b.transposed(), a.transposed(), c.col_stride, c.row_stride == 1),
+            };
+            if by_rows {
+                // SAFETY: C's elements are distinct, and this call's alone.
+                unsafe { T::multiply_in_bf16(a, b, self.start, row, add) }
+                PACKING.set(false);
+                return;
+            }
+        }
         // SAFETY: each layout was checked against its slice when the matrix was made, and blocks lie within; C's
         // elements are distinct; the slices of A and B cannot overlap C's, which is borrowed mutably.
         unsafe {

@@ -119,6 +119,19 @@ impl<'a, T> Matrix<'a, T> {
         (row_stride == 1).then(|| std::array::from_fn(|j| &self.data[(first + j) * col_stride..][..rows]))
     }
 
+    /// Row `i`, if its elements lie side by side.
+    #[inline(always)]
+    pub(crate) fn whole_row(&self, i: usize) -> Option<&'a [T]> {
+        let Layout { cols, row_stride, col_stride, .. } = self.layout;
+        (col_stride == 1).then(|| &self.data[i * row_stride..][..cols])
+    }
+
+    /// Row `i`, if it is `N` elements that lie side by side.
+    #[inline(always)]
+    pub(crate) fn row<const N: usize>(&self, i: usize) -> Option<&'a [T; N]> {
+        self.whole_row(i)?.try_into().ok()
+    }
+
     /// The same elements with rows and columns exchanged.
     pub fn transposed(self) -> Self {
         Self { layout: self.layout.transposed(), ..self }

@@ -15,6 +15,7 @@
 
 pub mod activation;
 pub mod axis;
+pub mod bf16;
 pub mod conv;
 pub mod distance;
 pub mod dropout;

@@ -1,6 +1,9 @@
 //! Products with one matrix that stays the same for many calls, such as a recurrence's weights: packed once, where a
 //! general product packs its operands each time.
 
+use std::ops::Range;
+
+use super::bf16;
 use super::lanes::{LANES, Lanes, load_first, prefetch, store_first};
 use super::matrix::Matrix;
 use super::simd::Arithmetic;
@@ -21,6 +24,8 @@ pub struct Packed<'a, T> {
     panels: &'a [[T; LANES]],
     k: usize,
     n: usize,
+    /// Whether the panels hold words, half as many, with two factors in bf16 each.
+    bf16: bool,
 }
 
 /// Elements that [`Packed::new`] needs for a matrix of `k` rows and `n` columns.
@@ -36,9 +41,16 @@ impl<'a, T: Float> Packed<'a, T> {
         assert!(parts.iter().all(|part| part.shape().1 == n), "parts of a packed matrix with {n} columns");
         assert_eq!(space.len(), packed_len(k, n), "the space for a packed matrix ({k}, {n})");
         let panels_of_a_task = PACKING.div_ceil(k * LANES).max(1);
-        team.pieces([(&mut *space, panels_of_a_task * k * LANES)], |i, [panels]| {
-            for (j, panel) in panels.chunks_exact_mut(k * LANES).enumerate() {
+        let bf16 = team.bf16() && T::IN_BF16;
+        let height = if bf16 { k.div_ceil(2) } else { k };
+        let space = &mut space[..height * n.next_multiple_of(LANES)];
+        team.pieces([(&mut *space, panels_of_a_task * height * LANES)], |i, [panels]| {
+            for (j, panel) in panels.chunks_exact_mut(height * LANES).enumerate() {
                 let first = (i * panels_of_a_task + j) * LANES;
+                if bf16 {
+                    pack_words(parts, first..n.min(first + LANES), panel.as_chunks_mut().0);
+                    continue;
+                }
                 let mut rest = panel.as_chunks_mut().0;
                 for part in parts {
                     let rows = rest.split_off_mut(..part.shape().0).expect("a panel has the rows of all parts");
@@ -46,7 +58,14 @@ impl<'a, T: Float> Packed<'a, T> {
                 }
             }
         });
-        Self { panels: space.as_chunks().0, k, n }
+        Self { panels: space.as_chunks().0, k, n, bf16 }
+    }
+}
+
+multiversion! {
+    /// Writes some columns of all parts' rows as words.
+    fn pack_words<T: Float, A: Arithmetic>(parts: &[Matrix<T>], columns: Range<usize>, words: &mut [[T; LANES]]) {
+        bf16::pack(parts.iter().map(|part| part.cols(columns.clone())), words);
     }
 }
 
@@ -82,9 +101,21 @@ pub struct Rows<'a, T> {
     pub stride: usize,
 }
 
+/// C ← A·B or C ← C + A·B on the calling thread: A (rows, k), C (rows, n) whose rows are `c_stride` apart.
+pub fn multiply<T: Float>(rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool) {
+    if !b.bf16 {
+        return multiply_in_full(rows, a, b, c, c_stride, add);
+    }
+    assert!(rows == 0 || (rows - 1) * c_stride + b.n <= c.len(), "{rows} rows of {} columns", b.n);
+    let a = Matrix::with_strides(a.data, rows, b.k, a.stride, 1);
+    let words = bf16::Words { panels: b.panels, k: b.k, n: b.n };
+    // SAFETY: C is borrowed mutably and holds all rows.
+    unsafe { T::multiply_words(a, words, c.as_mut_ptr(), c_stride, add) }
+}
+
 multiversion! {
-    /// C ← A·B or C ← C + A·B on the calling thread: A (rows, k), C (rows, n) whose rows are `c_stride` apart.
-    pub fn multiply<T: Float, A: Arithmetic>(
+    /// [`multiply`] with factors as they are.
+    fn multiply_in_full<T: Float, A: Arithmetic>(
         rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool,
     ) {
         let terms = b.k.div_ceil(b.k.div_ceil(MAX_TERMS));

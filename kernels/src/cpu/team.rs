@@ -15,12 +15,18 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 pub struct Pool {
     /// The helpers beside the calling thread; none where one thread was asked for or no other is to be had.
     helpers: Option<rayon::ThreadPool>,
+    bf16: bool,
 }
 
 impl Pool {
     /// A pool of `threads` threads in all (at least one), the calling one included, or of as many as the system starts.
     pub fn new(threads: usize) -> Self {
-        Self { helpers: super::threads::start(threads.saturating_sub(1), "team") }
+        Self { helpers: super::threads::start(threads.saturating_sub(1), "team"), bf16: false }
+    }
+
+    /// The same pool, whose teams multiply matrices of `f32` with factors in bf16 (see [`super::bf16`]), or not.
+    pub fn with_bf16(self, bf16: bool) -> Self {
+        Self { bf16, ..self }
     }
 
     /// Threads in all.
@@ -30,7 +36,7 @@ impl Pool {
 
     /// Calls `f` with a team of all threads, which stay awake until `f` returns.
     pub fn enter<R>(&self, f: impl FnOnce(&Team) -> R) -> R {
-        let team = Team::default();
+        let team = Team { bf16: self.bf16, ..Team::default() };
         let Some(pool) = &self.helpers else { return f(&team) };
         pool.in_place_scope(|scope| {
             for _ in 0..pool.current_num_threads() {
@@ -68,6 +74,8 @@ pub struct Team {
     dismissed: AtomicBool,
     /// Whether a job is being handed out: its words belong to one caller of [`Team::run`] at a time.
     busy: AtomicBool,
+    /// Whether matrices of `f32` are multiplied with factors in bf16.
+    bf16: bool,
 }
 
 /// Ends a job, also where it panics.
@@ -86,6 +94,16 @@ impl Team {
     /// A team of the calling thread alone.
     pub fn solo() -> Self {
         Self::default()
+    }
+
+    /// A team of the calling thread alone that computes as this one does: for one of its tasks.
+    pub fn alone(&self) -> Self {
+        Self { bf16: self.bf16, ..Self::default() }
+    }
+
+    /// Whether matrices of `f32` are multiplied with factors in bf16.
+    pub fn bf16(&self) -> bool {
+        self.bf16
     }
 
     /// Threads in all.

@@ -5,6 +5,7 @@
 
 mod activation;
 mod axis;
+mod bf16;
 mod conv;
 mod distance;
 mod dropout;

@@ -1,6 +1,9 @@
 //! Settings with a few named values.
 
+use inkgrad_kernels::cpu::{Pool, bf16, simd::isa};
+
 use super::settings::{Field, fields, problem};
+use crate::Error;
 use crate::data::augment::Augment;
 
 /// A setting with named values: `name`, `ALL`, `Display`, and a `FromStr` whose error lists what is known.
@@ -81,12 +84,14 @@ choice! {
 }
 
 choice! {
-    /// The numbers that a GPU's products compute with.
+    /// The numbers that matrix products compute with. Sums are in fp32.
     Precision("precision") {
-        /// 24 bits of mantissa, as the processor.
+        /// Factors of 24 bits of mantissa.
         Fp32 = "fp32",
-        /// Factors of 11 bits of mantissa, on tensor cores.
+        /// Factors of 11 bits of mantissa, on a GPU's tensor cores.
         Tf32 = "tf32",
+        /// Factors of 8 bits of mantissa, on a processor with AVX-512 BF16; convolutions stay as they are.
+        Bf16 = "bf16",
     }
 }
 
@@ -126,11 +131,40 @@ fields! {
 }
 
 impl Precision {
-    /// The engine's precision of this name.
+    /// A device's precision of this name.
     pub fn kind(self) -> inkgrad_engine::device::Precision {
         match self {
-            Self::Fp32 => inkgrad_engine::device::Precision::Fp32,
+            Self::Fp32 | Self::Bf16 => inkgrad_engine::device::Precision::Fp32,
             Self::Tf32 => inkgrad_engine::device::Precision::Tf32,
+        }
+    }
+
+    /// Threads that compute with it.
+    pub fn pool(self, threads: usize) -> Pool {
+        Pool::new(threads).with_bf16(self == Self::Bf16)
+    }
+
+    /// Says what is wrong with it on `device`, whatever the machine.
+    pub fn problem(self, device: Device) -> Option<String> {
+        match (self, device) {
+            (Self::Tf32, Device::Cpu) => Some("tf32 on the processor, expected fp32 or bf16".into()),
+            (Self::Bf16, device) if device != Device::Cpu => Some(format!("bf16 on {device}, expected fp32 or tf32")),
+            _ => None,
+        }
+    }
+
+    /// Checks that this machine computes with it on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it does not.
+    pub fn check(self, device: Device) -> crate::Result<()> {
+        let lacks = || {
+            let problem = "bf16 on a processor without AVX-512 BF16 in use";
+            (self == Self::Bf16 && !bf16::available()).then(|| format!("{problem} ({}), expected fp32", isa().name()))
+        };
+        match self.problem(device).or_else(lacks) {
+            Some(problem) => Err(Error::input("--precision", problem)),
+            None => Ok(()),
         }
     }
 }

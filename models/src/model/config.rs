@@ -129,7 +129,7 @@ settings! {
         ]);
     /// The device: cpu, cuda or emulated
     device: Device = Device::Cpu => value("DEVICE");
-    /// The numbers of a GPU's products: fp32, or tf32 on tensor cores
+    /// The numbers of products: fp32, bf16 on a processor, tf32 on a GPU
     #[serde(default = "fp32")]
     precision: Precision = Precision::Fp32 => value("NAME");
     /// The share of the training set held back for validation

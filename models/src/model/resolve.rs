@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, Precision, WEIGHT_DECAY};
+use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, WEIGHT_DECAY};
 use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
@@ -258,8 +258,8 @@ impl Config {
                 format!("{} on {}, expected none: a device holds the drawings as they are", self.augment, self.device);
             return fail("augment", problem);
         }
-        if self.precision != Precision::Fp32 && self.device == Device::Cpu {
-            return fail("precision", format!("{} on the processor, expected fp32", self.precision));
+        if let Some(problem) = self.precision.problem(self.device) {
+            return fail("precision", problem);
         }
         Ok(())
     }

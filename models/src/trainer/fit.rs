@@ -1,7 +1,7 @@
 //! Training without a run folder, for networks that only serve a measurement.
 
+use inkgrad_engine::Clock;
 use inkgrad_engine::optim::Average;
-use inkgrad_engine::{Clock, Pool};
 
 use super::batches::Batches;
 use super::step::Stepper;
@@ -24,7 +24,7 @@ pub fn fit(spec: Spec, config: &Config, data: &Examples, watch: &mut dyn FnMut(u
         super::optimizer(config, batches.total(), network.params.count(), 0..network.params.count());
     let mut average = config.ema.map(|decay| Average::new(&network.params, decay));
     let mut stepper = Stepper::for_run(config);
-    Pool::new(config.threads).enter(|team| {
+    config.precision.pool(config.threads).enter(|team| {
         for step in 0..batches.total() {
             stepper.augmentation = batches.augmentation(config, step);
             let (clock, rate) = (Clock { seed: config.seed, step }, schedule.rate(config.lr, step));

@@ -1,7 +1,7 @@
 //! The range test of learning rates (Smith 2017, *Cyclical learning rates for training neural networks*, section 3.3): a few steps
 //! at a rate that rises exponentially show where the loss begins to fall, where it falls fastest, and where it explodes.
 
-use inkgrad_engine::{Clock, Pool, Team};
+use inkgrad_engine::{Clock, Team};
 
 use super::batches::Batches;
 use super::step::Stepper;
@@ -82,6 +82,7 @@ pub fn range_test(
         let problem = format!("{} with --lr-find, which runs on the processor alone, expected cpu", config.device);
         return Err(Error::input("--device", problem));
     }
+    config.precision.check(config.device)?;
     if steps < 4 * MARGIN {
         return Err(Error::input("--lr-find-steps", format!("{steps}, expected at least {}", 4 * MARGIN)));
     }
@@ -99,7 +100,7 @@ pub fn range_test(
     let (mut optimizer, _) = optimizer(&config, steps as u64, network.params.count(), 0..network.params.count());
     let mut stepper = Stepper::for_run(&config);
     stepper.steps_per_epoch = Some(batches.steps_of_a_pass());
-    Pool::new(config.threads).enter(|team: &Team| {
+    config.precision.pool(config.threads).enter(|team: &Team| {
         let (mut tried, mut mean, mut smallest) = (Vec::<Tried>::with_capacity(steps), 0.0, f64::INFINITY);
         for step in 0..steps {
             let lr = LOWEST * (HIGHEST / LOWEST).powf(step as f64 / (steps - 1) as f64);

@@ -56,8 +56,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use inkgrad_engine::Team;
 use inkgrad_engine::optim::{Adam, Average, Optimizer, Rule, Schedule};
-use inkgrad_engine::{Pool, Team};
 use inkgrad_kernels::launch::Device;
 
 use self::batches::Batches;
@@ -291,7 +291,7 @@ impl Trainer {
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         let (earlier, started) = (self.earlier, Instant::now());
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
-        let trained = Pool::new(self.config.threads).enter(|team| self.train(compute, team, observer));
+        let trained = self.config.precision.pool(self.config.threads).enter(|team| self.train(compute, team, observer));
         let finished = trained.and_then(|outcome| {
             // A scheduler or mpirun that stops several ranks leaves them seconds; the figures come when the run goes on.
             let is_hurried = outcome == Outcome::Stopped && self.ranks.size() > 1;

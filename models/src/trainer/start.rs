@@ -31,6 +31,7 @@ impl Trainer {
     ) -> Result<(Self, Option<PathBuf>)> {
         let mut load = || {
             check_ranks(&config, &*ranks)?;
+            config.precision.check(config.device)?;
             let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
             let usual = models.defaults(&config.model)?;
             loading::check_validation(&config, usual.val_fraction, &dataset)?;
@@ -116,6 +117,7 @@ impl Trainer {
             config.validate(models)?;
             config.check_interval(options)?;
             check_ranks(&config, &*ranks)?;
+            config.precision.check(config.device)?;
             let state = load_state(&folder, &config)?;
             let (dataset, fingerprint) = open_run_data(&config, options.data_changed, watch)?;
             if dataset.classes != config.classes {

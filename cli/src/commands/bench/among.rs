@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use inkgrad_engine::optim::{Optimizer, Rule};
-use inkgrad_engine::{Clock, Pool, Team};
+use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Result;
 use inkgrad_models::data::{self, Examples};
 use inkgrad_models::model::{Network, Spec};
 use inkgrad_models::ranks::{Ranks, Solo, agree, shares};
-use inkgrad_models::run::config::Config;
+use inkgrad_models::run::config::{Config, Precision};
 use inkgrad_models::trainer::Stepper;
 use serde::Serialize;
 
@@ -64,6 +64,7 @@ struct Step {
 pub struct Measure<'a> {
     pub ranks: &'a dyn Ranks,
     pub threads: usize,
+    pub precision: Precision,
     pub batch: Option<usize>,
     pub drawings: usize,
     pub steps: usize,
@@ -121,7 +122,7 @@ impl Measure<'_> {
         });
         let (data, network, batch) = agree(self.ranks, made)?;
         let (size, parameters) = (self.ranks.size(), network.params.count());
-        let pool = Pool::new(self.threads);
+        let pool = self.precision.pool(self.threads);
         let whole = 0..parameters;
         // A share of the step's drawings, nobody to talk to.
         let mut alone = Training {
