@@ -314,7 +314,7 @@ pub struct InceptionArgs {
     /// InceptionV3's weights, FID's or torchvision's, for FID, KID, IS and PPL [default: these are left out]
     #[arg(long, value_name = "F.pth|F.safetensors")]
     inception: Option<PathBuf>,
-    /// How drawings are enlarged for it: tf1, half-pixel or bicubic [default: tf1]
+    /// How drawings are enlarged for it: tf1 (as torch-fidelity), half-pixel (pytorch-fid) or bicubic (clean-fid) [default: tf1]
     #[arg(long, value_name = "RULE", requires = "inception")]
     resize: Option<Resize>,
 }

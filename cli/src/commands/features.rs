@@ -45,7 +45,8 @@ pub struct Features {
     /// Leave the last layer's bias out of the logits, as torch-fidelity's Inception Score takes them
     #[arg(long, requires = "logits")]
     no_bias: bool,
-    /// How InceptionV3's drawings are enlarged: tf1, half-pixel or bicubic [default: tf1]
+    /// How InceptionV3's drawings are enlarged: tf1 (as torch-fidelity), half-pixel (pytorch-fid) or bicubic (clean-fid)
+    /// [default: tf1]
     #[arg(long, value_name = "RULE")]
     resize: Option<Resize>,
     /// Where features are kept for the next time [default: inkgrad/features in the user's folder for caches]

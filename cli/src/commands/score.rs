@@ -57,7 +57,8 @@ pub struct Score {
     /// The SHA-256 of its weights, for the passport
     #[arg(long, value_name = "HEX", conflicts_with_all = ["network", "classifier", "pixels"])]
     weights_sha256: Option<String>,
-    /// How InceptionV3's pictures are resized: tf1, half-pixel or bicubic [default: tf1]; of given features for the passport
+    /// How InceptionV3's pictures are resized: tf1 (as torch-fidelity), half-pixel (pytorch-fid) or bicubic (clean-fid)
+    /// [default: tf1]; of given features for the passport
     #[arg(long, value_name = "RULE")]
     resize: Option<String>,
     /// Where features are kept for the next time [default: inkgrad/features in the user's folder for caches]

@@ -14,7 +14,7 @@ use crate::run::disk;
 use crate::{Error, Result};
 
 /// Part of every key: another number where the same inputs give other features than before.
-const VERSION: &[u8] = b"inkgrad features 1";
+const VERSION: &[u8] = b"inkgrad features 2";
 
 /// A folder of features, or none.
 ///

@@ -6,7 +6,7 @@
 //! | logits | 1008 | 1000 |
 //! | average pooling in the blocks counts the padding | no | yes |
 //! | pooling in `Mixed_7c` | maximum | average |
-//! | input | (v − 128) / 128 of bytes v | 2v − 1 of v in [0, 1] |
+//! | input | (v − 128) / 128 of bytes v; 2v / 255 − 1 where resized by `half-pixel`, as in pytorch-fid | 2v / 255 − 1 |
 //!
 //! Needs a file of weights; which tensors it has to hold can be asked without one.
 //!
@@ -63,11 +63,11 @@ impl Variant {
         }
     }
 
-    /// The network's input for a pixel in [0, 1].
-    fn scale(self, pixel: f32) -> f32 {
-        match self {
-            Variant::Fid => (pixel * 255.0 - 128.0) / 128.0,
-            Variant::Torchvision => 2.0 * pixel - 1.0,
+    /// The network's input for a pixel in [0, 1], as the program has it that resizes by this rule.
+    fn scale(self, rule: Resize, pixel: f32) -> f32 {
+        match (self, rule) {
+            (Variant::Fid, Resize::Tf1 | Resize::Bicubic) => (pixel * 255.0 - 128.0) / 128.0,
+            (Variant::Fid, Resize::HalfPixel) | (Variant::Torchvision, _) => 2.0 * pixel - 1.0,
         }
     }
 }
@@ -160,7 +160,7 @@ impl Inception {
             unbiased: Vec::with_capacity(n * classes),
             bias: self.weights.bias.clone(),
         };
-        let variant = self.weights.variant;
+        let (variant, rule) = (self.weights.variant, self.rule);
         for first in (0..n).step_by(BATCH) {
             let pictures = (first..n.min(first + BATCH)).map(|i| images.picture(i)).collect::<Result<Vec<_>>>()?;
             let channels = channels(&pictures)?;
@@ -174,7 +174,7 @@ impl Inception {
                 team.pieces([(input, INPUT * INPUT * channels)], |i, [input]| {
                     let (resampler, picture) = &pictures[i];
                     resampler.apply(picture, input);
-                    input.iter_mut().for_each(|pixel| *pixel = variant.scale(*pixel));
+                    input.iter_mut().for_each(|pixel| *pixel = variant.scale(rule, *pixel));
                 });
                 compiled.plan.forward(&Params::new(), team, Clock::default());
             });

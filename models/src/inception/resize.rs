@@ -12,9 +12,9 @@ choice! {
     Resize("rule") {
         /// TensorFlow 1's bilinear, as torch-fidelity has it: pixel `i` of the output is at `i · in / out`.
         Tf1 = "tf1",
-        /// Bilinear between the centres of pixels, as pytorch-fid has it; no antialiasing.
+        /// Bilinear between the centres of pixels, as pytorch-fid and clean-fid's `legacy_pytorch` have it; no antialiasing.
         HalfPixel = "half-pixel",
-        /// Pillow's bicubic on floats, as clean-fid has it; nothing is rounded to bytes.
+        /// Pillow's bicubic on floats, as clean-fid's `clean` has it: nothing is rounded to bytes, what goes beyond them is cut off.
         Bicubic = "bicubic",
     }
 }
@@ -22,6 +22,7 @@ choice! {
 /// A rule at work on pictures of one size.
 #[derive(Debug, Clone)]
 pub struct Resampler {
+    rule: Resize,
     from: Extents,
     columns: Vec<Taps>,
     rows: Vec<Taps>,
@@ -31,7 +32,7 @@ impl Resampler {
     /// A rule for pictures of these extents.
     pub fn new(rule: Resize, from: Extents) -> Self {
         let taps = |side: usize| (0..INPUT).map(|i| rule.taps(i, side)).collect();
-        Resampler { from, columns: taps(from.width), rows: taps(from.height) }
+        Resampler { rule, from, columns: taps(from.width), rows: taps(from.height) }
     }
 
     /// The extents of the pictures.
@@ -39,7 +40,7 @@ impl Resampler {
         self.from
     }
 
-    /// Resizes one picture, values in [0, 1], to `out: (299, 299, channels)` in [0, 1] (a bicubic goes a little beyond).
+    /// Resizes one picture, values in [0, 1], to `out: (299, 299, channels)` in [0, 1].
     ///
     /// # Panics
     /// If a slice has another length.
@@ -48,6 +49,10 @@ impl Resampler {
         let lengths = (self.from.len(), INPUT * INPUT * channels);
         assert_eq!((picture.len(), out.len()), lengths, "a picture and what it is resized to");
         mix(picture, (width, channels), (&self.rows, &self.columns), out);
+        if self.rule == Resize::Bicubic {
+            // Its weights are negative in places, so that edges overshoot.
+            out.iter_mut().for_each(|pixel| *pixel = pixel.clamp(0.0, 1.0));
+        }
     }
 }
 
@@ -122,6 +127,18 @@ mod tests {
         assert!((out[100] * 27.0 - (100.5 * scale - 0.5)).abs() < 1e-4 && out[0] == 0.0);
         let out = apply(Resize::Bicubic);
         assert!((out[150] * 27.0 - (150.5 * scale - 0.5)).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_bicubic_does_not_leave_the_range_of_bytes() {
+        // An edge between black and white, beside which the kernel overshoots by some 7 %.
+        let side = Extents::DRAWING.width;
+        let edge: Vec<f32> = (0..side * side).map(|i| if i % side < side / 2 { 0.0 } else { 1.0 }).collect();
+        let mut out = vec![0.5; INPUT * INPUT];
+        Resampler::new(Resize::Bicubic, Extents::DRAWING).apply(&edge, &mut out);
+        let (low, high) =
+            out.iter().fold((f32::MAX, f32::MIN), |(low, high), &pixel| (low.min(pixel), high.max(pixel)));
+        assert_eq!((low, high), (0.0, 1.0));
     }
 
     #[test]
