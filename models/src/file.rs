@@ -10,7 +10,7 @@
 //! ```
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -19,21 +19,24 @@ use crate::memory;
 /// The most bytes of a text that people write: settings, names, a kernel.
 pub const MOST_OF_A_TEXT: u64 = 1 << 26;
 
-/// Checks that a path leads to a file: reading a folder is an error of the system's, and a device may never end.
+/// Checks that a path leads to a file, and tells its length: reading a folder is an error of the system's, and a device may never end.
 ///
 /// # Errors
-/// [`Error::Io`] where nothing is there, [`Error::Input`] where it is no file.
-pub fn check(path: &Path, expected: &str) -> Result<()> {
-    match path.metadata().map_err(Error::io(path))?.is_file() {
-        true => Ok(()),
-        false => Err(Error::input(path.display(), format_args!("not a file, expected {expected}"))),
+/// [`Error::Input`] where nothing is there or it is no file, [`Error::Io`] where the system does not say.
+pub fn check(path: &Path, expected: &str) -> Result<u64> {
+    let refused = |found: &str| Err(Error::input(path.display(), format_args!("{found}, expected {expected}")));
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(found.len()),
+        Ok(_) => refused("not a file"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => refused("No such file"),
+        Err(error) => Err(Error::io(path)(error)),
     }
 }
 
 /// Reads a file of at most `most` bytes, which should be what is `expected`.
 ///
 /// # Errors
-/// [`Error::Io`] where it cannot be read; [`Error::Input`] where it is no file, has more bytes, or does not fit memory.
+/// [`Error::Io`] where it cannot be read; [`Error::Input`] where it is not there or no file, has more bytes, or does not fit memory.
 pub fn read(path: &Path, most: u64, expected: &str) -> Result<Vec<u8>> {
     check(path, expected)?;
     read_some(path, most, expected)
@@ -92,6 +95,7 @@ mod tests {
         let error = |path: &Path, most| read(path, most, "settings").unwrap_err().to_string();
         assert!(error(&path, 9).ends_with("a.toml: 10 bytes, expected settings, of at most 9"));
         assert!(error(folder.path(), 9).ends_with("not a file, expected settings"));
+        assert!(error(&folder.path().join("b.toml"), 9).ends_with("b.toml: No such file, expected settings"));
         let sparse = std::fs::File::create(folder.path().join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         assert!(error(&folder.path().join("sparse"), MOST_OF_A_TEXT).contains("1099511627776 bytes"));

@@ -155,8 +155,10 @@ impl Evaluate {
         let (device, _) = self.compute.device()?;
         let mut run = Subjected::open(models, &self.run, self.weights.asked(), (device, threads))?;
         run.check_sampler(self.sampler)?;
+        // A file that is not there is said before drawings are loaded.
+        let inception = self.inception.load(threads)?;
         let dataset = shared_data(std::slice::from_mut(&mut run), self.data.as_deref(), self.data_changed)?;
-        Ok((run, dataset, self.inception.load(threads)?))
+        Ok((run, dataset, inception))
     }
 
     /// Refuses ranks of another program, run, data or other settings than the first one's.

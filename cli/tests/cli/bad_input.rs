@@ -10,6 +10,36 @@ const DRAWING: usize = 28 * 28;
 
 /// Names one file after the other as `--images`.
 #[test]
+fn a_file_that_is_not_there_is_told_with_what_was_expected() {
+    let place = Place::with_run();
+    place.write("text", b"words");
+    save_npy(place.path("z.npy"), &[40, 4], &(0..160).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
+    save_npy(place.path("placed.npy"), &[40, 2], &(0..80).map(|i| i as f32).collect::<Vec<_>>()).unwrap();
+    let array = "gone: No such file, expected a .npy array";
+    let weights = "gone: No such file, expected weights";
+    let tsne = ["tsne", "--out", "y.npy", "--perplexity", "5"];
+    let score = ["score", "--real", "z.npy"];
+    let inception = ["score", "--real", "z.npy", "--generated", "z.npy", "--network", "inception"];
+    let cases: [(&[&str], &[&str], &str); 9] = [
+        (&tsne, &["--input", "gone"], array),
+        (&tsne, &["--input", "z.npy", "--labels", "gone"], array),
+        (&tsne, &["--input", "z.npy", "--add", "gone", "--embedding", "placed.npy"], array),
+        (&tsne, &["--input", "z.npy", "--add", "z.npy", "--embedding", "gone"], array),
+        (&tsne, &["--input", "z.npy", "--init", "gone"], "--init: gone, expected pca, random or a file"),
+        (&score, &["--generated", "gone"], array),
+        (&score, &["--generated", "z.npy", "--logits", "gone"], array),
+        (&inception, &["--weights", "gone"], weights),
+        (&["evaluate", "--run", "vae", "--out", "e.json"], &["--inception", "gone"], weights),
+    ];
+    for (command, options, problem) in cases {
+        place.refused(&[command, options].concat(), &[problem]);
+    }
+    // Before drawings are loaded.
+    let evaluate = ["evaluate", "--run", "vae", "--out", "e.json", "--data", "none", "--inception", "gone"];
+    place.refused(&evaluate, &[weights]);
+}
+
+#[test]
 fn arrays_that_are_not_what_they_should_be() {
     let place = Place::with_run();
     let good = place.read("d/test_images.npy");

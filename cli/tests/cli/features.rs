@@ -50,6 +50,8 @@ fn a_classifier_gives_its_last_hidden_layer() {
         assert!(bias.chunks(5).all(|row| row.iter().zip(&bias).all(|(a, b)| (a - b).abs() < 1e-5)));
     }
     assert_eq!(place.files("c").len(), 2);
+    place.write("file", b"");
+    place.refused(&features("classifier", "mlp", &["--cache", "file"]), &["file: is a file, expected a folder"]);
 }
 
 #[test]

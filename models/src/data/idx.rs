@@ -18,7 +18,7 @@ use super::{
     is_clutter, kept_in_memory, left_out, same_count,
 };
 use crate::error::{Error, Result};
-use crate::{memory, text};
+use crate::{file, memory, text};
 
 /// Names of the parts, and what follows them: images have three dimensions, labels one.
 const PARTS: [(&[&str], &str); 4] = [
@@ -174,10 +174,7 @@ impl Idx {
     /// Reads the header, of that many dimensions.
     fn open(path: &Path, dimensions: usize) -> Result<Self> {
         let bad = |problem: String| Error::input(path.display(), problem);
-        let metadata = path.metadata().map_err(Error::io(path))?;
-        if !metadata.is_file() {
-            return Err(bad("not a file, expected an IDX file".to_owned()));
-        }
+        let size = file::check(path, "an IDX file")?;
         let mut file = BufReader::with_capacity(1 << 16, File::open(path).map_err(Error::io(path))?);
         if text::is_lfs_pointer(file.fill_buf().map_err(Error::io(path))?) {
             return Err(bad(text::LFS_POINTER.to_owned()));
@@ -185,9 +182,9 @@ impl Idx {
         // Whatever its name is: some programs unpack what they fetch, or pack what they keep, and leave the name as it was.
         let gzipped = file.fill_buf().map_err(Error::io(path))?.starts_with(gzip::MAGIC);
         let (mut source, most_bytes): (Box<dyn Read>, u64) = if gzipped {
-            (Box::new(Members::new(file)), metadata.len().saturating_mul(memory::MOST_INFLATION))
+            (Box::new(Members::new(file)), size.saturating_mul(memory::MOST_INFLATION))
         } else {
-            (Box::new(file), metadata.len())
+            (Box::new(file), size)
         };
 
         let mut start = vec![0; 4 + 4 * dimensions];
@@ -205,12 +202,12 @@ impl Idx {
             .iter()
             .try_fold(1usize, |product, &n| product.checked_mul(n))
             .filter(|&count| count as u64 <= most_bytes)
-            .ok_or_else(|| bad(format!("a file of {} bytes cannot hold {shape:?} values", metadata.len())))?;
+            .ok_or_else(|| bad(format!("a file of {} bytes cannot hold {shape:?} values", size)))?;
 
         if gzipped {
-            memory::check_packed(count as u64, metadata.len(), path.display())?;
+            memory::check_packed(count as u64, size, path.display())?;
         }
-        let length = (!gzipped).then_some(metadata.len());
+        let length = (!gzipped).then_some(size);
         Ok(Self { path: path.to_owned(), shape, count, length, source })
     }
 

@@ -231,6 +231,10 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     check_links(path)?;
+    if let Some(file) = path.ancestors().find(|above| above.is_file()) {
+        let place = if path == file { String::new() } else { format!("{} ", file.display()) };
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{place}is a file, expected a folder")));
+    }
     ask(Operation::Folder, path)?;
     fs::create_dir_all(path)
 }
@@ -329,5 +333,17 @@ mod tests {
         });
         (&file).write_all(b"ur").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"foaur");
+    }
+
+    #[test]
+    fn a_file_in_a_folder_s_place_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "").unwrap();
+        let problem = |path: &Path| create_dir_all(path).unwrap_err().to_string();
+        assert_eq!(problem(&file), "is a file, expected a folder");
+        assert_eq!(problem(&file.join("b/c")), format!("{} is a file, expected a folder", file.display()));
+        create_dir_all(&folder.path().join("d/e")).unwrap();
+        assert!(folder.path().join("d/e").is_dir());
     }
 }

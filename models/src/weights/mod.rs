@@ -75,8 +75,8 @@ pub struct Loaded {
 /// what it wants to call, otherwise. All types of float and of integer become f32.
 ///
 /// # Errors
-/// [`Error::Io`] where the file cannot be read; [`Error::Input`] where it is no such file, truncated, damaged, larger than
-/// the memory that is free, has no dictionary called `key`, or holds anything but tensors where tensors have to be.
+/// [`Error::Io`] where the file cannot be read; [`Error::Input`] where it is not there or no such file, truncated, damaged,
+/// larger than the memory that is free, has no dictionary called `key`, or holds anything but tensors where tensors have to be.
 pub fn load(path: impl AsRef<Path>, key: Option<&str>) -> Result<Loaded> {
     let path = path.as_ref();
     file::check(path, "weights")?;

@@ -12,7 +12,7 @@ use crate::data::images::{MASK, check_bytes, check_values};
 use crate::data::rows::{Format, PictureFile, Rows};
 use crate::data::{Images, Pixels};
 use crate::error::{Error, Result};
-use crate::{memory, text};
+use crate::{file, memory, text};
 
 /// Values of a packed array that room is made for at first; it grows with what comes.
 const FIRST_ROOM: usize = 1 << 22;
@@ -40,11 +40,7 @@ impl Array {
             return npz::open(&file, Some(&member));
         }
         let bad = |problem: String| Error::input(path.display(), problem);
-        let metadata = path.metadata().map_err(Error::io(path))?;
-        if !metadata.is_file() {
-            return Err(bad("not a file, expected a .npy array".to_owned()));
-        }
-        let length = metadata.len();
+        let length = file::check(path, "a .npy array")?;
         if length == 0 {
             return Err(bad("the file is empty, expected a .npy array".to_owned()));
         }
