@@ -102,8 +102,8 @@ pub fn positive(text: &str) -> Result<f64, String> {
 }
 
 /// Endings that say what a file holds.
-const ENDINGS: [&str; 13] =
-    ["png", "jpg", "jpeg", "gif", "svg", "pdf", "npy", "npz", "json", "csv", "onnx", "pth", "pt"];
+const ENDINGS: [&str; 16] =
+    ["png", "jpg", "jpeg", "gif", "svg", "pdf", "npy", "npz", "json", "csv", "onnx", "pth", "pt", "py", "html", "md"];
 
 /// Whether a name ends as that of a file of another kind than `kind` does.
 pub fn is_of_another_kind(path: &Path, kind: &str) -> bool {

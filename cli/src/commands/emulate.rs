@@ -15,7 +15,7 @@ use inkgrad_models::{Error, Result, file};
 use serde::Serialize;
 
 use self::page::Written;
-use crate::args::within;
+use crate::args::{ends_in, within};
 use crate::output::{self, Report, thousands};
 
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub struct Emulate {
     #[arg(long, value_name = "N", default_value_t = 0, requires = "trace")]
     skip: usize,
     /// All lanes of the warp as a page to step through, with shared memory and its banks
-    #[arg(long, value_name = "PAGE.html", requires = "trace")]
+    #[arg(long, value_name = "PAGE.html", value_parser = ends_in("html"), requires = "trace")]
     html: Option<PathBuf>,
     /// Replace a file in the way that is no such page
     #[arg(long, requires = "html")]

@@ -13,7 +13,7 @@ use inkgrad_models::trainer::{Opened, load_data, load_run_data};
 use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
-use crate::args::{Compute, WeightsArgs};
+use crate::args::{Compute, WeightsArgs, ends_in};
 use crate::explain::{self, MADE_BY, Numbers, Rounding, Subject};
 use crate::output::{self, Report};
 use crate::study::take_names;
@@ -30,7 +30,7 @@ pub struct Explain {
     #[arg(long, value_name = "NUMBERS", value_enum, hide_possible_values = true)]
     numbers: Option<Numbers>,
     /// The page
-    #[arg(long, value_name = "PAGE.html")]
+    #[arg(long, value_name = "PAGE.html", value_parser = ends_in("html"))]
     out: PathBuf,
     /// Replace a file in the way that is no such page
     #[arg(long)]

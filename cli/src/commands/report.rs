@@ -10,7 +10,7 @@ use inkgrad_models::ranks::Solo;
 use serde::Serialize;
 
 use super::evaluate::{Measures, SEED};
-use crate::args::{Compute, WeightsArgs};
+use crate::args::{Compute, WeightsArgs, ends_in};
 use crate::judge::judge;
 use crate::output::{self, Report, quoted};
 use crate::report::{self, Examined, Files, Material};
@@ -26,7 +26,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "D")]
     data: Option<String>,
     /// The page; Markdown (.md), numbers (.json) and a folder of figures go beside it
-    #[arg(long, value_name = "R.html")]
+    #[arg(long, value_name = "R.html", value_parser = ends_in("html"))]
     out: PathBuf,
     /// A classifier's run to judge samples with [default: one of the runs, else one is trained on the spot]
     #[arg(long, value_name = "RUN")]

@@ -16,7 +16,7 @@ fn no_option_gives_up_the_files_of_a_run_or_a_data_set() {
     let place = Place::with_run();
     let commands = [
         "explain --run vae --out vae/model.safetensors --force",
-        "explain --run vae --data d --out d/train_images.npy --force",
+        "sample --run vae --n 2 --out d/train_images.npy",
         "emulate axpy --trace --html vae/metrics.jsonl --force",
         "report vae --out vae/config.toml --force",
         "explain --run vae --out vae/.lock --force",
@@ -84,6 +84,11 @@ fn a_name_that_says_another_kind_of_file_is_refused() {
         ("runs . --csv r.json", "expected a name that ends in .csv"),
         ("train cnn-ae --data d --lr-find=x.npy", "expected a name that ends in .png"),
         ("export --run vae --out x.pth", "another format's ending, expected .safetensors"),
+        ("export --run vae --out x.py", "another format's ending, expected .safetensors"),
+        ("export --run vae --format onnx --out x.safetensors", "another format's ending, expected .onnx"),
+        ("explain --run vae --out p.npy", "expected a name that ends in .html"),
+        ("report vae --out r.png", "expected a name that ends in .html"),
+        ("sample --run vae --n 2 --out g.html", "expected a name that ends in .npy"),
     ] {
         each_refused(&place, &[command], expected);
     }
