@@ -404,10 +404,11 @@ impl Report for Scores {
             row("  ±", std, None)?;
         }
         let extractor = &passport.extractor;
-        // Pixels have neither.
-        let absent = if extractor.name == PIXELS { "none" } else { "unknown" };
-        let weights = extractor.weights_sha256.as_deref().unwrap_or(absent);
-        let resize = extractor.resize.as_deref().unwrap_or(absent);
+        // Pixels have neither, and a classifier takes pictures as they are.
+        let absent =
+            |names: &[&str]| if names.iter().any(|&n| extractor.name.starts_with(n)) { "none" } else { "unknown" };
+        let weights = extractor.weights_sha256.as_deref().unwrap_or(absent(&[PIXELS]));
+        let resize = extractor.resize.as_deref().unwrap_or(absent(&[PIXELS, "classifier-"]));
         writeln!(out, "floor: the same between two disjoint halves of the real rows")?;
         writeln!(out, "extractor {}, weights {weights}, resize {resize}, seed {}", extractor.name, passport.seed)
     }

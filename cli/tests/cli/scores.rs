@@ -190,6 +190,7 @@ fn folders_are_scored_by_a_classifier_and_their_features_are_kept() {
     assert_eq!(place.json(&args), first);
     let long = ["score", "--real", "real", "--generated", "made", "--network", "classifier", "--weights", "judge"];
     assert_eq!(place.json(&[&long[..], &["--no-cache"]].concat()), first);
+    assert!(place.ok(&args).contains(", resize none, seed"));
     // Other contents have other features, whatever their names.
     drawings(&place, "made", 12, 6);
     assert_ne!(place.json(&args)["fid"], first["fid"]);
