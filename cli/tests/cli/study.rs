@@ -433,7 +433,7 @@ fn a_report_replaces_reports_alone() {
     place.ok(&[&report[..], &["--force"]].concat());
     assert_eq!(place.read("notes-figures/my.png"), b"mine");
     place.ok(&report);
-    place.refused(&["report", "vae", "--out", "notes.md"], &["notes.md: has the name of what goes beside the page"]);
+    place.refused(&["report", "vae", "--out", "notes.md"], &["'notes.md'", "expected a name that ends in .html"]);
     fs::create_dir(place.path("study")).unwrap();
     place.write("study/report.md", b"mine");
     place.refused(&["reproduce", "--quick", "--out", "study"], &["report.md: is no report", "expected a new --out"]);
