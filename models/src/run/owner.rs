@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 /// The file that is locked. It stays when a run ends: taking a lock's file away is a race of its own.
 pub(super) const FILE: &str = ".lock";
+/// More bytes than a process's number has.
+const LONGEST: u64 = 32;
 
 /// The right to write into a run's folder, until it is dropped or its process ends in whatever way.
 #[derive(Debug)]
@@ -21,9 +23,14 @@ impl Owner {
     /// Takes the folder, and sweeps out what writers that died have left half written.
     ///
     /// # Errors
-    /// [`Error::Input`] if another process has it, with its number; [`Error::Io`] if the lock's file cannot be made.
+    /// [`Error::Input`] if another process has it, with its number, or the lock's file is a link or holds anything else;
+    /// [`Error::Io`] if the lock's file cannot be made.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
+        // Taking a folder is no reason to write into a file of somebody else's, wherever a link leads.
+        if path.is_symlink() {
+            return Err(Error::input(path.display(), "is a link, expected this program's own file"));
+        }
         let options = &mut fs::File::options();
         let opened = File::open(&path, options.read(true).write(true).create(true).truncate(false));
         let file = opened.map_err(Error::io(&path))?;
@@ -42,6 +49,13 @@ impl Owner {
             }
             // A file system without locks: as before there were any.
             Err(TryLockError::Error(_)) => {}
+        }
+        let mut found = Vec::new();
+        (&file).take(LONGEST).read_to_end(&mut found).map_err(Error::io(&path))?;
+        if !found.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace())
+            || found.len() as u64 == LONGEST
+        {
+            return Err(Error::input(path.display(), "holds no process's number, expected this program's own file"));
         }
         let owner = Owner { file };
         owner.sign().map_err(Error::io(&path))?;
@@ -99,5 +113,28 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, [FILE, "kept.tmp"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_of_somebody_else_s_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (precious, run) = (folder.path().join("p.txt"), folder.path().join("run"));
+        fs::write(&precious, "precious").unwrap();
+        fs::create_dir(&run).unwrap();
+        let error = || Owner::take(&run).unwrap_err().to_string();
+        std::os::unix::fs::symlink(&precious, run.join(FILE)).unwrap();
+        assert!(error().ends_with("/.lock: is a link, expected this program's own file"), "{}", error());
+        fs::remove_file(run.join(FILE)).unwrap();
+        fs::hard_link(&precious, run.join(FILE)).unwrap();
+        assert!(
+            error().ends_with("/.lock: holds no process's number, expected this program's own file"),
+            "{}",
+            error()
+        );
+        fs::remove_file(run.join(FILE)).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("new"), run.join(FILE)).unwrap();
+        assert!(error().contains("is a link") && !folder.path().join("new").exists());
+        assert_eq!(fs::read_to_string(precious).unwrap(), "precious");
     }
 }
