@@ -139,7 +139,7 @@ impl MetricsLog {
     /// [`Error::Io`] where the file cannot be read or written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self { path: path.to_owned(), file: lines::open(path).map_err(Error::io(path))? })
+        Ok(Self { path: path.to_owned(), file: lines::open(path)? })
     }
 
     /// Appends one line, by one write.

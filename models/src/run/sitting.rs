@@ -43,8 +43,8 @@ impl Sitting {
     /// [`Error::Io`] where the file cannot be written.
     pub fn append(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        let file = lines::open(path)?;
         let append = || {
-            let file = lines::open(path)?;
             (&file).write_all(&lines::line(self)?)?;
             file.sync()
         };
