@@ -2,10 +2,12 @@
 
 mod examples;
 
+use std::any::TypeId;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 use inkgrad_models::model::Spec;
 use inkgrad_models::{Models, text};
 
@@ -146,8 +148,18 @@ fn dressed(command: Command, path: &str, program: &str, models: &Models, focus: 
         end += &examples(program, own);
     }
     let command = with_model_options(command, models, focus).after_help(end);
-    // A negative number after an option is a value that is out of range, not another option.
-    command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_negative_numbers(true) } else { arg })
+    // A negative number after an option is a value that is out of range, not another option; so is `-.5` or `-inf`.
+    command.mut_args(|arg| match arg.get_action().takes_values() {
+        true if takes_number(&arg) => arg.allow_hyphen_values(true),
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    })
+}
+
+/// Whether an option's value is a number: by the name of its value, which files have as well.
+fn takes_number(arg: &Arg) -> bool {
+    let named = arg.get_value_names().is_some_and(|names| names.len() == 1 && ["N", "F"].contains(&names[0].as_str()));
+    named && !arg.is_positional() && arg.get_value_parser().type_id() != TypeId::of::<PathBuf>()
 }
 
 fn examples(program: &str, examples: &[Example]) -> String {

@@ -40,8 +40,12 @@ impl FromArgMatches for RunSettings {
             }
         }
         // `--set` knows every key of config.toml.
+        let mut seen = BTreeSet::new();
         for (key, value) in set(matches) {
             if let Some(setting) = Config::SETTINGS.iter().find(|setting| setting.name == key) {
+                if !seen.insert(key) {
+                    return Err(invalid(format!("--set {key}: given twice, expected it once")));
+                }
                 if matches.value_source(key) == Some(ValueSource::CommandLine) {
                     return Err(invalid(format!("--set {key}: given as {} too, expected it once", setting.option())));
                 }

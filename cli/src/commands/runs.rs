@@ -12,7 +12,7 @@ use inkgrad_models::run::atomic;
 use inkgrad_models::run::config::Config;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
-use inkgrad_models::{Error, Models, Result};
+use inkgrad_models::{Error, Models, Result, text};
 use serde::Serialize;
 
 use crate::args::ends_in;
@@ -234,7 +234,7 @@ impl Row {
             value => format!("{setting} {value}"),
         });
         [
-            below(folder, &self.run).display().to_string(),
+            text::escape(&below(folder, &self.run).to_string_lossy(), false),
             self.model.clone(),
             differs.collect::<Vec<_>>().join(", "),
             self.best.as_ref().map_or("–".to_owned(), |best| format!("{} {}", best.split.name(), number(best.loss))),

@@ -8,6 +8,7 @@ mod emulate;
 mod examine;
 mod explain;
 mod features;
+mod going_on;
 mod limits;
 mod many;
 mod objectives;

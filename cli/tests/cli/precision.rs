@@ -5,7 +5,9 @@ use crate::{Ended, Place};
 #[test]
 fn precisions_are_refused_where_there_is_nothing_to_compute_with_them() {
     let place = Place::with_run();
-    let train = |options: &[&'static str]| [&["train", "lstm-ae", "--data", "d", "--steps", "2", "--out", "x"], options].concat();
+    let train = |options: &[&'static str]| {
+        [&["train", "lstm-ae", "--data", "d", "--steps", "2", "--out", "x"], options].concat()
+    };
     place.refused(&train(&["--precision", "tf32"]), &["precision: tf32 on the processor, expected fp32 or bf16"]);
     let on_device = train(&["--precision", "bf16", "--device", "emulated"]);
     place.refused(&on_device, &["precision: bf16 on emulated, expected fp32 or tf32"]);

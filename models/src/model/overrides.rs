@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::config::{Change, Config, Overrides};
 use super::resolve::read_toml;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Overrides {
     /// Reads a `--config` file.
@@ -53,6 +53,37 @@ impl Config {
     pub fn settings(&self) -> BTreeMap<String, String> {
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         self.known().iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    /// The settings that a run keeps from its start to its end, those of its model too, a line each: `name = value`.
+    pub fn kept(&self) -> String {
+        let kept = |name: &str| {
+            self.options.contains_key(name) || Self::SETTINGS.iter().any(|s| s.name == name && s.rule.kept)
+        };
+        let lines = self.settings().into_iter().filter(|(name, _)| kept(name));
+        lines.map(|(name, value)| format!("{name} = {value}\n")).collect()
+    }
+
+    /// Refuses settings that differ from those that the run, whose [`kept`](Self::kept) settings are given, began with: where a
+    /// share for validation or the seed changed, drawings that were trained on would be validated on.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the first of them, and `place`.
+    pub fn check_kept(&self, began_with: &str, place: &Path) -> Result<()> {
+        let pairs = |text: &str| -> BTreeMap<String, String> {
+            let pairs = text.lines().filter_map(|line| line.split_once(" = "));
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let (before, now) = (pairs(began_with), pairs(&self.kept()));
+        let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+        let Some(name) = names.into_iter().find(|name| before.get(*name) != now.get(*name)) else { return Ok(()) };
+        let show = |value: Option<&String>| value.cloned().unwrap_or_else(|| "unset".to_owned());
+        let problem = format_args!(
+            "{name} is {}, expected {}: a run keeps it from its start to its end",
+            show(now.get(name)),
+            show(before.get(name))
+        );
+        Err(Error::input(place.display(), problem))
     }
 
     /// Adds to `changes` the settings that differ from those that the run had `before`, up to `step`.

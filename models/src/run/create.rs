@@ -31,6 +31,9 @@ impl RunFolder {
     /// [`Error::Io`] where the folder cannot be made or moved; those of `fill`.
     pub fn create(path: impl AsRef<Path>, force: bool, fill: impl FnOnce(&RunFolder) -> Result<()>) -> Result<Created> {
         let path = path.as_ref();
+        if path.to_string_lossy().contains(char::is_control) {
+            return Err(Error::input(path.display(), "holds a control character, expected a name without any"));
+        }
         let found = occupant(path).map_err(Error::io(path))?;
         let earlier = match found {
             Occupant::Nothing => None,

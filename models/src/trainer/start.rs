@@ -32,6 +32,7 @@ impl Trainer {
         let mut load = || {
             check_ranks(&config, &*ranks)?;
             config.precision.check(config.device)?;
+            check_apart(&config, path)?;
             let (dataset, fingerprint) = open_run_data(&config, false, watch)?;
             let usual = models.defaults(&config.model)?;
             loading::check_validation(&config, usual.val_fraction, &dataset)?;
@@ -115,6 +116,7 @@ impl Trainer {
                 return Err(Error::input(found, problem));
             }
             config.validate(models)?;
+            config.check_kept(&before.kept(), path)?;
             config.check_interval(options)?;
             check_ranks(&config, &*ranks)?;
             config.precision.check(config.device)?;
@@ -182,10 +184,35 @@ impl Trainer {
                 self.notes.push(gone);
             }
             records::truncate_after(&path, self.step)?;
+            let due = self.step - self.step % self.records_every(before);
+            let last = records::read(&path)?.iter().map(|record| record.step).max().unwrap_or(0);
+            if recorded && last < due {
+                let gone = format!(
+                    "{}: ends at step {last} of {}; what was recorded behind it is gone",
+                    path.display(),
+                    self.step
+                );
+                self.notes.push(gone);
+            }
+        }
+        if before.data_sha256.is_none() {
+            let config = self.folder.config();
+            self.notes.push(format!(
+                "{}: has no SHA-256 of the drawings; that they are the same was not checked",
+                config.display()
+            ));
         }
         self.open_records()?;
         self.config.record_changes(before, self.step);
         if self.ranks.is_root() { self.config.save(&self.folder.config()) } else { Ok(()) }
+    }
+
+    /// Steps from one record of the training loss to the next.
+    fn records_every(&self, config: &Config) -> u64 {
+        match config.epochs {
+            Some(_) => (self.batches.steps_of_a_pass() as u64).max(1),
+            None => config.log_every,
+        }
     }
 
     /// Opens the records, of rank 0 alone, and writes down who trains, where they are several.
@@ -218,6 +245,18 @@ fn check_ranks(config: &Config, ranks: &dyn Ranks) -> Result<()> {
         return Err(Error::input("--device", format!("{} among {size} ranks, expected cpu", config.device)));
     }
     Ok(())
+}
+
+/// Refuses drawings within a run that is to make room for this one: they would go with it.
+fn check_apart(config: &Config, path: &Path) -> Result<()> {
+    match (Path::new(&config.data).canonicalize(), path.canonicalize()) {
+        (Ok(data), Ok(folder)) if data.starts_with(&folder) && folder.join("config.toml").exists() => {
+            let problem =
+                format_args!("lie in {}, which is to be the run's folder, expected another place", path.display());
+            Err(Error::input(&config.data, problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses ranks of another program, other data or other settings than the first one's. Where a machine has its data, and how many

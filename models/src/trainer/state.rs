@@ -17,6 +17,9 @@ use crate::run::config::{Config, FORMAT};
 use crate::run::folder::RunFolder;
 use crate::{Error, Result, text};
 
+/// The settings that a run keeps, in its state: its `config.toml` may have been edited since.
+const KEPT: &str = "kept";
+
 /// Loads the last weights of a finished or interrupted run.
 ///
 /// # Errors
@@ -59,6 +62,9 @@ pub(super) fn load_state(folder: &RunFolder, config: &Config) -> Result<Option<T
             let state = checkpoint::load_tensors(folder.state())?;
             state.check_format(FORMAT)?;
             check_model(&state, config, &folder.state())?;
+            if let Some(kept) = state.metadata(KEPT) {
+                config.check_kept(kept, folder.path())?;
+            }
             Ok(Some(state))
         }
     }
@@ -213,6 +219,7 @@ impl Trainer {
                 ("epoch", self.batches.epoch(self.step).to_string()),
                 ("seconds", seconds.to_string()),
                 ("drawings", self.dataset.train.len().to_string()),
+                (KEPT, self.config.kept()),
                 ("since_best", self.since_best.to_string()),
                 ("sum_loss", self.sums.total.loss.to_string()),
                 ("sum_drawings", self.sums.total.drawings.to_string()),
