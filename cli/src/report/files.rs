@@ -49,7 +49,12 @@ impl Files {
     /// If something is, or a file cannot be where it is to be.
     pub fn check(&self, force: bool, instead: &str) -> Result<()> {
         let Files { html, markdown, json, figures } = self;
-        for path in [html, markdown, json] {
+        let files = [html, markdown, json];
+        if let Some(i) = (1..3).find(|&i| files[..i].contains(&files[i])) {
+            let problem = "has the name of what goes beside the page, expected one that ends in .html";
+            return Err(Error::input(files[i].display(), problem));
+        }
+        for path in files {
             output::check_place(path)?;
             output::check_unowned(path)?;
             if !force && !output::may_replace(path, MADE_BY) {

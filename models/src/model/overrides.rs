@@ -11,7 +11,7 @@ impl Overrides {
     /// Reads a `--config` file.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where it cannot be read; [`Error::Input`](crate::Error::Input) with the line
+    /// [`Error::Io`] where it cannot be read; [`Error::Input`] with the line
     /// of a key that is unknown or whose value has the wrong type.
     pub fn read(path: &Path) -> Result<Self> {
         read_toml(path)
