@@ -213,7 +213,8 @@ impl<T: Float> Target<T> {
         let strides = |layout: Layout| (layout.row_stride as isize, layout.col_stride as isize);
         let ((ar, ac), (br, bc), (cr, cc)) = (strides(a.layout), strides(b.layout), strides(self.layout));
         PACKING.set(true);
-        if bf16 && T::IN_BF16 && alpha == T::ONE && (beta == T::ZERO || beta == T::ONE) {
+        let plain = alpha == T::ONE && (beta == T::ZERO || beta == T::ONE) && a.layout.cols > 0;
+        if bf16 && T::IN_BF16 && plain {
             let (c, add) = (self.layout, beta == T::ONE);
             // Cᵀ = Bᵀ·Aᵀ
             let (a, b, row, by_rows) = match c.col_stride {

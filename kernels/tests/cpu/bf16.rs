@@ -29,6 +29,14 @@ fn numbers_are_rounded_to_the_nearest_and_ties_to_even() {
     }
 }
 
+#[test]
+fn a_sum_of_nothing_is_nothing() {
+    let mut c = [f32::NAN; 6];
+    let (a, b) = (Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
+    Pool::new(1).with_bf16(true).enter(|team| gemm(team, 1.0, a, b, 0.0, MatrixMut::new(&mut c, 2, 3), &mut []));
+    assert_eq!(c, [0.0; 6]);
+}
+
 fn normals(len: usize, seed: u64) -> Vec<f32> {
     let mut values = vec![0.0; len];
     rng::fill_normal(&inkgrad_kernels::cpu::Team::solo(), seed, 1, 0, &mut values);
