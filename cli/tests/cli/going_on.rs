@@ -35,6 +35,8 @@ fn what_a_run_keeps_is_changed_neither_by_an_option_nor_in_its_file() {
     place.refused(&resume(&[]), &["run: val_fraction is 0.6, expected 0.2"]);
     edit(&place, "run/config.toml", "val_fraction = 0.6", "val_fraction = 0.2");
     place.ok(&resume(&["--set", "seed=42", "--set", "lr=0.01"]));
+    let ended = place.run(&["train", "--resume", "run", "--lr", "0.5"]);
+    assert!(ended.stderr.contains("no step is left to train with what was changed: lr"), "{}", ended.stderr);
 }
 
 #[test]

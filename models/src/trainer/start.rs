@@ -203,7 +203,12 @@ impl Trainer {
             ));
         }
         self.open_records()?;
+        let known = before.changes.len();
         self.config.record_changes(before, self.step);
+        let changed: Vec<&str> = self.config.changes[known..].iter().map(|change| change.setting.as_str()).collect();
+        if self.step > 0 && self.step == self.total_steps() && !changed.is_empty() {
+            self.notes.push(format!("no step is left to train with what was changed: {}", changed.join(", ")));
+        }
         if self.ranks.is_root() { self.config.save(&self.folder.config()) } else { Ok(()) }
     }
 
