@@ -33,6 +33,7 @@ pub mod packed;
 pub mod peak;
 pub mod polynomial;
 pub mod pool;
+pub mod raster;
 pub mod recurrent;
 pub mod reduce;
 pub mod rng;

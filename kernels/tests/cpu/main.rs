@@ -23,6 +23,7 @@ mod packed;
 mod peak;
 mod polynomial;
 mod pool;
+mod raster;
 mod recurrent;
 mod reduce;
 mod rng;

@@ -31,7 +31,6 @@ pub mod npy;
 mod origin;
 mod picture_folders;
 pub mod pictures;
-mod raster;
 mod resize;
 mod rows;
 mod source;

@@ -6,11 +6,11 @@
 
 use std::path::Path;
 
+use inkgrad_kernels::cpu::raster::{BOX, Point, Rasterizer, SCALE};
 use inkgrad_kernels::cpu::threads;
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::raster::{BOX, Point, Rasterizer, SCALE};
 use super::{Images, PIXELS, SIDE};
 use crate::error::{Error, Result};
 use crate::{file, memory, text};
@@ -52,7 +52,7 @@ pub(super) fn load(path: &Path, recognized_only: bool) -> Result<Images> {
         lines
             .par_iter()
             .zip(pixels.par_chunks_exact_mut(PIXELS))
-            .map_init(Rasterizer::new, |rasterizer, (&(number, line), image)| {
+            .map_init(Rasterizer::default, |rasterizer, (&(number, line), image)| {
                 let painted = parse(line).map(|drawing| paint(&drawing, rasterizer, image));
                 painted.err().map(|problem| Error::input(format_args!("{}:{number}", path.display()), problem))
             })

@@ -1,8 +1,9 @@
 //! Strokes of any size fitted to the picture and simplified, as Google does before it paints them.
 
+use inkgrad_kernels::cpu::raster::{Rasterizer, SCALE};
+
 use super::pen::Point;
 use crate::data::SIDE;
-use crate::data::raster::{Rasterizer, SCALE};
 
 /// Longer side of the box around the points, in units.
 const EXTENT: f32 = 255.0;
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn a_line_is_fitted_to_the_picture() {
         let mut image = [0; PIXELS];
-        draw(&[vec![[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]], &mut Rasterizer::new(), &mut image);
+        draw(&[vec![[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]], &mut Rasterizer::default(), &mut image);
         let column: Vec<u8> = (0..SIDE).map(|row| image[row * SIDE + 14]).collect();
         assert_eq!(column[12..16], [0, 187, 187, 0]);
         let inked = (0..SIDE).filter(|column| image[13 * SIDE + column] > 0).count();

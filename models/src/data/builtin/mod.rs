@@ -11,13 +11,13 @@ mod rabbit;
 mod snowman;
 mod yoga;
 
+use inkgrad_kernels::cpu::raster::Rasterizer;
 use inkgrad_kernels::cpu::threads;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rayon::prelude::*;
 
 use self::pen::Pen;
-use super::raster::Rasterizer;
 use super::{Dataset, Examples, Images, Origin, PIXELS};
 use crate::error::{Error, Result};
 
@@ -70,7 +70,7 @@ fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Examples {
     let labels = drawings.clone().map(|i| i % CLASSES.len()).collect();
     let mut pixels = vec![0; drawings.len() * PIXELS];
     threads::shared(|| {
-        pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::new, |rasterizer, (image, i)| {
+        pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::default, |rasterizer, (image, i)| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(i as u64);
             let mut pen = Pen::new(rng);

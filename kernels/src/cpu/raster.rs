@@ -3,19 +3,28 @@
 //! In Google's recipe a drawing fits a box of 256 units, a line is 16 units wide with round ends and corners, and
 //! a picture of 28×28 pixels shows 304 units: the box, 16 of padding on each side and the width of a line
 //! (<https://github.com/googlecreativelab/quickdraw-dataset/issues/19#issuecomment-402247262>).
+//!
+//! ```
+//! use inkgrad_kernels::cpu::raster::{Rasterizer, SIDE};
+//!
+//! let mut image = [0; SIDE * SIDE];
+//! Rasterizer::default().stroke(&[[4.0, 13.0], [24.0, 13.0]], &mut image);
+//! assert!(image[13 * SIDE + 14] > 0 && image[0] == 0);
+//! ```
 
 use std::f32::consts::TAU;
 use std::ops::Range;
 
-use super::SIDE;
+/// Pixels on each side of a picture.
+pub const SIDE: usize = 28;
 
 /// A place in a picture, x to the right and y down.
-pub(super) type Point = [f32; 2];
+pub type Point = [f32; 2];
 
 /// Side of the box that a drawing fits, in units.
-pub(super) const BOX: f32 = 256.0;
+pub const BOX: f32 = 256.0;
 /// Pixels a unit.
-pub(super) const SCALE: f32 = SIDE as f32 / (BOX + 2.0 * PADDING + LINE);
+pub const SCALE: f32 = SIDE as f32 / (BOX + 2.0 * PADDING + LINE);
 
 /// Width of a line, in units.
 const LINE: f32 = 16.0;
@@ -35,7 +44,8 @@ const NOWHERE: [f32; 2] = [f32::INFINITY, f32::NEG_INFINITY];
 const UNTOUCHED: Range<usize> = Range { start: LINES, end: 0 };
 
 /// Paints strokes; keeps its memory between them.
-pub(super) struct Rasterizer {
+#[derive(Debug)]
+pub struct Rasterizer {
     pen: [Point; PEN_CORNERS],
     /// The part of each line that the current stroke covers: intervals of x that neither touch nor overlap.
     covered: Vec<Vec<[f32; 2]>>,
@@ -45,8 +55,8 @@ pub(super) struct Rasterizer {
     touched: Range<usize>,
 }
 
-impl Rasterizer {
-    pub(super) fn new() -> Self {
+impl Default for Rasterizer {
+    fn default() -> Self {
         let corner = |i| {
             let (sin, cos) = (TAU * i as f32 / PEN_CORNERS as f32).sin_cos();
             [RADIUS * cos, RADIUS * sin]
@@ -58,9 +68,14 @@ impl Rasterizer {
             touched: UNTOUCHED,
         }
     }
+}
 
+impl Rasterizer {
     /// Lays a line through `points`, in pixels, over `image`: (784), 0 for paper and 255 for ink.
-    pub(super) fn stroke(&mut self, points: &[Point], image: &mut [u8]) {
+    ///
+    /// # Panics
+    /// If `image` is shorter.
+    pub fn stroke(&mut self, points: &[Point], image: &mut [u8]) {
         for &[x, y] in points {
             self.cover(&self.pen.map(|corner| [x + corner[0], y + corner[1]]));
         }
@@ -135,7 +150,7 @@ impl Rasterizer {
 }
 
 /// Adds an interval, joining it with those it meets.
-fn insert(covered: &mut Vec<[f32; 2]>, mut left: f32, mut right: f32) {
+pub fn insert(covered: &mut Vec<[f32; 2]>, mut left: f32, mut right: f32) {
     let mut i = 0;
     while let Some(&[other_left, other_right]) = covered.get(i) {
         if other_right < left || right < other_left {
@@ -146,46 +161,4 @@ fn insert(covered: &mut Vec<[f32; 2]>, mut left: f32, mut right: f32) {
         }
     }
     covered.push([left, right]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::PIXELS;
-
-    #[test]
-    fn a_level_line_covers_its_width() {
-        let mut image = [0; PIXELS];
-        Rasterizer::new().stroke(&[[4.0, 13.0], [24.0, 13.0]], &mut image);
-        let column: Vec<u8> = (10..16).map(|row| image[row * SIDE + 14]).collect();
-        // 16 of 304 units are 1.474 pixels, half of them on either side: 0.737 · 255 = 188, or 11 lines of 15.
-        assert_eq!(column, [0, 0, 187, 187, 0, 0]);
-        assert_eq!(image.iter().filter(|&&v| v > 0).count(), 2 * 22);
-    }
-
-    #[test]
-    fn strokes_lie_over_one_another_and_end_at_the_picture() {
-        let (mut once, mut twice) = ([0; PIXELS], [0; PIXELS]);
-        let mut rasterizer = Rasterizer::new();
-        let stroke = [[-5.0, 10.5], [40.0, 17.0], [14.0, -3.0]];
-        rasterizer.stroke(&stroke, &mut once);
-        rasterizer.stroke(&stroke, &mut twice);
-        rasterizer.stroke(&stroke, &mut twice);
-        for (&once, &twice) in once.iter().zip(&twice) {
-            let expected = 255.0 - (255.0 - f32::from(once)).powi(2) / 255.0;
-            assert_eq!(twice, expected.round() as u8);
-        }
-    }
-
-    #[test]
-    fn intervals_join_when_they_meet() {
-        let mut covered = Vec::new();
-        for [left, right] in [[1.0, 2.0], [5.0, 6.0], [3.0, 4.0]] {
-            insert(&mut covered, left, right);
-        }
-        assert_eq!(covered.len(), 3);
-        insert(&mut covered, 1.5, 3.0);
-        covered.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        assert_eq!(covered, [[1.0, 4.0], [5.0, 6.0]]);
-    }
 }
