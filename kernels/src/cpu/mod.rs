@@ -16,6 +16,8 @@
 pub mod activation;
 pub mod axis;
 pub mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod bf16_tiles;
 pub mod conv;
 pub mod distance;
 pub mod dropout;

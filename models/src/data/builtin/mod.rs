@@ -70,14 +70,17 @@ fn draw_split(drawings: std::ops::Range<usize>, seed: u64) -> Examples {
     let labels = drawings.clone().map(|i| i % CLASSES.len()).collect();
     let mut pixels = vec![0; drawings.len() * PIXELS];
     threads::shared(|| {
-        pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(Rasterizer::default, |rasterizer, (image, i)| {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            rng.set_stream(i as u64);
-            let mut pen = Pen::new(rng);
-            let (_, draw) = CLASSES[i % CLASSES.len()];
-            draw(&mut pen);
-            fit::draw(&pen.finish(), rasterizer, image);
-        })
+        pixels.par_chunks_exact_mut(PIXELS).zip(drawings).for_each_init(
+            Rasterizer::default,
+            |rasterizer, (image, i)| {
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                rng.set_stream(i as u64);
+                let mut pen = Pen::new(rng);
+                let (_, draw) = CLASSES[i % CLASSES.len()];
+                draw(&mut pen);
+                fit::draw(&pen.finish(), rasterizer, image);
+            },
+        )
     });
     Examples { images: Images::from_u8(pixels), labels }
 }

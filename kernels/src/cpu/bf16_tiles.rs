@@ -3,12 +3,14 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::{LANES, Matrix, Part, STRIDE, TILE, Words, pair};
+use super::bf16::{Part, STRIDE, TILE, Words, pair};
+use super::lanes::LANES;
+use super::matrix::Matrix;
 
-/// [`super::block_of_rows`]: A's rows become words, then each panel of B goes by all of them.
+/// [`super::bf16::block_of_rows`]: A's rows become words, then each panel of B goes by all of them.
 ///
 /// # Safety
-/// The processor has the instructions, and as of [`super::Pairs::multiply_words`].
+/// The processor has the instructions, and as of [`super::bf16::Pairs::multiply_words`].
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn block_of_rows(
     a: Matrix<f32>,

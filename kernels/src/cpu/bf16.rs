@@ -4,23 +4,22 @@
 //! where a fused multiply-add takes one. Two factors that meet in one instruction share a word of 32 bits, the earlier term in
 //! its lower half; words lie where numbers in f32 would. Processors without the instruction compute the same, slowly.
 
-#[cfg(target_arch = "x86_64")]
-mod x86_64;
-
 use std::cell::RefCell;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::bf16_tiles;
 use super::lanes::LANES;
 use super::matrix::Matrix;
 use super::simd::{Isa, isa};
 
 /// Rows of a register tile, and rows of A whose words are at hand while a panel goes by.
-const TILE: usize = 12;
+pub(super) const TILE: usize = 12;
 const ROW_BLOCK: usize = 3 * TILE;
 /// Words of a panel that stay in the nearest cache beside as many of a tile's rows.
 const MAX_WORDS: usize = 256;
 /// Words from one row of A to the next: not a power of two, whose multiples share few places of a cache.
-const STRIDE: usize = MAX_WORDS + LANES;
+pub(super) const STRIDE: usize = MAX_WORDS + LANES;
 /// Terms and columns of B that [`Pairs::multiply_in_bf16`] packs at a time: 256 KiB of words.
 const TERMS: usize = 2 * MAX_WORDS;
 const COLUMNS: usize = 16 * LANES;
@@ -49,7 +48,7 @@ pub fn nearest(x: f32) -> f32 {
 
 /// Two factors in a word.
 #[inline(always)]
-fn pair(low: f32, high: f32) -> u32 {
+pub(super) fn pair(low: f32, high: f32) -> u32 {
     rounded(low) >> 16 | rounded(high)
 }
 
@@ -186,11 +185,11 @@ pub(super) fn pack<'a, T: crate::Float>(parts: impl Iterator<Item = Matrix<'a, T
 }
 
 /// A part of a panel's words, and where sums go.
-struct Part {
-    words: Range<usize>,
-    c: *mut f32,
-    c_row: usize,
-    add: bool,
+pub(super) struct Part {
+    pub(super) words: Range<usize>,
+    pub(super) c: *mut f32,
+    pub(super) c_row: usize,
+    pub(super) add: bool,
 }
 
 /// At most [`ROW_BLOCK`] rows of A times a part of B's words.
@@ -201,7 +200,7 @@ unsafe fn block_of_rows(a: Matrix<f32>, b: Words<f32>, part: Part, words: &mut [
     #[cfg(target_arch = "x86_64")]
     if available() {
         // SAFETY: the processor has the instructions; the rest is the caller's promise.
-        return unsafe { x86_64::block_of_rows(a, b, part, words) };
+        return unsafe { bf16_tiles::block_of_rows(a, b, part, words) };
     }
     let _ = words;
     let ((rows, k), height) = (a.shape(), b.k.div_ceil(2));
