@@ -288,7 +288,7 @@ fn a_course_folder_may_have_drawings_to_validate_on() {
 
 /// A zip of one deflated array: a header, then `blocks` times `len` zeros. After a full flush deflate refers to nothing before it,
 /// so that the block is packed once and repeated.
-fn deflated(header: &str, blocks: usize, len: usize) -> Vec<u8> {
+pub(super) fn deflated(header: &str, blocks: usize, len: usize) -> Vec<u8> {
     use flate2::{Compress, Compression, Crc, FlushCompress};
     let (head, zeros) = (npy(1, header, &[]), vec![0; len]);
     let mut deflate = Compress::new(Compression::best(), false);

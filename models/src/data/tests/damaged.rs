@@ -99,3 +99,38 @@ proptest! {
         }
     }
 }
+
+/// One bit of pixels, labels or features changed in an archive, stored or deflated.
+#[test]
+fn an_array_of_an_archive_is_held_against_its_checksum() {
+    let folder = Folder::new();
+    let array = npy(1, &header("|u1", false, "(40, 28, 28)"), &bytes(40));
+    let stored = zip(&[("x_train.npy", array.clone()), ("y_train.npy", array)]);
+    let place = stored.len() / 4;
+    for (what, mut archive) in
+        [("stored", stored), ("deflated", super::arrays::deflated(&header("|u1", false, "(40, 28, 28)"), 4, 7840))]
+    {
+        let name = if what == "stored" { ":x_train" } else { "" };
+        let path = folder.write("d.npz", &archive);
+        let named = format!("{}{name}", path.display());
+        load_images(&named).unwrap();
+        match what {
+            "stored" => archive[place] ^= 1,
+            // The checksum itself: flipped bits of what is deflated may be no deflate any more.
+            _ => {
+                let central = archive.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+                archive[central + 16] ^= 1;
+            }
+        }
+        folder.write("d.npz", &archive);
+        let member = if what == "stored" { "x_train.npy" } else { "arr_0.npy" };
+        let expected = ["d.npz", member, "in the zip file is damaged: its checksum (CRC-32) is ", ", expected "];
+        assert_error(load_images(&named), &expected);
+        assert_error(load_labels(&named), &["d.npz"]);
+    }
+    let labels = npy(1, &header("<i8", false, "(9,)"), &[0; 72]);
+    let mut archive = zip(&[("y.npy", labels)]);
+    let place = archive.windows(72).position(|bytes| bytes == [0; 72]).unwrap();
+    archive[place] = 3;
+    assert_error(load_labels(folder.write("y.npz", &archive)), &["y.npz", "y.npy in the zip file is damaged"]);
+}
