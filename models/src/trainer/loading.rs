@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::data::{self, Dataset, Drawings, LoadOptions};
+use crate::model::Network;
 use crate::run::config::Config;
 use crate::{Error, Result};
 
@@ -48,6 +49,34 @@ pub(super) fn check_validation(config: &Config, default: f64, dataset: &Dataset<
         return Err(Error::input("--val-fraction", problem));
     }
     Ok(())
+}
+
+/// Refuses to teach a network classes of which it is shown no drawing: `held_back` are those that it is not trained on. Of a network
+/// that sees no classes a line says so.
+///
+/// # Errors
+/// [`Error::Input`] for the data.
+pub(super) fn check_classes(
+    config: &Config,
+    network: &Network<f32>,
+    dataset: &Dataset<Drawings>,
+    held_back: &[usize],
+) -> Result<Option<String>> {
+    let mut counts = vec![0usize; dataset.classes.len()];
+    dataset.train.labels.iter().for_each(|&label| counts[label] += 1);
+    held_back.iter().for_each(|&drawing| counts[dataset.train.labels[drawing]] -= 1);
+    let names: Vec<String> =
+        counts.iter().zip(&dataset.classes).filter(|(n, _)| **n == 0).map(|(_, name)| format!("{name:?}")).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let of = if names.len() == 1 { "of the class" } else { "of the classes" };
+    let problem = format!("no drawing {of} {} to train on", names.join(", "));
+    if network.sees_classes() || network.encoder_sees_classes() || network.is_classifier() {
+        let expected = "expected one at least of each class that is to be learnt";
+        return Err(Error::input(&config.data, format!("{problem}, {expected}")));
+    }
+    Ok(Some(format!("{}: {problem}", config.data)))
 }
 
 /// The lines that say that a share for validation or testing is not held back, where the data has drawings of its own for that.

@@ -44,9 +44,11 @@ impl Trainer {
             let batches = Batches::new(&config, dataset.train.len())?;
             let mut network = models.build(&config)?;
             init::check_memory(&config, &network)?;
+            let without = loading::check_classes(&config, &network, &dataset, batches.validation())?;
             network.initialise(config.seed);
             let notes = init::apply(models, &config, &mut network)?;
             let mut notes: Vec<String> = notes.iter().map(|note| format!("--init: {note}")).collect();
+            notes.extend(without);
             notes.extend(gives_way);
             init::freeze(&config, &mut network)?;
             let device = init::check_device(&config, &network)?;
@@ -135,6 +137,9 @@ impl Trainer {
             let batches = Batches::new(&config, dataset.train.len())?;
             let mut network = models.build(&config)?;
             init::check_memory(&config, &network)?;
+            if options.data_changed || options.data.is_some() {
+                loading::check_classes(&config, &network, &dataset, batches.validation())?;
+            }
             network.initialise(config.seed);
             if state.is_none() {
                 init::apply(models, &config, &mut network)?;

@@ -273,3 +273,32 @@ fn what_would_not_be_heeded_is_refused_before_there_is_a_folder() {
         }
     }
 }
+
+#[test]
+fn a_class_without_a_drawing_to_train_on_is_not_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(&folder);
+    let path = folder.path().join("run");
+    let names = std::path::Path::new(&data).join("classes.txt");
+    let all = std::fs::read_to_string(&names).unwrap();
+    std::fs::write(&names, format!("{}\nlamp\n", all.trim_end())).unwrap();
+    let expected = format!(
+        "{data}: no drawing of the class \"lamp\" to train on, expected one at least of each class that is to be learnt"
+    );
+    for model in ["cvae", "classifier"] {
+        assert_eq!(refused(config(model, &data, 1), &path), expected);
+    }
+    // A model that sees no classes says so.
+    let (trainer, _) = Trainer::start(&Models::builtin(), config("cnn-ae", &data, 1), &path, false).unwrap();
+    assert_eq!(trainer.notes(), [format!("{data}: no drawing of the class \"lamp\" to train on")]);
+
+    // One whose drawings are all held back is none to learn either.
+    let config = Config { classes: ["a", "b"].map(str::to_owned).to_vec(), ..config("cvae", &data, 1) };
+    let network = Models::builtin().build(&config).unwrap();
+    let dataset = Dataset { classes: config.classes.clone(), ..load_data(&config).unwrap() };
+    let mut dataset = crate::data::Dataset::<crate::data::Drawings>::from(dataset);
+    dataset.train.labels = (0..dataset.train.len()).map(|i| usize::from(i < 2)).collect();
+    let check = |held_back: &[usize]| super::super::loading::check_classes(&config, &network, &dataset, held_back);
+    assert!(check(&[0, 5]).unwrap().is_none());
+    assert!(check(&[1, 0, 5]).unwrap_err().to_string().contains("no drawing of the class \"b\" to train on"));
+}
