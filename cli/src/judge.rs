@@ -44,11 +44,16 @@ pub fn judge(
         let (judge, source) = Judge::train_among(dataset, (EPOCHS, seed), threads, kept.as_deref(), ranks, &mut watch)?;
         match source {
             Source::Kept(file) => output::note(format_args!("judge: the one kept in {}", file.display())),
-            Source::Trained(Some(file)) => {
-                output::note(format_args!("judge: trained, and kept for the next time in {}", file.display()));
-            }
-            Source::Trained(None) => {
-                output::note("judge: trained, and not kept: there is no folder for caches to write")
+            Source::Trained { kept, damaged } => {
+                if let Some(file) = damaged {
+                    output::note(format_args!("judge: the one kept in {} is damaged, and not used", file.display()));
+                }
+                match kept {
+                    Some(file) => {
+                        output::note(format_args!("judge: trained, and kept for the next time in {}", file.display()));
+                    }
+                    None => output::note("judge: trained, and not kept: there is no folder for caches to write"),
+                }
             }
         }
         return Ok(judge);

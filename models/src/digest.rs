@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::bytes::little_endian;
 use crate::{Error, Result, file};
 
 /// The SHA-256 of a file, in hexadecimal.
@@ -26,6 +27,18 @@ pub fn sha256(path: &Path) -> Result<String> {
             Err(error) => return Err(Error::io(path)(error)),
         }
     }
+}
+
+/// The SHA-256 of tensors: of each its name, shape and little-endian values, in the order of names.
+pub(crate) fn of_tensors<'a>(tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>) -> String {
+    let mut tensors: Vec<_> = tensors.into_iter().collect();
+    tensors.sort_by_key(|(name, ..)| *name);
+    let mut digest = Sha256::new();
+    for (name, shape, values) in tensors {
+        digest.update(format!("{name} {shape:?}\n"));
+        little_endian(values).for_each(|bytes| digest.update(bytes));
+    }
+    hexadecimal(digest)
 }
 
 /// A finished digest in hexadecimal.

@@ -11,10 +11,13 @@ use super::{Features, Provenance, hexadecimal};
 use crate::data::Images;
 use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
 use crate::run::disk;
-use crate::{Error, Result};
+use crate::{Error, Result, digest};
 
 /// Part of every key: another number where the same inputs give other features than before.
 const VERSION: &[u8] = b"inkgrad features 2";
+
+/// The metadata in which a file has the checksum of its contents.
+const SHA256: &str = "sha256";
 
 /// A folder of features, or none.
 ///
@@ -76,6 +79,10 @@ impl Cache {
     /// The features with this key, if they are there and whole.
     pub(super) fn load(&self, key: &str) -> Option<Features> {
         let tensors = load_tensors(self.file(key)?).ok()?;
+        let all = tensors.iter().map(|(name, Tensor { shape, values })| (name, &shape[..], &values[..]));
+        if tensors.metadata(SHA256)? != digest::of_tensors(all) {
+            return None;
+        }
         let tensor = |name| tensors.get(name).ok().cloned();
         let (features, unbiased, bias) = (tensor("features")?, tensor("unbiased")?, tensor("bias")?);
         match (&*features.shape, &*unbiased.shape, &*bias.shape) {
@@ -101,7 +108,7 @@ impl Cache {
             ("unbiased", &[n, classes], &features.unbiased),
             ("bias", &[classes], &features.bias),
         ];
-        save_tensors(file, &tensors, &BTreeMap::new())
+        save_tensors(file, &tensors, &BTreeMap::from([(SHA256.to_owned(), digest::of_tensors(tensors))]))
     }
 
     fn file(&self, key: &str) -> Option<PathBuf> {

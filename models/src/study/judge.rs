@@ -1,5 +1,6 @@
 //! The networks that score drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use inkgrad_kernels::cpu::simd;
@@ -15,7 +16,7 @@ use crate::metrics::FeatureSource;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::ranks::{Ranks, Solo, agree, broadcast};
-use crate::run::checkpoint::load_tensors;
+use crate::run::checkpoint::{load_tensors, save_tensors};
 use crate::run::config::{Config, Device};
 use crate::run::disk;
 use crate::{Result, trainer};
@@ -139,7 +140,9 @@ impl Judge {
         .with_text("arch", "cnn");
         let made = match ranks.is_root() {
             true => kept_or_trained(dataset, spec, &config, kept, watch),
-            false => Network::new(spec, &config).map(|network| (network, Source::Trained(None))),
+            false => {
+                Network::new(spec, &config).map(|network| (network, Source::Trained { kept: None, damaged: None }))
+            }
         };
         let (mut network, source) = agree(ranks, made)?;
         broadcast(ranks, &mut network.params.values);
@@ -181,8 +184,13 @@ impl Judge {
 pub enum Source {
     /// It was kept in this file.
     Kept(PathBuf),
-    /// It was trained, and is kept in this file where it could be.
-    Trained(Option<PathBuf>),
+    /// It was trained.
+    Trained {
+        /// It is kept in this file, where it could be.
+        kept: Option<PathBuf>,
+        /// It was kept in this one, whose contents are no longer those that were written.
+        damaged: Option<PathBuf>,
+    },
 }
 
 /// The judge that is kept in a folder, or one that is trained and kept there.
@@ -194,18 +202,20 @@ fn kept_or_trained(
     watch: &mut Watch,
 ) -> Result<(Network<f32>, Source)> {
     let file = kept.map(|folder| folder.join(format!("{}.safetensors", key(dataset, config))));
-    if let Some(file) = &file
-        && let Some(network) = load(spec, config, file)
-    {
-        return Ok((network, Source::Kept(file.clone())));
+    let mut damaged = None;
+    if let Some(file) = file.as_ref().filter(|file| file.exists()) {
+        match load(spec, config, file) {
+            Some(network) => return Ok((network, Source::Kept(file.clone()))),
+            None => damaged = Some(file.clone()),
+        }
     }
     let network = trainer::fit(spec, config, &dataset.train, &mut |done, of| watch("steps of the judge", done, of))?;
     // A disk that is full or only reads costs time the next time, and no result.
-    let file = file.filter(|file| {
+    let kept = file.filter(|file| {
         let made = file.parent().is_none_or(|folder| disk::create_dir_all(folder).is_ok());
-        made && trainer::save_weights(file, config, &network).is_ok()
+        made && save(config, &network, file).is_ok()
     });
-    Ok((network, Source::Trained(file)))
+    Ok((network, Source::Trained { kept, damaged }))
 }
 
 /// Settings that its weights do not depend on.
@@ -215,18 +225,33 @@ const NOT_IN_KEY: [&str; 4] = ["threads", "data", "log_every", "checkpoint_minut
 /// round differently. So nothing that is kept is ever out of date.
 fn key(dataset: &Dataset, config: &Config) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("inkgrad judge 1\n{}\n{}\n", dataset.fingerprint(), simd::isa().name()));
+    hash.update(format!("inkgrad judge 2\n{}\n{}\n", dataset.fingerprint(), simd::isa().name()));
     for (name, value) in config.settings().iter().filter(|(name, _)| !NOT_IN_KEY.contains(&name.as_str())) {
         hash.update(format!("{name} = {value}\n"));
     }
     hexadecimal(hash)
 }
 
-/// The judge kept in a file, where that is whole.
+/// The metadata in which a kept judge has its [`fingerprint`].
+const FINGERPRINT: &str = "sha256";
+
+/// Keeps a judge in a file.
+fn save(config: &Config, network: &Network<f32>, file: &Path) -> Result<()> {
+    let metadata = [("format", "pt".to_owned()), ("model", config.model.clone()), (FINGERPRINT, fingerprint(network))];
+    let metadata: BTreeMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let list = network.list();
+    let tensors: Vec<(&str, &[usize], &[f32])> =
+        list.iter().map(|param| (param.name.as_str(), param.shape.dims(), network.params.value(param))).collect();
+    save_tensors(file, &tensors, &metadata)
+}
+
+/// The judge kept in a file, where that holds the weights that were written.
 fn load(spec: Spec, config: &Config, file: &Path) -> Option<Network<f32>> {
     let mut network = Network::new(spec, config).ok()?;
-    trainer::fill(&mut network, load_tensors(file).ok()?).ok()?;
-    Some(network)
+    let tensors = load_tensors(file).ok()?;
+    let expected = tensors.metadata(FINGERPRINT)?.to_owned();
+    trainer::fill(&mut network, tensors).ok()?;
+    (fingerprint(&network) == expected).then_some(network)
 }
 
 /// The identity of weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.

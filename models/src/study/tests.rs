@@ -61,8 +61,34 @@ fn any_number_of_ranks_gives_the_same_evaluation() {
                     expected,
                     "{model}, rank {rank} of {size}"
                 );
-                assert_eq!((sha256, matches!(source, Source::Trained(Some(_)))), (judge.clone(), rank == 0));
+                assert_eq!(
+                    (sha256, matches!(source, Source::Trained { kept: Some(_), .. })),
+                    (judge.clone(), rank == 0)
+                );
             }
         }
+    }
+}
+
+/// Files among caches are left alone for months, on whatever disk.
+#[test]
+fn a_kept_judge_whose_weights_have_changed_is_trained_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = builtin(40, 1).unwrap();
+    let judged = || Judge::train(&data, 1, 42, 1, Some(folder.path()), &mut |_, _, _| {}).unwrap();
+    let (first, source) = judged();
+    let Source::Trained { kept: Some(file), damaged: None } = source else { panic!("{source:?}") };
+    let whole = std::fs::read(&file).unwrap();
+    let (second, source) = judged();
+    assert_eq!((second.sha256, source), (first.sha256.clone(), Source::Kept(file.clone())));
+    for place in [whole.len() - 1, whole.len() - 400] {
+        let mut changed = whole.clone();
+        // The sign of a weight.
+        changed[place] ^= 0x80;
+        std::fs::write(&file, changed).unwrap();
+        let (third, source) = judged();
+        let again = Source::Trained { kept: Some(file.clone()), damaged: Some(file.clone()) };
+        assert_eq!((third.sha256, source), (first.sha256.clone(), again));
+        assert!(std::fs::read(&file).unwrap() == whole);
     }
 }
