@@ -3,13 +3,13 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use inkgrad_models::Result;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::run::config::Device;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::sampler::{Fitted, Sampler, Source};
 use inkgrad_models::study::fingerprint;
+use inkgrad_models::{Error, Result};
 
 use crate::output;
 
@@ -30,16 +30,22 @@ impl Kept {
         Kept { path: folder.file(&source.file_name()), source }
     }
 
-    /// The sampler, where it is kept.
+    /// The sampler, where it is kept. A line says where its file is damaged, and that another takes its place.
     ///
     /// # Errors
-    /// Those of [`Fitted::load`].
+    /// If the file is there and cannot be read.
     pub fn read(&self, inference: &Inference) -> Result<Option<Fitted>> {
         let network = inference.network();
         let densities = if network.sees_classes() { network.classes() } else { 1 };
-        match self.path.exists() {
-            true => Fitted::load(&self.path, &self.source, network.latent()?, densities),
-            false => Ok(None),
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        match Fitted::load(&self.path, &self.source, network.latent()?, densities) {
+            Err(error @ Error::Input { .. }) => {
+                output::note(format_args!("{error}: the sampler is fitted anew"));
+                Ok(None)
+            }
+            found => found,
         }
     }
 

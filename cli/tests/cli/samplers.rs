@@ -32,10 +32,20 @@ fn a_sampler_is_fitted_once_and_kept_in_the_run() {
     place.ok(&sample("own", "d.npy", &["--sampler", "prior"]));
     place.ok(&sample("own", "e.npy", &[]));
     assert!(place.read("d.npy") == place.read("e.npy") && place.read("a.npy") != place.read("c.npy"));
-    // A file that is no sampler is named, not passed over.
+    // A damaged file is named, and fitted anew.
     let name = format!("own/{}", kept[0]);
-    place.write(&name, b"nothing of the kind");
-    place.refused(&sample("own", "f.npy", &["--sampler", "gmm:2"]), &[&name, "not a safetensors file"]);
+    let whole = place.read(&name);
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 0x80;
+    for (damaged, part) in
+        [(&b"nothing of the kind"[..], "not a safetensors file"), (&whole[..900], "truncated"), (&flipped, "damaged: ")]
+    {
+        place.write(&name, damaged);
+        let ended = place.run(&sample("own", "f.npy", &["--sampler", "gmm:2"]));
+        let parts = [name.as_str(), part, ": the sampler is fitted anew"];
+        assert!(ended.status == 0 && parts.iter().all(|part| ended.stderr.contains(part)), "{}", ended.stderr);
+        assert!(place.read("f.npy") == place.read("a.npy") && place.read(&name) == whole);
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Aggregate, Codes, Density, Fitted, Mixture, Sampler};
-use crate::run::checkpoint::{Tensors, load_tensors, save_tensors};
-use crate::{Error, Result};
+use crate::run::checkpoint::{Tensor, Tensors, load_tensors, save_tensors};
+use crate::{Error, Result, digest};
 
-/// The newest layout of the file.
-const FORMAT: u32 = 1;
+/// The newest layout of the file. Files of the first had no checksum.
+const FORMAT: u32 = 2;
+/// The metadata in which it has the checksum of its tensors.
+const SHA256: &str = "sha256";
 
 /// All that a fitted sampler depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +83,7 @@ impl Fitted {
         }
         let tensors: Vec<(&str, &[usize], &[f32])> =
             tensors.iter().map(|(name, shape, values)| (name.as_str(), &shape[..], *values)).collect();
+        metadata.insert(SHA256.to_owned(), digest::of_tensors(tensors.iter().copied()));
         save_tensors(path, &tensors, &metadata)
     }
 
@@ -88,12 +91,18 @@ impl Fitted {
     /// other weights, other data or another seed.
     ///
     /// # Errors
-    /// If it cannot be read, or is not what [`Fitted::save`] writes.
+    /// If it cannot be read, or is not what [`Fitted::save`] wrote.
     pub fn load(path: &Path, source: &Source, width: usize, densities: usize) -> Result<Option<Self>> {
         let tensors = load_tensors(path)?;
         tensors.check_format(FORMAT)?;
         if source.metadata().iter().any(|(key, value)| tensors.metadata(key) != Some(value)) {
             return Ok(None);
+        }
+        let all = tensors.iter().map(|(name, Tensor { shape, values })| (name, &shape[..], &values[..]));
+        let (found, expected) = (digest::of_tensors(all), tensors.parse::<String>(SHA256)?);
+        if found != expected {
+            let problem = format!("damaged: tensors of SHA-256 {found:.12}…, expected {expected:.12}…");
+            return Err(Error::input(path.display(), problem));
         }
         let (drawings, count): (usize, usize) = (tensors.parse("drawings")?, tensors.parse("densities")?);
         if count != densities {
