@@ -1,6 +1,7 @@
 //! `inkgrad score`: how far generated drawings are from real ones, by their features.
 
-use std::io::{self, Write};
+mod table;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use inkgrad_models::data::{Images, Source, load_matrix};
 use inkgrad_models::features::pictures::{Pictures, same_size};
 use inkgrad_models::features::{Cache, Extractor, Provenance, sha256, to_all};
 use inkgrad_models::inception::Resize;
-use inkgrad_models::metrics::{self, FeatureScores, FeatureSource, Options, Scores, Table};
+use inkgrad_models::metrics::{self, FeatureSource, Options, Table};
 use inkgrad_models::ranks::{Ranks, agree, check_same, program};
 use inkgrad_models::run::config::MOST_THREADS;
 use inkgrad_models::trainer::Which;
@@ -17,7 +18,7 @@ use inkgrad_models::{Error, Models, Result};
 
 use crate::args::within;
 use crate::distributed::{self, Distributed};
-use crate::output::{self, Report, thousands};
+use crate::output;
 use crate::progress::Parts;
 use crate::session;
 
@@ -361,55 +362,5 @@ impl FeatureFiles {
 
     fn table(&self) -> Result<Table<'_>> {
         Table::new(&self.name, &self.values, self.width)
-    }
-}
-
-/// A score with six decimals; one of a size that these do not show, with its power of ten.
-fn digits(value: f64) -> String {
-    match value.abs() {
-        0.0 | 5e-7..1e9 => format!("{value:.6}"),
-        _ => format!("{value:.5e}"),
-    }
-}
-
-impl Report for Scores {
-    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let passport = &self.passport;
-        let (real, generated) = (thousands(passport.real as u64), thousands(passport.generated as u64));
-        writeln!(out, "{real} real and {generated} generated rows of {}", passport.width)?;
-        writeln!(out, "  {:<12} {:>14} {:>14}", "", "score", "floor")?;
-        let floor = passport.floor.as_ref();
-        let mut row = |name: &str, value: f64, floor: Option<f64>| {
-            let floor = floor.map_or_else(|| "-".to_owned(), digits);
-            writeln!(out, "  {name:<12} {:>14} {floor:>14}", digits(value))
-        };
-        type Of = fn(&FeatureScores) -> f64;
-        let values: [(&str, Of); 7] = [
-            ("FID", |s| s.fid),
-            ("KID", |s| s.kid_mean),
-            ("  ±", |s| s.kid_std),
-            ("precision", |s| s.coverage.precision),
-            ("recall", |s| s.coverage.recall),
-            ("density", |s| s.coverage.density),
-            ("coverage", |s| s.coverage.coverage),
-        ];
-        for (name, of) in values {
-            row(name, of(&self.features), floor.map(of))?;
-        }
-        if let Some(value) = self.fid_infinity {
-            row("FID∞", value, passport.floor_fid_infinity)?;
-        }
-        if let (Some(mean), Some(std)) = (self.is_mean, self.is_std) {
-            row("IS", mean, None)?;
-            row("  ±", std, None)?;
-        }
-        let extractor = &passport.extractor;
-        // Pixels have neither, and a classifier takes pictures as they are.
-        let absent =
-            |names: &[&str]| if names.iter().any(|&n| extractor.name.starts_with(n)) { "none" } else { "unknown" };
-        let weights = extractor.weights_sha256.as_deref().unwrap_or(absent(&[PIXELS]));
-        let resize = extractor.resize.as_deref().unwrap_or(absent(&[PIXELS, "classifier-"]));
-        writeln!(out, "floor: the same between two disjoint halves of the real rows")?;
-        writeln!(out, "extractor {}, weights {weights}, resize {resize}, seed {}", extractor.name, passport.seed)
     }
 }

@@ -88,7 +88,7 @@ fn features_at_the_end_of_float32_have_scores_that_are_numbers() {
     }
     let score = ["score", "--real", "r.npy", "--generated", "g.npy"];
     let scores = place.json(&score);
-    for key in ["fid", "kid_mean", "kid_std", "precision", "recall", "density", "coverage"] {
+    for key in ["fid", "kid_mean", "precision", "recall", "density", "coverage"] {
         assert!(scores[key].is_f64() && scores["passport"]["floor"][key].is_f64(), "{key}: {scores}");
     }
     let text = place.ok(&score);
@@ -103,12 +103,12 @@ fn features_that_cannot_be_scored() {
     features(&place, "f.npy", 40, 5);
     features(&place, "wide.npy", 40, 6);
     features(&place, "few.npy", 3, 5);
-    features(&place, "eight.npy", 8, 5);
+    features(&place, "one.npy", 1, 5);
     save_npy(place.path("nan.npy"), &[2, 5], &[f32::NAN; 10]).unwrap();
     save_npy(place.path("none.npy"), &[0, 5], &[0f32; 0]).unwrap();
     let cases: [(&str, &[&str]); 5] = [
         ("wide.npy", &["wide.npy: rows of 6, expected 5, the width of f.npy"]),
-        ("few.npy", &["few.npy: 3 rows, expected at least 4 for 3 neighbours"]),
+        ("one.npy", &["one.npy: 1 row, expected at least 2 for a covariance"]),
         ("nan.npy", &["nan.npy: row 0 holds NaN"]),
         ("none.npy", &["none.npy", "expected at least one full row"]),
         ("missing.npy", &["missing.npy", "No such file"]),
@@ -123,8 +123,45 @@ fn features_that_cannot_be_scored() {
         let score = [&["score", "--real", "f.npy", "--generated", "f.npy"], option].concat();
         place.refused(&score, &[option[0], "given for features, expected a network"]);
     }
-    let logits = ["score", "--real", "f.npy", "--generated", "eight.npy", "--logits", "eight.npy"];
-    place.refused(&logits, &["eight.npy: 8 rows, expected at least 10 for 10 splits"]);
+}
+
+/// What takes more rows than there are is left out, and the rest is given.
+#[test]
+fn few_rows_have_the_scores_that_they_suffice_for() {
+    let place = Place::new();
+    features(&place, "f.npy", 40, 5);
+    for (rows, names) in [
+        (2, &["precision", "recall", "density", "coverage", "is_mean", "fid_infinity"][..]),
+        (8, &["is_mean", "fid_infinity"]),
+        (20, &["fid_infinity"]),
+    ] {
+        features(&place, "g.npy", rows, 5);
+        let args = ["score", "--real", "f.npy", "--generated", "g.npy", "--logits", "g.npy", "--fid-infinity"];
+        let scores = place.json(&args);
+        assert!(scores["fid"].is_f64() && scores["kid_mean"].is_f64(), "{scores}");
+        for name in ["precision", "recall", "density", "coverage", "is_mean", "fid_infinity"] {
+            let (left_out, note) = (names.contains(&name), &scores["notes"][name]);
+            assert_eq!(scores[name].is_null(), left_out, "{rows} rows, {name}: {scores}");
+            let why = note.as_str().is_some_and(|note| note.starts_with(&format!("g.npy: {rows} rows, expected at")));
+            assert_eq!(why, left_out, "{rows} rows, {name}: {note}");
+        }
+        let text = place.ok(&args);
+        assert!(text.lines().any(|line| line.split_whitespace().eq(["FID∞", "-", "-"])), "{text}");
+    }
+}
+
+/// A hundred subsets of all rows are one, and a set has no distance from itself.
+#[test]
+fn subsets_that_do_not_vary_have_no_deviation() {
+    let place = Place::new();
+    features(&place, "f.npy", 40, 5);
+    let args = ["score", "--real", "f.npy", "--generated", "f.npy"];
+    let (scores, text) = (place.json(&args), place.ok(&args));
+    assert!(scores["kid_std"].is_null() && scores["passport"]["floor"]["kid_std"].is_null(), "{scores}");
+    assert!(scores["fid"] == 0.0 && !text.contains('±') && text.contains("FID  "), "{text}");
+    features(&place, "g.npy", 39, 5);
+    let scores = place.json(&["score", "--real", "f.npy", "--generated", "g.npy"]);
+    assert!(scores["kid_std"].as_f64().unwrap() > 0.0 && scores["passport"]["floor"]["kid_std"].is_null(), "{scores}");
 }
 
 /// Writes a picture of these bytes as a PNG file.

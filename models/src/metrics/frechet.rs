@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const SIZES: usize = 15;
 /// The smallest of them, where there are twice as many samples.
 const SMALLEST: usize = 5000;
+/// What takes them.
+pub(super) const SIZES_TOLD: &str = "an extrapolation from 15 sizes";
 /// The fewest generated rows that FID∞ takes.
 pub const FEWEST: usize = 2 * SIZES;
 
@@ -115,8 +117,13 @@ pub fn distance(a: &Moments, b: &Moments) -> Result<f64> {
         Error::input("features", "singular values do not converge, expected numbers of moderate size")
     })?;
     let means: f64 = a.mean.iter().zip(&b.mean).map(|(a, b)| (a - b) * (a - b)).sum();
-    Ok(means + a.trace + b.trace - 2.0 * cross)
+    let (sum, scale) = (means + a.trace + b.trace - 2.0 * cross, means + a.trace + b.trace);
+    // Of equal sets the rounding of what cancels is left.
+    Ok(if sum <= ROUNDING * scale { 0.0 } else { sum })
 }
+
+/// A distance no larger than this share of what it is the difference of is rounding.
+const ROUNDING: f64 = 1e-12;
 
 /// A covariance's pivot that is smaller, beside its diagonal element, is lost in rounding.
 const LEAST_PIVOT: f64 = 1e-12;
@@ -206,7 +213,7 @@ pub fn fid_infinity(real: Table, generated: Table) -> Result<f64> {
 /// As [`fid_infinity`].
 pub fn fid_infinity_among(real: Table, generated: Table, ranks: &dyn Ranks) -> Result<f64> {
     real.check_width(&generated)?;
-    generated.check_rows(FEWEST, "an extrapolation from 15 sizes")?;
+    generated.check_rows(FEWEST, SIZES_TOLD)?;
     let n = generated.rows();
     let first = SMALLEST.min(n / 2);
     let mut random = RandomState::new(SEED);

@@ -13,11 +13,16 @@ pub const SPLITS: usize = 10;
 /// # Errors
 /// If there are fewer rows than splits.
 pub fn inception_score(logits: Table) -> Result<MeanStd> {
-    logits.check_rows(SPLITS, "10 splits of the Inception Score")?;
+    check(&logits)?;
     let n = logits.rows();
     let order = RandomState::new(SEED).permutation(n);
     let split = |i: usize| score(logits, &order[i * n / SPLITS..(i + 1) * n / SPLITS]);
     Ok(MeanStd::of(&std::array::from_fn::<f64, SPLITS, _>(split)))
+}
+
+/// Checks that there is a row for each split.
+pub(super) fn check(logits: &Table) -> Result<()> {
+    logits.check_rows(SPLITS, "10 splits of the Inception Score")
 }
 
 /// The score of some rows.

@@ -62,9 +62,7 @@ pub(super) fn coverage_and_sums(
     if k == 0 {
         return Err(Error::input("k", "0 neighbours, expected at least 1"));
     }
-    let what = format!("{k} neighbours of each");
-    real.check_rows(k + 1, &what)?;
-    generated.check_rows(k + 1, &what)?;
+    check_sides(&real, &generated, k)?;
     let real = Points::new(real.to_f64(), real.width());
     let generated = Points::new(generated.to_f64(), generated.width());
     let (real_radii, of_real) = within(&real, k, real_subsets, ranks)?;
@@ -80,6 +78,11 @@ pub(super) fn coverage_and_sums(
     };
     let copies = Copies(real_radii.iter().filter(|&&radius| radius == 0.0).count());
     Ok((coverage, copies, Sums { real: of_real, generated: of_generated, between: found.kernels }))
+}
+
+/// Checks that each row has `k` others beside it.
+pub(super) fn check_sides(real: &Table, generated: &Table, k: usize) -> Result<()> {
+    [real, generated].iter().try_for_each(|side| side.check_rows(k + 1, &format!("{k} neighbours of each")))
 }
 
 /// A row's nearest row of another set.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::neighbours::Copies;
 use super::numpy_random::RandomState;
-use super::{MeanStd, SEED, Table, frechet, inception_score, kid, neighbours};
+use super::{SEED, Table, frechet, inception_score, kid, neighbours};
 use crate::Result;
 use crate::model::argmax;
 use crate::ranks::{Ranks, Solo, deal};
@@ -48,13 +48,17 @@ pub struct Protocol {
 
 /// The scores of two sets of features.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the scores' names")]
+#[allow(missing_docs, reason = "the scores' names")]
 pub struct FeatureScores {
     pub fid: f64,
     pub kid_mean: f64,
-    pub kid_std: f64,
-    #[serde(flatten)]
-    pub coverage: neighbours::Coverage,
+    /// `None` where all subsets are the same rows.
+    pub kid_std: Option<f64>,
+    /// `None`, as the next three, where a side has no more rows than neighbours.
+    pub precision: Option<f64>,
+    pub recall: Option<f64>,
+    pub density: Option<f64>,
+    pub coverage: Option<f64>,
 }
 
 /// All that was computed. As JSON, one flat object but for `passport` and `warnings`.
@@ -63,20 +67,23 @@ pub struct Scores {
     /// Of features.
     #[serde(flatten)]
     pub features: FeatureScores,
-    /// The Inception Score, where there are logits.
+    /// The Inception Score, where there are logits of enough rows.
     pub is_mean: Option<f64>,
     /// Its standard deviation over splits.
     pub is_std: Option<f64>,
-    /// FID extrapolated to endless samples, where it was asked for.
+    /// FID extrapolated to endless samples, where it was asked for and rows are enough.
     pub fid_infinity: Option<f64>,
     /// How they were measured.
     pub passport: Protocol,
     /// Why some of them may not mean what they seem to.
     pub warnings: Vec<String>,
-    /// The same of single scores, by their names above.
+    /// The same of single scores, by their names above; of one that is left out, why.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
 }
+
+/// The scores of balls around rows.
+const COVERAGE: [&str; 4] = ["precision", "recall", "density", "coverage"];
 
 /// The scores to compute.
 #[derive(Debug, Clone, Default)]
@@ -91,8 +98,8 @@ pub struct Options {
 /// KID's subsets are of 1,000 rows, or of as many as the smaller side has, with a warning.
 ///
 /// # Errors
-/// If widths differ, or a side has no more rows than neighbours (3), or logits are not a row for each generated one, or
-/// fewer rows than splits (10).
+/// If widths differ, a side has less than two rows, or logits are not a row for each generated one. A score that takes more rows than
+/// there are is left out, and a note says why.
 pub fn score(real: Table, generated: Table, logits: Option<Table>, options: &Options) -> Result<Scores> {
     score_among(real, generated, logits, options, &Solo)
 }
@@ -112,17 +119,36 @@ pub fn score_among(
     if let Some(logits) = &logits {
         logits.check_pairs(&generated)?;
     }
-    let inception = logits.map(inception_score::inception_score).transpose()?;
-    let pairs = |real: Table, generated: Table| {
-        kid::with_coverage(real, generated, subset_size(real, generated), neighbours::K, ranks)
+    real.check_width(&generated)?;
+    [real, generated].iter().try_for_each(|side| side.check_rows(2, "a covariance"))?;
+    let mut notes = BTreeMap::new();
+    // Why a score is left out, where it is.
+    let mut enough = |names: &[&str], checked: Result<()>| {
+        let why = checked.err().map(|error| error.to_string());
+        notes.extend(why.iter().flat_map(|why| names.iter().map(|name| ((*name).to_owned(), why.clone()))));
+        why.is_none()
     };
-    let at_infinity = |real: Table, generated: Table| match options.fid_infinity {
+    let logits_of_splits = logits.filter(|logits| enough(&["is_mean"], inception_score::check(logits)));
+    let has_coverage = enough(&COVERAGE, neighbours::check_sides(&real, &generated, neighbours::K));
+    let has_infinity =
+        options.fid_infinity && enough(&["fid_infinity"], generated.check_rows(frechet::FEWEST, frechet::SIZES_TOLD));
+    let inception = logits_of_splits.map(inception_score::inception_score).transpose()?;
+    // Radii of fewer neighbours, where there are not as many, are made for nothing: rows are few.
+    let k = if has_coverage { neighbours::K } else { 1 };
+    let pairs = |real: Table, generated: Table| {
+        let size = subset_size(real, generated);
+        let (kid, coverage, copies) = kid::with_coverage(real, generated, size, k, ranks)?;
+        // One set of rows, drawn a hundred times.
+        let varies = real.rows() > size || generated.rows() > size;
+        Ok((kid.mean, varies.then_some(kid.std), coverage, copies))
+    };
+    let at_infinity = |real: Table, generated: Table| match has_infinity {
         true => frechet::fid_infinity_among(real, generated, ranks).map(Some),
         false => Ok(None),
     };
     // The smaller half needs more rows than neighbours. Halves are copies, made where they are needed.
-    let has_floor = real.rows() >= 2 * (neighbours::K + 1);
-    let (kid, coverage, copies) = pairs(real, generated)?;
+    let has_floor = has_coverage && real.rows() >= 2 * (neighbours::K + 1);
+    let (kid, kid_std, coverage, copies) = pairs(real, generated)?;
     let of_floor = has_floor.then(|| with_halves(real, pairs)).transpose()?;
     let fids = deal(ranks, 1 + usize::from(has_floor), |own| {
         let fid =
@@ -134,14 +160,15 @@ pub fn score_among(
         true => with_halves(real, at_infinity)?,
         false => None,
     };
-    let features = |MeanStd { mean: kid_mean, std: kid_std }, coverage, fid: &[f64]| FeatureScores {
-        fid: fid[0],
-        kid_mean,
-        kid_std,
-        coverage,
+    let features = |(kid_mean, kid_std), found: neighbours::Coverage, fid: &[f64]| {
+        let of = |score| has_coverage.then_some(score);
+        let neighbours::Coverage { precision, recall, density, coverage } = found;
+        let (precision, recall, density, coverage) = (of(precision), of(recall), of(density), of(coverage));
+        FeatureScores { fid: fid[0], kid_mean, kid_std, precision, recall, density, coverage }
     };
+    notes.extend(if has_coverage { self::notes(real, &copies) } else { BTreeMap::new() });
     Ok(Scores {
-        features: features(kid, coverage, &fids[0]),
+        features: features((kid, kid_std), coverage, &fids[0]),
         is_mean: inception.map(|score| score.mean),
         is_std: inception.map(|score| score.std),
         fid_infinity,
@@ -153,11 +180,11 @@ pub fn score_among(
             seed: SEED,
             kid_subset_size: subset_size(real, generated),
             k: neighbours::K,
-            floor: of_floor.map(|(kid, coverage, _)| features(kid, coverage, &fids[1])),
+            floor: of_floor.map(|(kid, std, coverage, _)| features((kid, std), coverage, &fids[1])),
             floor_fid_infinity,
         },
         warnings: warnings(real, generated, logits),
-        notes: notes(real, &copies),
+        notes,
     })
 }
 
@@ -193,9 +220,11 @@ fn warnings(real: Table, generated: Table, logits: Option<Table>) -> Vec<String>
         warnings.push(format!("a Fréchet distance of {n} rows is biased upwards (2,048 or more are usual){rank}"));
     }
     if n < kid::SUBSET_SIZE {
-        warnings.push(format!(
-            "KID's subsets are of {n} rows instead of 1,000, all of the smaller side: kid_std says little"
-        ));
+        let of = match real.rows() == generated.rows() {
+            true => "all of both sides: they do not vary, and there is no kid_std",
+            false => "all of the smaller side: kid_std says little",
+        };
+        warnings.push(format!("KID's subsets are of {n} rows instead of 1,000, {of}"));
     }
     for table in [real, generated] {
         if table.is_constant() {

@@ -74,7 +74,7 @@ impl<'a> Table<'a> {
     }
 
     /// Checks that there are at least `least` rows, which `what` needs.
-    pub(super) fn check_rows(&self, least: usize, what: &str) -> Result<()> {
+    pub(crate) fn check_rows(&self, least: usize, what: &str) -> Result<()> {
         let rows = self.rows();
         if rows >= least {
             return Ok(());

@@ -158,7 +158,7 @@ fn constant_features_have_a_distance() {
     let (a, b) = ([1.0f32; 40], [3.0f32; 40]);
     let scores = score(table(&a, 2), table(&b, 2), None, &Options::default()).unwrap();
     assert_eq!(scores.features.fid, 8.0);
-    assert_eq!(scores.features.coverage.precision, 0.0);
+    assert_eq!(scores.features.precision, Some(0.0));
     assert_eq!(scores.warnings.iter().filter(|warning| warning.contains("all rows are equal")).count(), 2);
 }
 

@@ -94,7 +94,7 @@ pub(super) fn of_features(
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
         generated: Table::new("generated drawings", &judged.values, judged.width)?,
-        logits: Table::new("logits", &judged.logits, classes)?,
+        logits: Table::new("generated drawings' logits", &judged.logits, classes)?,
     };
     let extractor =
         FeatureSource { name: judge.name.clone(), weights_sha256: Some(judge.sha256.clone()), resize: None };
@@ -110,7 +110,7 @@ pub(super) fn of_features(
     let sides = Sides {
         real: Table::new("test drawings", &real.values, real.width)?,
         generated: Table::new("generated drawings", &made.values, made.width)?,
-        logits: Table::new("logits", &made.unbiased, made.classes())?,
+        logits: Table::new("generated drawings' logits", &made.unbiased, made.classes())?,
     };
     let measured = sides.scores(("fid", ""), inception.source(), options, ranks)?;
     let left_out = measured.first().map(|fid| Score {
@@ -148,6 +148,10 @@ impl Sides<'_> {
         ranks: &dyn Ranks,
     ) -> Result<Vec<Score>> {
         let Options { seed, threads, .. } = options;
+        if let Some(few) = [self.real, self.generated].iter().find_map(|side| side.check_rows(2, "a covariance").err())
+        {
+            return Ok(self.without((fid, suffix), extractor, seed, &few.to_string()));
+        }
         let fid_infinity = self.generated.rows() >= frechet::FEWEST && self.real.width() <= WIDEST;
         let options = metrics::Options { extractor, fid_infinity };
         let measure = || metrics::score_among(self.real, self.generated, Some(self.logits), &options, ranks);
@@ -169,32 +173,52 @@ impl Sides<'_> {
             passport: Passport { floor, ..passport.clone() },
             note: None,
         };
-        let of = |name: &str, of: fn(&FeatureScores) -> f64| {
-            score(name, Some(of(&found.features)), found.passport.floor.as_ref().map(of))
-        };
         // Named as `score` names them.
-        let of = |name: &str, of_features: fn(&FeatureScores) -> f64| Score {
+        let of = |name: &str, of: fn(&FeatureScores) -> Option<f64>| Score {
             note: found.notes.get(name).cloned(),
-            ..of(name, of_features)
+            ..score(name, of(&found.features), found.passport.floor.as_ref().and_then(of))
         };
         let note = (!found.warnings.is_empty()).then(|| found.warnings.join("; "));
         let mut scores = vec![
-            Score { note, ..of(fid, |s| s.fid) },
-            Score { std: Some(found.features.kid_std), ..of("kid", |s| s.kid_mean) },
-            of("precision", |s| s.coverage.precision),
-            of("recall", |s| s.coverage.recall),
-            of("density", |s| s.coverage.density),
-            of("coverage", |s| s.coverage.coverage),
+            Score { note, ..of(fid, |s| Some(s.fid)) },
+            Score { std: found.features.kid_std, ..of("kid", |s| Some(s.kid_mean)) },
+            of("precision", |s| s.precision),
+            of("recall", |s| s.recall),
+            of("density", |s| s.density),
+            of("coverage", |s| s.coverage),
         ];
         if fid_infinity {
             let floor = found.passport.floor_fid_infinity;
             scores.insert(1, score(&format!("{fid}_infinity"), found.fid_infinity, floor));
         }
-        let mut inception_score = Score { std: found.is_std, ..score("is", found.is_mean, None) };
+        let note = found.notes.get("is_mean").cloned();
+        let mut inception_score = Score { std: found.is_std, note, ..score("is", found.is_mean, None) };
         // It compares with no real drawings.
         inception_score.passport.n_real = 0;
         scores.push(inception_score);
         Ok(scores)
+    }
+
+    /// The names of the scores, each left out since drawings are too few.
+    fn without(&self, (fid, suffix): (&str, &str), extractor: FeatureSource, seed: u64, why: &str) -> Vec<Score> {
+        let passport = Passport {
+            n_real: self.real.rows(),
+            n_generated: self.generated.rows(),
+            extractor: extractor.name,
+            sha256: extractor.weights_sha256,
+            resize: extractor.resize.unwrap_or("none".to_owned()),
+            sampler: None,
+            seed,
+            floor: None,
+        };
+        let score = |name: &str| Score {
+            name: format!("{name}{suffix}"),
+            value: None,
+            std: None,
+            passport: passport.clone(),
+            note: Some(why.to_owned()),
+        };
+        [fid, "kid", "precision", "recall", "density", "coverage", "is"].map(score).to_vec()
     }
 }
 
