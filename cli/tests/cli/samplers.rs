@@ -37,9 +37,11 @@ fn a_sampler_is_fitted_once_and_kept_in_the_run() {
     let whole = place.read(&name);
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 0x80;
-    for (damaged, part) in
-        [(&b"nothing of the kind"[..], "not a safetensors file"), (&whole[..900], "truncated"), (&flipped, "damaged: ")]
-    {
+    for (damaged, part) in [
+        (&b"nothing of the kind"[..], "not a safetensors file"),
+        (&whole[..900], "not a whole safetensors file"),
+        (&flipped, "damaged: "),
+    ] {
         place.write(&name, damaged);
         let ended = place.run(&sample("own", "f.npy", &["--sampler", "gmm:2"]));
         let parts = [name.as_str(), part, ": the sampler is fitted anew"];
