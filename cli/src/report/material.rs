@@ -1,5 +1,7 @@
 //! The material of a report: runs with their scores and drawings.
 
+use std::path::Path;
+
 use inkgrad_models::data::{Dataset, Summary, describe};
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::metrics::classifier::Verdict;
@@ -13,10 +15,12 @@ use crate::study::Subjected;
 pub struct Material<'a> {
     /// The models that the program knows.
     pub models: &'a Models,
-    /// The data that all runs were trained on.
+    /// The data that all runs are scored on.
     pub dataset: &'a Dataset,
     /// The same in numbers.
     pub summary: Summary,
+    /// Its fingerprint.
+    pub data_sha256: String,
     /// The runs, in the order of the report.
     pub runs: Vec<Examined>,
     /// The judge of the samples.
@@ -50,7 +54,36 @@ impl<'a> Material<'a> {
         let (test, _) = dataset.examined();
         let logits = judge.features(&test.images)?.logits;
         let judged = Recognition::new(&logits, &test.labels, &dataset.classes)?.all;
-        Ok(Material { models, dataset, summary: describe(dataset), runs, judge, judged, options, command })
+        let (summary, data_sha256) = (describe(dataset), dataset.fingerprint());
+        Ok(Material { models, dataset, summary, data_sha256, runs, judge, judged, options, command })
+    }
+
+    /// Runs by the data that they were trained on, where that is not the report's for all of them. What is not known of imported
+    /// weights is none.
+    pub fn trained_elsewhere(&self) -> Vec<(Option<String>, Vec<&Examined>)> {
+        let mut found: Vec<(Option<String>, Vec<&Examined>)> = Vec::new();
+        for examined in &self.runs {
+            let config = &examined.run.config;
+            let name = config.data_sha256.as_ref().map(|sha256| match *sha256 == self.data_sha256 {
+                true => self.summary.name.clone(),
+                false => {
+                    let path = Path::new(&config.data);
+                    let name =
+                        path.file_name().map_or_else(|| config.data.clone(), |n| n.to_string_lossy().into_owned());
+                    // Another seed or share for tests makes other drawings of the same folder.
+                    match name == self.summary.name {
+                        true => format!("other drawings of {name} (SHA-256 {sha256:.8}…)"),
+                        false => name,
+                    }
+                }
+            });
+            match found.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, runs)) => runs.push(examined),
+                None => found.push((name, vec![examined])),
+            }
+        }
+        let differ = found.iter().any(|(name, _)| name.as_ref() != Some(&self.summary.name));
+        if differ { found } else { Vec::new() }
     }
 
     /// Whether scores are of drawings that were also trained on, since there are no others.

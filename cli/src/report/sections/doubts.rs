@@ -30,6 +30,21 @@ fn data(material: &Material) -> Vec<Finding> {
     if summary.synthetic {
         say("The drawings are synthetic: figures say nothing about drawings by people.".into());
     }
+    let elsewhere = material.trained_elsewhere();
+    let others = |(name, runs): &(Option<String>, Vec<&Examined>)| {
+        let known = name.as_ref().is_some_and(|name| *name != summary.name);
+        let named = name.as_ref().map(|name| format!("{}, on {name}", listed(&labels(runs.iter().copied()))));
+        named.filter(|_| known)
+    };
+    let others: Vec<String> = elsewhere.iter().filter_map(others).collect();
+    if !others.is_empty() {
+        say(format!(
+            "Not every run was trained on {}, which all scores are of: {}. Differences between runs may be those between their \
+             drawings, and test drawings may be among those that such a run was trained on.",
+            summary.name,
+            others.join("; ")
+        ));
+    }
     if material.tests_on_training() {
         say("There are no test drawings: everything is measured on drawings that were trained on.".into());
     }

@@ -49,10 +49,23 @@ fn trained(material: &Material) -> Vec<Finding> {
         if n == 1 { format!("1 {one}") } else { format!("{} {many}", thousands(n as u64)) }
     };
     let runs = material.runs.len();
+    let elsewhere = material.trained_elsewhere();
+    let training = match &elsewhere[..] {
+        [] if runs == 1 => format!("One run was trained on {}", summary.name),
+        [] => format!("{runs} runs were trained on {}", summary.name),
+        parts => {
+            let part = |(name, runs): &(Option<String>, Vec<&Examined>)| {
+                let were = if runs.len() == 1 { "was" } else { "were" };
+                let on = name.as_deref().unwrap_or("drawings that are not known");
+                format!("{} {were} trained on {on}", listed(&labels(runs.iter().copied())))
+            };
+            let parts: Vec<String> = parts.iter().map(part).collect();
+            let scored = if runs == 1 { "it is" } else { "all are" };
+            format!("{}; {scored} scored on {}", parts.join(", "), summary.name)
+        }
+    };
     let data = format!(
-        "{} on {}: {} of {}, {} pixels; {}.",
-        if runs == 1 { "One run was trained".to_owned() } else { format!("{runs} runs were trained") },
-        summary.name,
+        "{training}: {} of {}, {} pixels; {}.",
         count(summary.train.images, "training drawing", "training drawings"),
         count(summary.classes.len(), "class", "classes"),
         summary.extents,
