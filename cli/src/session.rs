@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use inkgrad_models::data::{self, Dataset, Images};
+use inkgrad_models::features::Cache;
 use inkgrad_models::infer::Inference;
 use inkgrad_models::model::Network;
 use inkgrad_models::run::config::Config;
@@ -15,6 +16,13 @@ use inkgrad_models::{Error, Models, Result};
 use crate::args::{Compute, WeightsArgs};
 use crate::output;
 use crate::output::{Report, one_of};
+
+/// Says why features are not kept, where their folder cannot be made and they were made all the same.
+pub fn say_cache(cache: &Cache) {
+    if let Err(error) = cache.make() {
+        output::note(format_args!("{error}: features are not kept"));
+    }
+}
 
 /// The options of every command that uses a run.
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ use inkgrad_models::{Error, Models, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::sampler::{Kept as KeptSampler, READ_ONLY};
+use crate::session::say_cache;
 use crate::{output, progress};
 
 /// One run under study.
@@ -327,7 +328,9 @@ impl InceptionArgs {
     pub fn load(&self, threads: usize) -> Result<Option<Inception>> {
         let Some(path) = &self.inception else { return Ok(None) };
         let extractor = Extractor::inception(path, self.resize.unwrap_or(Resize::Tf1), threads)?;
-        Ok(Some(Inception::new(extractor, Cache::default_place())))
+        let cache = Cache::default_place();
+        say_cache(&cache);
+        Ok(Some(Inception::new(extractor, cache)))
     }
 }
 

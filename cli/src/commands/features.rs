@@ -123,6 +123,7 @@ impl Features {
         if !ranks.is_root() {
             return Ok(ExitCode::SUCCESS);
         }
+        session::say_cache(&cache);
         save_npy(&self.out, &[features.len(), features.width], &features.values)?;
         if let Some(path) = &self.logits {
             let logits = if self.no_bias { features.unbiased.clone() } else { features.logits() };

@@ -56,7 +56,7 @@ pub struct Score {
     #[arg(long, value_name = "NAME", default_value = "unknown", conflicts_with_all = ["network", "classifier", "pixels"])]
     extractor: String,
     /// The SHA-256 of its weights, for the passport
-    #[arg(long, value_name = "HEX", conflicts_with_all = ["network", "classifier", "pixels"])]
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal, conflicts_with_all = ["network", "classifier", "pixels"])]
     weights_sha256: Option<String>,
     /// How InceptionV3's pictures are resized: tf1 (as torch-fidelity), half-pixel (pytorch-fid) or bicubic (clean-fid)
     /// [default: tf1]; of given features for the passport
@@ -74,6 +74,12 @@ pub struct Score {
     /// CPU threads; they change the speed, never the result [default: all]
     #[arg(long, value_name = "N", value_parser = within(1..=MOST_THREADS))]
     threads: Option<usize>,
+}
+
+/// A SHA-256 in lower case.
+fn hexadecimal(text: &str) -> Result<String, String> {
+    let good = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if good { Ok(text.to_lowercase()) } else { Err("expected the 64 hexadecimal digits of a SHA-256".to_owned()) }
 }
 
 /// The extractor that leaves drawings as they are, in passports.
@@ -97,6 +103,9 @@ impl Score {
         }
         let mut rows = |side, path| self.rows(side, path, extractor.as_mut(), ranks);
         let (real, generated) = (rows(real, &self.real)?, rows(generated, &self.generated)?);
+        if extractor.is_some() {
+            session::say_cache(&self.features_cache());
+        }
         let logits = logits.or_else(|| generated.logits(&self.generated));
         let logits = logits.as_ref().map(FeatureFiles::table).transpose()?;
         let options = Options { extractor: source, fid_infinity: self.fid_infinity };
@@ -198,6 +207,8 @@ impl Score {
             Some(Network::Inception | Network::Classifier) if self.weights.is_none() && self.classifier.is_none() => {
                 refuse("--weights", "missing, expected the network's file or run")
             }
+            Some(Network::Pixels) if self.cache.is_some() => refuse("--cache", "given for pixels, expected none"),
+            Some(Network::Pixels) if self.no_cache => refuse("--no-cache", "given for pixels, expected none"),
             Some(Network::Pixels) if self.weights.is_some() => refuse("--weights", "given for pixels, expected none"),
             Some(Network::Classifier | Network::Pixels) if self.resize.is_some() => {
                 refuse("--resize", "given without InceptionV3, expected none: pictures keep their size")
@@ -221,6 +232,15 @@ impl Score {
         Extractor::inception(weights, rule.unwrap_or(Resize::Tf1), threads)
     }
 
+    /// Where features are kept.
+    fn features_cache(&self) -> Cache {
+        match &self.cache {
+            Some(folder) => Cache::at(folder),
+            None if self.no_cache => Cache::none(),
+            None => Cache::default_place(),
+        }
+    }
+
     /// The features of a side, by the ranks' networks where they are to be made.
     fn rows(
         &self,
@@ -229,11 +249,7 @@ impl Score {
         extractor: Option<&mut Extractor>,
         ranks: &dyn Ranks,
     ) -> Result<FeatureFiles> {
-        let cache = match &self.cache {
-            Some(folder) => Cache::at(folder),
-            None if self.no_cache => Cache::none(),
-            None => Cache::default_place(),
-        };
+        let cache = self.features_cache();
         let (features, inception) = match (side, extractor) {
             (Side::Rows(rows), _) => return Ok(rows),
             (_, None) => unreachable!("drawings are opened beside what makes features of them"),

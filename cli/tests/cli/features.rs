@@ -111,3 +111,26 @@ fn weights_of_inception_are_checked_by_name_and_shape() {
         &["half.safetensors: ", "safetensors file"],
     );
 }
+
+#[test]
+fn a_folder_of_caches_that_cannot_be_made_costs_no_result() {
+    let place = Place::with_run();
+    place.ok(&["train", "classifier", "--data", "d", "--steps", "2", "--batch-size", "8", "--out", "judge"]);
+    place.write("file", b"");
+    let images = "d/test_images.npy";
+    let score = ["score", "--classifier", "judge", "--real", images, "--generated", images];
+    for args in [&features("classifier", "judge", &[])[..], &score] {
+        for caches in ["file", "/proc/nothing"] {
+            let ended =
+                crate::Ended::new(place.command(args).env("XDG_CACHE_HOME", place.path(caches)).output().unwrap());
+            assert_eq!(ended.status, 0, "{}", ended.stderr);
+            assert_eq!(ended.stderr.matches("inkgrad/features: ").count(), 1, "{}", ended.stderr);
+            assert!(ended.stderr.contains(": features are not kept"), "{}", ended.stderr);
+        }
+    }
+    // Without pictures' features nothing would be kept.
+    for option in [&["--cache", "c"][..], &["--no-cache"]] {
+        let score = [&["score", "pixels", "--real", images, "--generated", images], option].concat();
+        place.refused(&score, &[option[0], "given for pixels, expected none"]);
+    }
+}

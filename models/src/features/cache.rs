@@ -26,22 +26,25 @@ const SHA256: &str = "sha256";
 #[derive(Debug, Clone, Default)]
 pub struct Cache {
     folder: Option<PathBuf>,
+    /// Whether features are made all the same where its folder cannot be.
+    optional: bool,
 }
 
 impl Cache {
     /// No cache: features are made anew each time.
     pub fn none() -> Self {
-        Cache { folder: None }
+        Cache::default()
     }
 
     /// A folder, which is made when something is stored.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Cache { folder: Some(folder.into()) }
+        Cache { folder: Some(folder.into()), optional: false }
     }
 
-    /// `inkgrad/features` in the user's folder for caches: `$XDG_CACHE_HOME`, or `~/.cache`; none where there is neither.
+    /// `inkgrad/features` in the user's folder for caches: `$XDG_CACHE_HOME`, or `~/.cache`; none where there is neither. Where it cannot
+    /// be made, features are given without being kept.
     pub fn default_place() -> Self {
-        Cache { folder: caches().map(|caches| caches.join("features")) }
+        Cache { folder: caches().map(|caches| caches.join("features")), optional: true }
     }
 
     /// The folder, if there is one.
@@ -94,9 +97,17 @@ impl Cache {
         }
     }
 
-    /// Makes the folder, before the work that is to be kept there.
-    pub(super) fn prepare(&self) -> Result<()> {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make(&self) -> Result<()> {
         self.folder.as_ref().map_or(Ok(()), |folder| disk::create_dir_all(folder).map_err(Error::io(folder)))
+    }
+
+    /// The same before the work that is to be kept there, unless that may go on without.
+    pub(super) fn prepare(&self) -> Result<()> {
+        self.make().or_else(|error| if self.optional { Ok(()) } else { Err(error) })
     }
 
     /// Keeps features under this key.
