@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use inkgrad_models::data::check_class_names;
 use inkgrad_models::run::config::{Config, Overrides};
 use inkgrad_models::{Models, trainer};
 use serde::Serialize;
@@ -60,6 +61,7 @@ impl Import {
         } else if self.classes.is_empty() {
             config.classes = (0..5).map(|class| class.to_string()).collect();
         } else {
+            check_class_names("--classes", "name", &self.classes)?;
             config.classes = self.classes;
         }
         let key = self.key.as_deref();

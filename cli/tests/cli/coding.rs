@@ -109,6 +109,14 @@ fn weights_travel_there_and_back() {
     place.refused(&["train", "--resume", "back"], &["back: holds weights but no state.safetensors"]);
     let import = ["import", "--model", "cnn-vae", "--weights", "F.safetensors", "--out", "back"];
     place.refused(&import, &["back: holds a run already"]);
+    for (names, problem) in [
+        ("a,a,b,c,d", "name 2 names \"a\" again"),
+        ("a,,b,c,d", "name 2 is empty"),
+        ("a,\u{1b}[2J,b,c,d", "without control characters"),
+    ] {
+        let import = ["import", "--model", "cvae", "--weights", "F.safetensors", "--out", "new", "--classes", names];
+        place.refused(&import, &["--classes: ", problem]);
+    }
     place.refused(&["import", "--model", "cnn-vae", "--weights", "d/classes.txt", "--out", "new"], &["classes.txt"]);
 }
 

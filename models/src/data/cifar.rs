@@ -192,6 +192,6 @@ fn read_names(kind: &Kind, path: &Path) -> Result<Vec<String>> {
         let problem = format_args!("{} class names, expected {}'s {}", names.len(), kind.name, kind.classes);
         return Err(Error::input(path.display(), problem));
     }
-    names.iter().try_for_each(|name| class_names::check_name(path, name))?;
+    names.iter().try_for_each(|name| class_names::check_name(path.display(), name))?;
     Ok(names)
 }

@@ -222,7 +222,7 @@ fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
         let Some(stem) = path.file_stem() else { continue };
         let stem = stem.to_string_lossy();
         let class = PREFIXES.iter().find_map(|prefix| stem.strip_prefix(prefix)).unwrap_or(&stem).to_owned();
-        class_names::check_name(folder, &class)?;
+        class_names::check_name(folder.display(), &class)?;
         let path = inner_file(path);
         if let Some(Source { path: other, .. }) = found.get(&class) {
             let mut both = [other, &path].map(|path| path.file_name().unwrap_or_default().to_string_lossy());

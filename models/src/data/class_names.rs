@@ -1,6 +1,7 @@
 //! The names of the classes.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Display;
 use std::path::Path;
 
 use super::LabelledFiles;
@@ -49,31 +50,38 @@ fn read(path: &Path) -> Result<Vec<String>> {
     if classes.is_empty() {
         return Err(Error::input(path.display(), "no class names, expected one a line"));
     }
+    check_names(path.display(), "line", &classes)?;
+    Ok(classes)
+}
+
+/// Refuses names of classes of which one is empty, twice there or fit for no terminal. `place` holds them, each as a `what`.
+///
+/// # Errors
+/// The first of them that cannot be used.
+pub fn check_names(place: impl Display, what: &str, classes: &[String]) -> Result<()> {
     let mut seen = HashSet::new();
-    for (i, class) in classes.iter().enumerate() {
+    for (i, class) in (1..).zip(classes) {
         if class.is_empty() {
-            return Err(Error::input(path.display(), format_args!("line {} is empty, expected a class name", i + 1)));
+            return Err(Error::input(place, format_args!("{what} {i} is empty, expected a class name")));
         }
-        check_name(path, class)?;
+        check_name(&place, class)?;
         if !seen.insert(class) {
-            return Err(Error::input(
-                path.display(),
-                format_args!("line {} names {class:?} again, expected each class once", i + 1),
-            ));
+            let problem = format_args!("{what} {i} names {class:?} again, expected each class once");
+            return Err(Error::input(place, problem));
         }
     }
-    Ok(classes)
+    Ok(())
 }
 
 /// The longest name of a class, in bytes; file names are no longer.
 const LONGEST: usize = 255;
 
 /// Refuses a name that would act on a terminal, or fill it.
-pub(super) fn check_name(path: &Path, class: &str) -> Result<()> {
+pub(super) fn check_name(place: impl Display, class: &str) -> Result<()> {
     if class.len() > LONGEST || class.contains(text::is_unsafe) {
         let shown: String = class.chars().take(80).collect();
         let problem = format_args!("the class {shown:?}, expected up to {LONGEST} bytes without control characters");
-        return Err(Error::input(path.display(), problem));
+        return Err(Error::input(place, problem));
     }
     Ok(())
 }

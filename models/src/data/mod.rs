@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 
 pub use ahead::Ahead;
 pub use builtin::builtin;
+pub use class_names::check_names as check_class_names;
 pub use course::write_course;
 pub use drawings::{Drawings, Stored};
 pub use extents::{Extents, SIDES};

@@ -87,7 +87,7 @@ pub(super) fn load(folder: &Path, found: Found, options: &LoadOptions) -> Result
     split::check_fraction(test_fraction)?;
     let classes: Vec<String> = train.keys().cloned().collect();
     for class in &classes {
-        class_names::check_name(folder, class)?;
+        class_names::check_name(folder.display(), class)?;
     }
     let none = Classes::new();
     let (validation, test) = parts.as_ref().map_or((&none, &none), |parts| (&parts.validation, &parts.test));
