@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use inkgrad_models::data::{self, Dataset, LoadOptions, Origin, SIDES, Summary, download};
+use inkgrad_models::data::{self, Dataset, LoadOptions, Origin, SIDES, SplitSummary, Summary, download};
 use inkgrad_models::image::text::drawable;
 use inkgrad_models::image::{GridOptions, grid};
 use inkgrad_models::{Error, Result};
@@ -201,16 +201,19 @@ impl Report for Summary {
             [("train", Some(&self.train)), ("val", self.validation.as_ref()), ("test", Some(&self.test))]
         {
             let Some(split) = split else { continue };
+            let SplitSummary { pixel_type, mean, standard_deviation, ink, .. } = split;
+            let (Some(mean), Some(deviation), Some(ink)) = (mean, standard_deviation, ink) else {
+                writeln!(out, "  {name:<5} none")?;
+                continue;
+            };
+            let ink = 100.0 * ink;
             writeln!(
                 out,
-                "  {name:<5} {}, mean {:.4}, standard deviation {:.4}, {:.1} % of pixels inked",
-                split.pixel_type,
-                split.mean,
-                split.standard_deviation,
-                split.ink * 100.0
+                "  {name:<5} {pixel_type}, mean {mean:.4}, standard deviation {deviation:.4}, {ink:.1} % of pixels inked"
             )?;
         }
         match self.test_also_in_train {
+            _ if self.test.images == 0 => Ok(()),
             0 => writeln!(out, "  no test drawing is a training drawing too"),
             n => writeln!(out, "  {} test drawings are training drawings too", thousands(n as u64)),
         }?;

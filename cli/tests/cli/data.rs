@@ -210,3 +210,14 @@ fn training_pictures_are_changed_where_that_is_asked_for() {
     let device = [&new[..], &["--augment", "flip", "--device", "emulated"]].concat();
     place.refused(&device, &["--augment: flip on emulated, expected none: a device holds the drawings as they are"]);
 }
+
+#[test]
+fn a_part_without_drawings_has_no_figures() {
+    let place = Place::new();
+    let mut data = inkgrad_models::data::builtin(20, 1).unwrap();
+    data.test = data.test.take(&[]);
+    inkgrad_models::data::write_course(&data, place.path("n")).unwrap();
+    let text = place.ok(&["data", "info", "n"]);
+    assert!(text.lines().any(|line| line == "  test  none") && !text.contains("0.0000"), "{text}");
+    assert!(place.json(&["data", "info", "n"])["test"]["mean"].is_null());
+}

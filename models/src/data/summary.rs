@@ -49,7 +49,7 @@ pub struct ClassCount {
     pub test: usize,
 }
 
-/// Numbers about one split. Values are in [0, 1]; those of an empty split are 0.
+/// Numbers about one split. Values are in [0, 1]; an empty split has none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SplitSummary {
     /// Number of drawings.
@@ -57,11 +57,11 @@ pub struct SplitSummary {
     /// Type of the stored pixels, as NumPy names it.
     pub pixel_type: &'static str,
     /// Mean of all pixels.
-    pub mean: f64,
+    pub mean: Option<f64>,
     /// Standard deviation of all pixels (of the population).
-    pub standard_deviation: f64,
+    pub standard_deviation: Option<f64>,
     /// Share of pixels brighter than one half.
-    pub ink: f64,
+    pub ink: Option<f64>,
 }
 
 /// Counts and measures a data set.
@@ -100,14 +100,14 @@ fn describe_split(images: &Images, range: Range<usize>) -> SplitSummary {
             ink += usize::from(v > 0.5);
         }
     }
-    let count = (pictures * images.extents().len()).max(1) as f64;
-    let mean = sum / count;
+    let count = (pictures * images.extents().len()) as f64;
+    let (mean, some) = (sum / count, |value: f64| (pictures > 0).then_some(value));
     SplitSummary {
         images: pictures,
         pixel_type: images.pixel_type(),
-        mean,
-        standard_deviation: (squares / count - mean * mean).max(0.0).sqrt(),
-        ink: ink as f64 / count,
+        mean: some(mean),
+        standard_deviation: some((squares / count - mean * mean).max(0.0).sqrt()),
+        ink: some(ink as f64 / count),
     }
 }
 

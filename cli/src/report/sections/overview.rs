@@ -29,8 +29,8 @@ pub fn data(material: &Material) -> Section {
         "{} pixels with a mean of {:.4} and a standard deviation of {:.4} over the training drawings; {} test \
          drawings are also training drawings, pixel for pixel.",
         material.dataset.train.images.extents(),
-        summary.train.mean,
-        summary.train.standard_deviation,
+        summary.train.mean.unwrap_or_default(),
+        summary.train.standard_deviation.unwrap_or_default(),
         thousands(summary.test_also_in_train as u64)
     )));
     Section { id: "data", title: "Data", blocks }
