@@ -82,8 +82,7 @@ pub(super) fn load(folder: &Path, room: Room) -> Result<Dataset<Drawings>> {
     });
     let train = OpenPart::open(train_images?, train_labels?)?;
     let test = OpenPart::open(test_images?, test_labels?)?;
-    // No ending of theirs is a drawing's, so that whatever has one is not used.
-    let mut left_out = left_out::files(folder, [].into_iter());
+    let mut left_out = left_out::files(folder, files.iter().flatten().map(PathBuf::as_path));
     let mut stays = room.lacks([&train, &test].iter().map(|part| part.images.count as u64).sum());
     if stays && let Some(part) = [&train, &test].into_iter().find(|part| part.images.length.is_none()) {
         left_out.push(kept_in_memory(&part.images.path, "gzipped"));

@@ -4,22 +4,20 @@ use std::path::Path;
 
 use super::is_clutter;
 
-/// The endings of files that hold drawings, in lower case.
-const ENDINGS: [&str; 7] = ["npy", "npz", "ndjson", "png", "jpg", "jpeg", "bin"];
+/// The endings of files that hold no drawings, in lower case: text about them, and what works with them.
+const TEXTS: [&str; 15] =
+    ["txt", "md", "rst", "pdf", "html", "htm", "toml", "yaml", "yml", "log", "lock", "py", "ipynb", "sh", "sha256"];
 
 /// The most names in a line.
 const NAMED: usize = 5;
 
-/// The line about the files of drawings in `folder` that are none of `used`, where there are any.
+/// The line about the files in `folder` that may hold drawings and are none of `used`, where there are any.
 pub(super) fn files<'a>(folder: &Path, used: impl Iterator<Item = &'a Path> + Clone) -> Vec<String> {
     let entries = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    // Of another kind than is read they may be all the same, and packed in whatever way: cat.jsonl, cat.npy.bz2, cat.h5.
     let of_drawings = |path: &Path| {
-        // Packed ones too, of whatever kind they would be.
-        let unpacked = path.with_extension("");
-        let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
-        let path = if packed { unpacked.as_path() } else { path };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+        ending.is_some_and(|ending| !TEXTS.contains(&ending.as_str()))
     };
     let others = entries.filter(|path| of_drawings(path) && !used.clone().any(|used| used.starts_with(path)));
     line(folder, others.filter_map(|path| Some(path.file_name()?.to_owned())).filter(|name| !is_clutter(name)))

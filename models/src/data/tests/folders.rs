@@ -242,3 +242,22 @@ fn pictures_of_other_extents_make_a_data_set_that_is_written_as_it_was_read() {
     save_npy(written.path("test_images.npy"), &[2, 28, 28], &[9u8; 2 * PIXELS]).unwrap();
     assert_error(written.load(), &["test_images.npy", "28×28", "expected 32×32×3", "train_images.npy"]);
 }
+
+#[test]
+fn a_part_without_drawings_has_no_mean() {
+    let summary = describe(&Folder::course(4, 0).load().unwrap());
+    assert_eq!((summary.test.images, summary.test.mean, summary.test.standard_deviation), (0, None, None));
+    assert!(summary.test.ink.is_none() && summary.train.mean.is_some());
+}
+
+#[test]
+fn files_that_may_hold_drawings_and_are_not_read_are_named() {
+    let folder = Folder::new();
+    folder.write("dog.ndjson", "{\"drawing\": [[[0, 9], [0, 9]]]}\n".repeat(3));
+    for name in ["cat.jsonl", "eel.npy.bz2", "ant.h5", "bee.csv", "notes.txt", "README.md", "LICENSE"] {
+        folder.write(name, "something");
+    }
+    let left_out = folder.load().unwrap().left_out;
+    let [line] = &left_out[..] else { panic!("{left_out:?}") };
+    assert!(line.ends_with(": not used: ant.h5, bee.csv, cat.jsonl, eel.npy.bz2"), "{line}");
+}
