@@ -20,22 +20,37 @@ const MOST_SHOWN: usize = 160;
 
 /// Number of drawings, and of those that are left out: lines that are not blank, and with `recognized_only` those of them
 /// that say that the game did not recognise the drawing.
+///
+/// # Errors
+/// With `recognized_only`, `FILE:LINE` of the first line that does not say whether it did.
 pub(super) fn count(path: &Path, recognized_only: bool) -> Result<(usize, usize)> {
     let text = read(path)?;
     let (mut kept, mut left_out) = (0, 0);
-    for (_, line) in lines(&text) {
-        *if recognized_only && is_unrecognized(line) { &mut left_out } else { &mut kept } += 1;
+    for (number, line) in lines(&text) {
+        let is_left_out = recognized_only && {
+            let bad = |problem| Error::input(format_args!("{}:{number}", path.display()), problem);
+            !is_recognized(line).map_err(bad)?
+        };
+        *if is_left_out { &mut left_out } else { &mut kept } += 1;
     }
     Ok((kept, left_out))
 }
 
-/// Whether a line says that its drawing was not recognised. One that says nothing, or that is no JSON, does not.
-fn is_unrecognized(line: &[u8]) -> bool {
+/// Whether a line says that its drawing was recognised. One that is no JSON is named when it is read.
+fn is_recognized(line: &[u8]) -> Result<bool, String> {
     #[derive(Deserialize)]
     struct Recognized {
-        recognized: Option<bool>,
+        recognized: Option<serde_json::Value>,
     }
-    serde_json::from_slice(line).is_ok_and(|Recognized { recognized }| recognized == Some(false))
+    match serde_json::from_slice(line) {
+        Err(_) => Ok(true),
+        Ok(Recognized { recognized: Some(serde_json::Value::Bool(recognized)) }) => Ok(recognized),
+        Ok(Recognized { recognized: Some(other) }) => {
+            let shown: String = other.to_string().chars().take(MOST_SHOWN).collect();
+            Err(format!("\"recognized\" is {shown}, expected true or false"))
+        }
+        Ok(Recognized { recognized: None }) => Err("no \"recognized\", expected true or false".to_owned()),
+    }
 }
 
 /// Reads and paints the drawings of a file.
@@ -44,7 +59,7 @@ fn is_unrecognized(line: &[u8]) -> bool {
 /// `FILE:LINE`, and what is wrong there, for the first line that is no drawing.
 pub(super) fn load(path: &Path, recognized_only: bool) -> Result<Images> {
     let text = read(path)?;
-    let kept = |(_, line): &(usize, &[u8])| !(recognized_only && is_unrecognized(line));
+    let kept = |(_, line): &(usize, &[u8])| !recognized_only || is_recognized(line) != Ok(false);
     let lines: Vec<(usize, &[u8])> = lines(&text).filter(kept).collect();
     memory::check((lines.len() * PIXELS) as u64, path.display())?;
     let mut pixels = vec![0; lines.len() * PIXELS];

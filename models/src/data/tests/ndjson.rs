@@ -48,8 +48,12 @@ fn strokes_and_bitmaps_make_one_data_set() {
 fn drawings_that_were_not_recognised_are_left_out_where_that_is_asked_for() {
     let folder = Folder::new();
     let line = |x: u8, recognized: &str| format!("{{\"drawing\":[[[{x},9],[0,9]]]{recognized}}}\n");
-    let lines =
-        [line(1, ",\"recognized\":true"), line(2, ",\"recognized\": false"), line(3, ""), "<html>\n".to_owned()];
+    let lines = [
+        line(1, ",\"recognized\":true"),
+        line(2, ",\"recognized\": false"),
+        line(3, ",\"recognized\":true"),
+        "<html>\n".to_owned(),
+    ];
     folder.write("cat.ndjson", lines[..3].concat());
     save_npy(folder.path("dog.npy"), &[2, 784], &[9u8; 2 * PIXELS]).unwrap();
     let load = |recognized_only| {
@@ -64,6 +68,12 @@ fn drawings_that_were_not_recognised_are_left_out_where_that_is_asked_for() {
     // A line that is none is named as before, by its place in the file.
     folder.write("cat.ndjson", lines.concat());
     assert_error(load(true), &["cat.ndjson:4: "]);
+    // Whoever does not say is neither kept nor left out.
+    for (says, part) in [("", "no \"recognized\""), (",\"recognized\":\"False\"", "\"recognized\" is \"False\"")] {
+        folder.write("cat.ndjson", [&lines[..2], &[line(3, says)]].concat().concat());
+        assert_error(load(true), &["cat.ndjson:3: ", part, ", expected true or false"]);
+        assert_eq!(load(false).unwrap().train.len(), 5);
+    }
     // Where nothing says what was recognised, the option would do nothing.
     fs::remove_file(folder.path("cat.ndjson")).unwrap();
     assert_error(load(true), &["--recognized-only: ", "holds no .ndjson"]);
