@@ -117,6 +117,8 @@ fn features_that_cannot_be_scored() {
         place.refused(&["score", "--real", "f.npy", "--generated", file], parts);
     }
     place.refused(&["score", "--real", "f.npy", "--generated", "f.npy", "--threads", "0"], &["--threads"]);
+    let weights = ["score", "--real", "f.npy", "--generated", "f.npy", "--weights-sha256", "zz"];
+    place.refused(&weights, &["--weights-sha256", "expected the 64 hexadecimal digits"]);
     let logits = ["score", "--real", "f.npy", "--generated", "f.npy", "--logits", "few.npy"];
     place.refused(&logits, &["few.npy: 3 rows, expected 40, one for each of f.npy"]);
     for option in [&["--run-weights", "best"][..], &["--cache", "c"], &["--no-cache"]] {
@@ -279,4 +281,22 @@ fn folders_that_cannot_be_scored_are_refused() {
     }
     png(&place, "real/new.png", (14, 28), png::ColorType::Grayscale, &[0; 14 * 28]);
     place.refused(&own, &["real/new.png: 14×28, expected 28×28 as real/000.png"]);
+}
+
+/// Features in float64 whose differences rounding would take away.
+#[test]
+fn doubles_that_float32_cannot_tell_apart_are_refused() {
+    let place = Place::new();
+    let save = |name: &str, shift: f64, scale: f64| {
+        let values: Vec<f64> = (0..160).map(|i| shift + scale * f64::from((i * i + 7 * i) % 101)).collect();
+        save_npy(place.path(name), &[40, 4], &values).unwrap();
+    };
+    for (shift, scale) in [(1e9, 0.1), (0.0, 1e-200)] {
+        save("f.npy", shift, scale);
+        place.refused(&["score", "--real", "f.npy", "--generated", "f.npy"], &["f.npy: float64 whose rows differ by "]);
+    }
+    for (shift, scale) in [(1e4, 0.1), (0.0, 1e-30), (7.0, 0.0)] {
+        save("f.npy", shift, scale);
+        place.ok(&["score", "--real", "f.npy", "--generated", "f.npy"]);
+    }
 }

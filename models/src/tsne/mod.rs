@@ -181,6 +181,9 @@ impl Real for f64 {
 /// Larger numbers than this have squares whose sums overflow.
 const LARGEST: f64 = 1e150;
 
+/// Squares of smaller differences than this vanish.
+const SMALLEST: f64 = 1e-150;
+
 /// Rows of numbers that can be embedded: at least four, finite, not all the same.
 #[derive(Debug, Clone, Copy)]
 pub struct Points<'a, T = f32> {
@@ -209,6 +212,12 @@ impl<'a, T: Real> Points<'a, T> {
         check_numbers(name, values, width)?;
         if values.chunks_exact(width.max(1)).all(|row| row == &values[..width]) {
             return Err(Error::input(name, format_args!("all {n} rows are the same, expected rows that differ")));
+        }
+        let differences = values.chunks_exact(width).flat_map(|row| row.iter().zip(&values[..width]));
+        let most = differences.fold(0.0f64, |most, (&x, &first)| most.max((x.into() - first.into()).abs()));
+        if most < SMALLEST {
+            let problem = format!("rows differ by at most {most:e}, expected differences of {SMALLEST:e} or more");
+            return Err(Error::input(name, problem));
         }
         Ok(Points { name, values, n, width })
     }

@@ -256,3 +256,12 @@ fn scores_of_a_sample_estimate_those_of_all_points() {
     let (all, of_some) = (label_accuracy(plane, &labels, 5, &team), label_accuracy_of(plane, &labels, &some, 5, &team));
     assert!(all < 0.99 && (all - of_some).abs() < 0.05, "{of_some} for {all}");
 }
+
+/// Their squares would be zeros, and all rows the same.
+#[test]
+fn rows_whose_differences_have_no_squares_are_refused() {
+    let of_size = |scale: f64| -> Vec<f64> { (0..40).map(|i| f64::from(i * i % 17) * scale).collect() };
+    let message = Points::new("f.npy", &of_size(1e-200), 10, 4).unwrap_err().to_string();
+    assert_eq!(message, "f.npy: rows differ by at most 1.6e-199, expected differences of 1e-150 or more");
+    assert!(Points::new("f.npy", &of_size(1e-140), 10, 4).is_ok());
+}

@@ -45,11 +45,48 @@ pub fn load_labels(path: impl AsRef<Path>) -> Result<Vec<usize>> {
 pub fn load_matrix(path: impl AsRef<Path>) -> Result<(usize, usize, Vec<f32>)> {
     let (array, rows, columns) = open_matrix(path.as_ref())?;
     let path = array.path.clone();
-    // Of doubles one may be finite and yet no f32.
-    let expected = if array.header.element == Element::F64 { "finite numbers up to 3.4e38" } else { FINITE };
+    if array.header.element == Element::F64 {
+        let values = array.values(f64::from_le_bytes)?;
+        // Of doubles one may be finite and yet no f32.
+        check_finite(&path, &values, columns, |v| (v as f32).is_finite(), "finite numbers up to 3.4e38")?;
+        check_differences(&path, &values, columns)?;
+        return Ok((rows, columns, values.into_iter().map(|v| v as f32).collect()));
+    }
     let values = array.floats("floats")?;
-    check_finite(&path, &values, columns, |v| v.is_finite(), expected)?;
+    check_finite(&path, &values, columns, |v| v.is_finite(), FINITE)?;
     Ok((rows, columns, values))
+}
+
+/// The share of the rows' differences that rounding may take.
+const MOST_ROUNDED: f64 = 0.01;
+
+/// Refuses doubles whose rows differ by so little, beside their size, that rounding to f32 takes the differences away.
+fn check_differences(path: &Path, values: &[f64], columns: usize) -> Result<()> {
+    let (mut spread, mut rounded) = ((0.0, 0), (0.0, 0));
+    for column in 0..columns {
+        let (mut least, mut most, mut error) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
+        for &v in values.iter().skip(column).step_by(columns) {
+            (least, most) = (v.min(least), v.max(most));
+            error = error.max((v - f64::from(v as f32)).abs());
+        }
+        if most - least > spread.0 {
+            spread = (most - least, column);
+        }
+        // Of a column without differences none is lost.
+        if most > least && error > rounded.0 {
+            rounded = (error, column);
+        }
+    }
+    if rounded.0 <= MOST_ROUNDED * spread.0 {
+        return Ok(());
+    }
+    let (error, column) = rounded;
+    let problem = format_args!(
+        "float64 whose rows differ by {:.3e} at most, of which rounding to float32 takes {error:.3e} (column {column}), expected \
+         numbers whose differences float32 can hold: shifted to a mean of 0, or scaled",
+        spread.0
+    );
+    Err(Error::input(path.display(), problem))
 }
 
 /// The same without rounding: values of a file of f64 stay as they are.
