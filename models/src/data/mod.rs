@@ -386,10 +386,10 @@ fn inner_file(path: PathBuf) -> PathBuf {
     }
 }
 
-/// Whether a name is none that a person gave: hidden files, and what macOS leaves beside others.
+/// Whether a name is none that a person gave: hidden files, and what macOS and network storage leave beside others.
 fn is_clutter(name: &std::ffi::OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    name.starts_with(b".") || name == b"__MACOSX"
+    name.starts_with(b".") || [&b"__MACOSX"[..], b"@eaDir", b"#recycle", b"lost+found"].contains(&name)
 }
 
 /// Labelled pictures and the files that they were read from.

@@ -152,13 +152,15 @@ fn check_sides(path: &Path) -> Result<()> {
 /// Files by which a run's folder is known: its pictures are curves and samples, no drawings.
 const OF_A_RUN: [&str; 2] = ["config.toml", "metrics.jsonl"];
 
-/// Names and paths of the folders in a folder, in the order of their names, but for those of runs.
+/// Names and paths of the folders in a folder, in the order of their names, but for those of runs, and for links that lead back.
 fn folders_in(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
+    let place = folder.canonicalize().map_err(Error::io(folder))?;
+    let leads_back = |path: &Path| path.canonicalize().is_ok_and(|path| place.starts_with(path));
     for entry in folder.read_dir().map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
         let is_run = || OF_A_RUN.iter().all(|name| entry.path().join(name).is_file());
-        if !is_clutter(&entry.file_name()) && entry.path().is_dir() && !is_run() {
+        if !is_clutter(&entry.file_name()) && entry.path().is_dir() && !is_run() && !leads_back(&entry.path()) {
             found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
         }
     }

@@ -155,6 +155,8 @@ fn what_is_no_picture_is_named_and_what_systems_leave_is_passed_over() {
     }
     fs::create_dir_all(folder.path("__MACOSX/cat")).unwrap();
     folder.write("__MACOSX/cat/0.png", "Mac OS X");
+    fs::create_dir(folder.path("@eaDir")).unwrap();
+    grey(&folder, "@eaDir/0.png", 0);
     assert!(folder.load().unwrap().left_out.is_empty());
 
     folder.write("cat/notes.txt", "hello");
@@ -168,6 +170,17 @@ fn what_is_no_picture_is_named_and_what_systems_leave_is_passed_over() {
     assert!(above.ends_with(": not used: README.md, empty, preview.png"), "{above}");
     assert!(beside.ends_with("cat: not used: notes.txt, within"), "{beside}");
     assert_eq!(describe(&dataset).left_out, dataset.left_out);
+
+    // A link that leads back would make all pictures above a class once more.
+    #[cfg(unix)]
+    for target in [".", ".."] {
+        let link = folder.path("loop");
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let dataset = folder.load().unwrap();
+        assert_eq!(dataset.classes, ["cat"]);
+        assert!(dataset.left_out[0].contains("loop"), "{:?}", dataset.left_out);
+        fs::remove_file(link).unwrap();
+    }
 }
 
 #[test]
