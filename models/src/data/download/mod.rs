@@ -17,6 +17,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
+use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 use self::http::{Client, Failure};
 use self::part::Part;
@@ -92,6 +94,14 @@ impl Download {
         }
         if !["http://", "https://"].iter().any(|scheme| self.base_url.starts_with(scheme)) {
             return Err(Error::input("base URL", format_args!("{:?}, expected http://… or https://…", self.base_url)));
+        }
+        let authority = self.base_url.parse::<Uri>().ok().and_then(|uri| uri.authority().cloned());
+        // Behind the last colon, unless that is within an address of IPv6.
+        let has_port =
+            |authority: &Authority| authority.as_str().rsplit(']').next().is_some_and(|end| end.contains(':'));
+        if authority.is_some_and(|authority| has_port(&authority) && authority.port_u16().is_none()) {
+            let problem = format_args!("{:?}, expected a port up to 65535 behind the colon", self.base_url);
+            return Err(Error::input("base URL", problem));
         }
         Ok(())
     }

@@ -432,6 +432,12 @@ fn bad_options_are_refused_before_anything_is_asked() {
         (&["cat\n"], None, "http://127.0.0.1:1", &["\"cat\\n\""]),
         (&["cat"], Some(0), "http://127.0.0.1:1", &["limit: 0"]),
         (&["cat"], None, "ftp://127.0.0.1", &["base URL: \"ftp://127.0.0.1\", expected http://"]),
+        (
+            &["cat"],
+            None,
+            "http://127.0.0.1:99999",
+            &["base URL: \"http://127.0.0.1:99999\"", "expected a port up to 65535"],
+        ),
         (&["cat"], None, "http://", &["cat.npy", "cannot be asked for"]),
         (&["cat"], None, "http://a b/", &["cat.npy", "cannot be asked for"]),
     ] {
