@@ -58,6 +58,11 @@ fn few_test_drawings_have_the_scores_that_they_suffice_for() {
                 names.contains(&name)
             );
         }
+        // Samples are many, and the Inception Score needs no more.
+        let evaluate = ["evaluate", "--run", "vae", "--data", "few", "--classifier", "judge", "--out", "v.json"];
+        let found = place.json(&few(&evaluate));
+        let score = found["scores"].as_array().unwrap().iter().find(|score| score["name"] == "is_classifier").unwrap();
+        assert!(score["value"].is_f64() && score["std"].is_f64(), "{n} drawings: {score}");
         std::fs::remove_dir_all(place.path("few")).unwrap();
     }
 }

@@ -199,7 +199,7 @@ impl Sides<'_> {
         Ok(scores)
     }
 
-    /// The names of the scores, each left out since drawings are too few.
+    /// The names of the scores, each left out since drawings are too few, but for the Inception Score: that needs no real ones.
     fn without(&self, (fid, suffix): (&str, &str), extractor: FeatureSource, seed: u64, why: &str) -> Vec<Score> {
         let passport = Passport {
             n_real: self.real.rows(),
@@ -218,7 +218,18 @@ impl Sides<'_> {
             passport: passport.clone(),
             note: Some(why.to_owned()),
         };
-        [fid, "kid", "precision", "recall", "density", "coverage", "is"].map(score).to_vec()
+        let mut scores = [fid, "kid", "precision", "recall", "density", "coverage"].map(score).to_vec();
+        let mut inception_score = score("is");
+        inception_score.passport.n_real = 0;
+        match metrics::inception_score::inception_score(self.logits) {
+            Ok(found) => {
+                let (value, std) = (Some(found.mean), Some(found.std));
+                inception_score = Score { value, std, note: None, ..inception_score };
+            }
+            Err(few) => inception_score.note = Some(few.to_string()),
+        }
+        scores.push(inception_score);
+        scores
     }
 }
 
