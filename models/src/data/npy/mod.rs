@@ -124,7 +124,7 @@ fn open_matrix(path: &Path) -> Result<(Array, usize, usize)> {
 
 const FINITE: &str = "finite numbers";
 
-fn check_finite<T: Copy + std::fmt::Display>(
+fn check_finite<T: Copy + std::fmt::Debug>(
     path: &Path,
     values: &[T],
     columns: usize,
@@ -133,7 +133,7 @@ fn check_finite<T: Copy + std::fmt::Display>(
 ) -> Result<()> {
     match values.iter().position(|&v| !is_finite(v)) {
         Some(at) => {
-            let problem = format_args!("row {} holds {}, expected {expected}", at / columns, values[at]);
+            let problem = format_args!("row {} holds {:?}, expected {expected}", at / columns, values[at]);
             Err(Error::input(path.display(), problem))
         }
         None => Ok(()),
