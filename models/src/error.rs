@@ -24,7 +24,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused to read or write.
-    #[error("{}: {source}", text::place(&path.display().to_string()))]
+    #[error("{}: {}", text::place(&path.display().to_string()), text::line(&source.to_string()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -79,6 +79,8 @@ mod tests {
     fn a_message_is_one_line_whatever_it_quotes() {
         let error = Error::input("a.npz", "tr\nain\u{1b}[2J.npy is packed in an unusual way");
         assert_eq!(error.to_string(), "a.npz: tr\\nain\\u{1b}[2J.npy is packed in an unusual way");
+        let error = Error::io("a.npz")(std::io::Error::other("tr\nain.npy is damaged"));
+        assert_eq!(error.to_string(), "a.npz: tr\\nain.npy is damaged");
     }
 
     #[test]
