@@ -9,15 +9,12 @@ use sha2::{Digest, Sha256};
 use super::pictures::Pictures;
 use super::{Features, Provenance, hexadecimal};
 use crate::data::Images;
-use crate::run::checkpoint::{Tensor, load_tensors, save_tensors};
+use crate::run::checkpoint::{Tensor, load_tensors, save_with_sum};
 use crate::run::disk;
-use crate::{Error, Result, digest};
+use crate::{Error, Result};
 
 /// Part of every key: another number where the same inputs give other features than before.
 const VERSION: &[u8] = b"inkgrad features 2";
-
-/// The metadata in which a file has the checksum of its contents.
-const SHA256: &str = "sha256";
 
 /// A folder of features, or none.
 ///
@@ -82,10 +79,7 @@ impl Cache {
     /// The features with this key, if they are there and whole.
     pub(super) fn load(&self, key: &str) -> Option<Features> {
         let tensors = load_tensors(self.file(key)?).ok()?;
-        let all = tensors.iter().map(|(name, Tensor { shape, values })| (name, &shape[..], &values[..]));
-        if tensors.metadata(SHA256)? != digest::of_tensors(all) {
-            return None;
-        }
+        tensors.check_sum().ok()?;
         let tensor = |name| tensors.get(name).ok().cloned();
         let (features, unbiased, bias) = (tensor("features")?, tensor("unbiased")?, tensor("bias")?);
         match (&*features.shape, &*unbiased.shape, &*bias.shape) {
@@ -119,7 +113,7 @@ impl Cache {
             ("unbiased", &[n, classes], &features.unbiased),
             ("bias", &[classes], &features.bias),
         ];
-        save_tensors(file, &tensors, &BTreeMap::from([(SHA256.to_owned(), digest::of_tensors(tensors))]))
+        save_with_sum(file, &tensors, BTreeMap::new())
     }
 
     fn file(&self, key: &str) -> Option<PathBuf> {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::atomic;
 use crate::bytes::little_endian;
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::{digest, memory};
 
 /// So many tensors that differ from what was expected are named, and as many unknown ones, the last among these.
 const MOST_OF_A_KIND: usize = 8;
@@ -37,6 +37,22 @@ pub fn save_tensors(
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
     atomic::write(path, |file| write_tensors(file, tensors, metadata))
+}
+
+/// The metadata in which files that this program alone reads again have the checksum of their tensors.
+const SHA256: &str = "sha256";
+
+/// Writes the same with a checksum, for [`Tensors::check_sum`].
+///
+/// # Errors
+/// As [`save_tensors`].
+pub(crate) fn save_with_sum(
+    path: impl AsRef<Path>,
+    tensors: &[(&str, &[usize], &[f32])],
+    mut metadata: BTreeMap<String, String>,
+) -> Result<()> {
+    metadata.insert(SHA256.to_owned(), digest::of_tensors(tensors.iter().copied()));
+    save_tensors(path, tensors, &metadata)
 }
 
 #[derive(Serialize)]
@@ -188,6 +204,21 @@ impl Tensors {
     /// [`Error::Input`] where there is none.
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         self.tensors.get(name).ok_or_else(|| self.error(format_args!("missing {name}")))
+    }
+
+    /// Checks that they are those that [`save_with_sum`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are others, or there is no checksum.
+    pub(crate) fn check_sum(&self) -> Result<()> {
+        let all = self.iter().map(|(name, Tensor { shape, values })| (name, &shape[..], &values[..]));
+        let (found, expected) = (digest::of_tensors(all), self.parse::<String>(SHA256)?);
+        match found == expected {
+            true => Ok(()),
+            false => {
+                Err(self.error(format_args!("damaged: tensors of SHA-256 {found:.12}…, expected {expected:.12}…")))
+            }
+        }
     }
 
     /// Moves out the values of all `expected` tensors, in that order.

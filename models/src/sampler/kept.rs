@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Aggregate, Codes, Density, Fitted, Mixture, Sampler};
-use crate::run::checkpoint::{Tensor, Tensors, load_tensors, save_tensors};
-use crate::{Error, Result, digest};
+use crate::run::checkpoint::{Tensors, load_tensors, save_with_sum};
+use crate::{Error, Result};
 
 /// The newest layout of the file. Files of the first had no checksum.
 const FORMAT: u32 = 2;
-/// The metadata in which it has the checksum of its tensors.
-const SHA256: &str = "sha256";
 
 /// All that a fitted sampler depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +81,7 @@ impl Fitted {
         }
         let tensors: Vec<(&str, &[usize], &[f32])> =
             tensors.iter().map(|(name, shape, values)| (name.as_str(), &shape[..], *values)).collect();
-        metadata.insert(SHA256.to_owned(), digest::of_tensors(tensors.iter().copied()));
-        save_tensors(path, &tensors, &metadata)
+        save_with_sum(path, &tensors, metadata)
     }
 
     /// Reads one of `densities` densities of `width` dimensions: one of all latents, or one of each class. `None` where the file is of
@@ -98,12 +95,7 @@ impl Fitted {
         if source.metadata().iter().any(|(key, value)| tensors.metadata(key) != Some(value)) {
             return Ok(None);
         }
-        let all = tensors.iter().map(|(name, Tensor { shape, values })| (name, &shape[..], &values[..]));
-        let (found, expected) = (digest::of_tensors(all), tensors.parse::<String>(SHA256)?);
-        if found != expected {
-            let problem = format!("damaged: tensors of SHA-256 {found:.12}…, expected {expected:.12}…");
-            return Err(Error::input(path.display(), problem));
-        }
+        tensors.check_sum()?;
         let (drawings, count): (usize, usize) = (tensors.parse("drawings")?, tensors.parse("densities")?);
         if count != densities {
             return Err(Error::input(path.display(), format!("{count} densities, expected {densities}")));

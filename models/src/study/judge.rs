@@ -1,6 +1,5 @@
 //! The networks that score drawings: a classifier with its features and verdicts, and InceptionV3 where its weights are at hand.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use inkgrad_kernels::cpu::simd;
@@ -16,7 +15,7 @@ use crate::metrics::FeatureSource;
 use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::ranks::{Ranks, Solo, agree, broadcast};
-use crate::run::checkpoint::{load_tensors, save_tensors};
+use crate::run::checkpoint::{load_tensors, save_with_sum};
 use crate::run::config::{Config, Device};
 use crate::run::disk;
 use crate::{Result, trainer};
@@ -232,26 +231,23 @@ fn key(dataset: &Dataset, config: &Config) -> String {
     hexadecimal(hash)
 }
 
-/// The metadata in which a kept judge has its [`fingerprint`].
-const FINGERPRINT: &str = "sha256";
-
 /// Keeps a judge in a file.
 fn save(config: &Config, network: &Network<f32>, file: &Path) -> Result<()> {
-    let metadata = [("format", "pt".to_owned()), ("model", config.model.clone()), (FINGERPRINT, fingerprint(network))];
-    let metadata: BTreeMap<String, String> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let metadata = [("format", "pt".to_owned()), ("model", config.model.clone())];
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let list = network.list();
     let tensors: Vec<(&str, &[usize], &[f32])> =
         list.iter().map(|param| (param.name.as_str(), param.shape.dims(), network.params.value(param))).collect();
-    save_tensors(file, &tensors, &metadata)
+    save_with_sum(file, &tensors, metadata)
 }
 
 /// The judge kept in a file, where that holds the weights that were written.
 fn load(spec: Spec, config: &Config, file: &Path) -> Option<Network<f32>> {
     let mut network = Network::new(spec, config).ok()?;
     let tensors = load_tensors(file).ok()?;
-    let expected = tensors.metadata(FINGERPRINT)?.to_owned();
+    tensors.check_sum().ok()?;
     trainer::fill(&mut network, tensors).ok()?;
-    (fingerprint(&network) == expected).then_some(network)
+    Some(network)
 }
 
 /// The identity of weights: the SHA-256 of all parameters' names, shapes and little-endian values, in order.
