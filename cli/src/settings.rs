@@ -40,12 +40,8 @@ impl FromArgMatches for RunSettings {
             }
         }
         // `--set` knows every key of config.toml.
-        let mut seen = BTreeSet::new();
         for (key, value) in set(matches) {
             if let Some(setting) = Config::SETTINGS.iter().find(|setting| setting.name == key) {
-                if !seen.insert(key) {
-                    return Err(invalid(format!("--set {key}: given twice, expected it once")));
-                }
                 if matches.value_source(key) == Some(ValueSource::CommandLine) {
                     return Err(invalid(format!("--set {key}: given as {} too, expected it once", setting.option())));
                 }
@@ -110,11 +106,11 @@ impl FromArgMatches for ModelOptions {
         }
         // A command without settings of runs leaves those keys to the resolution, which refuses them.
         let has_settings = matches.try_contains_id("batch_size").is_ok() && matches.try_contains_id("lr").is_ok();
+        let mut seen = BTreeSet::new();
         for (key, value) in set(matches) {
-            if has_settings && Config::SETTINGS.iter().any(|setting| setting.name == key) {
-                continue;
-            }
-            if self.0.insert(key.clone(), value.clone()).is_some() {
+            let of_runs = has_settings && Config::SETTINGS.iter().any(|setting| setting.name == key);
+            let twice = !seen.insert(key) || (!of_runs && self.0.insert(key.clone(), value.clone()).is_some());
+            if twice {
                 let problem = format!("--set {key}: given twice, expected it once");
                 return Err(clap::Error::raw(ErrorKind::ValueValidation, problem));
             }

@@ -167,7 +167,7 @@ impl MetricsLog {
         let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text));
         read.map_err(Error::io(&self.path))?;
         if let Some(first) = last.first() {
-            text.truncate(end_of(&text, first.step - 1, &self.path)?);
+            text.truncate(end_of(&text, first.step - 1, &self.path)?.0);
         }
         for record in last {
             text.extend(lines::line(record).map_err(Error::io(&self.path))?);
@@ -206,36 +206,37 @@ pub fn terms(records: &[Record]) -> Vec<&str> {
     names
 }
 
-/// Cuts off the records after `step`, so that a resumed run writes them anew. Lines that stay are not touched.
+/// Cuts off the records after `step`, so that a resumed run writes them anew. Lines that stay are not touched. Gives the
+/// step of the last of them, 0 where there is none.
 ///
 /// # Errors
 /// Those of [`read`]; [`Error::Input`] if a record of an earlier step stands behind them; [`Error::Io`] where the file cannot
 /// be cut.
-pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<()> {
+pub fn truncate_after(path: impl AsRef<Path>, step: u64) -> Result<u64> {
     let path = path.as_ref();
     let text = fs::read(path).map_err(Error::io(path))?;
-    let end = end_of(&text, step, path)?;
+    let (end, last) = end_of(&text, step, path)?;
     if end < text.len() {
         let cut = || File::open(path, fs::File::options().write(true))?.set_len(end as u64);
         cut().map_err(Error::io(path))?;
     }
-    Ok(())
+    Ok(last)
 }
 
-/// Where the records up to `step` end.
-fn end_of(text: &[u8], step: u64, path: &Path) -> Result<usize> {
+/// Where the records up to `step` end, and the step of the last of them, 0 where there is none.
+fn end_of(text: &[u8], step: u64, path: &Path) -> Result<(usize, u64)> {
     let records = parse(text, path)?;
     let kept = records.iter().take_while(|record| record.step <= step).count();
     if let Some(stray) = records[kept..].iter().find(|record| record.step <= step) {
         let problem = format_args!("a record of step {} behind later ones, expected them in order", stray.step);
         return Err(Error::input(path.display(), problem));
     }
-    let records = lines::whole(text).split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
+    let all = lines::whole(text).split_inclusive(|&byte| byte == b'\n').scan(0, |end, line| {
         *end += line.len();
         Some((*end, !line.trim_ascii().is_empty()))
     });
-    let ends: Vec<usize> = records.filter(|&(_, record)| record).map(|(end, _)| end).collect();
-    Ok(if kept == 0 { 0 } else { ends[kept - 1] })
+    let ends: Vec<usize> = all.filter(|&(_, record)| record).map(|(end, _)| end).collect();
+    Ok(kept.checked_sub(1).map_or((0, 0), |last| (ends[last], records[last].step)))
 }
 
 #[cfg(test)]

@@ -141,11 +141,15 @@ pub(super) fn open(
     wanted: bool,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<(Dataset<Drawings>, Option<String>)> {
-    let data = config.data_path.as_ref().filter(|path| Path::new(path).exists()).unwrap_or(&config.data);
-    if let Some(path) = config.data_path.as_ref().filter(|_| !Path::new(data).exists()) {
-        let problem = "no such folder: the run's drawings were there, expected them, or --data with their new place";
-        return Err(Error::input(path, problem));
-    }
+    let data = match &config.data_path {
+        Some(path) if Path::new(path).exists() => path,
+        Some(path) if !Path::new(&config.data).exists() => {
+            let problem =
+                "no such folder: the run's drawings were there, expected them, or --data with their new place";
+            return Err(Error::input(path, problem));
+        }
+        _ => &config.data,
+    };
     let dataset = data::open(data, &LoadOptions { memory, ..options(config) })?;
     let expected = config.data_sha256.as_ref().filter(|_| !changed);
     if expected.is_some() && !config.classes.is_empty() && dataset.classes != config.classes {

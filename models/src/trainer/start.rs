@@ -188,9 +188,8 @@ impl Trainer {
                 let gone = format!("{}: missing; curves and report begin behind step {}", path.display(), self.step);
                 self.notes.push(gone);
             }
-            records::truncate_after(&path, self.step)?;
+            let last = records::truncate_after(&path, self.step)?;
             let due = self.step - self.step % self.records_every(before);
-            let last = records::read(&path)?.iter().map(|record| record.step).max().unwrap_or(0);
             if recorded && last < due {
                 let gone = format!(
                     "{}: ends at step {last} of {}; what was recorded behind it is gone",
