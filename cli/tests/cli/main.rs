@@ -16,6 +16,7 @@ mod on_device;
 mod outside;
 mod precision;
 mod prompt;
+mod report_files;
 mod reports;
 mod rules;
 mod samplers;
