@@ -58,7 +58,7 @@ impl Rows {
         if others.pixel_type() != self.pixel_type() {
             return Err(format!("{}, expected {} as in training", others.pixel_type(), self.pixel_type()));
         }
-        debug_assert!(self.order.is_none() && others.order.is_none(), "files whose pictures are in turn");
+        assert!(self.order.is_none() && others.order.is_none(), "files whose pictures are in turn");
         for file in others.files {
             self.firsts.push(self.firsts[self.files.len()] + file.count);
             self.files.push(file);

