@@ -3,9 +3,9 @@
     cargo build --release && pip install torch torchvision safetensors numpy
     python benches/peer/inception.py [--threads 2] [--rounds 5]
 
-Random weights, batches of 16. Ours is what the command reports for 48 drawings, with enlarging them, in a process of its own;
-torchvision's is three batches of random pictures after two to warm up. Prints images per second, the median of the ratios,
-and the peak memory of our process.
+Random weights. Ours is what the command reports for 48 drawings (by eight), with enlarging them, in a process of its own; torchvision's
+is three batches of 16 random pictures after two to warm up. Prints images per second, the median of the ratios, and the peak memory of
+our process.
 """
 
 import argparse

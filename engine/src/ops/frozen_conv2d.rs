@@ -1,5 +1,5 @@
 //! y[p] = b + Σₖ x[p · stride − padding + k] · W[k] with weights that are never trained: packed once, when the operation is
-//! made, for pictures of any size. Gradients go to x alone.
+//! made, for pictures of any size; by Winograd's algorithm where that multiplies less. Gradients go to x alone.
 //!
 //! - CPU: `kernels/src/cpu/frozen/mod.rs`, `kernels/src/cpu/conv/mod.rs`
 //! - GPU: none, no network that a GPU trains has it
@@ -98,15 +98,23 @@ pub(super) const SPEC: Spec = Spec {
     name: "frozen_conv2d",
     formula: "y[p] = b + Σₖ x[p·s − pad + k]·W[k] for constant W, b",
     draw: |draw| {
-        let (kh, kw) = (draw.whole(1, 7), draw.whole(1, 7));
-        let filter = Filter {
-            inputs: draw.extent(),
-            outputs: draw.extent(),
-            kernel: (kh, kw),
-            stride: (draw.whole(1, 3), draw.whole(1, 3)),
-            padding: (draw.whole(0, kh - 1), draw.whole(0, kw - 1)),
-            relu: draw.coin(),
+        // One in three as Winograd's algorithm takes it.
+        let filter = if draw.whole(0, 2) == 0 {
+            let kernel = if draw.coin() { (3, 3) } else { (1, 7) };
+            let padding = (kernel.0 / 2, kernel.1 / 2);
+            Filter { inputs: 16, outputs: 16, kernel, stride: (1, 1), padding, relu: draw.coin() }
+        } else {
+            let (kh, kw) = (draw.whole(1, 7), draw.whole(1, 7));
+            Filter {
+                inputs: draw.extent(),
+                outputs: draw.extent(),
+                kernel: (kh, kw),
+                stride: (draw.whole(1, 3), draw.whole(1, 3)),
+                padding: (draw.whole(0, kh - 1), draw.whole(0, kw - 1)),
+                relu: draw.coin(),
+            }
         };
+        let (kh, kw) = filter.kernel;
         let x = [draw.batch().div_ceil(4), kh + draw.extent() / 2, kw + draw.extent() / 2, filter.inputs];
         let w = draw.weights([filter.weights()], filter.inputs * filter.taps()).values;
         let (bias, x) = (draw.biases(filter.outputs), draw.values(x));

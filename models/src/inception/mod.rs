@@ -43,7 +43,7 @@ use crate::error::Error;
 pub const FEATURES: usize = 2048;
 
 /// Drawings that go through the network at a time.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
 
 /// Which weights, and so which of the small differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl Inception {
         self.weights.variant
     }
 
-    /// The features and logits of pictures of any sizes, grey or in colour. `watch` is told after every 16 how many are done.
+    /// The features and logits of pictures of any sizes, grey or in colour. `watch` is told after every 8 how many are done.
     ///
     /// # Errors
     /// Where a picture cannot be read, or has neither 1 channel nor 3.

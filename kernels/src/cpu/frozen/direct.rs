@@ -24,7 +24,7 @@ pub(super) struct Direct<T> {
     /// `[panel][tap][input][LANES]`.
     panels: Vec<T>,
     /// `[panel][LANES]`.
-    bias: Vec<T>,
+    pub(super) bias: Vec<T>,
     /// A pixel outside the picture.
     zeros: Vec<T>,
 }

@@ -1,13 +1,16 @@
 //! Convolutions whose weights stay: packed once, for large pictures and any number of channels.
 //!
 //! The kernels of [`conv`](super::conv) pack their weights at every call and put the images of a batch into the rows of a
-//! register tile: right for training on small pictures. Here the rows are consecutive pixels, whatever the picture.
-//! The formula is [`conv::naive::down`](super::conv::naive::down)'s.
+//! register tile: right for training on small pictures. Here the rows are consecutive pixels, whatever the picture, or tiles of it
+//! by Winograd's algorithm where that saves a quarter of the products. The formula is [`conv::naive::down`](super::conv::naive::down)'s.
 
 mod direct;
 mod panels;
+mod points;
+mod winograd;
 
 use self::direct::Direct;
+use self::winograd::Winograd;
 use super::Team;
 use super::conv::{Geometry, Grid};
 use crate::Float;
@@ -72,6 +75,8 @@ impl Filter {
 pub struct Frozen<T> {
     filter: Filter,
     direct: Direct<T>,
+    /// Where the filter has fewer products for some pictures.
+    winograd: Option<Winograd<T>>,
 }
 
 impl<T: Float> Frozen<T> {
@@ -83,12 +88,26 @@ impl<T: Float> Frozen<T> {
         let Filter { inputs, outputs, kernel, stride, .. } = filter;
         assert_eq!((w.len(), bias.len()), (filter.weights(), outputs), "elements of weights and bias");
         assert!(inputs.min(outputs).min(kernel.0).min(kernel.1).min(stride.0).min(stride.1) > 0, "{filter:?}");
-        Frozen { filter, direct: Direct::new(&filter, w, bias) }
+        Frozen { filter, direct: Direct::new(&filter, w, bias), winograd: Winograd::new(&filter, w) }
     }
 
     /// The filter that was packed.
     pub fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    /// Whether pictures of this size are convolved by Winograd's algorithm: with a rounding error of its own, the same for any batch and
+    /// number of threads.
+    ///
+    /// # Panics
+    /// If the kernel is larger than the padded picture.
+    pub fn is_winograd(&self, picture: (usize, usize)) -> bool {
+        self.winograd(picture).is_some()
+    }
+
+    fn winograd(&self, picture: (usize, usize)) -> Option<&Winograd<T>> {
+        let geometry = self.filter.geometry(1, picture);
+        self.winograd.as_ref().filter(|winograd| winograd.pays(&geometry))
     }
 
     /// Writes the weights as they were given, `(outputs, inputs, kh, kw)`.
@@ -111,6 +130,12 @@ impl<T: Float> Frozen<T> {
         let geometry = self.filter.geometry(batch, picture);
         assert_eq!(x.len(), batch * geometry.big.len(), "elements of the input");
         assert_eq!(y.len(), batch * geometry.small.len(), "elements of the output");
-        self.direct.run(team, &geometry, self.filter.relu, x, y);
+        if batch == 0 {
+            return;
+        }
+        match self.winograd(picture) {
+            Some(winograd) => winograd.run(team, &geometry, &self.direct.bias, self.filter.relu, x, y),
+            None => self.direct.run(team, &geometry, self.filter.relu, x, y),
+        }
     }
 }
