@@ -1,4 +1,4 @@
-//! After its first run, a training step allocates nothing but matrixmultiply's buffer for packing.
+//! After its first run, a training step allocates nothing but products' buffers for packing.
 //!
 //! The whole process counts, so this file holds one test.
 

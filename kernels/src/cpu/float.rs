@@ -5,9 +5,13 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use super::bf16::Pairs;
+#[cfg(target_arch = "x86_64")]
+use super::blocked::sgemm;
 use super::lanes::Registers;
 use super::polynomial;
 use super::simd::{Arithmetic, Fused, FusedWide, Separate};
+#[cfg(not(target_arch = "x86_64"))]
+use matrixmultiply::sgemm;
 
 /// A floating-point type that every CPU kernel is written for.
 pub trait Float:
@@ -76,7 +80,7 @@ pub trait Float:
         if self < other { self } else { other }
     }
 
-    /// `C ← alpha · A·B + beta · C` on strided matrices through matrixmultiply, on the calling thread.
+    /// `C ← alpha · A·B + beta · C` on strided matrices, on the calling thread.
     ///
     /// # Safety
     /// As [`matrixmultiply::sgemm`]: `a`, `b`, `c` point to matrices of `m×k`, `k×n`, `m×n` elements at the given
@@ -163,7 +167,7 @@ macro_rules! float {
 
 float!(
     f32,
-    matrixmultiply::sgemm,
+    sgemm,
     |x, A| polynomial::exp::<A>(x),
     polynomial::sigmoid::<A>(x),
     polynomial::tanh::<A>(x),

@@ -1,7 +1,7 @@
 //! Matrix products, all behind one function that decides by the shape alone how to split the work.
 //!
-//! The arithmetic is matrixmultiply's, whose pointers live in this file only. It packs both operands in a buffer that
-//! it allocates each call, so the split also decides what is packed more than once.
+//! The arithmetic is matrixmultiply's, or, with AVX-512 and few rows, our own (`blocked.rs`). Both pack operands in a buffer that is
+//! allocated each call, so the split also decides what is packed more than once.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -174,7 +174,7 @@ thread_local! {
     static PACKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is inside matrixmultiply, whose buffer for packing is all that a training step allocates.
+/// Whether the calling thread is inside a product, whose buffer for packing is all that a training step allocates.
 /// For a counting allocator to ask.
 pub fn packing() -> bool {
     PACKING.get()

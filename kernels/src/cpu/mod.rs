@@ -18,6 +18,8 @@ pub mod axis;
 pub mod bf16;
 #[cfg(target_arch = "x86_64")]
 mod bf16_tiles;
+#[cfg(target_arch = "x86_64")]
+mod blocked;
 pub mod conv;
 pub mod distance;
 pub mod dropout;

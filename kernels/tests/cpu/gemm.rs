@@ -71,6 +71,19 @@ fn every_split_equals_the_triple_loop() {
     }
 }
 
+/// More rows, terms and columns than any kernel takes at a time, and few of each.
+#[test]
+fn long_and_short_sides_equal_the_triple_loop() {
+    let pool = Pool::new(3);
+    for size in [(101, 300, 280), (60, 530, 17), (8, 16, 16), (7, 300, 20), (513, 16, 16), (12, 15, 300)] {
+        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+            for beta in [0.0, 1.0] {
+                check::<f32>(&pool, size, ta, tb, 1.0, beta);
+            }
+        }
+    }
+}
+
 #[test]
 fn results_are_the_same_to_the_bit_at_any_number_of_threads() {
     for (m, k, n) in [(600, 70, 65), (37, 70, 900), (33, 3001, 40)] {
