@@ -45,6 +45,9 @@ pub struct Plan {
     pub(super) big_channels: usize,
     /// The first point of each class, and at the end how many there are.
     first: [usize; CLASSES * CLASSES + 1],
+    /// Inner points of each class in both directions, and edges that it has horizontally: asked for at each window.
+    inner: ([usize; CLASSES], [usize; CLASSES]),
+    edges: [usize; CLASSES],
 }
 
 impl Plan {
@@ -67,7 +70,9 @@ impl Plan {
             let points = |axis: Axis, class| axis.inner_points(class) + usize::from(axis.has_edge(class));
             first[class + 1] = first[class] + points(y, class / CLASSES) * points(x, class % CLASSES);
         }
-        Some(Plan { batch: g.batch, y, x, small_channels, big_channels, first })
+        let inner = |axis: Axis| std::array::from_fn(|class| axis.inner_points(class));
+        let edges = std::array::from_fn(|class| usize::from(x.has_edge(class)));
+        Some(Plan { batch: g.batch, y, x, small_channels, big_channels, first, inner: (inner(y), inner(x)), edges })
     }
 
     /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
@@ -107,20 +112,14 @@ impl Plan {
     /// A point, by class and number in each direction.
     #[inline(always)]
     pub(super) fn row(&self, (cy, y): (usize, usize), (cx, x): (usize, usize)) -> usize {
-        let (inner_y, inner_x) = (self.y.inner_points(cy), self.x.inner_points(cx));
+        let (inner_y, inner_x) = (self.inner.0[cy], self.inner.1[cx]);
         self.first[cy * CLASSES + cx]
             + match (y < inner_y, x < inner_x) {
                 (true, true) => y * inner_x + x,
                 (true, false) => inner_y * inner_x + y,
-                (false, true) => inner_y * inner_x + self.edges(cx) * inner_y + x,
-                (false, false) => inner_y * inner_x + self.edges(cx) * inner_y + inner_x,
+                (false, true) => inner_y * inner_x + self.edges[cx] * inner_y + x,
+                (false, false) => inner_y * inner_x + self.edges[cx] * inner_y + inner_x,
             }
-    }
-
-    /// Edges that a class has horizontally.
-    #[inline(always)]
-    fn edges(&self, cx: usize) -> usize {
-        usize::from(self.x.has_edge(cx))
     }
 
     /// The blocks of a class, in the order of [`Plan::row`]; some may be empty.

@@ -11,8 +11,7 @@
 use std::ops::Range;
 
 use super::super::{LANES, Store};
-use super::axis::Kind;
-use super::axis::RESIDUES;
+use super::axis::{CLASSES, Kind, RESIDUES, Segment};
 use super::plan::Plan;
 use crate::Float;
 use crate::cpu::lanes::{Lanes, load_first, store_first};
@@ -112,18 +111,87 @@ fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: usize, wi
     unsafe { store_first::<T, A>(lanes, to.as_mut_ptr(), width) }
 }
 
-/// The body with the kinds of two segments: a copy of its own where both are the common one. A macro, since a closure might
-/// be compiled for the baseline.
+/// The body with the kinds of two segments: a copy of its own where both are the common one, or one is, in the order given. A macro, since a
+/// closure might be compiled for the baseline.
 macro_rules! by_kind {
     ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block) => {
+        by_kind!($y, $x, |$ky, $kx| $body, (Three Three))
+    };
+    ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block, $(($vertical:ident $horizontal:ident))*) => {
         match ($y, $x) {
-            (Kind::Three, Kind::Three) => {
-                let ($ky, $kx) = (Kind::Three, Kind::Three);
+            $((Kind::$vertical, Kind::$horizontal) => {
+                let ($ky, $kx) = (Kind::$vertical, Kind::$horizontal);
                 $body
-            }
+            })*
             ($ky, $kx) => $body,
         }
     };
+}
+
+/// [`by_kind`] with a copy for every pair of which one is the common one: five in six windows of 14 × 14 small pixels.
+macro_rules! by_every_kind {
+    ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block) => {
+        by_kind!(
+            $y, $x, |$ky, $kx| $body,
+            (Three Three) (Three One) (One Three) (Three First) (First Three) (Three Last) (Last Three)
+        )
+    };
+}
+
+/// The rows of a window's points, by their classes; of classes that its segments have.
+#[inline(always)]
+fn rows_of(plan: &Plan, y: Segment, x: Segment) -> [[usize; CLASSES]; CLASSES] {
+    let mut rows = [[0; CLASSES]; CLASSES];
+    for &cy in y.kind.classes() {
+        for &cx in x.kind.classes() {
+            rows[cy][cx] = plan.row((cy, y.index), (cx, x.index));
+        }
+    }
+    rows
+}
+
+/// A window's big pixels of one residue.
+#[derive(Clone, Copy)]
+enum Pixels {
+    /// Nine that all exist, by the first.
+    Whole(usize),
+    /// Some of them.
+    Some([[Option<usize>; 3]; 3]),
+}
+
+/// Calls the body for each of a window's big pixels of a residue that exist: with a copy of its own where all nine do, which has no
+/// branches in between.
+macro_rules! for_pixels {
+    ($plan:expr, $pixels:expr, ($ky:ident, $kx:ident), |$i:ident, $j:ident, $pixel:ident| $body:expr) => {
+        match $pixels {
+            Pixels::Whole(first) => {
+                for $i in 0..3 {
+                    for $j in 0..3 {
+                        let $pixel = first + RESIDUES * ($i * $plan.x.big + $j);
+                        $body;
+                    }
+                }
+            }
+            Pixels::Some(pixels) => {
+                for $i in 0..$ky.outputs() {
+                    for $j in 0..$kx.outputs() {
+                        if let Some($pixel) = pixels[$i][$j] {
+                            $body;
+                        }
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[inline(always)]
+fn pixels_of(plan: &Plan, y: Segment, x: Segment, residue: (usize, usize)) -> Pixels {
+    let pixels = plan.big_pixels((y.m, y.kind), (x.m, x.kind), residue);
+    match (pixels[0][0], pixels[2][2]) {
+        (Some(first), Some(_)) if (y.kind, x.kind) == (Kind::Three, Kind::Three) => Pixels::Whole(first),
+        _ => Pixels::Some(pixels),
+    }
 }
 
 multiversion! {
@@ -141,7 +209,7 @@ multiversion! {
             let picture = &small[image * plan.small_len()..][..plan.small_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let row = |cy, cx| (plan.row((cy, y.index), (cx, x.index)) * images + image) * padded;
+                    let rows = rows_of(plan, y, x);
                     let corner = (y.small * plan.x.small + x.small) * channels + some.start;
                     by_kind!(y.kind, x.kind, |ky, kx| {
                         for c in (0..some.len()).step_by(LANES) {
@@ -156,7 +224,7 @@ multiversion! {
                             let p = both!(points_of_small, ky, kx, d);
                             for &cy in ky.classes() {
                                 for &cx in kx.classes() {
-                                    store::<T, A>(p[cy][cx], points, row(cy, cx) + c, LANES);
+                                    store::<T, A>(p[cy][cx], points, (rows[cy][cx] * images + image) * padded + c, LANES);
                                 }
                             }
                         }
@@ -186,13 +254,14 @@ multiversion! {
                 sums.fill(T::ZERO);
                 for y in plan.y.segments() {
                     for x in plan.x.segments() {
-                        let row = |cy, cx| (plan.row((cy, y.index), (cx, x.index)) * images + image) * padded;
+                        let rows = rows_of(plan, y, x);
                         let corner = (y.small * plan.x.small + x.small) * LANES;
                         by_kind!(y.kind, x.kind, |ky, kx| {
                             let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                             for &cy in ky.classes() {
                                 for &cx in kx.classes() {
-                                    p[cy][cx] = load::<T, A>(points, row(cy, cx) + c, LANES);
+                                    let at = (rows[cy][cx] * images + image) * padded + c;
+                                    p[cy][cx] = load::<T, A>(points, at, LANES);
                                 }
                             }
                             let d = both!(small_of_points, ky, kx, p);
@@ -244,25 +313,21 @@ multiversion! {
             let picture = &mut big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let row = |cy, cx| (plan.row((cy, y.index), (cx, x.index)) * images + image) * padded;
-                    by_kind!(y.kind, x.kind, |ky, kx| {
-                        let pixels = plan.big_pixels((y.m, ky), (x.m, kx), residue);
+                    let (rows, pixels) = (rows_of(plan, y, x), pixels_of(plan, y, x, residue));
+                    by_every_kind!(y.kind, x.kind, |ky, kx| {
                         for c in (0..channels).step_by(LANES) {
                             let (width, bias) = (LANES.min(channels - c), load::<T, A>(bias, c, LANES));
                             let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                             for &cy in ky.classes() {
                                 for &cx in kx.classes() {
-                                    p[cy][cx] = load::<T, A>(points, row(cy, cx) + c, LANES);
+                                    let at = (rows[cy][cx] * images + image) * padded + c;
+                                    p[cy][cx] = load::<T, A>(points, at, LANES);
                                 }
                             }
                             let sums = both!(big_of_points, ky, kx, p);
-                            for i in 0..ky.outputs() {
-                                for j in 0..kx.outputs() {
-                                    if let Some(pixel) = pixels[i][j] {
-                                        finish::<T, A>(sums[i][j].add(bias), how, picture, pixel * channels + c, width);
-                                    }
-                                }
-                            }
+                            for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
+                                finish::<T, A>(sums[i][j].add(bias), how, picture, pixel * channels + c, width)
+                            });
                         }
                     });
                 }
@@ -280,26 +345,22 @@ multiversion! {
             let picture = &big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let row = |cy, cx| (plan.row((cy, y.index), (cx, x.index)) * images + image) * all;
+                    let rows = rows_of(plan, y, x);
                     for residue in 0..RESIDUES * RESIDUES {
                         let to = residue * padded;
-                        let residue = (residue / RESIDUES, residue % RESIDUES);
-                        by_kind!(y.kind, x.kind, |ky, kx| {
-                            let pixels = plan.big_pixels((y.m, ky), (x.m, kx), residue);
+                        let pixels = pixels_of(plan, y, x, (residue / RESIDUES, residue % RESIDUES));
+                        by_every_kind!(y.kind, x.kind, |ky, kx| {
                             for c in (0..channels).step_by(LANES) {
                                 let width = LANES.min(channels - c);
                                 let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
-                                for i in 0..ky.outputs() {
-                                    for j in 0..kx.outputs() {
-                                        if let Some(pixel) = pixels[i][j] {
-                                            d[i][j] = load::<T, A>(picture, pixel * channels + c, width);
-                                        }
-                                    }
-                                }
+                                for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
+                                    d[i][j] = load::<T, A>(picture, pixel * channels + c, width)
+                                });
                                 let p = both!(points_of_big, ky, kx, d);
                                 for &cy in ky.classes() {
                                     for &cx in kx.classes() {
-                                        store::<T, A>(p[cy][cx], points, row(cy, cx) + to + c, LANES);
+                                        let at = (rows[cy][cx] * images + image) * all + to + c;
+                                        store::<T, A>(p[cy][cx], points, at, LANES);
                                     }
                                 }
                             }
