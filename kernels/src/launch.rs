@@ -14,6 +14,7 @@
 //! ```
 
 mod apart;
+mod shared;
 
 pub use apart::Apart;
 

@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod emulator;
+pub mod estimate;
 pub mod gpu;
 pub mod launch;
 pub mod ptx;

@@ -32,3 +32,6 @@ pub const MODULES: &[(&str, &str)] = &[
 
 /// Products on tensor cores, for GPUs from sm_80 on.
 pub const TF32: (&str, &str) = ("gemm_tf32.ptx", include_str!("../ptx/gemm_tf32.ptx"));
+
+/// Registers and shared memory of each kernel on each architecture, as NVIDIA's assembler gave them (`.ci/ptxas`).
+pub const BUDGET: &str = include_str!("../ptx/budget.txt");

@@ -1,6 +1,7 @@
 //! `inkgrad bench`: the time of training steps.
 
 mod among;
+mod estimate;
 mod profile;
 
 use std::fs;
@@ -13,6 +14,7 @@ use clap::Args;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Pool};
 use inkgrad_kernels::cpu::peak::peak_gflops;
+use inkgrad_kernels::emulator::hardware::Hardware;
 use inkgrad_models::data::{self, Examples};
 use inkgrad_models::model::{Models, Network, Spec};
 use inkgrad_models::run::config::{Config, Device, Precision};
@@ -21,6 +23,7 @@ use inkgrad_models::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::estimate::Estimates;
 use self::profile::StepProfile;
 use crate::args::{Compute, within};
 use crate::distributed::{self, Distributed};
@@ -52,6 +55,14 @@ pub struct Bench {
     /// Steps of all processes that mpirun has started together, over MPI, and the time of their messages
     #[arg(long, value_name = "mpi", hide_possible_values = true, conflicts_with_all = ["paced", "profile"])]
     distributed: Option<Distributed>,
+    /// With --device emulated: do not measure, estimate a step's time on a GPU, kernel by kernel: h100
+    #[arg(
+        long,
+        value_name = "GPU",
+        value_parser = estimate::gpu,
+        conflicts_with_all = ["paced", "profile", "distributed", "steps", "threads"]
+    )]
+    estimate: Option<&'static Hardware>,
     /// Run as many steps as each line of standard input says; print their times as JSON
     #[arg(long)]
     paced: bool,
@@ -76,13 +87,22 @@ impl Bench {
             let problem = format!("{batch}, expected a number from 1 to {} (--drawings)", self.drawings);
             return Err(Error::input("--batch-size", problem).into());
         }
+        if let (Some(gpu), true) = (self.estimate, device != Device::Emulated) {
+            let problem = format!("{} with --device {device}, expected --device emulated", gpu.name);
+            return Err(Error::input("--estimate", problem).into());
+        }
         if self.distributed.is_some() && device != Device::Cpu {
             return Err(Error::input("--device", format!("{device} with --distributed, expected cpu")).into());
         }
         let one = if self.model == "all" { None } else { Some(models.get(&self.model)?) };
+        let specs = || one.map_or_else(|| models.iter().copied().collect(), |spec| vec![spec]);
         if self.distributed.is_some() {
-            let specs = one.map_or_else(|| models.iter().copied().collect(), |spec| vec![spec]);
-            return self.among(specs, json);
+            return self.among(specs(), json);
+        }
+        if let Some(gpu) = self.estimate {
+            let estimates = Estimates::new(&specs(), self.batch_size, self.drawings, self.precision, gpu)?;
+            output::report(&estimates, json)?;
+            return Ok(ExitCode::SUCCESS);
         }
         match one {
             Some(spec) => {

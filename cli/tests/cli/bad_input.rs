@@ -233,6 +233,10 @@ fn choices_that_do_not_exist() {
     place.refused(&["bench", "--steps", "0"], &["--steps", "expected a number from 1"]);
     place.refused(&["bench", "--batch-size", "5000"], &["--batch-size", "from 1 to 4096"]);
     place.refused(&["bench", "--model", "all", "--paced"], &["--model: all with --paced, expected one model"]);
+    let estimate = ["bench", "--device", "emulated", "--estimate"];
+    place.refused(&[&estimate[..], &["a100"]].concat(), &["a100", "--estimate", "expected h100"]);
+    place
+        .refused(&["bench", "--estimate", "h100"], &["--estimate: h100 with --device cpu, expected --device emulated"]);
     place.refused(&["data", "synth", "--n", "9", "--out", "new"], &["--n", "expected a number from 10"]);
 }
 

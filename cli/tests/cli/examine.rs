@@ -55,6 +55,36 @@ fn steps_are_timed() {
 }
 
 #[test]
+fn a_step_on_a_gpu_is_estimated_kernel_by_kernel() {
+    let place = Place::new();
+    let bench = ["bench", "--model", "classifier", "--batch-size", "4", "--device", "emulated", "--estimate", "h100"];
+    let found = place.json(&bench);
+    assert_eq!((&found["gpu"], &found["assumptions"]["multiprocessors"]), (&"H100 SXM".into(), &132.into()));
+    let step = &found["results"][0];
+    assert_eq!((&step["model"], &step["batch_size"]), (&"classifier".into(), &4.into()));
+    let kernels = step["kernels"].as_array().unwrap();
+    for key in ["us", "launches", "flops", "bytes", "transactions", "instructions"] {
+        let sum: f64 = kernels.iter().map(|kernel| kernel[key].as_f64().unwrap()).sum();
+        let total = step[key].as_f64().unwrap();
+        assert!((sum / total - 1.0).abs() < 1e-9, "{key}: {sum}, expected {total}");
+    }
+    let (us, launches) = (step["us"].as_f64().unwrap(), step["launches"].as_f64().unwrap());
+    let launch = found["assumptions"]["launch_us"].as_f64().unwrap();
+    assert!(launches > 20.0 && us > launch * launches && us < 1e3, "{step}");
+    assert!((step["images_per_s"].as_f64().unwrap() * us / 4e6 - 1.0).abs() < 1e-9);
+    let gemm = kernels.iter().find(|kernel| kernel["kernel"] == "gemm").unwrap();
+    assert!(gemm["chain_us"].as_f64().unwrap() > 0.5 && gemm["bound"].is_string(), "{gemm}");
+    // The order of warps and blocks is drawn anew, the numbers are the same.
+    assert_eq!(place.json(&bench), found);
+    let text = place.ok(&bench);
+    assert!(text.contains("nothing here ran on one") && text.contains("1.3 µs a launch"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("gemm ")) && text.contains("classifier, batch 4 "), "{text}");
+    place.in_conflict(&[&bench[..], &["--steps", "3"]].concat(), ["--estimate", "--steps"]);
+    let tf32 = place.ok(&[&bench[..], &["--precision", "tf32"]].concat());
+    assert!(tf32.contains("gemm_tf32 "), "{tf32}");
+}
+
+#[test]
 fn a_paced_bench_runs_what_it_is_told() {
     let place = Place::new();
     let paced = |input: &str| {

@@ -15,7 +15,7 @@ enum Way {
     Write,
 }
 
-impl Machine<'_> {
+impl Machine<'_, '_> {
     /// Where each lane's access lies: the memory (an allocation's index; shared memory has none) and the offset there.
     fn places(
         &mut self,

@@ -9,7 +9,7 @@ use super::warp::{State, Warp};
 use super::warpwide;
 use crate::launch::Check;
 
-impl Machine<'_> {
+impl Machine<'_, '_> {
     /// Executes an instruction in the lanes of `mask`.
     #[inline]
     pub(super) fn step(

@@ -5,12 +5,13 @@ use super::inst::Inst;
 use super::kernel::{Kernel, Name, Slot};
 use super::memory::{Memory, Problem, Segment};
 use super::parse::shortened;
+use super::timing::Timing;
 use super::warp::{State, Warp};
 use super::watch::Watch;
 use crate::launch::{Check, Fault, Launch};
 
 /// One launch under way.
-pub struct Machine<'a> {
+pub struct Machine<'a, 't> {
     pub kernel: &'a Kernel,
     pub launch: &'a Launch,
     pub allocations: &'a mut [Memory],
@@ -29,6 +30,7 @@ pub struct Machine<'a> {
     /// Lanes that executed each instruction.
     pub hits: Vec<(u64, u64)>,
     pub watch: Option<Watch<'a>>,
+    pub timing: Option<&'a mut Timing<'t>>,
 }
 
 /// Characters that a fault shows of its line.
@@ -40,8 +42,8 @@ pub enum Stop {
     Done,
 }
 
-impl Machine<'_> {
-    /// Runs all blocks, in a random order.
+impl Machine<'_, '_> {
+    /// Runs all blocks, in a random order, or the one that is timed.
     pub fn run(&mut self) -> Result<(), Box<Fault>> {
         let threads: u32 = self.launch.block.iter().product();
         let count = threads.div_ceil(32) as usize;
@@ -55,7 +57,11 @@ impl Machine<'_> {
             stride = stride % blocks + 1;
         }
         let first = self.draw(blocks);
-        for i in 0..blocks {
+        let (first, blocks_run) = match &self.timing {
+            Some(timing) => (timing.block, 1),
+            None => (first, blocks),
+        };
+        for i in 0..blocks_run {
             let number = ((u128::from(first) + u128::from(i) * u128::from(stride)) % u128::from(blocks)) as u64;
             self.block_number = number;
             self.block = [number % x, number / x % y, number / x / y].map(|index| index as u32);
@@ -118,6 +124,9 @@ impl Machine<'_> {
                 continue;
             }
             let members: Vec<usize> = group.iter().map(|member| member.0).collect();
+            if let Some(timing) = &mut self.timing {
+                timing.meet(&members);
+            }
             *self.tick += 1;
             let mut seen = vec![0; warps.len()];
             for &member in &members {
@@ -195,6 +204,9 @@ impl Machine<'_> {
                 watch.pc = pc;
             }
             warp.pc += 1;
+            if let Some(timing) = &mut self.timing {
+                timing.issue(kernel, warp, pc, mask);
+            }
             // A barrier or a warp-wide instruction that no lane executes is none.
             let stop = if mask == 0 { Ok(None) } else { self.step(index, warp, inst, mask) };
             let stop = stop.map_err(|problem| self.failed(warp, pc, (group, mask), problem))?;

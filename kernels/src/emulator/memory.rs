@@ -108,6 +108,11 @@ impl Memory {
         }
     }
 
+    /// Takes a range as written, whatever stands there.
+    pub fn assume(&mut self, at: usize, bytes: usize) {
+        self.state[at..at + bytes].fill(WRITTEN);
+    }
+
     /// Forgets who touched what, before ticks begin anew.
     pub fn forget_traces(&mut self) {
         self.traces.fill(Trace::default());

@@ -34,11 +34,14 @@ mod alu;
 mod arithmetic;
 mod collective;
 mod convert;
+mod costs;
+mod counters;
 mod decode;
 pub mod examples;
 mod execute;
 pub mod expression;
 mod functions;
+pub mod hardware;
 mod inst;
 mod kernel;
 mod limits;
@@ -48,7 +51,9 @@ pub mod mutate;
 mod opcode;
 mod opcodes;
 pub mod parse;
+mod sample;
 mod show;
+mod timing;
 pub mod transactions;
 mod transfers;
 mod variables;
@@ -58,50 +63,17 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 
-use self::inst::{Op, Type};
+use self::costs::flops;
+pub use self::counters::Counters;
+use self::inst::Type;
 use self::kernel::Kernel;
 use self::limits::{check_shape, shared_memory};
 use self::machine::Machine;
 use self::memory::{Memory, Segment};
+pub use self::timing::BlockTime;
+use self::timing::Timing;
 use self::watch::{Moment, Watch};
 use crate::launch::{Access, Arg, Buffer, Device, Error, Launch, Result};
-
-/// Counts of a kernel's work, in one or several launches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Launches.
-    pub launches: u64,
-    /// Instructions that warps issued.
-    pub instructions: u64,
-    /// Instructions times the lanes that executed them.
-    pub lane_instructions: u64,
-    /// Floating-point operations; a fused multiply-add is two.
-    pub flops: u64,
-    /// Accesses of warps to global memory.
-    pub global_accesses: u64,
-    /// Sectors of 32 bytes that those touched: what moves between cache and memory.
-    pub sectors: u64,
-    /// Lines of 128 bytes that those touched: transactions.
-    pub lines: u64,
-    /// Accesses of warps to shared memory.
-    pub shared_accesses: u64,
-    /// Passes that those took beyond one each.
-    pub bank_conflicts: u64,
-}
-
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, other: Counters) {
-        self.launches += other.launches;
-        self.instructions += other.instructions;
-        self.lane_instructions += other.lane_instructions;
-        self.flops += other.flops;
-        self.global_accesses += other.global_accesses;
-        self.sectors += other.sectors;
-        self.lines += other.lines;
-        self.shared_accesses += other.shared_accesses;
-        self.bank_conflicts += other.bank_conflicts;
-    }
-}
 
 /// An instruction of one thread, as it was executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +205,12 @@ impl Emulator {
         }
     }
 
-    fn run<'a>(&'a mut self, launch: &'a Launch, watch: Option<Watch<'a>>) -> Result<()> {
+    fn run<'a>(
+        &'a mut self,
+        launch: &'a Launch,
+        watch: Option<Watch<'a>>,
+        timing: &'a mut Option<Timing<'_>>,
+    ) -> Result<()> {
         let kernel = find_kernel(&self.kernels, launch)?;
         let refused = |problem| refuse(launch, problem);
         check_shape(kernel, launch).map_err(refused)?;
@@ -245,8 +222,13 @@ impl Emulator {
         }
         self.tick += 1;
         self.launches += 1;
-        for segment in segments.iter().filter(|segment| segment.access == Access::Write) {
-            self.allocations[segment.allocation].forget(segment.start, segment.bytes as usize);
+        for segment in &segments {
+            let memory = &mut self.allocations[segment.allocation];
+            match (timing.is_some(), segment.access) {
+                (true, _) => memory.assume(segment.start, segment.bytes as usize),
+                (false, Access::Write) => memory.forget(segment.start, segment.bytes as usize),
+                (false, _) => {}
+            }
         }
         let mut machine = Machine {
             kernel,
@@ -265,6 +247,7 @@ impl Emulator {
             counters: Counters { launches: 1, ..Counters::default() },
             hits: vec![(0, 0); kernel.code.len()],
             watch,
+            timing: timing.as_mut(),
         };
         let result = machine.run();
         let Machine { mut counters, hits, .. } = machine;
@@ -330,19 +313,6 @@ fn check_block(launch: &Launch, block: u64) -> Result<()> {
     match block < blocks {
         true => Ok(()),
         false => Err(refuse(launch, format!("found block {block}, expected one below {blocks}"))),
-    }
-}
-
-/// Floating-point operations of a lane.
-fn flops(op: &Op, kernel: &Kernel) -> u64 {
-    use inst::{F1, F2, F3, W2, W3};
-    match op {
-        Op::Map1 { f: F1::Rcp | F1::Sqrt | F1::Rsqrt | F1::Ex2 | F1::Lg2 | F1::Tanh | F1::Sin | F1::Cos, .. } => 1,
-        Op::Map2 { f: F2::FAdd | F2::FSub | F2::FMul | F2::FDiv | F2::FMin | F2::FMax, .. } => 1,
-        Op::Wide2 { f: W2::DAdd | W2::DSub | W2::DMul | W2::DDiv, .. } => 1,
-        Op::Map3 { f: F3::Fma, .. } | Op::Wide3 { f: W3::DFma, .. } => 2,
-        Op::Mma { index } => 2 * 16 * 8 * kernel.mmas[*index as usize].k as u64 / 32,
-        _ => 0,
     }
 }
 
@@ -412,7 +382,7 @@ impl Device for Emulator {
     }
 
     fn launch(&mut self, launch: &Launch) -> Result<()> {
-        self.run(launch, None)
+        self.run(launch, None, &mut None)
     }
 
     fn synchronize(&mut self) -> Result<()> {

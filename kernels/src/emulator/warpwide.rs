@@ -7,7 +7,7 @@ use super::transactions::lanes;
 use super::warp::Warp;
 use crate::launch::Check;
 
-impl Machine<'_> {
+impl Machine<'_, '_> {
     /// `shfl.sync`: c holds the last lane that may be read and, from bit 8 on, the mask of the segment.
     pub fn shuffle(
         &self,

@@ -301,11 +301,12 @@ impl Emulator {
             return Err(super::refuse(launch, format!("found warp {warp}, expected one below {warps}")));
         }
         super::check_block(launch, block)?;
-        self.run(launch, Some(Watch { block, warp, show, pc: 0, writes: Vec::new(), touched: Vec::new() }))
+        let watch = Watch { block, warp, show, pc: 0, writes: Vec::new(), touched: Vec::new() };
+        self.run(launch, Some(watch), &mut None)
     }
 }
 
-impl Machine<'_> {
+impl Machine<'_, '_> {
     /// Shows an instruction that has just been executed, or that failed, if it is the watched warp's.
     #[cold]
     pub(super) fn show(&mut self, warp: &Warp, pc: usize, active: u32, executed: u32, problem: Option<&Problem>) {

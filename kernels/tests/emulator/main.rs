@@ -8,6 +8,7 @@ mod instructions;
 mod mutate;
 mod parse;
 mod texts;
+mod timing;
 mod transactions;
 mod watch;
 

@@ -6,6 +6,7 @@
 
 mod cases;
 mod convolutions;
+mod estimates;
 mod models;
 mod mutants;
 mod operations;
