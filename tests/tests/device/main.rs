@@ -12,6 +12,7 @@ mod mutants;
 mod operations;
 mod pages;
 mod runs;
+mod sums;
 
 use inkgrad_engine::device::{Device, Precision};
 use inkgrad_kernels::launch::{self, Apart};

@@ -13,7 +13,7 @@ use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::gpu::{Launches, Precision, Span};
-use inkgrad_kernels::launch::{Buffer, Check, Device as _, bytes_of, download, upload};
+use inkgrad_kernels::launch::{Buffer, Check, Device, bytes_of, download, upload};
 use inkgrad_kernels::ptx::{MODULES, TF32};
 
 use crate::cases::{
@@ -21,6 +21,7 @@ use crate::cases::{
     lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged,
 };
 use crate::convolutions::{self, Kernel};
+use crate::sums;
 
 /// A way to see whether a kernel computes what it should.
 enum Probe {
@@ -42,9 +43,11 @@ enum Probe {
     Gather,
     /// Records of steps, and their sums.
     Steps,
+    /// Sums to the bit.
+    Sums(fn(&mut dyn Device) -> Result<f64, DeviceError>),
 }
 
-use Probe::{Chosen, Convolution, Gather, Op, Steps, Tf32, Tf32Op, Update, Within};
+use Probe::{Chosen, Convolution, Gather, Op, Steps, Sums, Tf32, Tf32Op, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -89,7 +92,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
     ("transpose", &[Op("transpose")]),
     ("embedding", &[Op("embedding")]),
-    ("embedding_backward", &[Op("embedding")]),
+    ("embedding_backward", &[Op("embedding"), Sums(sums::classes)]),
     ("gather", &[Gather]),
     ("begin_step", &[Steps]),
     ("tally", &[Steps]),
@@ -104,9 +107,9 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
     ("reparameterize", &[Op("reparameterize"), Chosen(noise)]),
     ("reparameterize_backward", &[Op("reparameterize")]),
-    ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl")]),
-    ("column_sums", &[Op("linear"), Op("conv2d")]),
-    ("sum_axis", &[Op("repeat"), Chosen(long_sums)]),
+    ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Sums(sums::terms)]),
+    ("column_sums", &[Op("linear"), Op("conv2d"), Sums(sums::columns)]),
+    ("sum_axis", &[Op("repeat"), Chosen(long_sums), Sums(sums::axis)]),
 ];
 
 /// Mutants that compute the same as the original: kernel, change, which of those with this change, and why.
@@ -186,6 +189,7 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         }
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
+        Sums(probe) => Box::new(std::iter::once(probe(emulator))),
         Steps => Box::new([8, 5, 1].into_iter().map(|count| steps(count, emulator))),
     }
 }

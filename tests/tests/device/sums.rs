@@ -1,0 +1,154 @@
+//! Sums in a fixed order, to the bit: how many numbers a kernel loads at a time changes nothing.
+
+use inkgrad_engine::DeviceError;
+use inkgrad_kernels::gpu::layout::embedding_backward;
+use inkgrad_kernels::gpu::loss::mse;
+use inkgrad_kernels::gpu::reduce::{Axis, column_sums, column_sums_scratch_len, sum, sum_axis, sum_scratch_len};
+use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
+use inkgrad_kernels::launch::{Device, download, upload};
+
+use crate::opened;
+
+/// Numbers whose sum depends on the order.
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * i % 1009) as f32 * 0.73).sin() * (1 + i % 7) as f32).collect()
+}
+
+fn span(device: &mut dyn Device, values: &[f32]) -> Result<Span, DeviceError> {
+    Ok(Span { address: upload(device, values)?, len: values.len() })
+}
+
+/// What some launches leave in a span of the device.
+fn run(device: &mut dyn Device, to: Span, list: impl FnOnce(&mut Launches)) -> Result<Vec<f32>, DeviceError> {
+    let mut launches = Launches::default();
+    list(&mut launches);
+    launches.list.iter().try_for_each(|launch| device.launch(launch))?;
+    download(device, to.address, to.len)
+}
+
+/// 0 where all bits are the same, else 1: in the measure of other probes.
+fn same(found: &[f32], expected: &[f32]) -> f64 {
+    let differ = found.len() != expected.len() || found.iter().zip(expected).any(|(a, b)| a.to_bits() != b.to_bits());
+    if differ { 1.0 } else { 0.0 }
+}
+
+/// Sums of so many terms: each remainder of eight, and more than one turn.
+const COUNTS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 16, 17, 40];
+
+/// [`sum_axis`] of terms that lie far apart, and of slices one behind the other.
+pub fn axis(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    let (mut worst, inner, groups) = (0.0_f64, 3, 2);
+    for count in COUNTS {
+        let values = numbers(groups * count * inner);
+        let before = numbers(groups * inner);
+        let x = span(device, &values)?;
+        for add in [false, true] {
+            let y = Target { span: span(device, &before)?, add };
+            let axis = Axis { inner, outer: count * inner, step: inner, count };
+            let found = run(device, y.span, |launches| sum_axis(launches, x, y, axis))?;
+            let expected: Vec<f32> = (0..groups * inner)
+                .map(|i| {
+                    let first = i / inner * count * inner + i % inner;
+                    let before = if add { before[i] } else { 0.0 };
+                    (0..count).fold(before, |total, s| total + values[first + s * inner])
+                })
+                .collect();
+            worst = worst.max(same(&found, &expected));
+        }
+    }
+    Ok(worst)
+}
+
+/// [`column_sums`] of rows that end at each place of a turn, and of more than one piece.
+pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    const PIECE: usize = 256;
+    let (mut worst, columns) = (0.0_f64, 5);
+    for rows in [1, 7, 8, 16, 24, 32, 40, 48, 56, 64, 65, 130, 256, 300, 520] {
+        let values = numbers(rows * columns);
+        let x = span(device, &values)?;
+        let y = span(device, &vec![0.0; columns])?;
+        let scratch = span(device, &vec![0.0; column_sums_scratch_len(rows, columns)])?;
+        let found = run(device, y, |launches| column_sums(launches, x, Target::write(y), scratch))?;
+        let of = |c: usize, piece: usize| {
+            // Eight threads take every eighth row of a piece; their sums are added in order.
+            let end = rows.min((piece + 1) * PIECE);
+            let thread = |ty| (piece * PIECE + ty..end).step_by(8).fold(0.0, |sum, r| sum + values[r * columns + c]);
+            (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
+        };
+        let expected: Vec<f32> =
+            (0..columns).map(|c| (0..rows.div_ceil(PIECE)).fold(0.0, |sum, piece| sum + of(c, piece))).collect();
+        worst = worst.max(same(&found, &expected));
+    }
+    Ok(worst)
+}
+
+/// What `sum_terms` makes of some terms: 256 threads take every 256th of a piece, lanes add across, warps in order.
+fn sum_of(terms: &[f32]) -> f32 {
+    let pieces = terms.chunks(4096).map(|piece| {
+        let thread = |t: usize| piece.iter().skip(t).step_by(256).fold(0.0, |sum, term| sum + term);
+        let warp = |w: usize| {
+            let mut lanes: Vec<f32> = (0..32).map(|lane| thread(32 * w + lane)).collect();
+            for across in [16, 8, 4, 2, 1] {
+                lanes = (0..32).map(|l| lanes[l] + lanes[if l + across < 32 { l + across } else { l }]).collect();
+            }
+            lanes[0]
+        };
+        (1..8).fold(warp(0), |sum, w| sum + warp(w))
+    });
+    let pieces: Vec<f32> = pieces.collect();
+    if pieces.len() == 1 { pieces[0] } else { sum_of(&pieces) }
+}
+
+/// `sum_terms` of one and of two arrays, which end at each place of a turn.
+pub fn terms(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    let mut worst = 0.0_f64;
+    for n in [1, 100, 256, 300, 600, 1000, 1400, 4096, 5000] {
+        let values = numbers(n);
+        let targets: Vec<f32> = numbers(n + 1).split_off(1);
+        let (x, t, y) = (span(device, &values)?, span(device, &targets)?, span(device, &[0.0])?);
+        let scratch = span(device, &vec![0.0; sum_scratch_len(n)])?;
+        let found = run(device, y, |launches| sum(launches, x, 0.5, y, scratch))?;
+        worst = worst.max(same(&found, &[0.5 * sum_of(&values)]));
+        let found = run(device, y, |launches| mse(launches, x, t, 0.25, y, scratch))?;
+        let squares: Vec<f32> = values.iter().zip(&targets).map(|(x, t)| (x - t) * (x - t)).collect();
+        worst = worst.max(same(&found, &[0.25 * sum_of(&squares)]));
+    }
+    Ok(worst)
+}
+
+/// [`embedding_backward`] of batches that end at each place of a turn.
+pub fn classes(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    let (mut worst, classes, width) = (0.0_f64, 3, 4);
+    for rows in COUNTS {
+        let (values, before) = (numbers(rows * width), numbers(classes * width));
+        let label = |r: usize| r * 5 % 7 % classes;
+        let labels: Vec<f32> = (0..rows).map(|r| label(r) as f32).collect();
+        let (labels, dy) = (span(device, &labels)?, span(device, &values)?);
+        for add in [false, true] {
+            let dw = Target { span: span(device, &before)?, add };
+            let found = run(device, dw.span, |launches| embedding_backward(launches, labels, dy, dw))?;
+            let of = |i: usize| {
+                let before = if add { before[i] } else { 0.0 };
+                let rows = (0..rows).filter(|&r| label(r) == i / width);
+                rows.fold(before, |sum, r| sum + values[r * width + i % width])
+            };
+            worst = worst.max(same(&found, &(0..classes * width).map(of).collect::<Vec<_>>()));
+        }
+    }
+    Ok(worst)
+}
+
+#[test]
+fn sums_are_those_of_plain_loops_to_the_bit() {
+    let mut device = opened(Precision::Fp32);
+    for (name, probe) in PROBES {
+        assert_eq!(probe(&mut *device).unwrap(), 0.0, "{name}");
+    }
+}
+
+/// Compares sums on a device with plain loops: 0 where all bits are the same.
+type Probe = fn(&mut dyn Device) -> Result<f64, DeviceError>;
+
+/// By the kernel.
+const PROBES: &[(&str, Probe)] =
+    &[("sum_axis", axis), ("column_sums", columns), ("sum_terms", terms), ("embedding_backward", classes)];
