@@ -16,7 +16,7 @@ const WARP: usize = 32;
 /// Bytes of one number of each of a block's sequences.
 const BYTES: usize = 4 * SEQUENCES;
 /// Rows of weights that the kernels take at a time.
-const ROWS: usize = 4;
+const ROWS: usize = 8;
 
 /// The inputs of a layer: as on the CPU, in device memory.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ pub(super) fn products_scratch_len(shape: &RecurrentShape, gates: usize) -> usiz
 }
 
 /// Rows of the recurrent weights, `gates` blocks of H wide, that a block with room for `most` bytes keeps beside `shared`
-/// bytes of its own: a multiple of four, as far as the kernels walk them by fours. One block has a multiprocessor for
+/// bytes of its own: a multiple of eight, as far as the kernels walk them by eights. One block has a multiprocessor for
 /// itself then, which is as many as there are blocks until a batch has four sequences for each multiprocessor.
 fn kept_rows(hidden: usize, gates: usize, shared: usize, most: usize) -> usize {
     (most.saturating_sub(shared) / (4 * gates * hidden)).min(hidden) / ROWS * ROWS

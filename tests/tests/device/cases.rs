@@ -121,7 +121,7 @@ fn gru(hidden: usize) -> Case {
     }
 }
 
-/// An LSTM of eight units, whose recurrent weights are walked by fours to the end.
+/// An LSTM of eight units, whose recurrent weights are walked by eights to the end.
 pub fn lstm_of_eight() -> Case {
     lstm(8)
 }
@@ -129,6 +129,11 @@ pub fn lstm_of_eight() -> Case {
 /// An LSTM of more units, of which two are left over.
 pub fn lstm_with_rest() -> Case {
     lstm(58)
+}
+
+/// An LSTM of more units, whose recurrent weights are walked by eights to the end.
+pub fn lstm_in_eights() -> Case {
+    lstm(64)
 }
 
 /// A GRU of eight units.
@@ -141,11 +146,18 @@ pub fn gru_with_rest() -> Case {
     gru(78)
 }
 
-/// Bytes of shared memory with which [`lstm_with_rest`] keeps four rows of recurrent weights in its forward and none in its
-/// backward, or eight and four. Products need 8704.
-pub const LSTM_BYTES: [usize; 2] = [160 * 58, (160 + 4 * 16) * 58];
+/// A GRU of more units, whose recurrent weights are walked by eights to the end.
+pub fn gru_in_eights() -> Case {
+    gru(80)
+}
+
+/// Bytes of shared memory with which [`lstm_with_rest`] keeps no rows of recurrent weights, or eight. Products need 8704.
+pub const LSTM_BYTES: [usize; 2] = [160 * 58, (160 + 8 * 16) * 58];
 /// The same for [`gru_with_rest`].
-pub const GRU_BYTES: [usize; 2] = [112 * 78, (112 + 4 * 12) * 78];
+pub const GRU_BYTES: [usize; 2] = [112 * 78, (112 + 8 * 12) * 78];
+
+/// Bytes with which [`lstm_in_eights`] and [`gru_in_eights`] keep no rows.
+pub const EIGHTS_BYTES: [usize; 2] = [160 * 64, 112 * 80];
 
 /// Noise in every part of its distribution.
 pub fn noise() -> Case {

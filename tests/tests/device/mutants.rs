@@ -17,8 +17,9 @@ use inkgrad_kernels::launch::{Buffer, Check, Device, bytes_of, download, upload}
 use inkgrad_kernels::ptx::{MODULES, TF32};
 
 use crate::cases::{
-    GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state,
-    lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged,
+    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_in_eights, gru_of_eight, gru_with_rest,
+    long_sums, lstm_from_state, lstm_in_eights, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise,
+    one_class, ragged,
 };
 use crate::convolutions::{self, Kernel};
 use crate::sums;
@@ -61,6 +62,7 @@ const LSTM: &[Probe] = &[
     Chosen(lstm_of_eight),
     Within(LSTM_BYTES[0], lstm_with_rest),
     Within(LSTM_BYTES[1], lstm_with_rest),
+    Within(EIGHTS_BYTES[0], lstm_in_eights),
 ];
 const GRU: &[Probe] = &[
     Op("gru"),
@@ -68,6 +70,7 @@ const GRU: &[Probe] = &[
     Chosen(gru_of_eight),
     Within(GRU_BYTES[0], gru_with_rest),
     Within(GRU_BYTES[1], gru_with_rest),
+    Within(EIGHTS_BYTES[1], gru_in_eights),
 ];
 
 /// The kernels of the training step and what runs them.
