@@ -99,6 +99,9 @@ pub struct Launch {
     pub grid: [u32; 3],
     /// Threads of a block along x, y and z.
     pub block: [u32; 3],
+    /// Blocks along x that make a cluster, which run at once and see each other's shared memory; 1 for none. Clusters need an
+    /// architecture from 90 on.
+    pub cluster: u32,
     /// Bytes of dynamic shared memory a block (`.extern .shared`).
     pub shared_bytes: u32,
     /// The arguments, in the order of the kernel's parameters.
@@ -113,6 +116,9 @@ pub trait Device {
     /// # Errors
     /// If the text does not compile, or an entry point has the name of one that was loaded from other text.
     fn load_module(&mut self, name: &str, ptx: &str) -> Result<()>;
+
+    /// The architecture as NVIDIA counts: 90 for an H100, whose name for the assembler is `sm_90`.
+    fn architecture(&self) -> u32;
 
     /// The most shared memory that a block may have, in bytes; what a launch asks for on top of a kernel's own has to be
     /// within it.

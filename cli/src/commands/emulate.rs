@@ -316,6 +316,7 @@ impl Report for Ran {
             lines: self.lines,
             shared_accesses: self.shared_accesses,
             bank_conflicts: self.bank_conflicts,
+            ..Counters::default()
         };
         for (value, what) in counts(&counters) {
             writeln!(out, "{:>14} {what}", thousands(value))?;

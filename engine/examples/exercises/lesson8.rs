@@ -92,6 +92,6 @@ fn launch(emulator: &mut Emulator, kernel: &Kernel, x: &[f32]) -> Result<Vec<f32
     let buffers = [Arg::Buffer(Buffer::read(from, bytes)), Arg::Buffer(Buffer::write(to, bytes))];
     let args = [&buffers[..], &[extent, extent, Arg::U32(last)]].concat();
     let grid = [tiles, tiles, blocks];
-    emulator.launch(&Launch { entry: "transpose", grid, block: [32, 8, 1], shared_bytes: 0, args })?;
+    emulator.launch(&Launch { entry: "transpose", grid, block: [32, 8, 1], cluster: 1, shared_bytes: 0, args })?;
     download(emulator, to, x.len())
 }

@@ -23,6 +23,7 @@ pub struct Cuda {
     stream: sys::CUstream,
     /// Bytes of shared memory that a block may have, if its kernel has asked for more than 48 KiB.
     shared: i32,
+    architecture: u32,
     modules: Vec<sys::CUmodule>,
     functions: HashMap<String, sys::CUfunction>,
     graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
@@ -75,6 +76,36 @@ pub fn probe() -> Result<String> {
     }
 }
 
+/// Of a compute capability: 90 of 9.0.
+fn architecture(major: i32, minor: i32) -> u32 {
+    u32::try_from(10 * major + minor).unwrap_or(0)
+}
+
+/// What the driver is told of a launch's clusters, if it has some.
+fn cluster(launch: &Launch) -> Option<sys::CUlaunchAttribute> {
+    let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
+    value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x: launch.cluster, y: 1, z: 1 };
+    let id = sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+    (launch.cluster > 1).then_some(sys::CUlaunchAttribute { id, pad: [0; 4], value })
+}
+
+/// A launch as the driver takes it, on a stream, which may be under capture.
+fn config(launch: &Launch, stream: sys::CUstream, attributes: &mut [sys::CUlaunchAttribute]) -> sys::CUlaunchConfig {
+    let ([x, y, z], [bx, by, bz]) = (launch.grid, launch.block);
+    sys::CUlaunchConfig {
+        gridDimX: x,
+        gridDimY: y,
+        gridDimZ: z,
+        blockDimX: bx,
+        blockDimY: by,
+        blockDimZ: bz,
+        sharedMemBytes: launch.shared_bytes,
+        hStream: stream,
+        attrs: attributes.as_mut_ptr(),
+        numAttrs: attributes.len() as u32,
+    }
+}
+
 impl Cuda {
     /// Opens the first GPU.
     ///
@@ -89,12 +120,18 @@ impl Cuda {
         unsafe { result::ctx::set_current(context) }.map_err(failed("a context on the GPU"))?;
         // Unlike the default stream, one of its own can be captured.
         let stream = result::stream::create(StreamKind::NonBlocking).map_err(failed("a stream on the GPU"))?;
-        let most = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-        // SAFETY: the device is one that the driver gave.
-        let shared =
-            unsafe { result::device::get_attribute(device, most) }.map_err(failed("the GPU's shared memory"))?;
+        use sys::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+            CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN as SHARED,
+        };
+        let ask = |attribute| {
+            // SAFETY: the device is one that the driver gave.
+            unsafe { result::device::get_attribute(device, attribute) }.map_err(failed("the GPU's properties"))
+        };
+        let (shared, architecture) = (ask(SHARED)?, architecture(ask(MAJOR)?, ask(MINOR)?));
         let (modules, functions, graphs) = (Vec::new(), HashMap::new(), HashMap::new());
-        Ok(Cuda { device, context, stream, shared, modules, functions, graphs })
+        Ok(Cuda { device, context, stream, shared, architecture, modules, functions, graphs })
     }
 
     /// Makes the context current in this thread.
@@ -121,14 +158,14 @@ impl Cuda {
         };
         let mut values: Vec<u64> = launch.args.iter().map(|arg| arg.bits().0).collect();
         let mut pointers: Vec<*mut c_void> = values.iter_mut().map(|value| std::ptr::from_mut(value).cast()).collect();
-        let ([gx, gy, gz], [bx, by, bz]) = (launch.grid, launch.block);
-        // SAFETY: the function belongs to a loaded module. Each argument is at least as long as its parameter, which on
-        // a little-endian processor begins with the low bytes. The lists of launches are checked by the emulator, which
-        // holds each to its buffers.
-        unsafe {
-            result::launch_kernel(function, (gx, gy, gz), (bx, by, bz), launch.shared_bytes, self.stream, &mut pointers)
-        }
-        .map_err(failed(&format!("launch of {}", launch.entry)))
+        let mut attributes: Vec<sys::CUlaunchAttribute> = cluster(launch).into_iter().collect();
+        let config = config(launch, self.stream, &mut attributes);
+        // SAFETY: the function belongs to a loaded module, the attributes live until the call returns. Each argument is at
+        // least as long as its parameter, which on a little-endian processor begins with the low bytes. The lists of launches
+        // are checked by the emulator, which holds each to its buffers.
+        unsafe { sys::cuLaunchKernelEx(&config, function, pointers.as_mut_ptr(), std::ptr::null_mut()) }
+            .result()
+            .map_err(failed(&format!("launch of {}", launch.entry)))
     }
 
     /// Records the launches as a graph instead of doing them.
@@ -187,6 +224,10 @@ impl Device for Cuda {
             }
         }
         Ok(())
+    }
+
+    fn architecture(&self) -> u32 {
+        self.architecture
     }
 
     fn shared_bytes_per_block(&self) -> usize {
@@ -294,11 +335,31 @@ impl Drop for Cuda {
 
 #[cfg(test)]
 mod tests {
-    use super::no_driver;
+    use super::{architecture, cluster, config, no_driver, sys};
+    use inkgrad_kernels::launch::Launch;
 
     #[test]
     fn a_static_program_does_not_blame_the_machine_for_a_driver_that_it_cannot_open() {
         assert!(no_driver(false).contains("no NVIDIA driver is installed"));
         assert!(!no_driver(true).contains("installed") && no_driver(true).contains("expected one built for glibc"));
+    }
+
+    #[test]
+    fn the_driver_is_told_of_clusters_and_of_nothing_where_there_are_none() {
+        let launch = |cluster| {
+            let (grid, block) = ([16, 2, 3], [128, 4, 1]);
+            Launch { entry: "k", grid, block, cluster, shared_bytes: 4096, args: Vec::new() }
+        };
+        let mut attributes: Vec<_> = cluster(&launch(8)).into_iter().collect();
+        let found = config(&launch(8), std::ptr::null_mut(), &mut attributes);
+        assert_eq!((found.gridDimX, found.gridDimY, found.gridDimZ), (16, 2, 3));
+        assert_eq!((found.blockDimX, found.blockDimY, found.blockDimZ, found.sharedMemBytes), (128, 4, 1, 4096));
+        assert_eq!((found.numAttrs, found.attrs), (1, attributes.as_mut_ptr()));
+        assert_eq!(attributes[0].id, sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+        // SAFETY: the attribute has been made with this member.
+        let size = unsafe { attributes[0].value.clusterDim };
+        assert_eq!((size.x, size.y, size.z), (8, 1, 1));
+        assert!(cluster(&launch(1)).is_none());
+        assert_eq!((architecture(9, 0), architecture(12, 1)), (90, 121));
     }
 }

@@ -15,34 +15,51 @@ enum Way {
     Write,
 }
 
+/// The memory that an access goes to.
+#[derive(Clone, Copy)]
+pub enum Home {
+    /// An allocation, by its index.
+    Allocation(usize),
+    /// Shared memory of the block of this rank.
+    Block(usize),
+}
+
 impl Machine<'_, '_> {
-    /// Where each lane's access lies: the memory (an allocation's index; shared memory has none) and the offset there.
+    /// Where each lane's access lies: the memory and the offset there.
     fn places(
         &mut self,
+        warp: &Warp,
         addresses: &[u64; 32],
         bytes: usize,
         space: Space,
         way: Way,
         mask: u32,
-    ) -> Result<(Option<usize>, [usize; 32]), Problem> {
+    ) -> Result<(Home, [usize; 32]), Problem> {
         let size = bytes as u64;
         if let Some(lane) = lanes(mask).find(|lane| !addresses[*lane].is_multiple_of(size)) {
             let text = format!("{bytes} bytes at {:#x}, which is no multiple of {bytes}", addresses[lane]);
             return Err(Problem { check: Check::Alignment, lane: lane as u32, text });
         }
         let mut offsets = [0; 32];
-        if space == Space::Shared {
-            self.counters.shared_accesses += 1;
-            self.counters.bank_conflicts += u64::from(bank_conflicts(addresses, mask, size));
-            let end = self.shared.bytes() as u64;
+        if matches!(space, Space::Shared | Space::Cluster) {
+            let (rank, within) = match space {
+                Space::Cluster => self.peer(warp, addresses, mask)?,
+                _ => (self.rank, *addresses),
+            };
+            match rank == self.rank {
+                true => self.counters.shared_accesses += 1,
+                false => self.counters.peer_accesses += 1,
+            }
+            self.counters.bank_conflicts += u64::from(bank_conflicts(&within, mask, size));
+            let end = self.shared[rank].bytes() as u64;
             for lane in lanes(mask) {
-                if addresses[lane].checked_add(size).is_none_or(|last| last > end) {
-                    let text = format!("{bytes} bytes at shared address {}, which has {end}", addresses[lane]);
+                if within[lane].checked_add(size).is_none_or(|last| last > end) {
+                    let text = format!("{bytes} bytes at shared address {}, which has {end}", within[lane]);
                     return Err(Problem { check: Check::Bounds, lane: lane as u32, text });
                 }
-                offsets[lane] = addresses[lane] as usize;
+                offsets[lane] = within[lane] as usize;
             }
-            return Ok((None, offsets));
+            return Ok((Home::Block(rank), offsets));
         }
         self.counters.global_accesses += 1;
         self.counters.sectors += u64::from(units(addresses, mask, size, 32));
@@ -73,13 +90,13 @@ impl Machine<'_, '_> {
                 offset
             };
         }
-        Ok((Some(allocation), offsets))
+        Ok((Home::Allocation(allocation), offsets))
     }
 
-    fn memory(&mut self, allocation: Option<usize>) -> &mut Memory {
-        match allocation {
-            Some(at) => &mut self.allocations[at],
-            None => &mut self.shared,
+    fn memory(&mut self, home: Home) -> &mut Memory {
+        match home {
+            Home::Allocation(at) => &mut self.allocations[at],
+            Home::Block(rank) => &mut self.shared[rank],
         }
     }
 
@@ -101,13 +118,10 @@ impl Machine<'_, '_> {
         if matches!(place.space, Space::Param | Space::Const) {
             return self.load_constant(warp, place, ty, count, d, &addresses, mask);
         }
-        let (allocation, offsets) = self.places(&addresses, bytes, place.space, Way::Read, mask)?;
+        let (home, offsets) = self.places(warp, &addresses, bytes, place.space, Way::Read, mask)?;
         let agent = self.agent(warp, place.space);
         let launch = self.launch_tick;
-        let memory = match allocation {
-            Some(at) => &mut self.allocations[at],
-            None => &mut self.shared,
-        };
+        let memory = self.memory(home);
         if let (true, Some(lane)) =
             (constant, lanes(mask).find(|lane| memory.written_since(offsets[*lane], launch)).filter(|_| constant))
         {
@@ -129,8 +143,8 @@ impl Machine<'_, '_> {
                 *words = [words[look.trailing_zeros() as usize]; 32];
             }
         }
-        if allocation.is_none() {
-            self.note(warp, &offsets, bytes, mask, false);
+        if let Home::Block(rank) = home {
+            self.note(warp, rank, &offsets, bytes, mask, false);
         }
         for (part, &d) in parts(&d, count).iter().enumerate() {
             if ty.wide() {
@@ -195,13 +209,10 @@ impl Machine<'_, '_> {
     ) -> Result<(), Problem> {
         let addresses = Self::addresses(warp, place);
         let each = ty.bytes();
-        let (allocation, offsets) =
-            self.places(&addresses, each * usize::from(count), place.space, Way::Write, mask)?;
+        let (home, offsets) =
+            self.places(warp, &addresses, each * usize::from(count), place.space, Way::Write, mask)?;
         let agent = self.agent(warp, place.space);
-        let memory = match allocation {
-            Some(at) => &mut self.allocations[at],
-            None => &mut self.shared,
-        };
+        let memory = self.memory(home);
         for (part, &a) in parts(&a, count).iter().enumerate() {
             for lane in lanes(mask) {
                 let at = offsets[lane] + part * each;
@@ -214,8 +225,8 @@ impl Machine<'_, '_> {
                 }
             }
         }
-        if allocation.is_none() {
-            self.note(warp, &offsets, each * usize::from(count), mask, true);
+        if let Home::Block(rank) = home {
+            self.note(warp, rank, &offsets, each * usize::from(count), mask, true);
         }
         Ok(())
     }
@@ -234,12 +245,9 @@ impl Machine<'_, '_> {
     ) -> Result<(), Problem> {
         let addresses = Self::addresses(warp, place);
         let bytes = ty.bytes();
-        let (allocation, offsets) = self.places(&addresses, bytes, place.space, Way::Write, mask)?;
+        let (home, offsets) = self.places(warp, &addresses, bytes, place.space, Way::Write, mask)?;
         let agent = self.agent(warp, place.space);
-        let memory = match allocation {
-            Some(at) => &mut self.allocations[at],
-            None => &mut self.shared,
-        };
+        let memory = self.memory(home);
         let mut before = [0u64; 32];
         for lane in lanes(mask) {
             let value = |register: Reg| match ty.wide() {
@@ -250,8 +258,8 @@ impl Machine<'_, '_> {
             let after = combine(f, before[lane], value(a), value(b), ty.wide());
             memory.set(offsets[lane], &after.to_le_bytes()[..bytes]);
         }
-        if allocation.is_none() {
-            self.note(warp, &offsets, bytes, mask, true);
+        if let Home::Block(rank) = home {
+            self.note(warp, rank, &offsets, bytes, mask, true);
         }
         match d {
             Some(d) if ty.wide() => warp.set_w(d, &before, mask),
@@ -276,9 +284,9 @@ impl Machine<'_, '_> {
         let (sources, targets) = (Self::addresses(warp, from), Self::addresses(warp, to));
         let mut data = [[0u8; 16]; 32];
         if reading != 0 {
-            let (allocation, offsets) = self.places(&sources, bytes, Space::Global, Way::Read, reading)?;
+            let (home, offsets) = self.places(warp, &sources, bytes, Space::Global, Way::Read, reading)?;
             let agent = self.agent(warp, Space::Global);
-            let memory = &mut self.allocations[allocation.unwrap_or(0)];
+            let memory = self.memory(home);
             for lane in lanes(reading) {
                 for at in (0..lengths[lane]).step_by(4) {
                     let word = memory.load(offsets[lane] + at, 4, &agent, lane as u32, false)?;
@@ -287,13 +295,13 @@ impl Machine<'_, '_> {
                 data[lane][lengths[lane]..].fill(0);
             }
         }
-        let (_, offsets) = self.places(&targets, bytes, Space::Shared, Way::Write, mask)?;
+        let (_, offsets) = self.places(warp, &targets, bytes, Space::Shared, Way::Write, mask)?;
         let agent = self.agent(warp, Space::Shared);
         for lane in lanes(mask) {
             for at in (0..bytes).step_by(4) {
-                self.shared.claim(offsets[lane] + at, 4, &agent, lane as u32, false)?;
+                self.shared[self.rank].claim(offsets[lane] + at, 4, &agent, lane as u32, false)?;
             }
-            self.shared.forget(offsets[lane], bytes);
+            self.shared[self.rank].forget(offsets[lane], bytes);
         }
         let copies = lanes(mask).map(|lane| Copy { lane: lane as u32, to: offsets[lane], bytes, data: data[lane] });
         warp.copies.extend(copies);
@@ -306,12 +314,12 @@ impl Machine<'_, '_> {
             for copy in warp.groups.pop_front().unwrap_or_default() {
                 let agent = self.agent(warp, Space::Shared);
                 for at in (0..copy.bytes).step_by(4) {
-                    self.shared.claim(copy.to + at, 4, &agent, copy.lane, false)?;
+                    self.shared[self.rank].claim(copy.to + at, 4, &agent, copy.lane, false)?;
                 }
-                self.memory(None).put(copy.to, &copy.data[..copy.bytes]);
+                self.shared[self.rank].put(copy.to, &copy.data[..copy.bytes]);
                 let mut offsets = [0; 32];
                 offsets[copy.lane as usize] = copy.to;
-                self.note(warp, &offsets, copy.bytes, 1 << copy.lane, true);
+                self.note(warp, self.rank, &offsets, copy.bytes, 1 << copy.lane, true);
             }
         }
         Ok(())

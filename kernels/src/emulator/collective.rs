@@ -6,6 +6,18 @@ use super::opcode::{Opcode, Result};
 
 impl Decoder {
     pub(super) fn barrier(&mut self, o: &Opcode) -> Result<Op> {
+        if o.has("cluster") {
+            return match o.words.iter().filter(|word| **word != "aligned").copied().collect::<Vec<&str>>()[..] {
+                ["cluster", "arrive"] | ["cluster", "arrive", "release"] => Ok(Op::ClusterArrive { relaxed: false }),
+                ["cluster", "arrive", "relaxed"] => Ok(Op::ClusterArrive { relaxed: true }),
+                ["cluster", "wait"] | ["cluster", "wait", "acquire"] => Ok(Op::ClusterWait),
+                _ => Err(o.unknown()),
+            }
+            .and_then(|op| if o.operands.is_empty() { Ok(op) } else { Err(o.unknown()) });
+        }
+        if o.operands.is_empty() {
+            return Err(format!("found no operands of `{}`, expected 1 or 2", o.text));
+        }
         match (o.has("warp"), o.operands) {
             (true, [mask]) => Ok(Op::WarpBarrier { mask: self.source(mask, Type::B32)? }),
             (true, _) => Err(format!("found {} operands of `{}`, expected 1", o.operands.len(), o.text)),

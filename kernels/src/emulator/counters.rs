@@ -17,8 +17,10 @@ pub struct Counters {
     pub sectors: u64,
     /// Lines of 128 bytes that those touched: transactions.
     pub lines: u64,
-    /// Accesses of warps to shared memory.
+    /// Accesses of warps to shared memory of their block.
     pub shared_accesses: u64,
+    /// The same of another block of their cluster.
+    pub peer_accesses: u64,
     /// Passes that those took beyond one each.
     pub bank_conflicts: u64,
 }
@@ -33,6 +35,7 @@ impl std::ops::AddAssign for Counters {
         self.sectors += other.sectors;
         self.lines += other.lines;
         self.shared_accesses += other.shared_accesses;
+        self.peer_accesses += other.peer_accesses;
         self.bank_conflicts += other.bank_conflicts;
     }
 }
@@ -50,6 +53,7 @@ impl Counters {
             sectors: scaled(self.sectors),
             lines: scaled(self.lines),
             shared_accesses: scaled(self.shared_accesses),
+            peer_accesses: scaled(self.peer_accesses),
             bank_conflicts: scaled(self.bank_conflicts),
         }
     }

@@ -103,6 +103,8 @@ impl Decoder {
             constants: Vec::new(),
             max_threads: None,
             required_threads: None,
+            required_cluster: None,
+            needs_cluster: false,
             narrow: Vec::new(),
             wide: Vec::new(),
             predicates: Vec::new(),
@@ -145,6 +147,8 @@ impl Decoder {
             match name.trim() {
                 "maxntid" => kernel.max_threads = Some(extent),
                 "reqntid" => kernel.required_threads = Some(extent),
+                "reqnctapercluster" => kernel.required_cluster = Some(extent),
+                "explicitcluster" => kernel.needs_cluster = true,
                 "minnctapersm" | "maxnreg" => {}
                 other => return Err(format!("found `.{other}`, which is not emulated")),
             }

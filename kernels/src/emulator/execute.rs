@@ -1,6 +1,7 @@
 //! One instruction of a warp.
 
 use super::alu;
+use super::cluster::peer_address;
 use super::inst::{Inst, Logic, Narrow, Op, Place, Reg, Space, W2};
 use super::machine::{Machine, Stop};
 use super::memory::{Agent, Problem, Segment};
@@ -12,13 +13,7 @@ use crate::launch::Check;
 impl Machine<'_, '_> {
     /// Executes an instruction in the lanes of `mask`.
     #[inline]
-    pub(super) fn step(
-        &mut self,
-        index: usize,
-        warp: &mut Warp,
-        inst: &Inst,
-        mask: u32,
-    ) -> Result<Option<Stop>, Problem> {
+    pub(super) fn step(&mut self, warp: &mut Warp, inst: &Inst, mask: u32) -> Result<Option<Stop>, Problem> {
         match inst.op {
             Op::Map1 { f, d, a } => {
                 let out = alu::map1(f, warp.n(a));
@@ -150,7 +145,20 @@ impl Machine<'_, '_> {
                 let named = warp.n(named)[mask.trailing_zeros() as usize];
                 self.together(warp, named, mask, "bar.warp.sync", Check::Convergence)?;
                 *self.tick += 1;
-                (warp.tick, warp.seen[index]) = (*self.tick, *self.tick);
+                (warp.tick, warp.seen[warp.slot]) = (*self.tick, *self.tick);
+            }
+            Op::ClusterArrive { relaxed } => {
+                self.together(warp, warp.all, mask, "the cluster's barrier", Check::Barrier)?;
+                self.arrive(warp, relaxed)?;
+            }
+            Op::ClusterWait => {
+                self.together(warp, warp.all, mask, "the cluster's barrier", Check::Barrier)?;
+                return self.wait(warp);
+            }
+            Op::PeerAddress { d, a, rank } => {
+                let (a, rank) = (warp.n(a), warp.n(rank));
+                let out = std::array::from_fn(|lane| peer_address(a[lane], rank[lane]));
+                warp.set_n(d, &out, mask);
             }
             Op::Shuffle { f, d, p, a, b, c, mask: named } => {
                 self.shuffle(warp, f, (d, p), (a, b, c), named, mask)?;
@@ -173,8 +181,9 @@ impl Machine<'_, '_> {
 
     /// The race check's view of a warp.
     pub fn agent<'w>(&self, warp: &'w Warp, space: Space) -> Agent<'w> {
-        let launch = if space == Space::Shared { self.block_tick } else { self.launch_tick };
-        Agent { tick: warp.tick, warp: warp.index as u16, seen: &warp.seen, launch, block: self.block_tick }
+        let launch = if space == Space::Global { self.launch_tick } else { self.block_tick };
+        let (per_block, block) = (self.cluster.per_block as u16, self.block_tick);
+        Agent { tick: warp.tick, warp: warp.slot as u16, per_block, seen: &warp.seen, launch, block }
     }
 
     /// The address of each lane.

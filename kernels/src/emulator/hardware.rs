@@ -61,6 +61,10 @@ pub struct Hardware {
     pub memory_latency: u32,
     /// Cycles from the last thread's arrival at a barrier to the first's next instruction.
     pub barrier: u32,
+    /// The same at the barrier of a cluster, with the stores before it seen by all its blocks.
+    pub cluster_barrier: u32,
+    /// Latency of another block's shared memory in a cluster.
+    pub peer_latency: u32,
     /// Seconds from the end of one kernel of a graph to the next one's first instruction.
     pub launch: f64,
 }
@@ -77,6 +81,8 @@ pub struct Hardware {
 ///   alike.
 /// - 64 bytes a cycle from the L2 cache to a multiprocessor: as Volta's and Ampere's; 5.5 TB/s in all, as microbenchmarks reach.
 /// - 30 cycles a barrier: an assumption, the latency of shared memory.
+/// - 180 cycles to another block's shared memory: the same papers. A cluster's barrier: an assumption; the assembler puts a fence for
+///   the whole GPU before it, so that 800 cycles are three trips to the L2 cache.
 /// - 1.3 µs between the kernels of a graph: an assumption of this project's design, after NVIDIA's figures for straight-line
 ///   graphs.
 pub const H100: Hardware = Hardware {
@@ -104,6 +110,8 @@ pub const H100: Hardware = Hardware {
     level2_latency: 270,
     memory_latency: 600,
     barrier: 30,
+    cluster_barrier: 800,
+    peer_latency: 180,
     launch: 1.3e-6,
 };
 

@@ -82,7 +82,10 @@ impl Type {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {
     Global,
+    /// The block's own.
     Shared,
+    /// Shared memory of the blocks of a cluster.
+    Cluster,
     Const,
     Param,
 }
@@ -260,6 +263,17 @@ pub enum Op {
     },
     WarpBarrier {
         mask: Reg,
+    },
+    /// Accesses before it come before those after the wait of others, unless it is relaxed.
+    ClusterArrive {
+        relaxed: bool,
+    },
+    ClusterWait,
+    /// d = the address in a cluster's shared memory of what lies at a in the block of that rank.
+    PeerAddress {
+        d: Reg,
+        a: Reg,
+        rank: Reg,
     },
     Shuffle {
         f: Shuffle,

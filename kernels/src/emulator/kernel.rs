@@ -15,6 +15,15 @@ pub enum Special {
     Block(usize),
     /// `%nctaid`.
     Blocks(usize),
+    /// `%cluster_ctaid`, `%cluster_nctaid`: the block's place in its cluster, and the cluster's extents.
+    Member(usize),
+    Members(usize),
+    /// `%clusterid`, `%nclusterid`.
+    Cluster(usize),
+    Clusters(usize),
+    /// `%cluster_ctarank`, `%cluster_nctarank`.
+    Rank,
+    Ranks,
     Lane,
     Warp,
     /// Lanes below this one; with it; above it; with it; itself.
@@ -34,8 +43,14 @@ impl Special {
             Some(("%ntid", end)) => Special::Threads(axis(end)?),
             Some(("%ctaid", end)) => Special::Block(axis(end)?),
             Some(("%nctaid", end)) => Special::Blocks(axis(end)?),
+            Some(("%cluster_ctaid", end)) => Special::Member(axis(end)?),
+            Some(("%cluster_nctaid", end)) => Special::Members(axis(end)?),
+            Some(("%clusterid", end)) => Special::Cluster(axis(end)?),
+            Some(("%nclusterid", end)) => Special::Clusters(axis(end)?),
             Some(_) => return None,
             None => match name {
+                "%cluster_ctarank" => Special::Rank,
+                "%cluster_nctarank" => Special::Ranks,
                 "%laneid" => Special::Lane,
                 "%warpid" => Special::Warp,
                 "%lanemask_lt" => Special::MaskLt,
@@ -93,6 +108,10 @@ pub struct Kernel {
     /// Threads of a block that the text allows or requires.
     pub max_threads: Option<[u32; 3]>,
     pub required_threads: Option<[u32; 3]>,
+    /// Blocks of a cluster that the text requires.
+    pub required_cluster: Option<[u32; 3]>,
+    /// Whether it leaves their number to the launch, which has to name one.
+    pub needs_cluster: bool,
     /// The registers of each file, named where the text names them.
     pub narrow: Vec<Name>,
     pub wide: Vec<Name>,
@@ -174,6 +193,7 @@ impl Uses {
             }
             Op::Barrier { id, threads } => ([id].into_iter().chain(threads).map(N).collect(), Vec::new()),
             Op::WarpBarrier { mask } => (vec![N(mask)], Vec::new()),
+            Op::PeerAddress { d, a, rank } => (vec![N(a), N(rank)], vec![N(d)]),
             Op::Shuffle { d, p, a, b, c, mask, .. } => {
                 (vec![N(a), N(b), N(c), N(mask)], [N(d)].into_iter().chain(p.map(P)).collect())
             }
@@ -186,6 +206,7 @@ impl Uses {
                 (reads.copied().map(N).collect(), d.map(N).to_vec())
             }
             Op::CopyCommit | Op::CopyWait { .. } | Op::Branch { .. } | Op::Exit | Op::Nothing => Default::default(),
+            Op::ClusterArrive { .. } | Op::ClusterWait => Default::default(),
         };
         reads.into_iter().for_each(|slot| uses.read(slot));
         uses.writes = writes;

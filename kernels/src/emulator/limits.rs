@@ -2,7 +2,11 @@
 
 use super::kernel::{Kernel, Variable};
 use super::memory::Memory;
+use super::parse::Problem;
 use crate::launch::Launch;
+
+/// Blocks that a cluster has at most on every GPU that knows clusters.
+const CLUSTER: u32 = 8;
 
 /// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text.
 pub fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
@@ -21,6 +25,18 @@ pub fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
         && threads > most.iter().map(|n| u64::from(*n)).product()
     {
         return Err(format!("found blocks of {threads} threads, expected {most:?} at most"));
+    }
+    if !(1..=CLUSTER).contains(&launch.cluster) || !x.is_multiple_of(launch.cluster) {
+        return Err(format!(
+            "found clusters of {} blocks in a grid of {:?}, expected a divisor of {x} up to {CLUSTER}",
+            launch.cluster, launch.grid
+        ));
+    }
+    if let Some(required) = kernel.required_cluster.filter(|required| *required != [launch.cluster, 1, 1]) {
+        return Err(format!("found clusters of {} blocks, expected {required:?}", launch.cluster));
+    }
+    if kernel.needs_cluster && launch.cluster == 1 {
+        return Err("found no clusters, expected some for `.explicitcluster`".to_owned());
     }
     if launch.shared_bytes > 0 && kernel.shared.iter().all(|variable| variable.bytes.is_some()) {
         return Err(format!("found {} bytes of shared memory, expected none", launch.shared_bytes));
@@ -45,4 +61,17 @@ pub fn shared_memory(kernel: &Kernel, dynamic: usize, most: usize) -> Result<Mem
     let whole = memory.bytes();
     memory.mark_outside(next.min(whole)..whole);
     Ok(memory)
+}
+
+/// Refuses a module's text that is for a later architecture; the line, and what is wrong there.
+pub fn check_target(ptx: &str, architecture: u32) -> Result<(), Problem> {
+    let targets =
+        ptx.lines().enumerate().filter_map(|(i, line)| Some((i + 1, line.trim().strip_prefix(".target sm_")?)));
+    for (line, target) in targets {
+        let digits = target.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        if digits.parse().is_ok_and(|target: u32| target > architecture) {
+            return Err((line, format!("found the target sm_{digits}, expected sm_{architecture} at most")));
+        }
+    }
+    Ok(())
 }

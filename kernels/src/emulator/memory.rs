@@ -29,13 +29,15 @@ const FLAG: u16 = 1 << 15;
 pub struct Agent<'a> {
     /// Since the warp's last barrier.
     pub tick: u32,
-    /// The warp's number among those that run.
+    /// The warp's number among those that run, those of a cluster's first block first.
     pub warp: u16,
+    /// Warps of a block.
+    pub per_block: u16,
     /// For each warp that runs: accesses before this tick came before the present ones.
     pub seen: &'a [u32],
     /// Accesses before this tick are of the host or of an earlier launch.
     pub launch: u32,
-    /// Accesses before this tick, but of this launch, are of another block.
+    /// Accesses before this tick, but of this launch, are of another block, if not of the same cluster.
     pub block: u32,
 }
 
@@ -52,11 +54,23 @@ impl Agent<'_> {
         self.warp << 5 | lane as u16
     }
 
+    /// The rank of the block that a warp belongs to.
+    fn rank(&self, warp: u16) -> u16 {
+        warp / self.per_block.max(1)
+    }
+
     fn name(&self, tick: u32, who: u16, verb: &str) -> String {
         let others = if who & FLAG != 0 && verb == "read" { " and others" } else { "" };
+        let (warp, lane) = ((who & !FLAG) >> 5, who & 31);
         match tick < self.block {
             true => format!("{verb} by another block in the same launch"),
-            false => format!("{verb} by warp {} lane {}{others}", (who & !FLAG) >> 5, who & 31),
+            false if self.rank(warp) == self.rank(self.warp) => {
+                format!("{verb} by warp {} lane {lane}{others}", warp % self.per_block.max(1))
+            }
+            false => {
+                let (rank, warp) = (self.rank(warp), warp % self.per_block.max(1));
+                format!("{verb} by warp {warp} lane {lane}{others} of block {rank} of the cluster")
+            }
         }
     }
 }
@@ -73,13 +87,24 @@ pub struct Memory {
     data: Vec<u8>,
     state: Vec<u8>,
     traces: Vec<Trace>,
+    /// Of shared memory that a cluster sees: who of each block read each word last, and when. Blocks wait for each other at
+    /// other places than their warps do, so that one reader does not stand for all.
+    readers: Vec<(u32, u16)>,
+    ranks: usize,
 }
 
 impl Memory {
     /// Unwritten memory.
     pub fn new(bytes: usize) -> Self {
         let whole = bytes.next_multiple_of(4);
-        Memory { data: vec![0; whole], state: vec![UNWRITTEN; whole], traces: vec![Trace::default(); whole / 4] }
+        let (data, state, traces) = (vec![0; whole], vec![UNWRITTEN; whole], vec![Trace::default(); whole / 4]);
+        Memory { data, state, traces, ..Memory::default() }
+    }
+
+    /// The same memory of each block of a cluster.
+    pub fn of_cluster(self, ranks: usize) -> Vec<Memory> {
+        let readers = if ranks > 1 { vec![(0, 0); self.traces.len() * ranks] } else { Vec::new() };
+        vec![Memory { readers, ranks, ..self }; ranks]
     }
 
     pub fn bytes(&self) -> usize {
@@ -152,7 +177,15 @@ impl Memory {
             return Err(race(lane, format!("reads what was {earlier}")));
         }
         let flag = if others { FLAG } else { 0 };
-        if trace.read_tick >= agent.launch && agent.unordered(trace.read_tick, trace.reader, lane) {
+        if !self.readers.is_empty() {
+            let last = &mut self.readers[word / 4 * self.ranks + usize::from(agent.rank(agent.warp))];
+            let meet = last.0 >= agent.launch && agent.unordered(last.0, last.1, lane);
+            match meet {
+                true if last.0 > agent.tick => last.1 |= FLAG,
+                true => *last = (agent.tick, agent.id(lane) | FLAG),
+                false => *last = (agent.tick, agent.id(lane) | flag),
+            }
+        } else if trace.read_tick >= agent.launch && agent.unordered(trace.read_tick, trace.reader, lane) {
             trace.reader |= FLAG;
         } else {
             (trace.read_tick, trace.reader) = (agent.tick, agent.id(lane) | flag);
@@ -198,15 +231,29 @@ impl Memory {
             let earlier = agent.name(trace.write_tick, trace.writer, "written");
             return Err(race(lane, format!("writes what was {earlier}")));
         }
-        let reader = trace.reader;
-        // The one named may be this lane; then the others count.
-        let others = reader == agent.id(lane) | FLAG && trace.read_tick >= agent.tick;
-        if trace.read_tick >= agent.launch && (agent.unordered(trace.read_tick, reader, lane) || others) {
-            let earlier = agent.name(trace.read_tick, reader, "read");
-            return Err(race(lane, format!("writes what was {earlier}")));
+        let first = at / 4 * self.ranks;
+        let readers = self.readers.get(first..first + self.ranks).unwrap_or_default();
+        for &(read_tick, reader) in readers.iter().chain([&(trace.read_tick, trace.reader)]) {
+            // The one named may be this lane; then the others count.
+            let others = reader == agent.id(lane) | FLAG && read_tick >= agent.tick;
+            if read_tick >= agent.launch && (agent.unordered(read_tick, reader, lane) || others) {
+                let earlier = agent.name(read_tick, reader, "read");
+                return Err(race(lane, format!("writes what was {earlier}")));
+            }
         }
         (trace.write_tick, trace.writer) = (agent.tick, agent.id(lane) | if atomic { FLAG } else { 0 });
         Ok(())
+    }
+
+    /// An access by another block of the cluster that need not have come before the agent's block ends.
+    pub fn unfinished(&self, agent: &Agent) -> Option<String> {
+        let written = self.traces.iter().map(|trace| (trace.write_tick, trace.writer, "written"));
+        let read = self.readers.iter().map(|&(tick, reader)| (tick, reader, "read"));
+        let mut touched = written.chain(read).filter(|&(tick, who, _)| {
+            let warp = (who & !FLAG) >> 5;
+            tick >= agent.launch && agent.rank(warp) != agent.rank(agent.warp) && tick >= agent.seen[usize::from(warp)]
+        });
+        touched.next().map(|(tick, who, verb)| agent.name(tick, who, verb))
     }
 
     /// The value at an aligned offset for an atomic operation, which claims the place.

@@ -2,15 +2,17 @@
 //!
 //! A kernel's text is decoded once. Warps of 32 lanes execute an instruction for all lanes at once; lanes that went apart
 //! at a branch run in the order of their places, the lowest first, so that they meet again. A warp runs up to a barrier,
-//! then another one is drawn at random (from a seed); blocks come one after the other, in a random order too. No two
-//! threads of the host take part, so results and messages are the same in every run.
+//! then another one is drawn at random (from a seed); blocks come one after the other, in a random order too, those of a
+//! cluster together, warps of all of them in turn. No two threads of the host take part, so results and messages are the same
+//! in every run.
 //!
 //! A shadow of every byte of global and shared memory knows whether it was written; a shadow of every word, who read and
 //! wrote it last and between which barriers. Faults end the launch; [`Check`](crate::launch::Check) lists them.
 //!
 //! Where it is stricter than hardware: a kernel sees each [`Buffer`] at an address far from all others; shared variables
 //! have gaps between them; lanes of one warp that exchange values through memory need a `bar.warp.sync`; blocks of one
-//! launch may meet only in atomic operations. Where it is more lenient: approximate functions are exact up to the
+//! launch may meet only in atomic operations, or, in a cluster, across its barrier, at which a warp arrives and waits as a
+//! whole, even one that ends early; a block ends when no other may be at its shared memory any more. Where it is more lenient: approximate functions are exact up to the
 //! rounding that PTX allows for `tanh`, `lg2`, `sin` and `cos`; pieces of a word take no part in the race check.
 //!
 //! ```
@@ -24,7 +26,7 @@
 //! let (x, y) = (upload(&mut device, &[1.0f32, 2.0])?, upload(&mut device, &[10.0f32, 20.0])?);
 //! let (read, update) = (Arg::Buffer(Buffer::read(x, 8)), Arg::Buffer(Buffer::read_write(y, 8)));
 //! let args = vec![read, update, Arg::U32(2), Arg::F32(0.5)];
-//! device.launch(&Launch { entry: "axpy", grid: [1, 1, 1], block: [256, 1, 1], shared_bytes: 0, args })?;
+//! device.launch(&Launch { entry: "axpy", grid: [1, 1, 1], block: [256, 1, 1], cluster: 1, shared_bytes: 0, args })?;
 //! assert_eq!(download::<f32>(&mut device, y, 2)?, [10.5, 21.0]); // y + x/2
 //! # Ok::<(), inkgrad_kernels::launch::Error>(())
 //! ```
@@ -32,6 +34,7 @@
 mod access;
 mod alu;
 mod arithmetic;
+mod cluster;
 mod collective;
 mod convert;
 mod costs;
@@ -63,11 +66,12 @@ pub mod watch;
 
 use std::collections::BTreeMap;
 
+use self::cluster::Cluster;
 use self::costs::flops;
 pub use self::counters::Counters;
 use self::inst::Type;
 use self::kernel::Kernel;
-use self::limits::{check_shape, shared_memory};
+use self::limits::{check_shape, check_target, shared_memory};
 use self::machine::Machine;
 use self::memory::{Memory, Segment};
 pub use self::timing::BlockTime;
@@ -116,6 +120,7 @@ pub struct Emulator {
     limit: u64,
     capacity: u64,
     shared: usize,
+    architecture: u32,
     counters: BTreeMap<String, Counters>,
     profiles: BTreeMap<String, Vec<LineCount>>,
 }
@@ -136,6 +141,7 @@ impl Emulator {
             limit: 1 << 26,
             capacity: 8 << 30,
             shared: 227 << 10,
+            architecture: 90,
             counters: BTreeMap::new(),
             profiles: BTreeMap::new(),
         }
@@ -154,6 +160,11 @@ impl Emulator {
     /// Sets how many bytes of shared memory a block may have; 227 KiB unless told, as on the largest GPUs.
     pub fn set_shared_bytes(&mut self, bytes: usize) {
         self.shared = bytes;
+    }
+
+    /// Sets the architecture: modules for later ones are refused. 90 unless told.
+    pub fn set_architecture(&mut self, architecture: u32) {
+        self.architecture = architecture;
     }
 
     /// Counts of each entry point so far, by name.
@@ -236,7 +247,9 @@ impl Emulator {
             allocations: &mut self.allocations,
             segments,
             params,
-            shared,
+            shared: shared.of_cluster(launch.cluster as usize),
+            cluster: Cluster::default(),
+            rank: 0,
             launch_tick: self.tick,
             block_tick: self.tick,
             tick: &mut self.tick,
@@ -323,6 +336,7 @@ impl Device for Emulator {
             line,
             problem: parse::brief(&problem),
         };
+        check_target(ptx, self.architecture).map_err(|(line, problem)| module(line, problem))?;
         let kernels = decode::module(name, ptx).map_err(|(line, problem)| module(line, problem))?;
         for kernel in kernels {
             if let Some(other) = self.kernels.get(&kernel.name).filter(|other| other.lines != kernel.lines) {
@@ -332,6 +346,10 @@ impl Device for Emulator {
             self.kernels.insert(kernel.name.clone(), kernel);
         }
         Ok(())
+    }
+
+    fn architecture(&self) -> u32 {
+        self.architecture
     }
 
     fn shared_bytes_per_block(&self) -> usize {

@@ -46,7 +46,8 @@ const ACCESS: &[&str] = &[
 ];
 const WARP: &[&str] = &["sync", "aligned"];
 
-const SPACES: &[&str] = &["global", "shared", "shared::cta", "const", "param"];
+const SPACES: &[&str] = &["global", "shared", "shared::cta", "shared::cluster", "const", "param"];
+const CLUSTER: &[&str] = &["cluster", "arrive", "wait", "release", "acquire", "relaxed"];
 const HALVES: &[&str] = &["lo", "hi", "wide"];
 const ATOMIC: &[&str] = &["add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"];
 const COMPARISONS: &[&str] = &[
@@ -133,10 +134,11 @@ const TABLE: &[Line] = &[
     line("red", 2..=2, &[ACCESS, SPACES, ATOMIC], |d, o| d.atomic(o, None, o.operands)),
     line("cp", 0..=4, &[SPACES, &["async", "ca", "cg", "commit_group", "wait_group", "wait_all"]], Decoder::copy),
     line("membar", 0..=0, &[&["cta", "gl", "sys"]], |_, _| Ok(Op::Nothing)),
-    line("fence", 0..=0, &[&["sc", "acq_rel", "cta", "gpu", "sys"]], |_, _| Ok(Op::Nothing)),
+    line("fence", 0..=0, &[&["sc", "acq_rel", "cta", "cluster", "gpu", "sys"]], |_, _| Ok(Op::Nothing)),
     // Threads together.
     line("bar", 1..=2, &[WARP, &["warp", "cta"]], Decoder::barrier),
-    line("barrier", 1..=2, &[WARP, &["cta"]], Decoder::barrier),
+    line("barrier", 0..=2, &[WARP, &["cta"], CLUSTER], Decoder::barrier),
+    line("mapa", 3..=3, &[&["shared::cluster"]], Decoder::peer_address),
     line("shfl", 5..=5, &[WARP, &["up", "down", "bfly", "idx"]], |d, o| d.shuffle(o, o.choose(SHUFFLES)?)),
     line("vote", 3..=3, &[WARP, &["all", "any", "uni", "ballot"]], |d, o| d.vote(o, o.choose(VOTES)?)),
     line("redux", 3..=3, &[WARP, ATOMIC], Decoder::reduce),

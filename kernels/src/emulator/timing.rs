@@ -4,6 +4,9 @@
 //! alone, and a load for stores to the same kind of memory that stand before it. A jump or label waits until all before it have
 //! been issued, not until loads have come. A barrier ends a phase: it takes as long as its slowest warp, and at least as long as
 //! schedulers, shared memory or the way to the L2 cache need for all of the block's warps.
+//!
+//! Of a cluster all blocks run and the first is timed. The others do the same work at the same time: who waits at the cluster's barrier
+//! waits for the warps of the first block.
 
 use std::collections::HashMap;
 
@@ -40,6 +43,8 @@ struct Clock {
     stored: [u64; 2],
     /// When asynchronous copies have come.
     copied: u64,
+    /// The round of the cluster's barrier at which it waits.
+    waiting: Option<usize>,
     narrow: Vec<u64>,
     wide: Vec<u64>,
     predicates: Vec<u64>,
@@ -121,6 +126,8 @@ pub struct Timing<'a> {
     clocks: Vec<Clock>,
     work: Work,
     level1: Level1,
+    /// For each round of the cluster's barrier, when the last warp arrived.
+    arrived: Vec<u64>,
     /// Where the present phase began.
     start: u64,
     time: BlockTime,
@@ -149,7 +156,7 @@ impl<'a> Timing<'a> {
         let level1 = Level1 { capacity: u64::from(level1 / 32), ..Level1::default() };
         let clocks = (0..warps).map(|_| clock()).collect();
         let (work, time) = (Work::default(), BlockTime::default());
-        Timing { gpu, block, cold, leaders, clocks, work, level1, start: 0, time }
+        Timing { gpu, block, cold, leaders, clocks, work, level1, arrived: Vec::new(), start: 0, time }
     }
 
     /// A warp issues an instruction in the lanes of `mask`.
@@ -157,6 +164,11 @@ impl<'a> Timing<'a> {
         let (inst, uses) = (&kernel.code[pc], &kernel.uses[pc]);
         if self.leaders[pc] {
             self.clocks[warp.index].pass();
+        }
+        if let Some(round) = self.clocks[warp.index].waiting.take() {
+            let clock = &mut self.clocks[warp.index];
+            let go = clock.base.max(self.arrived[round] + u64::from(self.gpu.cluster_barrier));
+            (clock.base, clock.issued, clock.last) = (go, 0, go);
         }
         let (cycles, latency) = issue(&inst.op, self.gpu);
         let scheduler = warp.index % self.gpu.schedulers as usize;
@@ -179,7 +191,8 @@ impl<'a> Timing<'a> {
         let index = warp.index;
         match *op {
             Op::Load { place, ty, count, .. } if !matches!(place.space, Space::Param | Space::Const) => {
-                let at = at.max(self.clocks[index].stored[usize::from(place.space == Space::Shared)]);
+                let shared = matches!(place.space, Space::Shared | Space::Cluster);
+                let at = at.max(self.clocks[index].stored[usize::from(shared)]);
                 (at, self.read(warp, place, ty.bytes() * usize::from(count), mask))
             }
             Op::Store { place, ty, count, .. } => {
@@ -203,6 +216,19 @@ impl<'a> Timing<'a> {
                 self.work.memory += 1;
                 (at, latency)
             }
+            Op::ClusterArrive { .. } => {
+                let round = warp.arrivals as usize;
+                self.arrived.resize(self.arrived.len().max(round + 1), 0);
+                // What was stored before has to be on its way.
+                let at = at.max(self.clocks[index].base + self.clocks[index].issued).max(self.clocks[index].stored[1]);
+                self.arrived[round] = self.arrived[round].max(at);
+                (at, latency)
+            }
+            Op::ClusterWait => {
+                self.clocks[index].pass();
+                self.clocks[index].waiting = Some(warp.waits as usize);
+                (at, latency)
+            }
             _ => (at, latency),
         }
     }
@@ -215,9 +241,9 @@ impl<'a> Timing<'a> {
 
     fn read(&mut self, warp: &Warp, place: Place, bytes: usize, mask: u32) -> u32 {
         let (addresses, bytes) = (Machine::addresses(warp, place), bytes as u64);
-        if place.space == Space::Shared {
+        if matches!(place.space, Space::Shared | Space::Cluster) {
             self.shared(&addresses, mask, bytes);
-            return self.gpu.shared_latency;
+            return if place.space == Space::Cluster { self.gpu.peer_latency } else { self.gpu.shared_latency };
         }
         self.work.memory += u64::from(units(&addresses, mask, bytes, 128));
         let mut latency = self.gpu.level1_latency;
@@ -245,7 +271,7 @@ impl<'a> Timing<'a> {
 
     fn write(&mut self, warp: &Warp, place: Place, bytes: usize, mask: u32, at: u64) {
         let (addresses, bytes) = (Machine::addresses(warp, place), bytes as u64);
-        let shared = place.space == Space::Shared;
+        let shared = matches!(place.space, Space::Shared | Space::Cluster);
         let stored = &mut self.clocks[warp.index].stored[usize::from(shared)];
         *stored = (*stored).max(at);
         if shared {

@@ -2,7 +2,7 @@
 
 use super::decode::Decoder;
 use super::expression::evaluate;
-use super::inst::{Atomic, Op, Reg, Space};
+use super::inst::{Atomic, Op, Reg, Space, Type};
 use super::opcode::{Opcode, Result};
 
 impl Decoder {
@@ -46,9 +46,26 @@ impl Decoder {
         if operands.len() != if f == Atomic::Cas { 3 } else { 2 } || ty.bytes() < 4 || ty.float() {
             return Err(o.unknown());
         }
-        let place = self.place(operands[0], space(o)?)?;
+        let space = space(o)?;
+        if space == Space::Cluster {
+            return Err(o.unknown());
+        }
+        let place = self.place(operands[0], space)?;
         let (a, b) = (self.source(operands[1], ty)?, self.source(operands[operands.len() - 1], ty)?);
         Ok(Op::Atomic { f, place, ty, d: d.map(|d| self.target(d, ty)).transpose()?, a, b })
+    }
+
+    /// `mapa`: the address of a variable of another block of the cluster.
+    pub(super) fn peer_address(&mut self, o: &Opcode) -> Result<Op> {
+        if o.words != ["shared::cluster", "u32"] {
+            return Err(o.unknown());
+        }
+        let d = self.target(o.operands[0], Type::U32)?;
+        Ok(Op::PeerAddress {
+            d,
+            a: self.source(o.operands[1], Type::U32)?,
+            rank: self.source(o.operands[2], Type::U32)?,
+        })
     }
 
     pub(super) fn copy(&mut self, o: &Opcode) -> Result<Op> {
@@ -66,7 +83,7 @@ impl Decoder {
                 if ![4, 8, 16].contains(&bytes) {
                     return Err(format!("found {bytes} bytes, expected 4, 8 or 16"));
                 }
-                let source = source.first().map(|text| self.source(text, super::inst::Type::U32)).transpose()?;
+                let source = source.first().map(|text| self.source(text, Type::U32)).transpose()?;
                 Ok(Op::CopyAsync { to, from, bytes, source })
             }
             _ => Err(o.unknown()),
@@ -79,6 +96,7 @@ fn space(o: &Opcode) -> Result<Space> {
         ("global", Space::Global),
         ("shared", Space::Shared),
         ("shared::cta", Space::Shared),
+        ("shared::cluster", Space::Cluster),
         ("const", Space::Const),
         ("param", Space::Param),
     ];

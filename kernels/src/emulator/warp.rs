@@ -18,6 +18,10 @@ pub enum State {
         threads: Option<u32>,
         pc: u32,
     },
+    /// At the wait of a cluster's barrier, in the instruction `pc`.
+    InCluster {
+        pc: u32,
+    },
     Done,
 }
 
@@ -59,8 +63,21 @@ pub struct Warp {
     pub groups: VecDeque<Vec<Copy>>,
     /// Instructions since the block began.
     pub steps: u64,
-    /// Its number in the block.
+    /// Its number in the block, and among the warps of the cluster.
     pub index: usize,
+    pub slot: usize,
+    /// How often it has arrived at the cluster's barrier, and waited there.
+    pub arrivals: u32,
+    pub waits: u32,
+}
+
+/// Where a block stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Seat {
+    pub block: [u32; 3],
+    /// Its rank in its cluster, of how many.
+    pub rank: u32,
+    pub ranks: u32,
 }
 
 impl Warp {
@@ -86,7 +103,8 @@ impl Warp {
     }
 
     /// Begins a block as its warp number `index`.
-    pub fn begin(&mut self, kernel: &Kernel, index: usize, block: [u32; 3], grid: [u32; 3], threads: [u32; 3]) {
+    pub fn begin(&mut self, kernel: &Kernel, index: usize, seat: Seat, grid: [u32; 3], threads: [u32; 3]) {
+        let Seat { block, rank, ranks } = seat;
         self.narrow_set.fill(0);
         self.wide_set.fill(0);
         self.predicates_set.fill(0);
@@ -107,6 +125,14 @@ impl Warp {
                     Special::Threads(axis) => threads[axis],
                     Special::Block(axis) => block[axis],
                     Special::Blocks(axis) => grid[axis],
+                    Special::Rank | Special::Member(0) => rank,
+                    Special::Ranks | Special::Members(0) => ranks,
+                    Special::Cluster(0) => block[0] / ranks,
+                    Special::Clusters(0) => grid[0] / ranks,
+                    Special::Member(_) => 0,
+                    Special::Members(_) => 1,
+                    Special::Cluster(axis) => block[axis],
+                    Special::Clusters(axis) => grid[axis],
                     Special::Lane => lane as u32,
                     Special::Warp => index as u32,
                     Special::MaskLt => bit - 1,
@@ -127,6 +153,7 @@ impl Warp {
         self.copies.clear();
         self.groups.clear();
         (self.steps, self.index) = (0, index);
+        (self.arrivals, self.waits) = (0, 0);
     }
 
     /// Picks the lanes that stand lowest: groups that went apart meet again.

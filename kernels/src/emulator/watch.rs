@@ -28,7 +28,7 @@ pub struct Watch<'a> {
 /// Words of shared memory that one instruction of a warp wrote: by a store, an atomic operation, or a copy that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedWrite {
-    /// The warp's index in its block.
+    /// The warp's index in its block, which may be another one of the cluster.
     pub warp: u32,
     /// The words' indices, and what they hold now.
     pub words: Vec<(u32, u32)>,
@@ -206,7 +206,7 @@ impl Kernel {
                 reads,
                 writes: uses.writes.iter().map(|&slot| self.index(slot)).collect(),
                 accesses: self.accesses(&inst.op),
-                barrier: matches!(inst.op, Op::Barrier { .. } | Op::WarpBarrier { .. }),
+                barrier: matches!(inst.op, Op::Barrier { .. } | Op::WarpBarrier { .. } | Op::ClusterWait),
             }
         });
         let bytes = launch.shared_bytes as usize;
@@ -229,7 +229,8 @@ impl Kernel {
             let memory = match place.space {
                 Space::Global => Memory::Global,
                 Space::Shared => Memory::Shared,
-                Space::Const | Space::Param => return None,
+                // Another block's is in no picture of this block's.
+                Space::Cluster | Space::Const | Space::Param => return None,
             };
             let base = self.index(if place.wide { Slot::Wide(place.base) } else { Slot::Narrow(place.base) });
             Some(Access { memory, writes, base, offset: place.offset, bytes })
@@ -356,25 +357,35 @@ impl Machine<'_, '_> {
         Finding { check, lane, text, earlier }
     }
 
-    /// Notes an access to shared memory of the watched block that went well; of one that wrote, the words' values too.
+    /// Notes an access to shared memory of the block of a rank that went well, if it is the watched one; of one that wrote, the
+    /// words' values too.
     #[inline]
-    pub(super) fn note(&mut self, warp: &Warp, offsets: &[usize; 32], bytes: usize, mask: u32, writes: bool) {
-        if self.watch.as_ref().is_some_and(|watch| watch.block == self.block_number) {
+    pub(super) fn note(
+        &mut self,
+        warp: &Warp,
+        rank: usize,
+        offsets: &[usize; 32],
+        bytes: usize,
+        mask: u32,
+        writes: bool,
+    ) {
+        let number = self.block_number - self.rank as u64 + rank as u64;
+        if self.watch.as_ref().is_some_and(|watch| watch.block == number) {
             let words = lanes(mask).flat_map(|lane| offsets[lane] / 4..(offsets[lane] + bytes).div_ceil(4));
-            self.note_words(warp.index as u32, words.map(|word| word as u32).collect(), writes);
+            self.note_words(warp.index as u32, rank, words.map(|word| word as u32).collect(), writes);
         }
     }
 
     #[cold]
-    fn note_words(&mut self, warp: u32, words: Vec<u32>, writes: bool) {
+    fn note_words(&mut self, warp: u32, rank: usize, words: Vec<u32>, writes: bool) {
         let Some(watch) = &mut self.watch else { return };
         let line = self.kernel.code[watch.pc].line as usize;
-        watch.touched.resize(self.shared.bytes() / 4, [None; 2]);
+        watch.touched.resize(self.shared[rank].bytes() / 4, [None; 2]);
         for &word in &words {
             watch.touched[word as usize][usize::from(writes)] = Some(Touch { warp, line });
         }
         if writes {
-            let words = words.into_iter().map(|word| (word, self.shared.word(4 * word as usize))).collect();
+            let words = words.into_iter().map(|word| (word, self.shared[rank].word(4 * word as usize))).collect();
             watch.writes.push(SharedWrite { warp, words });
         }
     }

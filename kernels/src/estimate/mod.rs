@@ -141,7 +141,8 @@ impl Estimator {
                 busy += time.busy as f64 * share / blocks as f64;
                 sectors += time.sectors as f64 * share;
             }
-            counters += sum.scaled(kind.count, kind.blocks.len() as u64);
+            // Each sample ran the block's whole cluster.
+            counters += sum.scaled(kind.count, kind.blocks.len() as u64 * u64::from(launch.cluster));
         }
         // The busiest multiprocessor has `mine` blocks, `resident` of them at a time.
         let mine = blocks.div_ceil(u64::from(gpu.multiprocessors));
@@ -196,6 +197,10 @@ impl Device for Estimator {
 
     fn shared_bytes_per_block(&self) -> usize {
         self.emulator.shared_bytes_per_block()
+    }
+
+    fn architecture(&self) -> u32 {
+        self.emulator.architecture()
     }
 
     fn alloc(&mut self, bytes: u64) -> Result<u64> {

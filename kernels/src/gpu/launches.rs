@@ -143,6 +143,7 @@ impl Launches {
             entry,
             grid: grid.map(fit),
             block: block.map(fit),
+            cluster: 1,
             shared_bytes: fit(shared),
             args: args.into(),
         });

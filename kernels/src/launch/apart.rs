@@ -34,6 +34,10 @@ impl Device for Apart {
         self.device.load_module(name, ptx)
     }
 
+    fn architecture(&self) -> u32 {
+        self.device.architecture()
+    }
+
     fn shared_bytes_per_block(&self) -> usize {
         self.device.shared_bytes_per_block()
     }

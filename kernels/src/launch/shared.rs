@@ -18,6 +18,10 @@ impl<D: Device> Device for Arc<Mutex<D>> {
         lock(self).shared_bytes_per_block()
     }
 
+    fn architecture(&self) -> u32 {
+        lock(self).architecture()
+    }
+
     fn alloc(&mut self, bytes: u64) -> Result<u64> {
         lock(self).alloc(bytes)
     }

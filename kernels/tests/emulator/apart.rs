@@ -14,7 +14,7 @@ fn device() -> Apart {
 
 fn scale(x: Buffer, y: Buffer, n: u32) -> Launch {
     let args = vec![Arg::Buffer(x), Arg::Buffer(y), Arg::U32(n), Arg::F32(2.0), Arg::U32(0)];
-    Launch { entry: "scale", grid: [1, 1, 1], block: [256, 1, 1], shared_bytes: 0, args }
+    Launch { entry: "scale", grid: [1, 1, 1], block: [256, 1, 1], cluster: 1, shared_bytes: 0, args }
 }
 
 #[test]

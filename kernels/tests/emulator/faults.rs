@@ -74,7 +74,8 @@ fn barriers_need_all_threads() {
         )
     };
     let run = |body: &str| {
-        let launch = Launch { entry: "k", grid: [2, 1, 1], block: [64, 1, 1], shared_bytes: 0, args: Vec::new() };
+        let launch =
+            Launch { entry: "k", grid: [2, 1, 1], block: [64, 1, 1], cluster: 1, shared_bytes: 0, args: Vec::new() };
         loaded(&module(body)).launch(&launch)
     };
     run("setp.lt.u32 %p, %t, 64;\n@%p bar.sync 0;\nbar.sync 0;").unwrap();
@@ -114,7 +115,7 @@ fn a_kernel_that_does_not_end_is_stopped() {
     let text = ".version 7.0\n.visible .entry k() {\nagain: bra again;\n}";
     let mut emulator = loaded(text);
     emulator.set_limit(1000);
-    let launch = Launch { entry: "k", grid: [1; 3], block: [1; 3], shared_bytes: 0, args: Vec::new() };
+    let launch = Launch { entry: "k", grid: [1; 3], block: [1; 3], cluster: 1, shared_bytes: 0, args: Vec::new() };
     assert_eq!(fault(emulator.launch(&launch)).check, Check::Endless);
 }
 
@@ -124,7 +125,7 @@ fn arguments_are_held_to_what_they_say() {
     let x = upload(&mut emulator, &[1.0f32; 64]).unwrap();
     let mut run = |x: Arg, y: Arg, n: Arg| {
         let args = vec![x, y, n, Arg::F32(1.0)];
-        emulator.launch(&Launch { entry: "axpy", grid: [1; 3], block: [256, 1, 1], shared_bytes: 0, args })
+        emulator.launch(&Launch { entry: "axpy", grid: [1; 3], block: [256, 1, 1], cluster: 1, shared_bytes: 0, args })
     };
     let (front, back) = (Buffer::read(x, 128), Buffer::read_write(x + 128, 128));
     run(Arg::Buffer(front), Arg::Buffer(back), Arg::U32(32)).unwrap();

@@ -23,7 +23,7 @@ fn lanes(body: &str, a: &[u32; 32], b: &[u32; 32], c: &[u32; 32]) -> Vec<u32> {
     }
     let d = emulator.alloc(128).unwrap();
     args.push(Arg::Buffer(Buffer::write(d, 128)));
-    let launch = Launch { entry: "k", grid: [1; 3], block: [32, 1, 1], shared_bytes: 0, args };
+    let launch = Launch { entry: "k", grid: [1; 3], block: [32, 1, 1], cluster: 1, shared_bytes: 0, args };
     emulator.launch(&launch).unwrap_or_else(|error| panic!("{body}: {error}"));
     download(&mut emulator, d, 32).unwrap()
 }
@@ -230,7 +230,7 @@ fn steps_of_a_thread_are_shown() {
         Arg::U32(300),
         Arg::F32(2.0),
     ];
-    let launch = Launch { entry: "axpy", grid: [2, 1, 1], block: [256, 1, 1], shared_bytes: 0, args };
+    let launch = Launch { entry: "axpy", grid: [2, 1, 1], block: [256, 1, 1], cluster: 1, shared_bytes: 0, args };
     let mut steps = Vec::new();
     emulator
         .trace(&launch, 1, 40, &mut |step| {

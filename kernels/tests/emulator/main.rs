@@ -1,6 +1,7 @@
 //! Whole kernels against plain loops, and kernels with a fault, which a check has to find.
 
 mod apart;
+mod clusters;
 mod examples;
 mod expression;
 mod faults;
@@ -51,6 +52,7 @@ fn axpy(text: &str, n: usize) -> Result<(Vec<f32>, Emulator)> {
         entry: "axpy",
         grid: [n.div_ceil(256) as u32, 1, 1],
         block: [256, 1, 1],
+        cluster: 1,
         shared_bytes: 0,
         args: vec![
             Arg::Buffer(Buffer::read(x, bytes)),
@@ -89,6 +91,7 @@ fn gemm(text: &str, n: usize, seed: u64) -> Result<(Vec<f32>, Counters)> {
         entry: "gemm",
         grid: [grid, grid, 1],
         block: [16, 16, 1],
+        cluster: 1,
         shared_bytes: 0,
         args: vec![
             Arg::Buffer(Buffer::read(a, bytes)),
@@ -124,6 +127,7 @@ fn warp_sum(text: &str, blocks: usize, threads: u32) -> Result<Vec<f32>> {
         entry: "warp_sum",
         grid: [blocks as u32, 1, 1],
         block: [threads, 1, 1],
+        cluster: 1,
         shared_bytes: 0,
         args: vec![Arg::Buffer(Buffer::read(x, 128 * blocks as u64)), Arg::Buffer(Buffer::write(y, 4 * blocks as u64))],
     })?;
@@ -153,7 +157,7 @@ fn tensor_cores_multiply_a_tile() {
         Arg::Buffer(Buffer::read(pb, 256)),
         Arg::Buffer(Buffer::write(d, 512)),
     ];
-    let launch = Launch { entry: "mma", grid: [1; 3], block: [32, 1, 1], shared_bytes: 0, args };
+    let launch = Launch { entry: "mma", grid: [1; 3], block: [32, 1, 1], cluster: 1, shared_bytes: 0, args };
     emulator.launch(&launch).unwrap();
     let found: Vec<f32> = download(&mut emulator, d, 128).unwrap();
     let tf32 = |x: &f32| f32::from_bits((x.to_bits() + 0x1000) & !0x1fff);
@@ -174,7 +178,14 @@ fn staged(text: &str) -> Result<Vec<f32>> {
     let x = upload(&mut emulator, &numbers(256, 4))?;
     let y = emulator.alloc(1024)?;
     let args = vec![Arg::Buffer(Buffer::read(x, 1024)), Arg::Buffer(Buffer::write(y, 1024))];
-    emulator.launch(&Launch { entry: "staged", grid: [1; 3], block: [64, 1, 1], shared_bytes: 1024, args })?;
+    emulator.launch(&Launch {
+        entry: "staged",
+        grid: [1; 3],
+        block: [64, 1, 1],
+        cluster: 1,
+        shared_bytes: 1024,
+        args,
+    })?;
     download(&mut emulator, y, 256)
 }
 

@@ -16,7 +16,7 @@ fn time(body: &str, threads: u32, cold: bool) -> BlockTime {
     emulator.load_module("timing.ptx", &text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
     let address = emulator.alloc(1 << 20).unwrap();
     let args = vec![Arg::Buffer(Buffer::read_write(address, 1 << 20))];
-    let launch = Launch { entry: "k", grid: [1; 3], block: [threads, 1, 1], shared_bytes: 0, args };
+    let launch = Launch { entry: "k", grid: [1; 3], block: [threads, 1, 1], cluster: 1, shared_bytes: 0, args };
     emulator.sample(&launch, 0, &H100, 64 << 10, &[cold]).unwrap().1
 }
 

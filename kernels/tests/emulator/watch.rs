@@ -88,7 +88,8 @@ const EXCHANGE: &str = "
 
 #[test]
 fn a_race_names_the_line_that_it_is_with() {
-    let launch = Launch { entry: "exchange", grid: [1; 3], block: [64, 1, 1], shared_bytes: 0, args: Vec::new() };
+    let launch =
+        Launch { entry: "exchange", grid: [1; 3], block: [64, 1, 1], cluster: 1, shared_bytes: 0, args: Vec::new() };
     let line = |text: &str| 1 + EXCHANGE.lines().position(|line| line.trim() == text).unwrap();
     for seed in 0..4 {
         let run = |warp: u32, show: &mut dyn FnMut(&Moment) -> bool| {

@@ -77,7 +77,7 @@ fn axpy(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let args = vec![x.read(), y.update(), Arg::U32(n as u32), Arg::F32(2.0)];
     let grid = [n.div_ceil(256) as u32, 1, 1];
     // A kernel to learn from, which nothing else launches.
-    workshop.launches.list.push(Launch { entry: "axpy", grid, block: [256, 1, 1], shared_bytes: 0, args });
+    workshop.launches.list.push(Launch { entry: "axpy", grid, block: [256, 1, 1], cluster: 1, shared_bytes: 0, args });
     Ok(Output::Singles(y))
 }
 
