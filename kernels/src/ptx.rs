@@ -7,7 +7,7 @@
 //! assert!(kernels > MODULES.len());
 //! ```
 
-/// Each module's file name and text.
+/// Each module's file name and text, of those that every GPU can load.
 pub const MODULES: &[(&str, &str)] = &[
     ("axpy.ptx", include_str!("../ptx/axpy.ptx")),
     ("conv.ptx", include_str!("../ptx/conv.ptx")),
@@ -32,6 +32,22 @@ pub const MODULES: &[(&str, &str)] = &[
 
 /// Products on tensor cores, for GPUs from sm_80 on.
 pub const TF32: (&str, &str) = ("gemm_tf32.ptx", include_str!("../ptx/gemm_tf32.ptx"));
+
+/// Recurrent layers whose weights stay on chip, for GPUs with clusters of blocks.
+pub const CLUSTERS: &[(&str, &str)] = &[
+    ("gru_cluster.ptx", include_str!("../ptx/gru_cluster.ptx")),
+    ("gru_cluster_backward.ptx", include_str!("../ptx/gru_cluster_backward.ptx")),
+    ("lstm_cluster.ptx", include_str!("../ptx/lstm_cluster.ptx")),
+    ("lstm_cluster_backward.ptx", include_str!("../ptx/lstm_cluster_backward.ptx")),
+];
+
+/// The first architecture with clusters, as [`Device::architecture`](crate::launch::Device::architecture) counts.
+pub const CLUSTERS_FROM: u32 = 90;
+
+/// The modules of all architectures.
+pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    MODULES.iter().chain([&TF32]).chain(CLUSTERS)
+}
 
 /// Registers and shared memory of each kernel on each architecture, as NVIDIA's assembler gave them (`.ci/ptxas`).
 pub const BUDGET: &str = include_str!("../ptx/budget.txt");

@@ -99,9 +99,10 @@ impl Device {
             Device::Cuda => open_cuda()?,
             Device::Emulated => Box::new(Emulator::new(0)),
         };
-        // An older GPU cannot load what is for tensor cores.
+        // An older GPU cannot load what is for tensor cores or clusters.
         let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
-        for (name, text) in ptx::MODULES.iter().chain(tf32) {
+        let clusters = if device.architecture() >= ptx::CLUSTERS_FROM { ptx::CLUSTERS } else { &[] };
+        for (name, text) in ptx::MODULES.iter().chain(tf32).chain(clusters) {
             device.load_module(name, text)?;
         }
         Ok(Some(device))

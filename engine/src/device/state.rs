@@ -29,6 +29,8 @@ pub struct State {
     pub(super) precision: Precision,
     /// The most shared memory that a block of the device may have, in bytes.
     pub(super) shared: usize,
+    /// The device's architecture.
+    pub(super) architecture: u32,
 }
 
 impl State {
@@ -65,6 +67,7 @@ impl State {
             allocation,
             precision: Precision::Fp32,
             shared: device.shared_bytes_per_block(),
+            architecture: device.architecture(),
         };
         // A parameter that no loss depends on has a gradient of zero.
         device.zero(state.grads.address, 4 * n as u64)?;
@@ -79,7 +82,8 @@ impl State {
 
     /// An empty list for the launches of a plan on this device.
     pub(super) fn launches(&self) -> Launches {
-        Launches { precision: self.precision, shared: self.shared, ..Launches::default() }
+        let &State { precision, shared, architecture, .. } = self;
+        Launches { precision, shared, architecture, ..Launches::default() }
     }
 
     /// Gives the memory back.

@@ -1,10 +1,11 @@
-//! GRU layers over whole sequences (`gru.ptx`, `gru_backward.ptx`).
+//! GRU layers over whole sequences (`gru.ptx`, `gru_backward.ptx`; with clusters `gru_cluster.ptx`,
+//! `gru_cluster_backward.ptx`).
 
 pub use super::recurrent::{Gradients, Inputs};
 
 use super::launches::{Launches, Span};
 use super::recurrent::{
-    Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
+    Clustered, Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
 };
 use crate::cpu::recurrent::RecurrentShape;
 
@@ -13,9 +14,19 @@ const GATES: usize = 3;
 /// Blocks of H in a record of what the forward keeps: r, z, n, q.
 const RECORD: usize = 4;
 /// In shared memory: h and the three of q.
-const FORWARD: Kernel = Kernel { entry: "gru_forward", gates: GATES, arrays: 4 };
+const FORWARD: Kernel = Kernel {
+    entry: "gru_forward",
+    gates: GATES,
+    arrays: 4,
+    clustered: Clustered::forward("gru_cluster_forward", GATES),
+};
 /// In shared memory: the three of dq and of its parts, and dh.
-const BACKWARD: Kernel = Kernel { entry: "gru_backward", gates: GATES, arrays: 7 };
+const BACKWARD: Kernel = Kernel {
+    entry: "gru_backward",
+    gates: GATES,
+    arrays: 7,
+    clustered: Clustered::backward("gru_cluster_backward", GATES),
+};
 
 /// Numbers of `saved`: records (B, T, 4, H).
 pub fn saved_len(shape: &RecurrentShape) -> usize {

@@ -111,6 +111,8 @@ pub struct Launches {
     pub precision: Precision,
     /// The most shared memory that a block may have, in bytes.
     pub shared: usize,
+    /// The device's [architecture](crate::launch::Device::architecture); 0 where what every GPU can do is asked for.
+    pub architecture: u32,
     /// The list.
     pub list: Vec<Launch>,
 }
@@ -135,6 +137,30 @@ impl Launches {
         shared: usize,
         args: impl Into<Vec<Arg>>,
     ) {
+        self.push(entry, grid, block, 1, shared, args.into());
+    }
+
+    /// Clusters of `blocks` blocks each, in a row.
+    pub(super) fn clusters(
+        &mut self,
+        entry: &'static str,
+        [clusters, blocks]: [usize; 2],
+        threads: usize,
+        shared: usize,
+        args: Vec<Arg>,
+    ) {
+        self.push(entry, [clusters * blocks, 1, 1], [threads, 1, 1], blocks, shared, args);
+    }
+
+    fn push(
+        &mut self,
+        entry: &'static str,
+        grid: [usize; 3],
+        block: [usize; 3],
+        cluster: usize,
+        shared: usize,
+        args: Vec<Arg>,
+    ) {
         if grid.contains(&0) {
             return;
         }
@@ -143,9 +169,9 @@ impl Launches {
             entry,
             grid: grid.map(fit),
             block: block.map(fit),
-            cluster: 1,
+            cluster: fit(cluster),
             shared_bytes: fit(shared),
-            args: args.into(),
+            args,
         });
     }
 }

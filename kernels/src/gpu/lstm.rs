@@ -1,10 +1,11 @@
-//! LSTM layers over whole sequences (`lstm.ptx`, `lstm_backward.ptx`).
+//! LSTM layers over whole sequences (`lstm.ptx`, `lstm_backward.ptx`; with clusters `lstm_cluster.ptx`,
+//! `lstm_cluster_backward.ptx`).
 
 pub use super::recurrent::{Gradients, Inputs};
 
 use super::launches::{Launches, Span};
 use super::recurrent::{
-    Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
+    Clustered, Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
 };
 use crate::cpu::recurrent::RecurrentShape;
 
@@ -13,9 +14,19 @@ const GATES: usize = 4;
 /// Blocks of H in a record of what the forward keeps: i, f, g, o, c, tanh c.
 const RECORD: usize = 6;
 /// In shared memory: h, c and the four of z.
-const FORWARD: Kernel = Kernel { entry: "lstm_forward", gates: GATES, arrays: 6 };
+const FORWARD: Kernel = Kernel {
+    entry: "lstm_forward",
+    gates: GATES,
+    arrays: 6,
+    clustered: Clustered::forward("lstm_cluster_forward", GATES),
+};
 /// In shared memory: the four of dz and of its parts, dh and dc.
-const BACKWARD: Kernel = Kernel { entry: "lstm_backward", gates: GATES, arrays: 10 };
+const BACKWARD: Kernel = Kernel {
+    entry: "lstm_backward",
+    gates: GATES,
+    arrays: 10,
+    clustered: Clustered::backward("lstm_cluster_backward", GATES),
+};
 
 /// Numbers of `saved`: records (B, T, 6, H).
 pub fn saved_len(shape: &RecurrentShape) -> usize {

@@ -1,5 +1,9 @@
 //! Shared by the launches of LSTM and GRU layers: the input's product for all steps at once, the launch for a whole sequence,
 //! and the products for the gradients of the weights.
+//!
+//! There are two kernels for a whole sequence. On a GPU with clusters of blocks a layer of 64, 128 or 256 units has its
+//! recurrent weights in the shared memory of a cluster (`lstm_cluster.ptx`). Elsewhere a block works by itself, and reads from
+//! the L2 cache what its shared memory does not hold (`lstm.ptx`).
 
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
@@ -7,6 +11,7 @@ use super::layout::{Rest, Rows, copy_rows, transpose};
 use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
+use crate::ptx::CLUSTERS_FROM;
 
 /// Sequences that a block owns.
 const SEQUENCES: usize = 4;
@@ -17,6 +22,13 @@ const WARP: usize = 32;
 const BYTES: usize = 4 * SEQUENCES;
 /// Rows of weights that the kernels take at a time.
 const ROWS: usize = 8;
+
+/// Units that a block of a cluster owns, sequences that a cluster owns, and threads of a block: one for each unit of a sequence.
+const CLUSTER_UNITS: usize = 32;
+const CLUSTER_SEQUENCES: usize = 8;
+const CLUSTER_THREADS: usize = CLUSTER_UNITS * CLUSTER_SEQUENCES;
+/// Blocks that a cluster may have.
+const CLUSTER_BLOCKS: [usize; 3] = [2, 4, 8];
 
 /// The inputs of a layer: as on the CPU, in device memory.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +75,43 @@ pub(super) struct Kernel {
     pub gates: usize,
     /// Arrays of one number for each unit and sequence of a block that it keeps in shared memory.
     pub arrays: usize,
+    /// The kernel for clusters.
+    pub clustered: Clustered,
+}
+
+/// A recurrent layer's kernel for clusters.
+pub(super) struct Clustered {
+    pub entry: &'static str,
+    /// Bytes of shared memory that a block needs for each unit of the layer, and beside.
+    pub of_unit: usize,
+    pub beside: usize,
+}
+
+impl Clustered {
+    /// The forward of a layer with so many gates: of each unit its weights for the block's gates, and two arrays of states;
+    /// parts of sums of eight warps.
+    pub const fn forward(entry: &'static str, gates: usize) -> Clustered {
+        let number = size_of::<f32>();
+        let states = 2 * CLUSTER_SEQUENCES;
+        let parts = 8 * gates * CLUSTER_THREADS;
+        Clustered { entry, of_unit: number * (gates * CLUSTER_UNITS + states), beside: number * parts }
+    }
+
+    /// The backward: of each gate of a unit its weights for the block's units, and two arrays of gradients; 32 parts of sums.
+    pub const fn backward(entry: &'static str, gates: usize) -> Clustered {
+        let number = size_of::<f32>();
+        let gradients = 2 * CLUSTER_SEQUENCES;
+        let parts = 32 * CLUSTER_THREADS;
+        Clustered { entry, of_unit: number * gates * (CLUSTER_UNITS + gradients), beside: number * parts }
+    }
+
+    /// Blocks of a cluster and a block's bytes of shared memory, where the device has clusters and they fit.
+    fn blocks(&self, hidden: usize, launches: &Launches) -> Option<(usize, usize)> {
+        let (blocks, shared) = (hidden / CLUSTER_UNITS, self.of_unit * hidden + self.beside);
+        let whole = CLUSTER_BLOCKS.contains(&blocks) && hidden.is_multiple_of(CLUSTER_UNITS);
+        let fits = launches.architecture >= CLUSTERS_FROM && shared <= launches.shared;
+        (whole && fits).then_some((blocks, shared))
+    }
 }
 
 /// B·T.
@@ -104,8 +153,8 @@ fn kept_rows(hidden: usize, gates: usize, shared: usize, most: usize) -> usize {
     (most.saturating_sub(shared) / (4 * gates * hidden)).min(hidden) / ROWS * ROWS
 }
 
-/// One block for every four sequences, a thread for each unit of a sequence, as far as there are. `args`: the pointers;
-/// `last`: what follows the extents.
+/// One cluster for every eight sequences where there are clusters that fit. Else one block for every four sequences, a thread
+/// for each unit of a sequence, as far as there are. `args`: the pointers; `last`: what follows the extents.
 pub(super) fn launch(
     launches: &mut Launches,
     kernel: &Kernel,
@@ -114,9 +163,15 @@ pub(super) fn launch(
     last: Option<Arg>,
 ) {
     let &RecurrentShape { batch, time, hidden, reverse, .. } = shape;
+    args.extend([int(batch), int(time), int(hidden), flag(reverse)]);
+    if let Some((blocks, shared)) = kernel.clustered.blocks(hidden, launches) {
+        args.extend(last);
+        let clusters = [batch.div_ceil(CLUSTER_SEQUENCES), blocks];
+        return launches.clusters(kernel.clustered.entry, clusters, CLUSTER_THREADS, shared, args);
+    }
     let shared = kernel.arrays * hidden * BYTES;
     let kept = kept_rows(hidden, kernel.gates, shared, launches.shared);
-    args.extend([int(batch), int(time), int(hidden), flag(reverse), int(kept)]);
+    args.push(int(kept));
     args.extend(last);
     let threads = (SEQUENCES * hidden).next_multiple_of(WARP).min(THREADS);
     let shared = shared + 4 * kept * kernel.gates * hidden;

@@ -7,12 +7,12 @@ use inkgrad_kernels::cpu::rng::fill_normal;
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::examples::{Example, examples};
 use inkgrad_kernels::launch::{Device, Result};
-use inkgrad_kernels::ptx::{MODULES, TF32};
+use inkgrad_kernels::ptx;
 
 #[test]
 fn every_kernel_has_an_example_that_runs_at_any_size() {
     let mut emulator = Emulator::new(0);
-    MODULES.iter().chain([&TF32]).for_each(|(name, text)| emulator.load_module(name, text).unwrap());
+    ptx::all().for_each(|(name, text)| emulator.load_module(name, text).unwrap());
     let kernels: BTreeSet<&str> = emulator.entries().collect();
     assert_eq!(examples().map(|example| example.entry).collect::<BTreeSet<_>>(), kernels);
     for example in examples() {

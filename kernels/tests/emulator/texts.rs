@@ -6,7 +6,7 @@ use proptest::test_runner::RngSeed;
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::emulator::mutate::mutants;
 use inkgrad_kernels::launch::{Device, Error};
-use inkgrad_kernels::ptx::{MODULES, TF32};
+use inkgrad_kernels::ptx;
 
 /// Loads a text. A refusal is one line of moderate length.
 fn load(text: &str) -> Result<(), String> {
@@ -172,7 +172,7 @@ proptest! {
         module in any::<usize>(),
         edits in prop::collection::vec(any::<Edit>(), 1..6),
     ) {
-        let (_, source) = MODULES.iter().chain([&TF32]).nth(module % (MODULES.len() + 1)).expect("a module");
+        let (_, source) = ptx::all().nth(module % ptx::all().count()).expect("a module");
         let mut text = (*source).to_owned();
         edits.into_iter().for_each(|change| edit(&mut text, change));
         let _ = load(&text);

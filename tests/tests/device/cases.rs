@@ -95,18 +95,20 @@ pub fn gru_from_state() -> Case {
     with_inputs("gru", 6)
 }
 
-/// The inputs of a recurrent layer over five sequences, which is more than a block has.
-fn sequences(gates: usize, hidden: usize) -> Vec<CaseInput> {
+/// The inputs of a recurrent layer over so many sequences.
+fn sequences(gates: usize, hidden: usize, count: usize) -> Vec<CaseInput> {
     let mut draw = Draw::small(1);
     let rows = gates * hidden;
-    let (x, w_ih, w_hh) = (draw.values([5, 4, 3]), draw.weights([rows, 3], 3), draw.weights([rows, hidden], hidden));
+    let (x, w_ih, w_hh) =
+        (draw.values([count, 4, 3]), draw.weights([rows, 3], 3), draw.weights([rows, hidden], hidden));
     vec![x, w_ih, w_hh, draw.biases(rows), draw.biases(rows)]
 }
 
+/// Over five sequences, which is more than a block has.
 fn lstm(hidden: usize) -> Case {
     Case {
         label: format!("x (5, 4, 3), {hidden} units"),
-        inputs: sequences(4, hidden),
+        inputs: sequences(4, hidden, 5),
         f32: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
         f64: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], None, false)),
     }
@@ -115,9 +117,54 @@ fn lstm(hidden: usize) -> Case {
 fn gru(hidden: usize) -> Case {
     Case {
         label: format!("x (5, 4, 3), {hidden} units"),
-        inputs: sequences(3, hidden),
+        inputs: sequences(3, hidden, 5),
         f32: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
         f64: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], None, false)),
+    }
+}
+
+/// An LSTM for clusters, over more sequences than a cluster has.
+pub fn lstm_of(hidden: usize) -> Case {
+    Case { label: format!("x (9, 4, 3), {hidden} units"), inputs: sequences(4, hidden, 9), ..lstm(hidden) }
+}
+
+/// A GRU for clusters.
+pub fn gru_of(hidden: usize) -> Case {
+    Case { label: format!("x (9, 4, 3), {hidden} units"), inputs: sequences(3, hidden, 9), ..gru(hidden) }
+}
+
+/// The smallest LSTM for clusters.
+pub fn lstm_of_cluster() -> Case {
+    lstm_of(64)
+}
+
+/// The smallest GRU for clusters.
+pub fn gru_of_cluster() -> Case {
+    gru_of(64)
+}
+
+/// Initial states of nine sequences.
+fn with_states(mut case: Case, hidden: usize, count: usize) -> Case {
+    let mut draw = Draw::small(2);
+    case.inputs.extend((0..count).map(|_| draw.values([9, hidden])));
+    case
+}
+
+/// An LSTM for clusters that goes backwards from given states.
+pub fn lstm_of_cluster_from_state() -> Case {
+    Case {
+        f32: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], Some([x[5], x[6]]), true)),
+        f64: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], Some([x[5], x[6]]), true)),
+        ..with_states(lstm_of(64), 64, 2)
+    }
+}
+
+/// A GRU for clusters that goes backwards from given states.
+pub fn gru_of_cluster_from_state() -> Case {
+    Case {
+        f32: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], Some(x[5]), true)),
+        f64: Box::new(|tape, x| tape.gru(x[0], [x[1], x[2], x[3], x[4]], Some(x[5]), true)),
+        ..with_states(gru_of(64), 64, 1)
     }
 }
 

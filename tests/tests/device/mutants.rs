@@ -14,12 +14,13 @@ use inkgrad_kernels::emulator::mutate::{Mutant, mutants};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::gpu::{Launches, Precision, Span};
 use inkgrad_kernels::launch::{Buffer, Check, Device, bytes_of, download, upload};
-use inkgrad_kernels::ptx::{MODULES, TF32};
+use inkgrad_kernels::ptx;
 
 use crate::cases::{
-    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_in_eights, gru_of_eight, gru_with_rest,
-    long_sums, lstm_from_state, lstm_in_eights, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise,
-    one_class, ragged,
+    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_in_eights, gru_of_cluster,
+    gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_in_eights,
+    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow,
+    noise, one_class, ragged,
 };
 use crate::convolutions::{self, Kernel};
 use crate::sums;
@@ -64,6 +65,7 @@ const LSTM: &[Probe] = &[
     Within(LSTM_BYTES[1], lstm_with_rest),
     Within(EIGHTS_BYTES[0], lstm_in_eights),
 ];
+const LSTM_CLUSTER: &[Probe] = &[Chosen(lstm_of_cluster), Chosen(lstm_of_cluster_from_state)];
 const GRU: &[Probe] = &[
     Op("gru"),
     Chosen(gru_from_state),
@@ -72,6 +74,7 @@ const GRU: &[Probe] = &[
     Within(GRU_BYTES[1], gru_with_rest),
     Within(EIGHTS_BYTES[1], gru_in_eights),
 ];
+const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
@@ -92,6 +95,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
     ("gru_forward", GRU),
     ("gru_backward", GRU),
+    ("gru_cluster_forward", GRU_CLUSTER),
+    ("gru_cluster_backward", GRU_CLUSTER),
     ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
     ("transpose", &[Op("transpose")]),
     ("embedding", &[Op("embedding")]),
@@ -105,6 +110,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("correct", &[Op("correct"), Chosen(equal_scores)]),
     ("lstm_forward", LSTM),
     ("lstm_backward", LSTM),
+    ("lstm_cluster_forward", LSTM_CLUSTER),
+    ("lstm_cluster_backward", LSTM_CLUSTER),
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
@@ -143,6 +150,48 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("gemm_tf32", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
+    (
+        "gru_cluster_backward",
+        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
+        0,
+        "what is read is not multiplied",
+    ),
+    (
+        "gru_cluster_forward",
+        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
+        0,
+        "what is read is not multiplied",
+    ),
+    (
+        "gru_cluster_forward",
+        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
+        0,
+        "both formulas hold where they meet",
+    ),
+    (
+        "lstm_cluster_backward",
+        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
+        0,
+        "what is read is not multiplied",
+    ),
+    (
+        "lstm_cluster_forward",
+        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
+        0,
+        "what is read is not multiplied",
+    ),
+    (
+        "lstm_cluster_forward",
+        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
+        0,
+        "both formulas hold where they meet",
+    ),
+    (
+        "lstm_cluster_forward",
+        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
+        1,
+        "both formulas hold where they meet",
+    ),
     ("reparameterize", "setp.ge.u32 %p, %c0, 0xC0000000; made setp.gt.u32", 0, "both formulas hold where they meet"),
     ("reparameterize", "setp.ge.f32 %p, %u, 0f3FB504F3; made setp.gt.f32", 0, "both formulas hold where they meet"),
     ("sum_terms", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
@@ -150,7 +199,7 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
 
 /// The module of an entry point.
 fn module(entry: &str) -> (&'static str, &'static str) {
-    let found = MODULES.iter().chain([&TF32]).find(|(_, text)| text.contains(&format!(".entry {entry}(")));
+    let found = ptx::all().find(|(_, text)| text.contains(&format!(".entry {entry}(")));
     *found.expect("a module with the entry point")
 }
 
@@ -159,7 +208,7 @@ fn emulator_without(module: &str) -> Emulator {
     let mut emulator = Emulator::new(5);
     // A kernel that runs away is stopped early.
     emulator.set_limit(200_000);
-    for (name, text) in MODULES.iter().chain([&TF32]).filter(|(name, _)| *name != module) {
+    for (name, text) in ptx::all().filter(|(name, _)| *name != module) {
         emulator.load_module(name, text).unwrap();
     }
     emulator

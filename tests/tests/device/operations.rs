@@ -5,12 +5,13 @@ use inkgrad_engine::gradcheck::on_device::{AGAIN, TF32_TOLERANCE, TOLERANCE, com
 use inkgrad_engine::ops::{Case, Draw, OPS};
 use inkgrad_kernels::emulator::Emulator;
 use inkgrad_kernels::launch::{self, Apart, Device as _};
-use inkgrad_kernels::ptx::MODULES;
+use inkgrad_kernels::ptx;
 use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::cases::{
-    GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state,
+    GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_of, gru_of_cluster, gru_of_cluster_from_state,
+    gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_of, lstm_of_cluster, lstm_of_cluster_from_state,
     lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged, size,
 };
 use crate::{device, opened};
@@ -37,7 +38,7 @@ pub const PROCESSOR_ALONE: [&str; 14] = [
 /// An emulator, for what only it can be asked.
 fn emulator() -> Emulator {
     let mut emulator = Emulator::new(5);
-    for (name, text) in MODULES {
+    for (name, text) in ptx::all() {
         emulator.load_module(name, text).unwrap();
     }
     emulator
@@ -74,8 +75,9 @@ proptest! {
     fn so_does_it_at_larger_extents(seed in any::<u64>()) {
         let mut device = opened(Precision::Fp32);
         let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
-        let recurrent = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
-        for case in products.into_iter().chain(recurrent) {
+        let blocks = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
+        let clusters = [lstm_of_cluster_from_state(), gru_of_cluster_from_state()];
+        for case in products.into_iter().chain(blocks).chain(clusters) {
             check("a chosen case", &case, 0, &mut *device)?;
         }
         for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
@@ -93,7 +95,7 @@ fn chosen_cases_agree() {
     let mut device = opened(Precision::Fp32);
     let drawn = OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name));
     let drawn = drawn.map(|spec| (spec.draw)(&mut Draw::small(1)));
-    for case in drawn.chain([ragged(), one_class(), lstm_of_eight(), gru_of_eight()]) {
+    for case in drawn.chain([ragged(), one_class(), lstm_of_eight(), gru_of_eight(), lstm_of(128), gru_of(256)]) {
         let error = compare(&case, 0b101, Precision::Fp32, &mut *device).unwrap();
         assert!(error < TOLERANCE, "{}: {error:.1e}", case.label);
     }
@@ -145,13 +147,83 @@ fn recurrent_layers_are_the_same_to_the_bit_however_much_of_their_weights_is_kep
     }
 }
 
+/// The output and the gradients.
+fn numbers(case: &Case, emulator: &mut Emulator) -> Vec<f32> {
+    let (y, params) = run(case, 0xff, Precision::Fp32, emulator).unwrap();
+    y.iter().chain(params.grads()).copied().collect()
+}
+
+#[test]
+fn recurrent_layers_of_clusters_agree_with_the_cpu() {
+    let mut emulator = emulator();
+    let sizes = [128, 256].into_iter().flat_map(|hidden| [lstm_of(hidden), gru_of(hidden)]);
+    let chosen = [lstm_of_cluster(), lstm_of_cluster_from_state(), gru_of_cluster(), gru_of_cluster_from_state()];
+    for case in chosen.into_iter().chain(sizes) {
+        for again in AGAIN.into_iter().take(if case.label.contains(" 64 ") { 3 } else { 1 }) {
+            check("in clusters", &case, again, &mut emulator).unwrap();
+        }
+    }
+    for layer in ["lstm", "gru"] {
+        for way in ["forward", "backward"] {
+            let counters = emulator.counters();
+            assert!(counters[&format!("{layer}_cluster_{way}")].launches > 0, "{layer} {way}");
+            assert!(!counters.contains_key(&format!("{layer}_{way}")), "{layer} {way}");
+        }
+    }
+}
+
+#[test]
+fn clusters_give_the_same_to_the_bit_in_any_order() {
+    for case in [lstm_of_cluster_from_state(), gru_of_cluster_from_state()] {
+        let mut expected = None;
+        for seed in [1, 2, 3] {
+            let mut emulator = Emulator::new(seed);
+            ptx::all().for_each(|(name, text)| emulator.load_module(name, text).unwrap());
+            let found: Vec<u32> = numbers(&case, &mut emulator).into_iter().map(f32::to_bits).collect();
+            assert!(
+                *expected.get_or_insert_with(|| found.clone()) == found,
+                "{}: another result by {seed}",
+                case.label
+            );
+        }
+    }
+}
+
+/// On a device without clusters, with too little shared memory for them, and for other sizes, blocks work by themselves.
+#[test]
+fn layers_for_which_clusters_do_not_fit_are_computed_without() {
+    let without = |case: &Case, mut emulator: Emulator| {
+        check("without clusters", case, 0xff, &mut emulator).unwrap();
+        let found = emulator.counters();
+        let clusters = found.keys().filter(|entry| entry.contains("cluster")).count();
+        assert!(
+            clusters == 0 && (found.contains_key("lstm_forward") || found.contains_key("gru_backward")),
+            "{found:?}"
+        );
+    };
+    for case in [lstm_of_cluster(), gru_of_cluster()] {
+        let mut older = Emulator::new(5);
+        older.set_architecture(89);
+        for (name, text) in ptx::MODULES {
+            older.load_module(name, text).unwrap();
+        }
+        without(&case, older);
+        let mut small = emulator();
+        small.set_shared_bytes(48 << 10);
+        without(&case, small);
+    }
+    without(&lstm_of(96), emulator());
+    without(&gru_of(68), emulator());
+}
+
 #[test]
 fn recurrent_layers_have_no_bank_conflicts() {
     let mut emulator = emulator();
-    for case in [lstm_of_eight(), gru_of_eight()] {
+    for case in [lstm_of_eight(), gru_of_eight(), lstm_of_cluster(), gru_of(128)] {
         run(&case, 0, Precision::Fp32, &mut emulator).unwrap();
     }
-    for entry in ["lstm_forward", "lstm_backward", "gru_forward", "gru_backward"] {
+    let clusters = ["lstm_cluster_forward", "lstm_cluster_backward", "gru_cluster_forward", "gru_cluster_backward"];
+    for entry in ["lstm_forward", "lstm_backward", "gru_forward", "gru_backward"].into_iter().chain(clusters) {
         let counters = emulator.counters()[entry];
         assert!(counters.shared_accesses > 0 && counters.bank_conflicts == 0, "{entry}: {counters:?}");
     }

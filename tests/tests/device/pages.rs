@@ -20,7 +20,7 @@ use inkgrad_engine::ops::{Draw, OPS, Spec};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Compile, Params, Tape, Tensor};
 use inkgrad_kernels::launch::Device;
-use inkgrad_kernels::ptx::MODULES;
+use inkgrad_kernels::ptx;
 use serde_json::Value;
 
 use crate::opened;
@@ -199,7 +199,7 @@ fn launched(spec: &Spec, seed: u64, device: &mut dyn Device) -> (BTreeSet<&'stat
 /// The file of an entry point.
 fn file(entry: &str) -> &'static str {
     let defines = |text: &str| text.contains(&format!(".entry {entry}("));
-    MODULES.iter().find(|(_, text)| defines(text)).unwrap_or_else(|| panic!("no file has the entry point {entry}")).0
+    ptx::all().find(|(_, text)| defines(text)).unwrap_or_else(|| panic!("no file has the entry point {entry}")).0
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::cpu::Pool;
 use crate::cpu::rng::fill_normal;
 use crate::gpu::{Launches, Span};
 use crate::launch::{Device, Error, Launch, Result, Word, download, upload};
-use crate::ptx::{MODULES, TF32};
+use crate::ptx;
 
 /// A kernel with a launch to study it by.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ impl Example {
     /// The file name and the text of the kernel's module.
     pub fn module(&self) -> (&'static str, &'static str) {
         let has = |text: &str| text.contains(&format!(".entry {}(", self.entry));
-        *MODULES.iter().chain([&TF32]).find(|(_, text)| has(text)).expect("each entry point stands in a module")
+        *ptx::all().find(|(_, text)| has(text)).expect("each entry point stands in a module")
     }
 
     /// Loads the kernels, puts inputs of size `n`, normal numbers by a fixed seed, into an emulator's memory, and launches what
@@ -83,7 +83,7 @@ impl Example {
                 return Err(Error::Module { module: name.to_owned(), line: 1, problem });
             }
         }
-        for (name, text) in MODULES.iter().chain([&TF32]).filter(|(name, _)| other.is_none() || *name != own) {
+        for (name, text) in ptx::all().filter(|(name, _)| other.is_none() || *name != own) {
             emulator.load_module(name, text)?;
         }
         let launches = Launches { shared: SHARED, ..Launches::default() };

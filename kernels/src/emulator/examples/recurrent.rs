@@ -1,9 +1,10 @@
-//! LSTM and GRU layers over three steps of four sequences.
+//! LSTM and GRU layers over three steps of four sequences, and of as many as are asked for by clusters.
 
 use super::{Example, Output, Result, Workshop};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::gpu::lstm::{Gradients, Inputs};
 use crate::gpu::{gru, lstm};
+use crate::ptx::CLUSTERS_FROM;
 
 pub(super) const EXAMPLES: &[Example] = &[
     Example {
@@ -11,33 +12,79 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "an LSTM over three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| lstm(workshop, n, false),
+        prepare: |workshop, n| lstm(workshop, shape(n), false),
     },
     Example {
         entry: "lstm_backward",
         about: "an LSTM's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| lstm(workshop, n, true),
+        prepare: |workshop, n| lstm(workshop, shape(n), true),
     },
     Example {
         entry: "gru_forward",
         about: "a GRU over three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| gru(workshop, n, false),
+        prepare: |workshop, n| gru(workshop, shape(n), false),
     },
     Example {
         entry: "gru_backward",
         about: "a GRU's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| gru(workshop, n, true),
+        prepare: |workshop, n| gru(workshop, shape(n), true),
+    },
+    Example {
+        entry: "lstm_cluster_forward",
+        about: "an LSTM of 64 units over three steps, by clusters of two blocks",
+        size: "sequences",
+        n: 8,
+        prepare: |workshop, n| {
+            let shape = clustered(workshop, n);
+            lstm(workshop, shape, false)
+        },
+    },
+    Example {
+        entry: "lstm_cluster_backward",
+        about: "the gradient of an LSTM of 64 units back through three steps, by clusters of two blocks",
+        size: "sequences",
+        n: 8,
+        prepare: |workshop, n| {
+            let shape = clustered(workshop, n);
+            lstm(workshop, shape, true)
+        },
+    },
+    Example {
+        entry: "gru_cluster_forward",
+        about: "a GRU of 64 units over three steps, by clusters of two blocks",
+        size: "sequences",
+        n: 8,
+        prepare: |workshop, n| {
+            let shape = clustered(workshop, n);
+            gru(workshop, shape, false)
+        },
+    },
+    Example {
+        entry: "gru_cluster_backward",
+        about: "the gradient of a GRU of 64 units back through three steps, by clusters of two blocks",
+        size: "sequences",
+        n: 8,
+        prepare: |workshop, n| {
+            let shape = clustered(workshop, n);
+            gru(workshop, shape, true)
+        },
     },
 ];
 
 fn shape(hidden: usize) -> RecurrentShape {
     RecurrentShape { batch: 4, time: 3, input: 8, hidden, reverse: false, repeated: false }
+}
+
+/// A layer for clusters over so many sequences, with an H100's shared memory.
+fn clustered(workshop: &mut Workshop, batch: usize) -> RecurrentShape {
+    (workshop.launches.architecture, workshop.launches.shared) = (CLUSTERS_FROM, 227 << 10);
+    RecurrentShape { batch, time: 3, input: 8, hidden: 64, reverse: false, repeated: false }
 }
 
 fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Result<Inputs> {
@@ -56,9 +103,8 @@ fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Resu
 /// None: the kernels' own result, the gates' gradients, is what is looked at.
 const GRADIENTS: Gradients = Gradients { x: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None };
 
-fn lstm(workshop: &mut Workshop, n: usize, backward: bool) -> Result<Output> {
-    let shape = shape(n);
-    let states = shape.batch * shape.time * n;
+fn lstm(workshop: &mut Workshop, shape: RecurrentShape, backward: bool) -> Result<Output> {
+    let states = shape.batch * shape.time * shape.hidden;
     let inputs = inputs(workshop, &shape, 4)?;
     let (out, saved) = (workshop.empty(states)?, workshop.empty(lstm::saved_len(&shape))?);
     let scratch = workshop.empty(lstm::forward_scratch_len(&shape))?;
@@ -71,9 +117,8 @@ fn lstm(workshop: &mut Workshop, n: usize, backward: bool) -> Result<Output> {
     Ok(Output::Singles(scratch.part(0, 4 * states)))
 }
 
-fn gru(workshop: &mut Workshop, n: usize, backward: bool) -> Result<Output> {
-    let shape = shape(n);
-    let states = shape.batch * shape.time * n;
+fn gru(workshop: &mut Workshop, shape: RecurrentShape, backward: bool) -> Result<Output> {
+    let states = shape.batch * shape.time * shape.hidden;
     let inputs = inputs(workshop, &shape, 3)?;
     let (out, saved) = (workshop.empty(states)?, workshop.empty(gru::saved_len(&shape))?);
     let scratch = workshop.empty(gru::forward_scratch_len(&shape))?;
