@@ -120,6 +120,12 @@ pub trait Device {
     /// The architecture as NVIDIA counts: 90 for an H100, whose name for the assembler is `sm_90`.
     fn architecture(&self) -> u32;
 
+    /// Whether the clusters of a launch find room at all: a part of a GPU may have too few multiprocessors next to each other.
+    ///
+    /// # Errors
+    /// If the entry point is unknown, or the device was lost.
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool>;
+
     /// The most shared memory that a block may have, in bytes; what a launch asks for on top of a kernel's own has to be
     /// within it.
     fn shared_bytes_per_block(&self) -> usize;

@@ -152,10 +152,13 @@ impl Cuda {
         }
     }
 
+    fn function(&self, launch: &Launch) -> Result<sys::CUfunction> {
+        let unknown = || Error::Launch { entry: launch.entry.into(), problem: "no module has this entry point".into() };
+        self.functions.get(launch.entry).copied().ok_or_else(unknown)
+    }
+
     fn enqueue(&self, launch: &Launch) -> Result<()> {
-        let Some(&function) = self.functions.get(launch.entry) else {
-            return Err(Error::Launch { entry: launch.entry.into(), problem: "no module has this entry point".into() });
-        };
+        let function = self.function(launch)?;
         let mut values: Vec<u64> = launch.args.iter().map(|arg| arg.bits().0).collect();
         let mut pointers: Vec<*mut c_void> = values.iter_mut().map(|value| std::ptr::from_mut(value).cast()).collect();
         let mut attributes: Vec<sys::CUlaunchAttribute> = cluster(launch).into_iter().collect();
@@ -228,6 +231,18 @@ impl Device for Cuda {
 
     fn architecture(&self) -> u32 {
         self.architecture
+    }
+
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool> {
+        self.bind()?;
+        let (function, mut clusters) = (self.function(launch)?, 0);
+        let mut attributes: Vec<sys::CUlaunchAttribute> = cluster(launch).into_iter().collect();
+        let config = config(launch, self.stream, &mut attributes);
+        // SAFETY: the function belongs to a loaded module; the driver writes one number.
+        unsafe { sys::cuOccupancyMaxActiveClusters(&mut clusters, function, &config) }
+            .result()
+            .map_err(failed(&format!("clusters of {}", launch.entry)))?;
+        Ok(clusters > 0)
     }
 
     fn shared_bytes_per_block(&self) -> usize {

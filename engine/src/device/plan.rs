@@ -1,6 +1,6 @@
 //! A plan on a GPU: a layout (places in the arena, who writes and who adds) turned once into two lists of launches.
 
-use inkgrad_kernels::gpu::{Span, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Span, Target, elementwise};
 use inkgrad_kernels::launch::{Device, Launch, bytes_of, bytes_of_mut};
 
 use super::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -65,8 +65,18 @@ impl DevicePlan {
         });
         let arena = device.alloc(4 * layout.size.max(1) as u64)?;
         let mut built = DevicePlan { tape, layout, arena, forward: Vec::new(), backward: Vec::new() };
-        built.forward = built.list_forward(params, state);
-        built.backward = built.list_backward(params, state);
+        let list = |built: &DevicePlan, launches: fn(&State) -> Launches| {
+            (built.list_forward(params, state, launches(state)), built.list_backward(params, state, launches(state)))
+        };
+        (built.forward, built.backward) = list(&built, State::launches);
+        // A part of a GPU that has no room for a cluster takes the kernels without.
+        let mut held = true;
+        for launch in built.forward.iter().chain(&built.backward).filter(|launch| launch.cluster > 1) {
+            held = held && device.holds_clusters(launch)?;
+        }
+        if !held {
+            (built.forward, built.backward) = list(&built, State::launches_without_clusters);
+        }
         if let Some(wide) = built.forward.iter().chain(&built.backward).find(|l| l.shared_bytes as usize > state.shared)
         {
             let (found, most) = (wide.shared_bytes, state.shared);
@@ -162,8 +172,7 @@ impl DevicePlan {
         }
     }
 
-    fn list_forward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = state.launches();
+    fn list_forward(&self, params: &Params<f32>, state: &State, mut launches: Launches) -> Vec<Launch> {
         for (i, node) in self.tape.nodes.iter().enumerate() {
             let Kind::Op(op) = &node.kind else { continue };
             let step = &self.layout.nodes[i];
@@ -185,8 +194,7 @@ impl DevicePlan {
         launches.list
     }
 
-    fn list_backward(&self, params: &Params<f32>, state: &State) -> Vec<Launch> {
-        let mut launches = state.launches();
+    fn list_backward(&self, params: &Params<f32>, state: &State, mut launches: Launches) -> Vec<Launch> {
         let Some(loss) = self.layout.loss else { return launches.list };
         if let Some(place) = &self.layout.nodes[loss.index()].gradient {
             elementwise::fill(&mut launches, 1.0, Target::write(self.place(place, params, state.grads)));

@@ -86,6 +86,11 @@ impl State {
         Launches { precision, shared, architecture, ..Launches::default() }
     }
 
+    /// The same of kernels that need no clusters.
+    pub(super) fn launches_without_clusters(&self) -> Launches {
+        Launches { architecture: 0, ..self.launches() }
+    }
+
     /// Gives the memory back.
     ///
     /// # Errors

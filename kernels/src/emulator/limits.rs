@@ -6,10 +6,11 @@ use super::parse::Problem;
 use crate::launch::Launch;
 
 /// Blocks that a cluster has at most on every GPU that knows clusters.
-const CLUSTER: u32 = 8;
+pub const CLUSTER: u32 = 8;
 
-/// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text.
-pub fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
+/// Checks a launch's grid, block and dynamic shared memory against the limits of GPUs and of the kernel's text, and its clusters
+/// against the most blocks that one may have.
+pub fn check_shape(kernel: &Kernel, launch: &Launch, most: u32) -> Result<(), String> {
     let threads = launch.block.iter().map(|n| u64::from(*n)).product::<u64>();
     if !(1..=1024).contains(&threads) || launch.block[2] > 64 {
         return Err(format!("found blocks of {:?} threads, expected 1 to 1024", launch.block));
@@ -26,9 +27,9 @@ pub fn check_shape(kernel: &Kernel, launch: &Launch) -> Result<(), String> {
     {
         return Err(format!("found blocks of {threads} threads, expected {most:?} at most"));
     }
-    if !(1..=CLUSTER).contains(&launch.cluster) || !x.is_multiple_of(launch.cluster) {
+    if !(1..=most).contains(&launch.cluster) || !x.is_multiple_of(launch.cluster) {
         return Err(format!(
-            "found clusters of {} blocks in a grid of {:?}, expected a divisor of {x} up to {CLUSTER}",
+            "found clusters of {} blocks in a grid of {:?}, expected a divisor of {x} up to {most}",
             launch.cluster, launch.grid
         ));
     }

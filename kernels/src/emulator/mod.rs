@@ -71,7 +71,7 @@ use self::costs::flops;
 pub use self::counters::Counters;
 use self::inst::Type;
 use self::kernel::Kernel;
-use self::limits::{check_shape, check_target, shared_memory};
+use self::limits::{CLUSTER, check_shape, check_target, shared_memory};
 use self::machine::Machine;
 use self::memory::{Memory, Segment};
 pub use self::timing::BlockTime;
@@ -121,6 +121,7 @@ pub struct Emulator {
     capacity: u64,
     shared: usize,
     architecture: u32,
+    cluster: u32,
     counters: BTreeMap<String, Counters>,
     profiles: BTreeMap<String, Vec<LineCount>>,
 }
@@ -142,6 +143,7 @@ impl Emulator {
             capacity: 8 << 30,
             shared: 227 << 10,
             architecture: 90,
+            cluster: CLUSTER,
             counters: BTreeMap::new(),
             profiles: BTreeMap::new(),
         }
@@ -165,6 +167,11 @@ impl Emulator {
     /// Sets the architecture: modules for later ones are refused. 90 unless told.
     pub fn set_architecture(&mut self, architecture: u32) {
         self.architecture = architecture;
+    }
+
+    /// Sets how many blocks a cluster may have; 8 unless told, as on every whole GPU that has clusters.
+    pub fn set_cluster_blocks(&mut self, blocks: u32) {
+        self.cluster = blocks.min(CLUSTER);
     }
 
     /// Counts of each entry point so far, by name.
@@ -224,7 +231,7 @@ impl Emulator {
     ) -> Result<()> {
         let kernel = find_kernel(&self.kernels, launch)?;
         let refused = |problem| refuse(launch, problem);
-        check_shape(kernel, launch).map_err(refused)?;
+        check_shape(kernel, launch, self.cluster).map_err(refused)?;
         let (segments, params) = self.arguments(kernel, launch)?;
         let shared = shared_memory(kernel, launch.shared_bytes as usize, self.shared).map_err(refused)?;
         if self.tick > u32::MAX / 4 * 3 {
@@ -350,6 +357,11 @@ impl Device for Emulator {
 
     fn architecture(&self) -> u32 {
         self.architecture
+    }
+
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool> {
+        find_kernel(&self.kernels, launch)?;
+        Ok(launch.cluster <= self.cluster)
     }
 
     fn shared_bytes_per_block(&self) -> usize {

@@ -203,6 +203,10 @@ impl Device for Estimator {
         self.emulator.architecture()
     }
 
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool> {
+        self.emulator.holds_clusters(launch)
+    }
+
     fn alloc(&mut self, bytes: u64) -> Result<u64> {
         self.emulator.alloc(bytes)
     }

@@ -38,6 +38,10 @@ impl Device for Apart {
         self.device.architecture()
     }
 
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool> {
+        self.device.holds_clusters(launch)
+    }
+
     fn shared_bytes_per_block(&self) -> usize {
         self.device.shared_bytes_per_block()
     }

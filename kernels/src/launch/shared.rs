@@ -22,6 +22,10 @@ impl<D: Device> Device for Arc<Mutex<D>> {
         lock(self).architecture()
     }
 
+    fn holds_clusters(&mut self, launch: &Launch) -> Result<bool> {
+        lock(self).holds_clusters(launch)
+    }
+
     fn alloc(&mut self, bytes: u64) -> Result<u64> {
         lock(self).alloc(bytes)
     }

@@ -148,6 +148,12 @@ fn clusters_that_do_not_fit_are_refused() {
             other => panic!("{blocks} blocks by {cluster}: found {other:?}"),
         }
     }
+    emulator.set_cluster_blocks(2);
+    for (cluster, held) in [(2, true), (3, false)] {
+        let launch = launch("seats", 6, cluster, out, 36);
+        assert_eq!(emulator.holds_clusters(&launch), Ok(held));
+        assert_eq!(emulator.launch(&launch).is_ok(), held);
+    }
     let required = CLUSTERS.replacen("(blocks, 6)\n)\n", "(blocks, 6)\n)\n.reqnctapercluster 3, 1, 1\n", 1);
     assert_eq!(run(&required, "seats", [6, 3], 36, 1).unwrap()[..2], [0, 3]);
     let refused = run(&required, "seats", [6, 2], 36, 1).unwrap_err().to_string();

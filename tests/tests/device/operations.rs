@@ -189,7 +189,7 @@ fn clusters_give_the_same_to_the_bit_in_any_order() {
     }
 }
 
-/// On a device without clusters, with too little shared memory for them, and for other sizes, blocks work by themselves.
+/// On a device without clusters, with too little room or shared memory for them, and for other sizes, blocks work by themselves.
 #[test]
 fn layers_for_which_clusters_do_not_fit_are_computed_without() {
     let without = |case: &Case, mut emulator: Emulator| {
@@ -211,7 +211,14 @@ fn layers_for_which_clusters_do_not_fit_are_computed_without() {
         let mut small = emulator();
         small.set_shared_bytes(48 << 10);
         without(&case, small);
+        let mut part = emulator();
+        part.set_cluster_blocks(1);
+        without(&case, part);
     }
+    // Room for clusters of four blocks, not of eight: the layer takes one of the two as a whole.
+    let mut part = emulator();
+    part.set_cluster_blocks(4);
+    without(&gru_of(256), part);
     without(&lstm_of(96), emulator());
     without(&gru_of(68), emulator());
 }

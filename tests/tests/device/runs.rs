@@ -79,6 +79,10 @@ impl launch::Device for Watched {
         self.device.architecture()
     }
 
+    fn holds_clusters(&mut self, launch: &Launch) -> launch::Result<bool> {
+        self.device.holds_clusters(launch)
+    }
+
     fn shared_bytes_per_block(&self) -> usize {
         self.device.shared_bytes_per_block()
     }
