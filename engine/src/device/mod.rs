@@ -99,14 +99,23 @@ impl Device {
             Device::Cuda => open_cuda()?,
             Device::Emulated => Box::new(Emulator::new(0)),
         };
-        // An older GPU cannot load what is for tensor cores or clusters.
-        let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
-        let clusters = if device.architecture() >= ptx::CLUSTERS_FROM { ptx::CLUSTERS } else { &[] };
-        for (name, text) in ptx::MODULES.iter().chain(tf32).chain(clusters) {
-            device.load_module(name, text)?;
-        }
+        load_kernels(device.as_mut(), precision)?;
         Ok(Some(device))
     }
+}
+
+/// Loads all kernels of a precision that the device's architecture has.
+///
+/// # Errors
+/// If the device refuses one.
+pub fn load_kernels(device: &mut dyn launch::Device, precision: Precision) -> Result<(), DeviceError> {
+    // An older GPU cannot load what is for tensor cores or clusters.
+    let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
+    let clusters = if device.architecture() >= ptx::CLUSTERS_FROM { ptx::CLUSTERS } else { &[] };
+    for (name, text) in ptx::MODULES.iter().chain(tf32).chain(clusters) {
+        device.load_module(name, text)?;
+    }
+    Ok(())
 }
 
 /// The GPU's name.

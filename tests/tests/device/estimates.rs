@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use inkgrad_engine::Clock;
-use inkgrad_engine::device::Precision;
+use inkgrad_engine::device::{Precision, load_kernels};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_kernels::emulator::hardware::H100;
 use inkgrad_kernels::emulator::{Counters, Emulator};
 use inkgrad_kernels::estimate::{Bound, Estimator};
 use inkgrad_kernels::launch::{self, Device};
-use inkgrad_kernels::ptx::MODULES;
 use inkgrad_models::data::builtin;
 use inkgrad_models::model::Network;
 use inkgrad_models::trainer::{DeviceStepper, Part};
@@ -25,8 +24,8 @@ fn step(network: &Network<f32>, device: impl Device + 'static, batch: usize) {
     stepper.step(network, &mut optimizer, &drawings, Clock { seed: 1, step: 0 }, 1e-3).unwrap();
 }
 
-fn loaded<D: Device>(mut device: D) -> Arc<Mutex<D>> {
-    MODULES.iter().try_for_each(|(name, text)| device.load_module(name, text)).unwrap();
+fn loaded<D: Device + 'static>(mut device: D) -> Arc<Mutex<D>> {
+    load_kernels(&mut device, Precision::Fp32).unwrap();
     Arc::new(Mutex::new(device))
 }
 
@@ -58,6 +57,7 @@ fn a_few_blocks_tell_what_all_blocks_of_a_step_do() {
                 ("sectors", found.sectors, all.sectors),
                 ("lines", found.lines, all.lines),
                 ("shared accesses", found.shared_accesses, all.shared_accesses),
+                ("accesses to peers", found.peer_accesses, all.peer_accesses),
             ] {
                 let off = (found as f64 - all as f64).abs() / (all as f64).max(1.0);
                 assert!(off <= 0.05, "{name}: {entry}: {found} {count}, expected {all} within 5 %");

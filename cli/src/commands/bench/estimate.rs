@@ -6,12 +6,11 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inkgrad_engine::Clock;
+use inkgrad_engine::device::load_kernels;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_kernels::emulator::hardware::{Hardware, KNOWN};
 use inkgrad_kernels::emulator::{Counters, Emulator};
 use inkgrad_kernels::estimate::{Bound, Estimate, Estimator};
-use inkgrad_kernels::launch::Device as _;
-use inkgrad_kernels::ptx;
 use inkgrad_models::model::{Network, Spec};
 use inkgrad_models::run::config::{Config, Precision};
 use inkgrad_models::trainer::{DeviceStepper, Part};
@@ -151,10 +150,7 @@ impl StepEstimate {
         network.initialise(SEED);
         let mut optimizer = Optimizer::new(Rule::Adam, None, network.params.count());
         let mut device = Arc::new(Mutex::new(Estimator::new(Emulator::new(0), gpu)));
-        let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
-        for (name, text) in ptx::MODULES.iter().chain(tf32) {
-            device.load_module(name, text).map_err(inkgrad_engine::Error::from)?;
-        }
+        load_kernels(&mut device, precision.kind()).map_err(inkgrad_engine::Error::from)?;
         let batch = batch.unwrap_or(config.batch_size);
         let mut stepper = DeviceStepper::on(Box::new(device.clone()), precision.kind(), &network, &optimizer)?;
         stepper.upload(Part::Training, &dataset.train)?;
