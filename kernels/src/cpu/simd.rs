@@ -64,6 +64,11 @@ pub fn isa() -> Isa {
     })
 }
 
+/// Whether kernels multiply and add with one rounding here: on AArch64 always, on x86-64 from AVX2 on.
+pub fn has_fused() -> bool {
+    cfg!(target_arch = "aarch64") || isa() > Isa::Generic
+}
+
 /// How a kernel multiplies and adds: a type, so that each compiled copy has its own.
 pub trait Arithmetic: Sized + 'static {
     /// Sixteen elements in registers.
@@ -122,9 +127,15 @@ pub type Baseline = Separate;
 /// calls the widest one that the processor has. The body may use the second type parameter, an [`Arithmetic`].
 ///
 /// Everything that the body calls in its inner loops has to be `#[inline(always)]`, or it is compiled for the baseline.
+///
+/// `#[fused]` before all else: no copy for processors without fused multiply-add, which have to go another way ([`has_fused`]).
 #[macro_export]
 macro_rules! multiversion {
+    (#[fused] $($item:tt)*) => {
+        $crate::multiversion! { @fused $($item)* }
+    };
     (
+        $(@$least:ident)?
         $(#[$meta:meta])*
         $vis:vis fn $name:ident<$t:ident: Float, $a:ident: Arithmetic>(
             $($arg:ident: $ty:ty),* $(,)?
@@ -139,8 +150,8 @@ macro_rules! multiversion {
 
             // Functions without type parameters are compiled in the crate that declares them. Generic ones would be
             // compiled in every crate that calls them, at that crate's optimisation level.
-            let single = $crate::instance!(f32 as $t, $($arg: $ty),* => $($ret)?);
-            let double = $crate::instance!(f64 as $t, $($arg: $ty),* => $($ret)?);
+            let single = $crate::instance!([$($least)?] f32 as $t, $($arg: $ty),* => $($ret)?);
+            let double = $crate::instance!([$($least)?] f64 as $t, $($arg: $ty),* => $($ret)?);
             let copies: [&dyn std::any::Any; 2] = [&single, &double];
             let copy = copies.iter().find_map(|copy| copy.downcast_ref::<fn($($ty),*) $(-> $ret)?>());
             copy.expect("Float is implemented for f32 and f64")($($arg),*)
@@ -169,7 +180,16 @@ macro_rules! instance {
             avx2($($arg),*)
         }
     };
-    ($float:ident as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {{
+    (@baseline [] $t:ident, $($arg:ident),*) => {
+        body::<$t, $crate::cpu::simd::Baseline>($($arg),*)
+    };
+    (@baseline [fused] $t:ident, $($arg:ident),*) => {{
+        #[cfg(not(target_arch = "aarch64"))]
+        unreachable!("a kernel of processors with fused multiply-add was called on another");
+        #[cfg(target_arch = "aarch64")]
+        body::<$t, $crate::cpu::simd::Baseline>($($arg),*)
+    }};
+    ([$($least:ident)?] $float:ident as $t:ident, $($arg:ident: $ty:ty),* => $($ret:ty)?) => {{
         type $t = $float;
 
         #[cfg(target_arch = "x86_64")]
@@ -190,7 +210,7 @@ macro_rules! instance {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::cpu::simd::Isa::Avx2 => unsafe { avx2($($arg),*) },
-                _ => body::<$t, $crate::cpu::simd::Baseline>($($arg),*),
+                _ => $crate::instance!(@baseline [$($least)?] $t, $($arg),*),
             }
         }
 

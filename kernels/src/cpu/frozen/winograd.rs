@@ -18,7 +18,7 @@ use super::points::{SIX, TEN};
 use crate::cpu::Team;
 use crate::cpu::conv::{Geometry, LANES};
 use crate::cpu::lanes::{Lanes, load_first, store_first};
-use crate::cpu::simd::Arithmetic;
+use crate::cpu::simd::{Arithmetic, has_fused};
 use crate::{Float, multiversion};
 
 /// Points that a band keeps, about: half a megabyte of `f32`.
@@ -85,13 +85,14 @@ struct Band {
 }
 
 impl<T: Float> Winograd<T> {
-    /// Transforms `w: (outputs, inputs, kh, kw)`; `None` for a filter that the direct way does as well.
+    /// Transforms `w: (outputs, inputs, kh, kw)`; `None` for a filter that the direct way does as well, and for processors without fused
+    /// multiply-add, which the kernels are not compiled for.
     pub(super) fn new(filter: &Filter, w: &[T]) -> Option<Self> {
         let Filter { inputs, outputs, kernel, stride, .. } = *filter;
         let axes = (Axis::new(kernel.0)?, Axis::new(kernel.1)?);
         // Of ten points in one direction and several in the other too many digits would go.
         let digits = axes.0.points.min(axes.1.points) == 1 || axes.0.points.max(axes.1.points) < MOST;
-        if stride != (1, 1) || filter.taps() < 3 || inputs.min(outputs) < CHANNELS || !digits {
+        if stride != (1, 1) || filter.taps() < 3 || inputs.min(outputs) < CHANNELS || !digits || !has_fused() {
             return None;
         }
         let points = axes.0.points * axes.1.points;
@@ -100,20 +101,7 @@ impl<T: Float> Winograd<T> {
         }
         let mut panels = vec![T::ZERO; outputs.next_multiple_of(LANES) * points * inputs];
         let (vertical, horizontal) = (axes.0.weights(kernel.0), axes.1.weights(kernel.1));
-        let dot = |row: &[f64], taps: &[f64]| row.iter().zip(taps).map(|(a, b)| a * b).sum::<f64>();
-        let (mut taps, mut columns) = (vec![0.0; filter.taps()], vec![0.0; kernel.0]);
-        for (i, w) in w.chunks_exact(filter.taps()).enumerate() {
-            taps.iter_mut().zip(w).for_each(|(tap, &w)| *tap = w.to_f64());
-            let (output, input) = (i / inputs, i % inputs);
-            let panel = &mut panels[output / LANES * points * inputs * LANES..];
-            for (across, row) in horizontal.chunks_exact(kernel.1).enumerate() {
-                columns.iter_mut().zip(taps.chunks_exact(kernel.1)).for_each(|(sum, taps)| *sum = dot(row, taps));
-                for (down, row) in vertical.chunks_exact(kernel.0).enumerate() {
-                    let point = down * axes.1.points + across;
-                    panel[(point * inputs + input) * LANES + output % LANES] = T::from_f64(dot(row, &columns));
-                }
-            }
-        }
+        weights_to_points(filter, points, &vertical, &horizontal, w, &mut panels);
         Some(Self { axes, panels })
     }
 
@@ -267,6 +255,35 @@ impl Work<'_> {
 }
 
 multiversion! {
+    #[fused]
+    /// `[panel][point][input][LANES]`: what the rows of `vertical` and `horizontal` make of each kernel's taps.
+    fn weights_to_points<T: Float, A: Arithmetic>(
+        filter: &Filter,
+        points: usize,
+        vertical: &[f64],
+        horizontal: &[f64],
+        w: &[T],
+        panels: &mut [T],
+    ) {
+        let (inputs, kernel, across) = (filter.inputs, filter.kernel, horizontal.len() / filter.kernel.1);
+        let dot = |row: &[f64], taps: &[f64]| row.iter().zip(taps).map(|(a, b)| a * b).sum::<f64>();
+        let (mut taps, mut columns) = (vec![0.0; filter.taps()], vec![0.0; kernel.0]);
+        for (i, w) in w.chunks_exact(filter.taps()).enumerate() {
+            taps.iter_mut().zip(w).for_each(|(tap, &w)| *tap = w.to_f64());
+            let (output, input) = (i / inputs, i % inputs);
+            let panel = &mut panels[output / LANES * points * inputs * LANES..];
+            for (x, row) in horizontal.chunks_exact(kernel.1).enumerate() {
+                columns.iter_mut().zip(taps.chunks_exact(kernel.1)).for_each(|(sum, taps)| *sum = dot(row, taps));
+                for (y, row) in vertical.chunks_exact(kernel.0).enumerate() {
+                    panel[((y * across + x) * inputs + input) * LANES + output % LANES] = T::from_f64(dot(row, &columns));
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    #[fused]
     /// `points: [point][tile][input]` of a band.
     fn pixels_to_points<T: Float, A: Arithmetic>(work: Work<'_>, x: &[T], points: &mut [T]) {
         let Work { axes, geometry, band } = work;
@@ -306,6 +323,7 @@ multiversion! {
 }
 
 multiversion! {
+    #[fused]
     /// `sums: [point][tile][LANES]` from `points: [point][tile][input]` and a panel of weights, `[point][input][LANES]`.
     fn multiply_points<T: Float, A: Arithmetic>(tiles: usize, inputs: usize, points: &[T], panel: &[T], sums: &mut [T]) {
         let mut table = [points.as_ptr(); TABLE];
@@ -333,6 +351,7 @@ multiversion! {
 }
 
 multiversion! {
+    #[fused]
     /// The channels from `first` on, LANES at most, of a band's outputs `y` from `sums: [point][tile][LANES]`.
     fn points_to_pixels<T: Float, A: Arithmetic>(
         work: Work<'_>,

@@ -115,6 +115,7 @@ pub fn weight_gradient<T: Float>(
 }
 
 multiversion! {
+    #[fused]
     /// `dU_ρ[class] += V[point]ᵀ · Z_ρ[point]` over the points of a slice, for `channels` small channels.
     fn multiply<T: Float, A: Arithmetic>(
         plan: &Plan,
@@ -149,6 +150,7 @@ multiversion! {
 }
 
 multiversion! {
+    #[fused]
     /// `dW_ρ = Gᵀ · dU_ρ` of one small channel, `(big channels, 4, 4)`, the shares added in order.
     fn taps<T: Float, A: Arithmetic>(plan: &Plan, cut: &Cut, partial: &[T], channel: usize, dw: &mut [T], add: bool) {
         let (big, block) = (plan.big_padded(), channel / BLOCK_CHANNELS);

@@ -133,6 +133,7 @@ pub fn up<T: Float>(
 }
 
 multiversion! {
+    #[fused]
     /// `M_ρ[point] = V[point] · U_ρ[class]`.
     fn multiply_up<T: Float, A: Arithmetic>(
         plan: &Plan,
@@ -191,6 +192,7 @@ pub fn down<T: Float>(
 }
 
 multiversion! {
+    #[fused]
     /// `N[point] = Σ_ρ Z_ρ[point] · U_ρ[class]ᵀ`.
     fn multiply_down<T: Float, A: Arithmetic>(plan: &Plan, images: usize, z: &[T], u: &[T], n: &mut [T]) {
         let (channels, small, big) = (plan.big_channels, plan.small_padded(), plan.big_padded());

@@ -3,6 +3,7 @@
 use super::super::{Geometry, LANES};
 use super::axis::{Axis, CLASSES, Kind, RESIDUES};
 use super::weights::KINDS;
+use crate::cpu::simd::has_fused;
 
 /// Vector multiplications that take as long as the transform of a point's vector, with its share of loads and stores.
 const TRANSFORM_COST: usize = 6;
@@ -51,14 +52,16 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach.
+    /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach, and the processor
+    /// fused multiply-add: the kernels are not compiled for others.
     pub fn new(g: &Geometry) -> Option<Plan> {
         let axis = |small, big, padding| Axis { small, big, padding };
         let y = axis(g.small.height, g.big.height, g.padding.0);
         let x = axis(g.small.width, g.big.width, g.padding.1);
         let covered =
             |axis: Axis| axis.small > 0 && axis.big > 0 && axis.big + axis.padding <= RESIDUES * (axis.small + 1);
-        if g.kernel != (4, 4) || g.stride != (RESIDUES, RESIDUES) || !covered(y) || !covered(x) {
+        let fits = g.kernel == (4, 4) && g.stride == (RESIDUES, RESIDUES) && covered(y) && covered(x);
+        if !fits || !has_fused() {
             return None;
         }
         let (small_channels, big_channels) = (g.small.channels, g.big.channels);

@@ -195,6 +195,7 @@ fn pixels_of(plan: &Plan, y: Segment, x: Segment, residue: (usize, usize)) -> Pi
 }
 
 multiversion! {
+    #[fused]
     /// Points of the small side, `[row][channel, padded]`, from some channels of the pictures `small: (images, height, width,
     /// channels)`.
     pub(super) fn small_to_points<T: Float, A: Arithmetic>(
@@ -236,6 +237,7 @@ multiversion! {
 }
 
 multiversion! {
+    #[fused]
     /// The pictures `small: (images, height, width, channels)` from the points of their gradients: the transpose of
     /// [`small_to_points`]. `sums` is memory for one picture of [`LANES`] channels.
     pub(super) fn points_to_small<T: Float, A: Arithmetic>(
@@ -298,6 +300,7 @@ fn finish<T: Float, A: Arithmetic>(mut sum: A::Lanes<T>, how: Store, out: &mut [
 }
 
 multiversion! {
+    #[fused]
     /// The big pixels of one residue from their points, `[row][channel, padded]`.
     pub(super) fn points_to_big<T: Float, A: Arithmetic>(
         plan: &Plan,
@@ -337,6 +340,7 @@ multiversion! {
 }
 
 multiversion! {
+    #[fused]
     /// Points of the big side, `[row][residue][channel, padded]`, from the pictures `big: (images, height, width, channels)`.
     pub(super) fn big_to_points<T: Float, A: Arithmetic>(plan: &Plan, images: usize, big: &[T], points: &mut [T]) {
         let (channels, padded) = (plan.big_channels, plan.big_padded());

@@ -29,6 +29,7 @@ pub(super) fn transform<T: Float>(team: &Team, plan: &Plan, side: Side, w: &[T],
 }
 
 multiversion! {
+    #[fused]
     /// The weights of the panel whose first lane is channel `first`.
     fn one_panel<T: Float, A: Arithmetic>(plan: &Plan, side: Side, first: usize, w: &[T], out: &mut [T]) {
         let (lanes, lane_step, other, other_step) = match side {
