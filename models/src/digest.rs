@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use inkgrad_kernels::cpu::bytes::little_endian;
 use sha2::{Digest, Sha256};
 
-use crate::bytes::little_endian;
 use crate::{Error, Result, file};
 
 /// The SHA-256 of a file, in hexadecimal.

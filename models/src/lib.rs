@@ -11,7 +11,6 @@
 //! ```
 
 pub mod activations;
-mod bytes;
 pub mod check;
 pub mod data;
 mod digest;

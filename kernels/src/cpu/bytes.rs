@@ -1,26 +1,49 @@
-//! Numbers as files and digests have them.
+//! Numbers as files and digests have them, and small pictures of large ones: loops over every element, which stand here because tests
+//! optimise this crate alone.
 
 /// The little-endian bytes of numbers, in blocks: writing and hashing take several times as long number by number.
-pub(crate) fn little_endian(values: &[f32]) -> impl Iterator<Item = Vec<u8>> {
-    values.chunks(1 << 14).map(|block| {
-        let mut bytes = vec![0; size_of_val(block)];
-        // No chain of iterators, of which little is put in line in builds for tests.
-        for (to, value) in bytes.chunks_exact_mut(size_of::<f32>()).zip(block) {
-            to.copy_from_slice(&value.to_le_bytes());
-        }
-        bytes
-    })
+///
+/// ```
+/// use inkgrad_kernels::cpu::bytes::{from_little_endian, little_endian};
+///
+/// let bytes: Vec<u8> = little_endian(&[1.0, -2.5]).flatten().collect();
+/// assert_eq!(bytes, [0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0]);
+/// assert_eq!(from_little_endian(&bytes), [1.0, -2.5]);
+/// ```
+pub fn little_endian(values: &[f32]) -> impl Iterator<Item = Vec<u8>> {
+    values.chunks(1 << 14).map(to_bytes)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_are_the_numbers_in_order() {
-        let values: Vec<f32> = (0..40_000u32).map(|i| f32::from_bits(i.wrapping_mul(0x9e37_79b9))).collect();
-        let bytes: Vec<u8> = little_endian(&values).flatten().collect();
-        assert!(bytes == values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
-        assert_eq!(little_endian(&[]).count(), 0);
+fn to_bytes(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; size_of_val(values)];
+    for (to, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *to = value.to_le_bytes();
     }
+    bytes
+}
+
+/// The numbers of little-endian bytes; up to three bytes at the end that make no number are left out.
+pub fn from_little_endian(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect()
+}
+
+/// The mean of each square of 2 × 2 pixels of an RGB picture `width` pixels wide, rounded down; an odd row or column at the end is left
+/// out.
+///
+/// # Panics
+/// If `width` is 0.
+pub fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
+    let width = 3 * width;
+    let small = width / 6 * 3;
+    let mut halved = Vec::with_capacity(pixels.len() / 4);
+    for rows in pixels.chunks_exact(2 * width) {
+        let (above, below) = rows.split_at(width);
+        let row = (0..small).map(|to| {
+            let at = to / 3 * 6 + to % 3;
+            let sum = [above[at], above[at + 3], below[at], below[at + 3]].map(u16::from).iter().sum::<u16>();
+            (sum / 4) as u8
+        });
+        halved.extend(row);
+    }
+    halved
 }

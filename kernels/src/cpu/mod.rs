@@ -20,6 +20,7 @@ pub mod bf16;
 mod bf16_tiles;
 #[cfg(target_arch = "x86_64")]
 mod blocked;
+pub mod bytes;
 pub mod conv;
 pub mod distance;
 pub mod dropout;

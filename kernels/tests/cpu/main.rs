@@ -6,6 +6,7 @@
 mod activation;
 mod axis;
 mod bf16;
+mod bytes;
 mod conv;
 mod distance;
 mod dropout;

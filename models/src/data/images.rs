@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use inkgrad_kernels::cpu::bytes::little_endian;
 use sha2::{Digest, Sha256};
 
 use super::{Extents, PIXELS};
-use crate::bytes::little_endian;
 use crate::error::Result;
 
 /// Pictures of one size, each row after row with the channels of a pixel side by side; of drawings 0 is paper and 255 (or

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use inkgrad_kernels::cpu::bytes::{from_little_endian, little_endian};
+
 use super::Ranks;
 
 /// One thread of several.
@@ -56,11 +58,11 @@ impl Thread {
 }
 
 fn bytes(numbers: &[f32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    little_endian(numbers).collect::<Vec<_>>().concat()
 }
 
 fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))
+    from_little_endian(bytes).into_iter()
 }
 
 impl Ranks for Thread {

@@ -10,11 +10,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
+use inkgrad_kernels::cpu::bytes::{from_little_endian, little_endian};
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
 use super::atomic;
-use crate::bytes::little_endian;
 use crate::error::{Error, Result};
 use crate::{digest, memory};
 
@@ -161,7 +161,7 @@ fn parse(bytes: &[u8], place: String) -> Result<Tensors> {
 
 fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     let values = match dtype {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect(),
+        Dtype::F32 => from_little_endian(bytes),
         Dtype::F64 => bytes.as_chunks().0.iter().map(|&value| f64::from_le_bytes(value) as f32).collect(),
         Dtype::F16 => bytes.as_chunks().0.iter().map(|&value| f16_to_f32(u16::from_le_bytes(value))).collect(),
         Dtype::BF16 => {

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use inkgrad_kernels::cpu::bytes::little_endian;
 use inkgrad_kernels::cpu::simd;
 use sha2::{Digest, Sha256};
 
 use super::Watch;
 use crate::activations::Activations;
-use crate::bytes::little_endian;
 use crate::data::{Dataset, Images};
 use crate::features::{self, Cache, hexadecimal};
 use crate::infer::Inference;

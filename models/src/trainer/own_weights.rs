@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use inkgrad_kernels::cpu::bytes::little_endian;
 use sha2::{Digest, Sha256};
 
 use super::opened::Which;
-use crate::bytes::little_endian;
 use crate::digest::hexadecimal;
 use crate::model::Network;
 use crate::run::checkpoint::{self, Tensors};

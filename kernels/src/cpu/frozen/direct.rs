@@ -32,24 +32,13 @@ pub(super) struct Direct<T> {
 impl<T: Float> Direct<T> {
     pub(super) fn new(filter: &Filter, w: &[T], bias: &[T]) -> Self {
         let (taps, inputs) = (filter.taps(), filter.inputs);
-        let mut panels = Vec::with_capacity(filter.outputs.next_multiple_of(LANES) * taps * inputs);
-        for first in (0..filter.outputs).step_by(LANES) {
-            for (tap, input) in (0..taps).flat_map(|tap| (0..inputs).map(move |input| (tap, input))) {
-                let lane = |lane| w.get(((first + lane) * inputs + input) * taps + tap).copied().unwrap_or(T::ZERO);
-                panels.extend((0..LANES).map(lane));
-            }
-        }
+        let mut panels = vec![T::ZERO; filter.outputs.next_multiple_of(LANES) * taps * inputs];
+        pack(filter, w, &mut panels);
         Direct { panels, bias: padded(bias), zeros: vec![T::ZERO; inputs] }
     }
 
     pub(super) fn unpack(&self, filter: &Filter, w: &mut [T]) {
-        let (taps, inputs) = (filter.taps(), filter.inputs);
-        for (output, w) in w.chunks_exact_mut(inputs * taps).enumerate() {
-            let panel = &self.panels[output / LANES * taps * inputs * LANES..];
-            for (i, w) in w.iter_mut().enumerate() {
-                *w = panel[(i % taps * inputs + i / taps) * LANES + output % LANES];
-            }
-        }
+        unpack(filter, &self.panels, w);
     }
 
     pub(super) fn run(&self, team: &Team, geometry: &Geometry, relu: bool, x: &[T], y: &mut [T]) {
@@ -68,6 +57,32 @@ fn padded<T: Float>(bias: &[T]) -> Vec<T> {
     let mut padded = bias.to_vec();
     padded.resize(bias.len().next_multiple_of(LANES), T::ZERO);
     padded
+}
+
+multiversion! {
+    /// `[panel][tap][input][LANES]` of `(output, input, tap)`, zeros beyond the last output.
+    fn pack<T: Float, A: Arithmetic>(filter: &Filter, w: &[T], panels: &mut [T]) {
+        let (taps, inputs) = (filter.taps(), filter.inputs);
+        for (output, w) in w.chunks_exact(inputs * taps).enumerate() {
+            let panel = &mut panels[output / LANES * taps * inputs * LANES..];
+            for (i, &w) in w.iter().enumerate() {
+                panel[(i % taps * inputs + i / taps) * LANES + output % LANES] = w;
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// The opposite of [`pack`].
+    fn unpack<T: Float, A: Arithmetic>(filter: &Filter, panels: &[T], w: &mut [T]) {
+        let (taps, inputs) = (filter.taps(), filter.inputs);
+        for (output, w) in w.chunks_exact_mut(inputs * taps).enumerate() {
+            let panel = &panels[output / LANES * taps * inputs * LANES..];
+            for (i, w) in w.iter_mut().enumerate() {
+                *w = panel[(i % taps * inputs + i / taps) * LANES + output % LANES];
+            }
+        }
+    }
 }
 
 multiversion! {

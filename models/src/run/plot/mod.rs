@@ -10,6 +10,7 @@ pub mod ticks;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use inkgrad_kernels::cpu::bytes::halve;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -184,7 +185,9 @@ fn picture(title: &str, caption: &str, content: impl FnOnce(&Area) -> Drawn) -> 
         let drawn = heading(&area, title, caption).and_then(|()| content(&area.margin(fine(66), 0, 0, 0)));
         drawn.map_err(|error| Error::input(format_args!("figure `{title}`"), error))?;
     }
-    Ok(halve(&pixels, width as usize))
+    const { assert!(FINER == 2) };
+    let pixels = halve(&pixels, width as usize);
+    Ok(Picture { width: WIDTH as usize, height: HEIGHT as usize, channels: Channels::Rgb, pixels })
 }
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -290,25 +293,6 @@ impl Axes {
 fn significant(value: f64) -> String {
     let digits = if value == 0.0 { 0.0 } else { (3.0 - value.abs().log10().floor()).clamp(2.0, 9.0) };
     format!("{value:.*}", digits as usize)
-}
-
-/// The mean of each square of [`FINER`] × [`FINER`] = 2 × 2 RGB pixels.
-fn halve(pixels: &[u8], width: usize) -> Picture {
-    const { assert!(FINER == 2) };
-    let (small_width, small_height) = (width / 2, pixels.len() / (3 * width) / 2);
-    let mut small = vec![0; small_width * small_height * 3];
-    for (line, rows) in small.chunks_exact_mut(3 * small_width).zip(pixels.chunks_exact(2 * 3 * width)) {
-        let (above, below) = rows.split_at(3 * width);
-        // The plainest of loops: a study's plots take a third of its time in builds for tests, where nothing is put in line.
-        let mut to = 0;
-        while to < line.len() {
-            let at = to / 3 * 6 + to % 3;
-            let sum = above[at] as u16 + above[at + 3] as u16 + below[at] as u16 + below[at + 3] as u16;
-            line[to] = (sum / 4) as u8;
-            to += 1;
-        }
-    }
-    Picture { width: small_width, height: small_height, channels: Channels::Rgb, pixels: small }
 }
 
 #[cfg(test)]
