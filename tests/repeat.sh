@@ -55,7 +55,7 @@ for executable in "${!tests[@]}"; do
     started=$SECONDS
     for ((seed = first; seed < first + times; seed++)); do
         output=$(cd "${folders[$executable]}" &&
-            PROPTEST_RNG_SEED=$seed "$executable" --exact "${names[@]}" --test-threads "${RUST_TEST_THREADS:-1}" 2>&1) &&
+            PROPTEST_RNG_SEED=$seed "$executable" --include-ignored --exact "${names[@]}" --test-threads "${RUST_TEST_THREADS:-1}" 2>&1) &&
             grep -q "^test result: ok. ${#names[@]} passed" <<<"$output" && continue
         failed=$((failed + 1))
         printf 'seed %s of %s\n%s\n' "$seed" "${executable##*/}" "$output"

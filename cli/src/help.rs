@@ -207,6 +207,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "slow"]
     fn help_fits_80_columns_and_breaks_no_word() {
         let models = Models::builtin();
         for focus in std::iter::once(None).chain(models.iter().map(Some)) {

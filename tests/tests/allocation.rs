@@ -109,6 +109,7 @@ fn run() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_step_allocates_nothing_but_for_packing() {
     let data = builtin(100, 1).unwrap();
     for (name, config) in networks() {

@@ -33,6 +33,7 @@ fn train(config: &Config, data: &Dataset, steps: usize, threads: usize, debug: b
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_hundred_steps_are_the_same_to_the_bit_at_any_number_of_threads_and_in_debug_mode() {
     let (config, data) = (defaults("cnn-vae"), builtin(500, 1).unwrap());
     let expected = train(&config, &data, 100, 1, false);

@@ -105,6 +105,7 @@ fn text(output: &std::process::Output) -> String {
 
 /// The state is 10 MB; the process may write files of 4 MB (8, where the shell counts in KiB).
 #[test]
+#[ignore = "slow"]
 #[cfg(unix)]
 fn a_file_that_may_not_grow_leaves_the_earlier_checkpoint() {
     if let Some(folder) = std::env::var_os(CHILD) {
@@ -131,6 +132,7 @@ fn a_file_that_may_not_grow_leaves_the_earlier_checkpoint() {
 
 /// On a disk of 32 MB in memory, which takes a mount namespace: as root, or as a user who may make one.
 #[test]
+#[ignore = "slow"]
 #[cfg(target_os = "linux")]
 fn a_full_disk_leaves_the_earlier_checkpoint() {
     if let Some(disk) = std::env::var_os(CHILD) {
@@ -207,6 +209,7 @@ fn parameters_that_are_not_finite_are_never_saved() {
 
 /// NaN anywhere is noticed at once (no activation turns it into a number), and nothing moves.
 #[test]
+#[ignore = "slow"]
 fn a_poisoned_parameter_is_named() {
     let data = builtin(20, 1).unwrap();
     for (name, config) in networks() {

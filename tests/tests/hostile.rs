@@ -79,6 +79,7 @@ fn regressions(target: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_reader_takes_or_refuses_seeds_and_changes_of_them() {
     let changes = std::env::var("INKGRAD_INPUTS").map_or(CHANGES, |inputs| inputs.parse().unwrap());
     let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[15; 32]);

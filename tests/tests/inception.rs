@@ -110,6 +110,7 @@ fn features_of_pictures_in_colour_agree_with_torchvision() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn features_and_logits_agree_with_torchvision() {
     let fixture: Fixture = fixture::load("inception");
     let images = drawings(fixture.batch);

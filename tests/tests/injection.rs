@@ -98,27 +98,32 @@ fn at_every_operation(failure: Failure) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn an_operation_that_fails_at_any_moment_costs_nothing() {
     at_every_operation(Failure::Once);
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_write_torn_at_any_moment_costs_nothing() {
     at_every_operation(Failure::Torn);
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_death_at_any_moment_costs_nothing() {
     at_every_operation(Failure::Killed);
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_power_cut_at_any_moment_costs_nothing() {
     at_every_operation(Failure::PowerCut);
 }
 
 /// A run that goes on may fail as well, at any operation of its way from reading the checkpoint to its end.
 #[test]
+#[ignore = "slow"]
 fn a_failure_while_going_on_costs_nothing() {
     let place = Place::new();
     let [whole, begun, run] = ["whole", "begun", "run"].map(|name| place.root.path().join(name));

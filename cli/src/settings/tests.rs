@@ -60,6 +60,7 @@ fn goes_round(models: &Models, model: &str, name: &str, option: &[String]) -> bo
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_setting_is_in_the_file_and_in_the_command_that_trains_such_a_run() {
     let models = Models::builtin();
     for setting in Config::SETTINGS {
@@ -83,6 +84,7 @@ fn every_setting_is_in_the_file_and_in_the_command_that_trains_such_a_run() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn so_is_every_option_of_every_model() {
     let models = Models::builtin();
     for spec in models.iter() {

@@ -172,6 +172,7 @@ fn networks_are_exported_for_other_programs() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_cvae_draws_the_class_that_it_is_told() {
     let place = Place::with_run();
     let train = ["train", "cvae", "--data", "d", "--steps", "2", "--batch-size", "8", "--threads", "1"];
@@ -278,6 +279,7 @@ fn a_classifier_says_how_sure_it_is() {
 
 /// Weights tell sizes and nothing of how they came about: a run made of them says no more, and is used like any other.
 #[test]
+#[ignore = "slow"]
 fn an_imported_run_claims_nothing_that_is_not_known() {
     let place = Place::with_run();
     place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);

@@ -181,6 +181,7 @@ fn drawings_that_the_data_holds_back_are_validated_on() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn training_pictures_are_changed_where_that_is_asked_for() {
     let place = Place::with_run();
     let train = ["train", "cnn-vae", "--data", "d", "--batch-size", "16", "--threads", "1", "--channels", "4,6"];

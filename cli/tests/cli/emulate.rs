@@ -26,6 +26,7 @@ fn data(page: &str) -> Value {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_kernel_has_a_page_that_needs_no_other() {
     let place = Place::new();
     let list = place.json(&["emulate", "--list"]);
@@ -113,6 +114,7 @@ console.log(JSON.stringify(pages.map(data => {
 ";
 
 #[test]
+#[ignore = "slow"]
 fn pages_count_what_the_emulator_counts() {
     let place = Place::new();
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/stepper");

@@ -9,6 +9,7 @@ use crate::{Ended, Place};
 
 /// One operation and one model: the tests of gradients check all of them, and `.ci/run` does it as a user would.
 #[test]
+#[ignore = "slow"]
 fn gradients_agree() {
     let place = Place::new();
     for (kind, name) in [("op", "conv2d"), ("model", "cnn-vae")] {
@@ -55,6 +56,7 @@ fn steps_are_timed() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_step_on_a_gpu_is_estimated_kernel_by_kernel() {
     let place = Place::new();
     let bench = ["bench", "--model", "classifier", "--batch-size", "4", "--device", "emulated", "--estimate", "h100"];
@@ -168,6 +170,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn kernels_are_shown_step_by_step() {
     let place = Place::new();
     let list = place.json(&["emulate", "--list"]);

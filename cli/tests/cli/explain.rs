@@ -30,6 +30,7 @@ fn train(place: &Place, model: &[&str]) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn pages_are_whole_and_compute_what_the_engine_computes() {
     let place = Place::new();
     place.ok(&["data", "synth", "--n", "125", "--out", "d"]);
@@ -147,6 +148,7 @@ fn names_are_text_whatever_they_hold() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn what_cannot_be_explained_is_refused() {
     let place = Place::with_run();
     let explain = |args: &[&str], parts: &[&str]| place.refused(&[&["explain"], args].concat(), parts);

@@ -76,6 +76,7 @@ fn records_and_fingerprints_that_are_gone_are_missed() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn drawings_that_are_gone_are_named_by_where_they_were_and_never_moved_away() {
     let place = recorded();
     let absolute = place.path("d").canonicalize().unwrap();

@@ -78,6 +78,7 @@ fn wait_for(path: &std::path::Path) {
 }
 
 #[test]
+#[ignore = "slow"]
 #[cfg(unix)]
 fn a_run_folder_that_disappears_leaves_its_state_beside_it() {
     let place = Place::with_run();
@@ -100,6 +101,7 @@ fn a_run_folder_that_disappears_leaves_its_state_beside_it() {
 }
 
 #[test]
+#[ignore = "slow"]
 #[cfg(target_os = "linux")]
 fn what_cannot_be_printed_is_an_error() {
     let place = Place::new();

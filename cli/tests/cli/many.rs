@@ -57,6 +57,7 @@ fn a_run_for_each_seed_with_their_mean_goes_on_where_it_stopped() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_sweep_has_all_its_runs_in_one_table_and_goes_on_where_it_stopped() {
     let place = Place::with_run();
     let file = b"model = \"cnn-ae\"\ndata = \"d\"\nbatch_size = 8\nsteps = 2\nthreads = 1\n\

@@ -11,6 +11,7 @@ fn train<'a>(out: &'a str, options: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn objectives_stand_in_the_run_and_its_records() {
     /// A run, its options, lines of its configuration, and its terms.
     type Case = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);

@@ -29,6 +29,7 @@ fn compared(place: &Place, command: &[&str], files: &[&str]) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn an_autoencoder_codes_and_draws_there() {
     let place = Place::with_run();
     let images = ["--run", "vae", "--images", "d/test_images.npy"];
@@ -57,6 +58,7 @@ fn an_autoencoder_codes_and_draws_there() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn gradients_there_are_held_to_the_processor_s() {
     let place = Place::new();
     let table = place.json(&["gradcheck", "--op", "lstm", "--device", "emulated"]);

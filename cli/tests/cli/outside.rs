@@ -63,6 +63,7 @@ fn run(program: &Path, folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_model_of_somebody_elses_gets_trainer_resume_samples_and_report() {
     let folder = tempfile::tempdir().unwrap();
     let program = build(folder.path());

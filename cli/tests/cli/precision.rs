@@ -20,6 +20,7 @@ fn precisions_are_refused_where_there_is_nothing_to_compute_with_them() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn bf16_trains_as_fp32_does_and_its_bits_depend_on_neither_threads_nor_pauses() {
     let place = Place::with_run();
     let train = |out: &'static str, options: &[&'static str]| {

@@ -107,6 +107,7 @@ fn fish_completes_commands_options_and_models() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn zsh_completes_commands_options_and_models() {
     let place = Place::new();
     place.write("_inkgrad", place.ok(&["completions", "zsh"]).as_bytes());
@@ -229,6 +230,7 @@ fn train<'a>(out: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_s_own_file_trains_it_again() {
     let place = Place::with_run();
     place.ok(&train("first", &["--beta", "2", "--lr", "0.01", "--seed", "7", "--init", "vae", "--threads", "1"]));

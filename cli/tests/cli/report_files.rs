@@ -9,6 +9,7 @@ use super::study::with_runs;
 use super::{Place, few};
 
 #[test]
+#[ignore = "slow"]
 fn a_report_needs_nothing_beside_it() {
     let place = with_runs();
     let out = place.json(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
@@ -71,6 +72,7 @@ fn beside(place: &Place) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_figure_is_a_file_with_its_numbers_and_every_number_is_in_one_object() {
     let place = with_runs();
     place.ok(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
@@ -108,6 +110,7 @@ fn every_figure_is_a_file_with_its_numbers_and_every_number_is_in_one_object() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_report_replaces_reports_alone() {
     let place = Place::with_run();
     let report = few(&["report", "vae", "--out", "notes.html"]);

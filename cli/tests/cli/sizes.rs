@@ -80,6 +80,7 @@ fn every_command_takes_a_run_of_other_sizes() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_model_trains_at_other_sizes_here_and_on_the_emulator() {
     let place = Place::new();
     pictures(&place);

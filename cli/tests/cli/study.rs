@@ -96,6 +96,7 @@ fn rows(place: &Place, file: &str) -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn runs_of_one_model_have_names_of_their_own() {
     let place = with_runs();
     for (out, beta) in [("first", "1"), ("second", "4")] {
@@ -136,6 +137,7 @@ fn runs_of_one_model_have_names_of_their_own() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn imported_weights_are_examined_on_data_that_is_named() {
     let place = with_runs();
     place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);
@@ -151,6 +153,7 @@ fn imported_weights_are_examined_on_data_that_is_named() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
     let place = Place::with_run();
     let evaluate = |out: &str, data: &str| {
@@ -181,6 +184,7 @@ fn the_judge_that_is_trained_on_the_spot_is_kept_for_the_same_drawings() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn findings_are_figures_and_say_what_to_distrust() {
     let place = with_runs();
     place.ok(&few(&["report", "vae", "cvae", "ae", "judge", "--out", "r.html"]));
@@ -216,6 +220,7 @@ fn findings_are_figures_and_say_what_to_distrust() {
 
 /// Weights of zeros make constant features: what counts is that they are read, used, kept and named.
 #[test]
+#[ignore = "slow"]
 fn inceptions_scores_are_given_where_its_weights_are() {
     let place = with_runs();
     let tensors = layout(Variant::Fid).unwrap();
@@ -237,6 +242,7 @@ fn inceptions_scores_are_given_where_its_weights_are() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn pictures_of_other_sizes_and_in_colour_have_a_report() {
     let place = Place::new();
     fs::create_dir(place.path("d")).unwrap();
@@ -255,6 +261,7 @@ fn pictures_of_other_sizes_and_in_colour_have_a_report() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn names_of_classes_are_text() {
     let place = Place::with_run();
     let names = "<b>\nyoga & co\nhand|s\nארנב\n\"onload=\"alert(1)\n";
@@ -276,6 +283,7 @@ fn names_of_classes_are_text() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn what_does_not_fit_together_is_refused() {
     let place = Place::with_run();
     place.refused(&["report", "nothing", "--out", "r.html"], &["nothing", "no such folder"]);
@@ -311,6 +319,7 @@ fn what_does_not_fit_together_is_refused() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn drawings_that_were_trained_on_are_named_as_such() {
     let place = Place::new();
     place.ok(&["data", "synth", "--n", "60", "--out", "d"]);

@@ -45,6 +45,7 @@ fn each_result_has_a_place_of_its_own() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_among_pictures_is_no_class_of_them() {
     let place = Place::with_run();
     for class in ["cat", "dog"] {

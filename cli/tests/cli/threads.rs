@@ -5,6 +5,7 @@ use crate::{Ended, Place};
 
 /// Stacks larger than the address space: every start of a thread fails, as under a limit on processes.
 #[test]
+#[ignore = "slow"]
 fn without_threads_the_work_is_done_or_refused() {
     let place = Place::with_run();
     std::fs::create_dir(place.path("strokes")).unwrap();

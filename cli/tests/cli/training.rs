@@ -50,6 +50,7 @@ fn a_run_folder_holds_what_is_promised() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn seed_and_data_decide_the_weights_and_threads_do_not() {
     let place = Place::with_run();
     let weights = |out: &str, options: &[&str]| {
@@ -100,6 +101,7 @@ fn forcing_moves_the_earlier_run_aside() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn more_epochs_continue_as_if_they_had_been_asked_for_at_once() {
     let place = Place::with_run();
     place.ok(&train("whole", &["--epochs", "2", "--threads", "1"]));
@@ -200,6 +202,7 @@ fn number(name: &str, default: u64) -> u64 {
 /// A checkpoint is written after every step here, so that a kill falls before, between, during and after the writing of
 /// its files. Every second interruption is a SIGKILL; `INKGRAD_KILLS=50` gives fifty of them, `INKGRAD_SEED=N` other moments.
 #[test]
+#[ignore = "slow"]
 #[cfg(unix)]
 fn a_run_interrupted_at_random_steps_ends_bit_for_bit_as_one_that_was_not() {
     let place = Place::with_run();
@@ -232,6 +235,7 @@ fn a_run_interrupted_at_random_steps_ends_bit_for_bit_as_one_that_was_not() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_has_one_owner_and_force_moves_it_whole() {
     let place = Place::with_run();
     // As a second process that goes on while the first is at work.
@@ -263,6 +267,7 @@ fn a_run_has_one_owner_and_force_moves_it_whole() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_starts_from_the_weights_of_another_or_of_a_file() {
     let place = Place::with_run();
     place.ok(&["export", "--run", "vae", "--out", "w.safetensors"]);
@@ -311,6 +316,7 @@ fn a_run_starts_from_the_weights_of_another_or_of_a_file() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn weights_that_do_not_fit_are_refused_or_left_out_by_name() {
     let place = Place::with_run();
     let still = ["--data", "d", "--steps", "1", "--batch-size", "8", "--lr", "1e-30", "--out", "new"];
@@ -334,6 +340,7 @@ fn weights_that_do_not_fit_are_refused_or_left_out_by_name() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn commands_use_the_best_weights_and_say_so() {
     let place = Place::with_run();
     place.ok(&train("held", &["--steps", "40", "--log-every", "1", "--lr", "0.02", "--val-fraction", "0.25"]));
@@ -359,6 +366,7 @@ fn commands_use_the_best_weights_and_say_so() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_knows_its_data_wherever_it_is_called_from() {
     let place = Place::new();
     place.ok(&["data", "synth", "--n", "60", "--out", "d"]);

@@ -34,6 +34,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn any_number_of_ranks_gives_the_same_bits() {
     // Several blocks of rows in each set, and in the halves for the floor.
     let (real, generated) = (numbers(300 * 20, 1), numbers(200 * 20, 2));

@@ -88,6 +88,7 @@ fn parameters_are_pytorchs_in_its_order() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn gradients_of_whole_models_agree_with_numeric_ones() {
     Pool::new(2).enter(|team| {
         for (variant, spec, config) in configs(5) {
@@ -124,6 +125,7 @@ fn gradients_at_other_sizes_agree_with_numeric_ones() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn gradients_of_every_objective_agree_with_numeric_ones() {
     let mut checked: Vec<String> = Vec::new();
     Pool::new(2).enter(|team| {

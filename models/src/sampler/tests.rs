@@ -86,6 +86,7 @@ proptest! {
 
 /// One component is the maximum-likelihood Gaussian, but for λ.
 #[test]
+#[ignore = "slow"]
 fn one_component_has_the_moments_of_the_points() {
     let (n, width) = (4000, 3);
     let points = groups(n, width, 2, 5);

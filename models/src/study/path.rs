@@ -375,6 +375,7 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "slow"]
     fn a_networks_length_by_inception_is_that_of_its_paths_taken_one_by_one() {
         let (data, folder) = (builtin(80, 1).unwrap(), tempfile::tempdir().unwrap());
         let (mut judge, _) = Judge::train(&data, 1, 42, 1, None, &mut |_, _, _| {}).unwrap();

@@ -31,6 +31,7 @@ fn classes_take_turns_as_long_as_they_last() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn any_number_of_ranks_gives_the_same_evaluation() {
     let folder = tempfile::tempdir().unwrap();
     let (data, models) = (builtin(300, 1).unwrap(), Models::builtin());

@@ -59,6 +59,7 @@ fn data_of(folder: &TempDir, drawings: usize) -> String {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_model_trains_and_leaves_what_belongs_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
@@ -206,6 +207,7 @@ fn validated(models: &Models, data: &str, path: &Path, steps: u64) -> Trainer {
 }
 
 #[test]
+#[ignore = "slow"]
 fn the_best_weights_are_those_that_validated_best_also_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
@@ -288,6 +290,7 @@ fn the_same_weights_have_the_same_losses_whenever_they_are_measured() {
 
 /// The changes of a picture are functions of seed, pass and its number, so that neither an interruption nor the number of threads shows.
 #[test]
+#[ignore = "slow"]
 fn changed_pictures_are_the_same_after_an_interruption_and_at_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);

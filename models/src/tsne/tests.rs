@@ -215,6 +215,7 @@ fn what_cannot_be_embedded_is_refused() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn approximate_neighbours_give_as_good_a_picture() {
     let values = clouds(1200, 16, 5);
     let points = Points::new("clouds", &values, 1200, 16).unwrap();

@@ -30,6 +30,7 @@ fn loaded<D: Device + 'static>(mut device: D) -> Arc<Mutex<D>> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_few_blocks_tell_what_all_blocks_of_a_step_do() {
     let wanted = [("lstm-ae", 6), ("cnn-ae", 5), ("cvae", 3), ("classifier", 70)];
     for (name, config) in networks() {
@@ -68,6 +69,7 @@ fn a_few_blocks_tell_what_all_blocks_of_a_step_do() {
 
 /// What the model is for: it tells a kernel that waits from one that computes.
 #[test]
+#[ignore = "slow"]
 fn what_bounds_a_launch_is_named() {
     use inkgrad_kernels::gpu::gemm::{Epilogue, Matrix, MatrixMut, gemm};
     use inkgrad_kernels::gpu::reduce::{Axis, sum_axis};

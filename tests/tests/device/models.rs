@@ -90,6 +90,7 @@ fn compare_one(name: &str, config: &Config, data: &Dataset, steps: usize) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn steps_at_other_sizes_agree_with_the_cpu() {
     for (name, config) in sized_networks() {
         let mut data = builtin(100, 1).unwrap();
@@ -101,6 +102,7 @@ fn steps_at_other_sizes_agree_with_the_cpu() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_step_of_every_network_agrees_with_the_cpu() {
     compare(1);
 }
@@ -112,6 +114,7 @@ fn so_do_twenty_steps() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn two_runs_are_the_same_to_the_bit_with_graphs_and_without() {
     let data = builtin(100, 1).unwrap();
     let (name, config) = networks().into_iter().find(|(name, _)| *name == "classifier-cnn").unwrap();
@@ -125,6 +128,7 @@ fn two_runs_are_the_same_to_the_bit_with_graphs_and_without() {
 
 /// Coding, decoding and judging a few drawings.
 #[test]
+#[ignore = "slow"]
 fn networks_in_use_agree_with_the_processor() {
     let images = builtin(100, 1).unwrap().test.images.take(&[0, 1]);
     let labels: Vec<usize> = (0..images.len()).map(|i| i % 5).collect();

@@ -350,6 +350,7 @@ fn noticed(mut emulator: Emulator, probes: &[Probe], module: &str, mutant: &Muta
 }
 
 #[test]
+#[ignore = "slow"]
 fn no_mutant_survives() {
     let columns = [
         Check::Bounds,

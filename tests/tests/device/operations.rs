@@ -154,6 +154,7 @@ fn numbers(case: &Case, emulator: &mut Emulator) -> Vec<f32> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn recurrent_layers_of_clusters_agree_with_the_cpu() {
     let mut emulator = emulator();
     let sizes = [128, 256].into_iter().flat_map(|hidden| [lstm_of(hidden), gru_of(hidden)]);

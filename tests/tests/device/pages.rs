@@ -203,6 +203,7 @@ fn file(entry: &str) -> &'static str {
 }
 
 #[test]
+#[ignore = "slow"]
 fn every_operation_s_page_leads_to_its_kernels_and_its_parity_case() {
     let pages = Page::all();
     let covered: usize = pages.iter().map(|page| page.specs.len()).sum();

@@ -152,6 +152,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn between_two_reads_a_step_is_one_launch_and_the_result_is_that_of_single_steps() {
     let (network, mut optimizer, data) = small();
     let steps = [upcoming(0..2, 0), upcoming(2..4, 1), upcoming(4..5, 2), upcoming(5..7, 3)];
@@ -187,6 +188,7 @@ fn between_two_reads_a_step_is_one_launch_and_the_result_is_that_of_single_steps
 }
 
 #[test]
+#[ignore = "slow"]
 fn the_first_step_without_a_finite_loss_is_named() {
     let (network, mut optimizer, data) = small();
     let mut steps: Vec<Upcoming> = (0..5).map(|step| upcoming(0..2, 40 + step)).collect();
@@ -203,6 +205,7 @@ fn the_first_step_without_a_finite_loss_is_named() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn evaluations_agree_with_the_cpu() {
     let (network, optimizer, data) = small();
     let mut stepper = DeviceStepper::open(device(), Precision::Fp32, &network, &optimizer).unwrap().expect("a device");
@@ -272,6 +275,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
+#[ignore = "slow"]
 fn records_agree_with_the_cpu() {
     let root = tempfile::tempdir().unwrap();
     // By epochs the last batch is smaller; the steps end between two records.
@@ -304,6 +308,7 @@ fn records_agree_with_the_cpu() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_run_is_the_same_to_the_bit_whenever_it_is_read_or_interrupted() {
     let root = tempfile::tempdir().unwrap();
     let config = counted(6, 5, configure(root.path(), "classifier"));
@@ -324,6 +329,7 @@ fn a_run_is_the_same_to_the_bit_whenever_it_is_read_or_interrupted() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn what_goes_wrong_between_two_reads_leaves_the_last_checkpoint() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");

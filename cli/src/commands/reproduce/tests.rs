@@ -154,6 +154,7 @@ fn number(name: &str, default: u64) -> u64 {
 /// Every operation of a run is tested by itself (tests/injection.rs): here every fourth, from one run to the next, or with
 /// `INKGRAD_STRIDE=1` all of them. What follows depends on the trained runs alone, so it is enough that these are the same.
 #[test]
+#[ignore = "slow"]
 fn a_study_that_dies_in_its_training_goes_on() {
     let small = Tiny::new();
     small.with("trained", |study| study.train()).unwrap();
@@ -187,11 +188,13 @@ fn examined(failure: Failure) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_study_whose_disk_fails_once_after_its_training_goes_on() {
     examined(Failure::Once);
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_study_whose_power_fails_after_its_training_goes_on() {
     examined(Failure::PowerCut);
 }
@@ -228,6 +231,7 @@ fn a_study_in_a_process_of_its_own() {
 
 /// `INKGRAD_KILLS=50` kills so often, `INKGRAD_SEED=N` at other moments.
 #[test]
+#[ignore = "slow"]
 #[cfg(unix)]
 fn a_study_killed_at_random_moments_goes_on() {
     let small = Tiny::new();

@@ -45,6 +45,7 @@ fn strokes_and_bitmaps_make_one_data_set() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn drawings_that_were_not_recognised_are_left_out_where_that_is_asked_for() {
     let folder = Folder::new();
     let line = |x: u8, recognized: &str| format!("{{\"drawing\":[[[{x},9],[0,9]]]{recognized}}}\n");

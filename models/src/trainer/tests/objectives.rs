@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[ignore = "slow"]
 fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_operations() {
     /// Options, the terms that they report, and why an emulated GPU is refused where it is.
     type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], Option<&'static str>);
@@ -68,6 +69,7 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
 }
 
 #[test]
+#[ignore = "slow"]
 fn a_weight_that_rises_goes_on_bit_for_bit_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let data = few(&folder);

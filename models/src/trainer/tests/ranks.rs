@@ -79,6 +79,7 @@ fn assert_same(folder: &TempDir, name: &str, config: &Config) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn any_number_of_ranks_leaves_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
@@ -99,6 +100,7 @@ fn any_number_of_ranks_leaves_the_same_bytes() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn statistics_of_batches_are_summed_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);

@@ -147,6 +147,7 @@ fn the_average_is_that_of_the_weights_after_each_step() {
 }
 
 #[test]
+#[ignore = "slow"]
 fn gradients_in_parts_are_that_of_the_whole_batch() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
@@ -211,6 +212,7 @@ fn a_loss_that_is_a_sum_is_summed_and_one_that_is_a_mean_is_weighed() {
 
 /// Everything at once goes on as if it had not stopped: weights, average, best, moments and the steps that parameters missed.
 #[test]
+#[ignore = "slow"]
 fn all_of_it_goes_on_bit_for_bit_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);

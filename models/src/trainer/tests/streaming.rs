@@ -44,6 +44,7 @@ fn assert_same(folder: &TempDir, name: &str, config: &Config) {
 }
 
 #[test]
+#[ignore = "slow"]
 fn drawings_in_files_train_as_those_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
