@@ -8,8 +8,9 @@ use super::{Classification, Decoding, Encoding, Graphs, MAX_TERMS, Prior, Traini
 use crate::data::Extents;
 use crate::{Error, Result};
 
-/// Pictures of the recorded graphs: two, so that an axis that is not the batch's shows.
-const BATCH: usize = 2;
+/// Pictures of the recorded graphs: more than one, so that an axis that is not the batch's shows, and two numbers of them, so that a
+/// graph shows that is made for one alone.
+const BATCHES: [usize; 2] = [2, 3];
 
 /// Facts about a model that its graphs tell.
 #[derive(Debug, Clone, Default)]
@@ -33,14 +34,26 @@ impl Facts {
     /// # Errors
     /// Where a graph cannot be recorded, or is not what its type promises: a line that names model, graph, found and expected.
     pub(super) fn of<T: Float>(graphs: &dyn Graphs<T>, name: &str, image: Extents, classes: usize) -> Result<Facts> {
+        let of = |batch| Self::of_batch(graphs, name, (batch, image), classes);
+        let facts = of(BATCHES[0])?;
+        of(BATCHES[1]).map(|_| facts)
+    }
+
+    fn of_batch<T: Float>(
+        graphs: &dyn Graphs<T>,
+        name: &str,
+        (batch, image): (usize, Extents),
+        classes: usize,
+    ) -> Result<Facts> {
+        let new = |graph| Recorded { model: name, graph, batch, image, tape: Tape::new() };
         let mut facts = Facts::default();
-        let mut graph = Recorded::new(name, "training", image);
-        let training = graph.record(|tape| graphs.training(tape, BATCH))?;
+        let mut graph = new("training");
+        let training = graph.record(|tape| graphs.training(tape, batch))?;
         graph.check_training(&training)?;
         facts.tracks = !training.statistics.is_empty();
         facts.terms = training.terms.iter().map(|term| term.name).collect();
-        let mut graph = Recorded::new(name, "step", image);
-        let step = graph.record(|tape| graphs.step(tape, BATCH))?;
+        let mut graph = new("step");
+        let step = graph.record(|tape| graphs.step(tape, batch))?;
         graph.check_training(&step)?;
         let named: Vec<&str> = step.terms.iter().map(|term| term.name).collect();
         if named != facts.terms {
@@ -48,26 +61,26 @@ impl Facts {
             return graph.problem(format_args!("the terms {found}, expected those of training: {expected}"));
         }
 
-        let mut graph = Recorded::new(name, "encoding", image);
-        if let Some(encoding) = graph.record(|tape| graphs.encoding(tape, BATCH))? {
+        let mut graph = new("encoding");
+        if let Some(encoding) = graph.record(|tape| graphs.encoding(tape, batch))? {
             facts.latent = Some(graph.check_encoding(&encoding)?);
             facts.prior = encoding.logvar.is_some();
             facts.encoder_sees_classes = encoding.labels.is_some();
         }
-        let mut graph = Recorded::new(name, "decoding", image);
-        match graph.record(|tape| graphs.decoding(tape, BATCH))? {
+        let mut graph = new("decoding");
+        match graph.record(|tape| graphs.decoding(tape, batch))? {
             Some(decoding) => {
                 graph.check_decoding(&decoding, facts.latent)?;
                 facts.decoder_sees_classes = decoding.labels.is_some();
             }
             None => facts.prior = false,
         }
-        let mut graph = Recorded::new(name, "prior", image);
+        let mut graph = new("prior");
         if let Some(prior) = graph.record(|tape| graphs.prior(tape))? {
             facts.components = Some(graph.check_prior(prior, &facts)?);
         }
-        let mut graph = Recorded::new(name, "classification", image);
-        if let Some(classification) = graph.record(|tape| graphs.classification(tape, BATCH))? {
+        let mut graph = new("classification");
+        if let Some(classification) = graph.record(|tape| graphs.classification(tape, batch))? {
             facts.features = Some(graph.check_classification(&classification, classes)?);
         }
         Ok(facts)
@@ -78,15 +91,12 @@ impl Facts {
 struct Recorded<'a, T> {
     model: &'a str,
     graph: &'static str,
+    batch: usize,
     image: Extents,
     tape: Tape<T>,
 }
 
 impl<'a, T: Float> Recorded<'a, T> {
-    fn new(model: &'a str, graph: &'static str, image: Extents) -> Self {
-        Recorded { model, graph, image, tape: Tape::new() }
-    }
-
     fn record<G>(&mut self, record: impl FnOnce(&mut Tape<T>) -> Result<G>) -> Result<G> {
         record(&mut self.tape).map_err(|error| Error::input(self.model, format_args!("{}: {error}", self.graph)))
     }
@@ -114,8 +124,8 @@ impl<'a, T: Float> Recorded<'a, T> {
     fn width(&self, what: &str, x: Tensor) -> Result<usize> {
         let found = self.shape(what, x)?;
         match *found.dims() {
-            [BATCH, width] => Ok(width),
-            _ => self.problem(format_args!("{what} is {found}, expected ({BATCH}, width)")),
+            [batch, width] if batch == self.batch => Ok(width),
+            _ => self.problem(format_args!("{what} is {found}, expected ({}, width)", self.batch)),
         }
     }
 
@@ -132,8 +142,8 @@ impl<'a, T: Float> Recorded<'a, T> {
     }
 
     fn check_images(&self, images: Tensor, labels: Option<Tensor>) -> Result<()> {
-        self.expect_shape("images", images, self.image.batch(BATCH))?;
-        labels.map_or(Ok(()), |labels| self.expect_shape("labels", labels, [BATCH]))
+        self.expect_shape("images", images, self.image.batch(self.batch))?;
+        labels.map_or(Ok(()), |labels| self.expect_shape("labels", labels, [self.batch]))
     }
 
     fn check_training(&self, training: &Training) -> Result<()> {
@@ -142,6 +152,10 @@ impl<'a, T: Float> Recorded<'a, T> {
             if shape.len() != 1 {
                 let name = term.name;
                 return self.problem(format_args!("`{name}` is {shape}, expected a single number: `Tape::sum` it"));
+            }
+            if !(term.per > 0.0 && term.per.is_finite()) {
+                let (name, per) = (term.name, term.per);
+                return self.problem(format_args!("`{name}` is reported per {per}, expected a finite number above 0"));
             }
         }
         for &statistic in &training.statistics {
@@ -182,7 +196,7 @@ impl<'a, T: Float> Recorded<'a, T> {
     fn check_encoding(&self, encoding: &Encoding) -> Result<usize> {
         let latent = self.width("mu", encoding.mu)?;
         if let Some(logvar) = encoding.logvar {
-            self.expect_shape("logvar", logvar, [BATCH, latent])?;
+            self.expect_shape("logvar", logvar, [self.batch, latent])?;
         }
         self.check_images(encoding.images, encoding.labels)?;
         self.check_inputs(&[Some(encoding.images), encoding.labels])?;
@@ -195,9 +209,9 @@ impl<'a, T: Float> Recorded<'a, T> {
             return self.problem(format_args!("latents of {width} numbers, expected {latent} as the encoder makes"));
         }
         if let Some(labels) = decoding.labels {
-            self.expect_shape("labels", labels, [BATCH])?;
+            self.expect_shape("labels", labels, [self.batch])?;
         }
-        self.expect_shape("images", decoding.images, self.image.batch(BATCH))?;
+        self.expect_shape("images", decoding.images, self.image.batch(self.batch))?;
         self.check_inputs(&[Some(decoding.latents), decoding.labels])
     }
 
@@ -216,7 +230,7 @@ impl<'a, T: Float> Recorded<'a, T> {
 
     /// Gives the elements of the last hidden layer.
     fn check_classification(&self, graph: &Classification, classes: usize) -> Result<usize> {
-        self.expect_shape("logits", graph.logits, [BATCH, classes])?;
+        self.expect_shape("logits", graph.logits, [self.batch, classes])?;
         self.check_images(graph.images, None)?;
         self.check_inputs(&[Some(graph.images)])?;
         self.width("features", graph.features)

@@ -133,10 +133,15 @@ impl Models {
     /// These and `M`.
     ///
     /// # Panics
-    /// If one of them has its name already, or an option of `M` cannot be one: its name is taken, or is more than lower-case
+    /// If one of them has its name already, the name is more than lower-case letters, digits and hyphens, or an option of `M` cannot be one: its name is taken, or is more than lower-case
     /// letters, digits and underscores, or its default is not among its values.
     #[track_caller]
     pub fn with<M: Model>(mut self) -> Self {
+        assert!(
+            is_key(&M::NAME.replace('-', "_")),
+            "a model `{}`, expected lower-case letters, digits and hyphens, a letter first",
+            M::NAME
+        );
         assert!(self.0.iter().all(|spec| spec.name != M::NAME), "two models with the name `{}`", M::NAME);
         for (i, option) in M::OPTIONS.iter().enumerate() {
             let (model, name) = (M::NAME, option.name);

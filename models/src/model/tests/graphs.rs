@@ -42,13 +42,14 @@ impl<const FAULT: usize> Model for Faulty<FAULT> {
                 let noisy = tape.add(mu, noise)?;
                 Training::sum(images, tape.sum(noisy)?, batch)
             }
+            15 => training.term_per("q", bce, 0.0),
             9 => Training::sum(images, Tape::<T>::new().input("loss", []), batch),
             _ => training,
         })
     }
 
     fn encoding<T: Float>(&self, tape: &mut Tape<T>, batch: usize) -> Result<Option<Encoding>> {
-        let images = tape.input("images", self.image.batch(batch));
+        let images = tape.input("images", self.image.batch(if FAULT == 14 { 2 } else { batch }));
         let x = tape.flatten(images);
         let mu = self.encoder.forward(tape, x)?;
         let logvar = if FAULT == 10 { Some(x) } else { None };
@@ -102,6 +103,8 @@ fn a_model_whose_graphs_break_their_promises_is_refused_when_it_is_built() {
         (build::<11>(), "decoding: latents of 5 numbers, expected 4 as the encoder makes"),
         (build::<12>(), "decoding: images is (2, 784), expected (2, 28, 28, 1)"),
         (build::<13>(), "classification: logits is (2, 784), expected (2, 3)"),
+        (build::<14>(), "training: images is (2, 28, 28, 1), expected (3, 28, 28, 1)"),
+        (build::<15>(), "training: `q` is reported per 0, expected a finite number above 0"),
     ];
     for (network, expected) in refused {
         let line = network.unwrap_err().to_string();
@@ -114,10 +117,10 @@ fn a_model_whose_graphs_break_their_promises_is_refused_when_it_is_built() {
 struct Set<const FAULT: usize>;
 
 impl<const FAULT: usize> Model for Set<FAULT> {
-    const NAME: &'static str = "set";
+    const NAME: &'static str = ["set", "set", "set", "set", "a/../b", ""][FAULT];
     const SUMMARY: &'static str = "a setting that cannot be one";
     const OPTIONS: &'static [ModelOption] = &[ModelOption {
-        name: ["width", "lr", "Big-Name", "width"][FAULT],
+        name: ["width", "lr", "Big-Name", "width", "width", "width"][FAULT],
         help: "",
         kind: Kind::Whole { default: if FAULT == 3 { 9 } else { 2 }, least: 1, most: 8 },
     }];
@@ -146,6 +149,13 @@ fn an_option_that_cannot_be_one_is_refused_when_the_model_is_added() {
         line(|| Models::builtin().with::<Set<2>>()),
         "set has an option `Big-Name`, expected lower-case letters, digits and underscores"
     );
+    for (add, name) in [(Models::with::<Set<4>> as fn(Models) -> Models, "a/../b"), (Models::with::<Set<5>>, "")] {
+        let panic = std::panic::catch_unwind(|| drop(add(Models::builtin()))).unwrap_err();
+        assert_eq!(
+            panic.downcast_ref::<String>().unwrap(),
+            &format!("a model `{name}`, expected lower-case letters, digits and hyphens, a letter first")
+        );
+    }
     assert_eq!(
         line(|| Models::builtin().with::<Set<3>>()),
         "set's option `width` has the default 9, expected a whole number from 1 to 8"
