@@ -12,7 +12,8 @@
 //! node 1  w     param  (4)         writes da, mul writes dw. x is no parameter, nobody needs its gradient.
 //! node 2  a     mul x w         2. lifetimes: tanh's backward reads its output, so y has to live until moment 7, and
 //! node 3  y     tanh a             a may be overwritten after moment 3. mul's backward reads x and w.
-//! node 4  loss  sum y           3. places: a, dy and da never live together, so they share elements 16 to 20.
+//! node 4  loss  sum y           3. places: a and da never live together, so they share elements 16 to 20;
+//!                                  dy and da do, so dy lies at 48 to 52.
 //!
 //! moment     0    1    2    3    4    5    6    7    8    9   10   11
 //! runs       x    w    mul  tanh sum  :  d sum d tanh d mul d w d x end

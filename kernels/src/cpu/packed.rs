@@ -35,6 +35,9 @@ pub fn packed_len(k: usize, n: usize) -> usize {
 
 impl<'a, T: Float> Packed<'a, T> {
     /// Packs the matrix whose rows are those of each part in turn into `space`, which holds [`packed_len`] elements.
+    ///
+    /// # Panics
+    /// If there is no part, parts differ in their columns, or the space has another length.
     pub fn new(team: &Team, parts: &[Matrix<T>], space: &'a mut [T]) -> Self {
         let k = parts.iter().map(|part| part.shape().0).sum();
         let n = parts[0].shape().1;
@@ -102,6 +105,9 @@ pub struct Rows<'a, T> {
 }
 
 /// C ← A·B or C ← C + A·B on the calling thread: A (rows, k), C (rows, n) whose rows are `c_stride` apart.
+///
+/// # Panics
+/// If A or C is too short for so many rows.
 pub fn multiply<T: Float>(rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool) {
     if !b.bf16 {
         return multiply_in_full(rows, a, b, c, c_stride, add);

@@ -67,6 +67,9 @@ fn dot_inline<T: Float, A: super::simd::Arithmetic>(a: &[T], b: &[T]) -> T {
 
 multiversion! {
     /// Σ a·b.
+    ///
+    /// # Panics
+    /// If they differ in length.
     pub fn dot<T: Float, A: Arithmetic>(a: &[T], b: &[T]) -> T {
         assert_eq!(a.len(), b.len(), "dot: a and b differ in length");
         dot_inline::<T, A>(a, b)
