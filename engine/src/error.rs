@@ -2,7 +2,8 @@
 //!
 //! Whatever sizes and data can bring about is an [`enum@Error`]: shapes that do not fit, a value that is not finite, a
 //! device that fails. Mistakes that only the program's own text can contain, such as reading a value before it is computed,
-//! panic, with a message that says what to do instead; each function's `# Panics` lists them.
+//! panic, with a message that says what to do instead; each function's `# Panics` lists them. So does a label that is no class:
+//! whoever reads labels from a file has to check them.
 
 /// One line that names the place, what was found, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

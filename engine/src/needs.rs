@@ -35,8 +35,17 @@ impl Reads {
     pub const OUTPUT: Reads = Reads { inputs: 0, output: true };
 
     /// The inputs with these indices.
+    ///
+    /// # Panics
+    /// If an index is not below [`MAX_INPUTS`].
+    #[track_caller]
     pub fn inputs(indices: &[usize]) -> Reads {
-        Reads { inputs: indices.iter().fold(0, |bits, i| bits | 1 << i), output: false }
+        let mut inputs = 0;
+        for &i in indices {
+            assert!(i < MAX_INPUTS, "an operation reads input {i}, expected a number below {MAX_INPUTS}");
+            inputs |= 1 << i;
+        }
+        Reads { inputs, output: false }
     }
 
     /// These and the output.
@@ -46,6 +55,6 @@ impl Reads {
 
     /// Whether input `i` is read.
     pub fn input(&self, i: usize) -> bool {
-        self.inputs >> i & 1 == 1
+        i < MAX_INPUTS && self.inputs >> i & 1 == 1
     }
 }

@@ -78,10 +78,10 @@ pub trait Op<T: Float>: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// How many inputs it takes. [`Tape::record`](crate::Tape::record) refuses any other number, so that an operation that says so
-    /// may index its inputs in [`Op::shape`] and in its runs.
+    /// How many inputs it takes; one at least unless it says otherwise. [`Tape::record`](crate::Tape::record) refuses any other number,
+    /// so that an operation that says so may index its inputs in [`Op::shape`] and in its runs.
     fn inputs(&self) -> RangeInclusive<usize> {
-        0..=MAX_INPUTS
+        1..=MAX_INPUTS
     }
 
     /// The operation as a GPU computes it; `None` if it runs on the processor alone.
@@ -214,11 +214,20 @@ pub struct Gradients<'a, T> {
 
 impl<'a, T> Gradients<'a, T> {
     /// Takes the place for the gradient of input `i`; `None` where nobody needs it (or it has been taken).
+    ///
+    /// # Panics
+    /// If `i` is not below [`MAX_INPUTS`].
+    #[track_caller]
     pub fn take(&mut self, i: usize) -> Option<Gradient<'a, T>> {
+        assert!(i < MAX_INPUTS, "the gradient of input {i}, expected a number below {MAX_INPUTS}");
         self.slots[i].take()
     }
 
     /// Says that input `i`, such as a class, has no gradient: whoever leads there gets zeros.
+    ///
+    /// # Panics
+    /// If `i` is not below [`MAX_INPUTS`].
+    #[track_caller]
     pub fn none(&mut self, i: usize)
     where
         T: Float,

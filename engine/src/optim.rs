@@ -24,6 +24,8 @@
 //! ```
 
 mod accumulate;
+mod average;
+mod schedule;
 mod tree;
 
 use std::ops::Range;
@@ -33,6 +35,8 @@ use inkgrad_kernels::cpu::optimizer::{self, AdamStep};
 use inkgrad_kernels::cpu::{Team, reduce};
 
 pub use self::accumulate::Accumulator;
+pub use self::average::Average;
+pub use self::schedule::Schedule;
 pub use self::tree::{Block, Tree};
 use crate::Params;
 
@@ -83,6 +87,12 @@ impl Rule {
     }
 }
 
+/// Panics unless gradients can be shortened to `max`.
+#[track_caller]
+fn expect_norm(max: f64) {
+    assert!(max > 0.0, "a longest gradient of {max}, expected a number above 0");
+}
+
 /// An optimiser and its state.
 ///
 /// It follows the gradients that are live (see [`Params`]): parameters that no backward has reached since the last update, or
@@ -111,7 +121,7 @@ impl<T: Float> Optimizer<T> {
     /// An optimiser of `count` numbers ([`Params::count`]) that has made no update.
     ///
     /// # Panics
-    /// If a β is not from 0 up to below 1, or eps or the weight decay are negative or not finite.
+    /// If a β or the momentum is not from 0 up to below 1, eps or the weight decay are negative or not finite, or `clip_norm` is not above 0.
     #[track_caller]
     pub fn new(rule: Rule, clip_norm: Option<f64>, count: usize) -> Self {
         Self::of_share(rule, clip_norm, count, 0..count)
@@ -129,6 +139,10 @@ impl<T: Float> Optimizer<T> {
             "{share:?} of {count} numbers, expected a share of them"
         );
         let own = share.len();
+        if let Rule::Sgd(momentum) = rule {
+            assert!((0.0..1.0).contains(&momentum), "momentum {momentum}, expected a number from 0 up to below 1");
+        }
+        clip_norm.iter().copied().for_each(expect_norm);
         if let Some(Adam { beta1, beta2, eps, weight_decay }) = rule.adam() {
             let share = 0.0..1.0;
             assert!(
@@ -153,6 +167,9 @@ impl<T: Float> Optimizer<T> {
 
     /// Adam with these numbers for these parameters: AdamW, where they have a weight decay.
     ///
+    /// # Panics
+    /// As [`Optimizer::new`].
+    ///
     /// ```
     /// use inkgrad_engine::optim::Adam;
     /// use inkgrad_engine::prelude::*;
@@ -160,17 +177,27 @@ impl<T: Float> Optimizer<T> {
     /// let params = Params::<f32>::new();
     /// let optimizer = Optimizer::adamw(&params, Adam { weight_decay: 0.01, ..Adam::default() });
     /// ```
+    #[track_caller]
     pub fn adamw(params: &Params<T>, adam: Adam) -> Self {
         Self::new(Rule::AdamW(adam), None, params.count())
     }
 
     /// Gradient descent with this momentum (0 for none) for these parameters.
+    ///
+    /// # Panics
+    /// If the momentum is not from 0 up to below 1.
+    #[track_caller]
     pub fn sgd(params: &Params<T>, momentum: f64) -> Self {
         Self::new(Rule::Sgd(momentum), None, params.count())
     }
 
     /// The same, shortening gradients whose norm over all live parameters is larger than `max`.
+    ///
+    /// # Panics
+    /// If `max` is not above 0.
+    #[track_caller]
     pub fn with_clip_norm(self, max: f64) -> Self {
+        expect_norm(max);
         Optimizer { clip_norm: Some(max), ..self }
     }
 
@@ -184,6 +211,13 @@ impl<T: Float> Optimizer<T> {
         (self.rule, self.clip_norm)
     }
 
+    /// Panics if it was made for another number of parameters.
+    #[track_caller]
+    pub(crate) fn expect(&self, params: &Params<T>) {
+        let (made_for, count) = (self.count, params.count());
+        assert!(made_for == count, "an optimiser of {made_for} numbers, but the parameters have {count}");
+    }
+
     /// Moves the parameters against their live gradients, once, at learning rate `lr`; none are live afterwards. Where all
     /// were, that is one pass over the flat buffers.
     ///
@@ -191,8 +225,8 @@ impl<T: Float> Optimizer<T> {
     /// If no gradient is live, or the optimiser was made for another number of parameters.
     #[track_caller]
     pub fn update(&mut self, params: &mut Params<T>, team: &Team, lr: f64) {
-        let (made_for, count) = (self.count, params.count());
-        assert!(made_for == count, "an optimiser of {made_for} numbers, but the parameters have {count}");
+        self.expect(params);
+        let count = params.count();
         self.step += 1;
         let Optimizer { rule, clip_norm, step, ref missed, ref share, ref mut first, ref mut second, .. } = *self;
         let (live, values, grads) = params.parts();
@@ -248,104 +282,6 @@ pub(crate) fn adam_factors(lr: f64, step: u64) -> (f32, f32) {
     ((lr / correction(beta1)) as f32, correction(beta2).sqrt() as f32)
 }
 
-/// An exponential moving average of the weights: after each update, mean ← decay·mean + (1 − decay)·weights. It is often a better
-/// model than the last weights are. Frozen parameters are averaged like others.
-///
-/// ```
-/// use inkgrad_engine::optim::Average;
-/// use inkgrad_engine::prelude::*;
-///
-/// let mut params = Params::<f64>::new();
-/// let w = params.declare("w", [1], Init::Constant(1.0));
-/// params.initialise(0);
-/// let mut average = Average::new(&params, 0.75); // starts at the weights
-/// params.value_mut(&w)[0] = 3.0; // an update
-/// average.update(&params, &Team::solo());
-/// average.swap(&mut params); // to evaluate with the average
-/// assert_eq!(params.value(&w), [1.5]);
-/// average.swap(&mut params); // and back to train
-/// assert_eq!(params.value(&w), [3.0]);
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct Average<T> {
-    decay: f64,
-    /// The mean, laid out as [`Params::values`] is; while swapped, the weights.
-    pub values: Vec<T>,
-}
-
-impl<T: Float> Average<T> {
-    /// An average that starts at the weights.
-    ///
-    /// # Panics
-    /// If `decay` is not from 0 to 1.
-    #[track_caller]
-    pub fn new(params: &Params<T>, decay: f64) -> Self {
-        assert!((0.0..=1.0).contains(&decay), "an average with a decay of {decay}, expected a number from 0 to 1");
-        Average { decay, values: params.values.clone() }
-    }
-
-    /// Takes the weights in, after an update.
-    ///
-    /// # Panics
-    /// If the parameters are not as many as they were.
-    #[track_caller]
-    pub fn update(&mut self, params: &Params<T>, team: &Team) {
-        self.check(params);
-        optimizer::average(team, self.decay, &params.values, &mut self.values);
-    }
-
-    /// Exchanges the weights and the average.
-    ///
-    /// # Panics
-    /// If the parameters are not as many as they were.
-    #[track_caller]
-    pub fn swap(&mut self, params: &mut Params<T>) {
-        self.check(params);
-        self.values.swap_with_slice(&mut params.values);
-    }
-
-    #[track_caller]
-    fn check(&self, params: &Params<T>) {
-        let (made_for, count) = (self.values.len(), params.count());
-        assert!(made_for == count, "an average of {made_for} numbers, but the parameters have {count}");
-    }
-}
-
-/// How the learning rate changes over a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Schedule {
-    /// Not at all.
-    Constant,
-    /// Rises linearly for `warmup` steps, then not at all.
-    WarmUp {
-        /// Steps of the rise.
-        warmup: u64,
-    },
-    /// Rises linearly for `warmup` steps, then falls as half a cosine to zero at `total`.
-    Cosine {
-        /// Steps of the rise.
-        warmup: u64,
-        /// Steps of the run.
-        total: u64,
-    },
-}
-
-impl Schedule {
-    /// The learning rate of step `step` (from 0), given its peak.
-    pub fn rate(&self, peak: f64, step: u64) -> f64 {
-        match *self {
-            Schedule::WarmUp { warmup } | Schedule::Cosine { warmup, .. } if step < warmup => {
-                peak * (step + 1) as f64 / warmup as f64
-            }
-            Schedule::Constant | Schedule::WarmUp { .. } => peak,
-            Schedule::Cosine { warmup, total } => {
-                let done = (step - warmup) as f64 / total.saturating_sub(warmup).max(1) as f64;
-                peak * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,18 +325,5 @@ mod tests {
             assert_eq!(apart.iter().map(|(own, ..)| own.first.len()).sum::<usize>(), count);
             assert!(apart.iter().all(|(own, ..)| own.missed == whole.missed) && !params.is_live(&kept[1]));
         }
-    }
-
-    #[test]
-    fn cosine_rises_peaks_and_ends_at_zero() {
-        let schedule = Schedule::Cosine { warmup: 10, total: 110 };
-        assert_eq!(schedule.rate(1.0, 0), 0.1);
-        assert_eq!(schedule.rate(1.0, 9), 1.0);
-        assert_eq!(schedule.rate(1.0, 10), 1.0);
-        assert!((schedule.rate(1.0, 60) - 0.5).abs() < 1e-12);
-        assert!(schedule.rate(1.0, 110) < 1e-12 && schedule.rate(1.0, 500) < 1e-12);
-        assert_eq!(Schedule::Constant.rate(0.3, 7), 0.3);
-        let rates = [0, 3, 4].map(|step| Schedule::WarmUp { warmup: 4 }.rate(1.0, step));
-        assert_eq!(rates, [0.25, 1.0, 1.0]);
     }
 }

@@ -39,6 +39,11 @@ impl DevicePlan {
     /// # Errors
     /// If an operation has no kernels, or needs more of a block's shared memory than there is; if a parameter is frozen that a loss
     /// would train; if the device has too little memory: how much is needed.
+    ///
+    /// # Panics
+    /// If `params` lack a parameter of the tape, `state` is of other parameters, or `options` name a tensor of another tape, a loss that
+    /// is not a single number, or a frozen parameter that there is none of.
+    #[track_caller]
     pub fn new(
         tape: Tape<f32>,
         options: Compile<'_>,
@@ -50,6 +55,16 @@ impl DevicePlan {
             let problem = "the operation runs on the processor alone".to_owned();
             return Err(DeviceError::Launch { entry: name.to_owned(), problem });
         }
+        for node in &tape.nodes {
+            if let Kind::Param(param) = &node.kind {
+                params.own(param);
+            }
+        }
+        let (held, count) = (state.values.len, params.count());
+        assert!(
+            held == count,
+            "a `State` of {held} numbers, but the parameters have {count}: make it of these `Params`"
+        );
         let trained = options.loss.is_some();
         if let Some(param) = params.iter().find(|param| trained && params.is_frozen(param)) {
             let problem =
@@ -106,7 +121,8 @@ impl DevicePlan {
     /// Where an input lies, to be filled before a run.
     ///
     /// # Panics
-    /// If `x` is not an input.
+    /// If `x` is not an input, or of another tape.
+    #[track_caller]
     pub fn input(&self, x: Tensor) -> Span {
         let i = self.tape.own(x);
         assert!(matches!(self.tape.nodes[i].kind, Kind::Input(_)), "node {i} is no input, but {}", self.tape.label(i));
@@ -119,17 +135,20 @@ impl DevicePlan {
     /// If the device was lost.
     ///
     /// # Panics
-    /// If `x` is not an input, or `values` are not as many as its shape has.
+    /// If `x` is not an input, or of another tape, or `values` are not as many as its shape has.
+    #[track_caller]
     pub fn write(&self, device: &mut dyn Device, x: Tensor, values: &[f32]) -> Result<(), DeviceError> {
         let span = self.input(x);
-        assert_eq!(values.len(), span.len, "numbers of input {}", x.index());
+        let (found, i, shape) = (values.len(), x.index(), self.tape.shape(x));
+        assert!(found == span.len, "found {found} values for the input of node {i}, {shape}, expected {}", span.len);
         device.write(span.address, bytes_of(values))
     }
 
     /// Where a value lies that the plan was told to keep.
     ///
     /// # Panics
-    /// If the plan was not told to keep it.
+    /// If the plan was not told to keep it, or it is of another tape or a parameter.
+    #[track_caller]
     pub fn kept(&self, x: Tensor) -> Span {
         let i = self.tape.own(x);
         assert!(self.layout.kept[i], "node {i}, {}, was not kept: add it to `Compile::keep`", self.tape.label(i));
@@ -142,7 +161,8 @@ impl DevicePlan {
     /// Errors from earlier launches.
     ///
     /// # Panics
-    /// If the plan was not told to keep it.
+    /// If the plan was not told to keep it, or it is of another tape or a parameter.
+    #[track_caller]
     pub fn read(&self, device: &mut dyn Device, x: Tensor) -> Result<Vec<f32>, DeviceError> {
         let span = self.kept(x);
         let mut values = vec![0.0; span.len];
@@ -150,10 +170,13 @@ impl DevicePlan {
         Ok(values)
     }
 
+    #[track_caller]
     fn value(&self, x: Tensor) -> Span {
         match &self.layout.nodes[x.index()].value {
             Place::Arena(range) => self.span(range),
-            Place::Params(_) => panic!("node {} is a parameter", x.index()),
+            Place::Params(_) => {
+                panic!("node {} is a parameter, which lies in the state: `State::download` reads it", x.index())
+            }
         }
     }
 

@@ -38,12 +38,17 @@ impl State {
     ///
     /// # Errors
     /// If the device has too little memory, or no kernel for the optimiser's rule.
+    ///
+    /// # Panics
+    /// If the optimiser was made for another number of parameters.
+    #[track_caller]
     pub fn new(device: &mut dyn Device, params: &Params<f32>, optimizer: &Optimizer<f32>) -> Result<Self, DeviceError> {
         let (rule, _) = optimizer.settings();
         if let Rule::AdamW(_) = rule {
             let problem = format!("{rule:?} runs on the processor alone, expected Rule::Adam or Rule::Sgd");
             return Err(DeviceError::Launch { entry: "adam".to_owned(), problem });
         }
+        optimizer.expect(params);
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
         let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n)];
@@ -103,12 +108,17 @@ impl State {
     ///
     /// # Errors
     /// If the device was lost.
+    ///
+    /// # Panics
+    /// If the state was made for another number of parameters, or the optimiser.
+    #[track_caller]
     pub fn upload(
         &self,
         device: &mut dyn Device,
         params: &Params<f32>,
         optimizer: &Optimizer<f32>,
     ) -> Result<(), DeviceError> {
+        self.expect(params, optimizer);
         for (span, values) in
             [(self.values, &params.values), (self.first, &optimizer.first), (self.second, &optimizer.second)]
         {
@@ -119,16 +129,38 @@ impl State {
         Ok(())
     }
 
+    /// Panics unless these have as many numbers as those that it was made of.
+    #[track_caller]
+    fn expect(&self, params: &Params<f32>, optimizer: &Optimizer<f32>) {
+        let (held, count) = (self.values.len, params.count());
+        assert!(
+            held == count,
+            "a `State` of {held} numbers, but the parameters have {count}: make it of these `Params`"
+        );
+        optimizer.expect(params);
+        let moments = (self.first.len, self.second.len);
+        let found = (optimizer.first.len(), optimizer.second.len());
+        assert!(
+            moments == found,
+            "a `State` of {moments:?} moments, but the optimiser has {found:?}: make it of this one"
+        );
+    }
+
     /// Copies parameters and moments from the device.
     ///
     /// # Errors
     /// Errors from earlier launches.
+    ///
+    /// # Panics
+    /// If the state was made for another number of parameters, or the optimiser.
+    #[track_caller]
     pub fn download(
         &self,
         device: &mut dyn Device,
         params: &mut Params<f32>,
         optimizer: &mut Optimizer<f32>,
     ) -> Result<(), DeviceError> {
+        self.expect(params, optimizer);
         for (span, values) in [
             (self.values, &mut params.values),
             (self.first, &mut optimizer.first),

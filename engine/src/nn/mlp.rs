@@ -27,7 +27,8 @@ impl Mlp {
     /// too.
     ///
     /// # Panics
-    /// With fewer than two widths, which make no layer.
+    /// With fewer than two widths, which make no layer, or if `params` have a parameter of such a name already.
+    #[track_caller]
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, widths: &[usize]) -> Self {
         assert!(widths.len() > 1, "`{name}`: the widths {widths:?} make no layer, expected at least two");
         let layers = widths.windows(2).enumerate();
@@ -38,9 +39,14 @@ impl Mlp {
     /// `x: (B, …)`, the axes behind the first laid out as one of the first width, to `(B, last width)`.
     ///
     /// # Errors
-    /// If `x` has another shape.
+    /// If `x` has another shape or is of another tape.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (last, hidden) = self.layers.split_last().expect("at least one layer");
+        tape.require_own("mlp", &[x])?;
         let mut x = if tape.shape(x).rank() > 2 { tape.flatten(x) } else { x };
         for layer in hidden {
             x = layer.forward_relu(tape, x)?;

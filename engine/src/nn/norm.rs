@@ -14,6 +14,10 @@ const EPS: f64 = 1e-5;
 
 impl LayerNorm {
     /// Rows of `features` numbers; weights start at 1 and biases at 0.
+    ///
+    /// # Panics
+    /// If `params` have a parameter of such a name already.
+    #[track_caller]
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, features: usize) -> Self {
         let weight = params.declare(format!("{name}.weight"), [features], Init::Constant(1.0));
         let bias = params.declare(format!("{name}.bias"), [features], Init::Constant(0.0));
@@ -23,7 +27,11 @@ impl LayerNorm {
     /// `x: (…, features)`; the shape stays.
     ///
     /// # Errors
-    /// If the last axis is another.
+    /// If the last axis is another, or `x` is of another tape.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (weight, bias) = (tape.param(&self.weight), tape.param(&self.bias));
         tape.layer_norm(x, weight, bias, EPS)
@@ -87,6 +95,10 @@ impl Statistics {
 
 impl BatchNorm {
     /// `channels` channels; weights start at 1, biases at 0, running means at 0 and variances at 1.
+    ///
+    /// # Panics
+    /// If `params` have a parameter of such a name already.
+    #[track_caller]
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, channels: usize) -> Self {
         let mut declare =
             |part: &str, start: f64| params.declare(format!("{name}.{part}"), [channels], Init::Constant(start));
@@ -115,7 +127,11 @@ impl BatchNorm {
     /// `x: (…, channels)` by its own statistics, which come with it; the shape stays.
     ///
     /// # Errors
-    /// If the last axis is another, or each channel has one element alone.
+    /// If the last axis is another, `x` is of another tape, or each channel has one element alone.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
     pub fn forward_training<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<(Tensor, Statistics)> {
         let tensor = tape.batch_norm_statistics(x)?;
         let shape = tape.shape(x);
@@ -131,7 +147,11 @@ impl BatchNorm {
     /// `x: (…, channels)` by the running statistics; the shape stays.
     ///
     /// # Errors
-    /// If the last axis is another.
+    /// If the last axis is another, or `x` is of another tape.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
     pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
         let (mean, variance) = (tape.param(&self.running_mean), tape.param(&self.running_var));
         let channels = tape.shape(mean).len();

@@ -5,6 +5,7 @@
 //! - PyTorch: `embedding` in `ops.json`
 
 use inkgrad_kernels::Float;
+use inkgrad_kernels::cpu::loss::index;
 use inkgrad_kernels::gpu::{Launches, layout};
 
 use super::case::{Spec, case};
@@ -15,13 +16,6 @@ use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
 struct Embedding;
-
-/// The row that a label names. Labels travel as numbers of the tape's own type.
-fn row<T: Float>(label: T, rows: usize) -> usize {
-    let index = label.to_f64() as usize;
-    assert!(index < rows, "label {label} of {rows} classes");
-    index
-}
 
 impl<T: Float> Op<T> for Embedding {
     fn name(&self) -> &'static str {
@@ -56,7 +50,7 @@ impl<T: Float> Op<T> for Embedding {
     fn forward(&self, run: Forward<'_, T>) {
         let (rows, d) = (run.shapes[0].first(), run.shapes[0].last());
         for (y, &label) in run.y.chunks_exact_mut(d).zip(run.x[1]) {
-            y.copy_from_slice(&run.x[0][row(label, rows) * d..][..d]);
+            y.copy_from_slice(&run.x[0][index(label, rows) * d..][..d]);
         }
     }
 
@@ -69,7 +63,7 @@ impl<T: Float> Op<T> for Embedding {
             dw.values.fill(T::ZERO);
         }
         for (dy, &label) in run.dy.chunks_exact(d).zip(run.x[1]) {
-            let dw_row = &mut dw.values[row(label, rows) * d..][..d];
+            let dw_row = &mut dw.values[index(label, rows) * d..][..d];
             dw_row.iter_mut().zip(dy).for_each(|(d, &dy)| put(d, dy, true));
         }
     }
@@ -89,7 +83,8 @@ impl DeviceOp for Embedding {
 }
 
 impl<T: Float> Tape<T> {
-    /// The rows of `weight: (classes, D)` that `labels: (B)` name: `(B, D)`.
+    /// The rows of `weight: (classes, D)` that `labels: (B)` name: `(B, D)`. Labels are whole numbers from 0; a run panics at any
+    /// other.
     ///
     /// # Errors
     /// If the shapes are not those.

@@ -88,10 +88,12 @@ impl<T: Float> Accumulator<T> {
     /// Makes the sum of all gradients that were taken the live one, and holds none afterwards.
     ///
     /// # Panics
-    /// If none were taken since the last time.
+    /// If none were taken since the last time, or the parameters are not as many as those that they were taken of.
     #[track_caller]
     pub fn give(&mut self, params: &mut Params<T>, team: &Team) {
         let sum = self.tree.take(team).expect("a gradient to give: `Accumulator::take` one before");
+        let (found, expected) = (params.count(), sum.len());
+        assert!(found == expected, "gradients of {expected} numbers, but the parameters have {found}");
         params.grads.copy_from_slice(&sum);
         self.tree.reuse(sum);
         let live = std::mem::take(&mut self.live);

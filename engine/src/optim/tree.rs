@@ -77,7 +77,12 @@ impl<T: Float> Tree<T> {
     /// If it does not begin there, is no block, or is not as long as the others.
     #[track_caller]
     pub fn push(&mut self, mut block: Block<T>, team: &Team) {
-        assert!(block.first.is_multiple_of(1 << block.height), "2^{} terms from {}", block.height, block.first);
+        let (height, first) = (block.height, block.first);
+        let starts = first.is_multiple_of(1 << height);
+        assert!(
+            starts,
+            "a block of 2^{height} terms that begins with term {first}, expected a multiple of their number"
+        );
         if let Some(last) = self.blocks.last() {
             let (end, first) = (last.first + (1 << last.height), block.first);
             assert!(end == first, "a block that begins with term {first}, but the one before it ends before {end}");

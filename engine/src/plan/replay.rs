@@ -129,7 +129,8 @@ impl<T: Float> Plan<T> {
     /// it, or `params` lack a parameter of the tape.
     #[track_caller]
     pub fn backward(&mut self, params: &mut Params<T>, team: &Team) {
-        let loss = self.layout.loss.expect("a plan compiled with `Compile::loss`");
+        let loss =
+            self.layout.loss.expect("a loss to differentiate: give `Compile::loss` one where the tape is compiled");
         match self.stage {
             Stage::Forward => self.stage = Stage::Backward,
             Stage::Empty => panic!("nothing is computed yet: run `Plan::forward` before `Plan::backward`"),

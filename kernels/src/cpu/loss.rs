@@ -128,12 +128,12 @@ fn classes(name: &str, elements: usize, labels: usize, others: &[usize]) -> usiz
     classes
 }
 
-/// The index that a label holds.
+/// The index that a label holds; labels travel as numbers of a tape's own type.
 ///
 /// # Panics
 /// If it is no whole number below `classes`.
 #[track_caller]
-fn index<T: Float>(label: T, classes: usize) -> usize {
+pub fn index<T: Float>(label: T, classes: usize) -> usize {
     let index = label.to_f64() as usize;
     assert!(
         index < classes && index as f64 == label.to_f64(),
