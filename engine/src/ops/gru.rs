@@ -22,11 +22,11 @@
 //! - PyTorch: `gru` in `ops.json`
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::recurrent::gru::{self, GruGradients, GruInputs};
+use inkgrad_kernels::cpu::recurrent::gru;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, Walk, device_gradients, device_inputs, gradient};
+use super::recurrent::{self, Walk, device_gradients, device_inputs, gradients, inputs};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -34,10 +34,6 @@ use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
 struct Gru(Walk);
-
-fn inputs<'a, T>(x: &[&'a [T]]) -> GruInputs<'a, T> {
-    GruInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied() }
-}
 
 impl<T: Float> Op<T> for Gru {
     fn name(&self) -> &'static str {
@@ -86,14 +82,7 @@ impl<T: Float> Op<T> for Gru {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let shape = self.0.extents(run.shapes);
-        let gradients = GruGradients {
-            x: gradient(&mut run.dx, 0),
-            w_ih: gradient(&mut run.dx, 1),
-            w_hh: gradient(&mut run.dx, 2),
-            b_ih: gradient(&mut run.dx, 3),
-            b_hh: gradient(&mut run.dx, 4),
-            h0: gradient(&mut run.dx, 5),
-        };
+        let gradients = gradients(&mut run.dx);
         gru::backward(run.team, &shape, &inputs(run.x), run.dy, run.saved, run.scratch, gradients);
     }
 }

@@ -22,11 +22,11 @@
 //! - PyTorch: `lstm` in `ops.json`
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::recurrent::lstm::{self, LstmGradients, LstmInputs};
+use inkgrad_kernels::cpu::recurrent::lstm;
 use inkgrad_kernels::gpu::{self, Launches, Precision};
 
 use super::case::{Spec, case};
-use super::recurrent::{self, Walk, device_gradients, device_inputs, gradient};
+use super::recurrent::{self, Walk, device_gradients, device_inputs, gradients, inputs};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -34,10 +34,6 @@ use crate::{Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
 struct Lstm(Walk);
-
-fn inputs<'a, T>(x: &[&'a [T]]) -> LstmInputs<'a, T> {
-    LstmInputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied(), c0: x.get(6).copied() }
-}
 
 impl<T: Float> Op<T> for Lstm {
     fn name(&self) -> &'static str {
@@ -86,15 +82,7 @@ impl<T: Float> Op<T> for Lstm {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let shape = self.0.extents(run.shapes);
-        let gradients = LstmGradients {
-            x: gradient(&mut run.dx, 0),
-            w_ih: gradient(&mut run.dx, 1),
-            w_hh: gradient(&mut run.dx, 2),
-            b_ih: gradient(&mut run.dx, 3),
-            b_hh: gradient(&mut run.dx, 4),
-            h0: gradient(&mut run.dx, 5),
-            c0: gradient(&mut run.dx, 6),
-        };
+        let gradients = gradients(&mut run.dx);
         lstm::backward(run.team, &shape, &inputs(run.x), run.dy, run.saved, run.scratch, gradients);
     }
 }

@@ -1,12 +1,12 @@
 //! Shared by the LSTM and the GRU: their attributes, the rule for their shapes, and the draw of their cases.
 
-use inkgrad_kernels::cpu::recurrent::{Gradient, RecurrentShape};
+use inkgrad_kernels::cpu::recurrent::{Gradient, Gradients, Inputs, RecurrentShape};
 use inkgrad_kernels::gpu::lstm::{Gradients as DeviceGradients, Inputs as DeviceInputs};
 use inkgrad_kernels::gpu::{Span, Target};
 
 use super::case::{CaseInput, Draw};
 use crate::inspect::Attribute;
-use crate::op::{Gradients, MAX_INPUTS};
+use crate::op::{self, MAX_INPUTS};
 use crate::{Error, Result, Shape};
 
 /// How a layer goes through its input.
@@ -73,8 +73,19 @@ impl Walk {
     }
 }
 
+/// The inputs of a layer, as the kernels name them.
+pub(super) fn inputs<'a, T>(x: &[&'a [T]]) -> Inputs<'a, T> {
+    Inputs { x: x[0], w_ih: x[1], w_hh: x[2], b_ih: x[3], b_hh: x[4], h0: x.get(5).copied(), c0: x.get(6).copied() }
+}
+
+/// Where their gradients go.
+pub(super) fn gradients<'a, T>(dx: &mut op::Gradients<'a, T>) -> Gradients<'a, T> {
+    let [x, w_ih, w_hh, b_ih, b_hh, h0, c0] = std::array::from_fn(|i| gradient(dx, i));
+    Gradients { x, w_ih, w_hh, b_ih, b_hh, h0, c0 }
+}
+
 /// Where the gradient of input `i` goes, as the kernels take it.
-pub(super) fn gradient<'a, T>(dx: &mut Gradients<'a, T>, i: usize) -> Gradient<'a, T> {
+fn gradient<'a, T>(dx: &mut op::Gradients<'a, T>, i: usize) -> Gradient<'a, T> {
     dx.take(i).map(|gradient| (gradient.values, gradient.add))
 }
 

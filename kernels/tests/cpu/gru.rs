@@ -2,7 +2,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
-use inkgrad_kernels::cpu::recurrent::RecurrentShape;
+use inkgrad_kernels::cpu::recurrent::{Gradients, Inputs, RecurrentShape};
 use proptest::prelude::*;
 
 use crate::cases;
@@ -14,9 +14,9 @@ fn layer<T: Float>() -> Layer<T> {
     Layer { gates: 3, states: 1, forward: run, backward: run_backward, naive, naive_backward }
 }
 
-fn inputs<T>(p: &Parameters<T>) -> GruInputs<'_, T> {
+fn inputs<T>(p: &Parameters<T>) -> Inputs<'_, T> {
     let state = |k: usize| p.get(k).map(Vec::as_slice);
-    GruInputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5) }
+    Inputs { x: &p[0], w_ih: &p[1], w_hh: &p[2], b_ih: &p[3], b_hh: &p[4], h0: state(5), c0: None }
 }
 
 fn run_and_save<T: Float>(team: &Team, shape: &RecurrentShape, p: &Parameters<T>) -> (Vec<T>, Vec<T>) {
@@ -42,13 +42,14 @@ fn run_backward<T: Float>(
     let (_, saved) = run_and_save(team, shape, p);
     let mut scratch = vec![T::from_f64(f64::NAN); backward_scratch_len(shape)];
     let mut gradients = gradients.iter_mut().map(|g| (g.as_mut_slice(), add));
-    let gradients = GruGradients {
+    let gradients = Gradients {
         x: gradients.next(),
         w_ih: gradients.next(),
         w_hh: gradients.next(),
         b_ih: gradients.next(),
         b_hh: gradients.next(),
         h0: gradients.next(),
+        c0: None,
     };
     backward(team, shape, &inputs(p), dout, &saved, &mut scratch, gradients);
 }

@@ -7,7 +7,7 @@
 //! - n = tanh(aₙ + r·qₙ)
 //! - h = (1 − z)·n + z·h'
 
-use super::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
+use super::{Gradients, Inputs, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
 use crate::cpu::activation::put;
 use crate::cpu::gemm::{gemm, gemm_scratch_len};
 use crate::cpu::matrix::{Matrix, MatrixMut};
@@ -15,40 +15,6 @@ use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
 use crate::cpu::reduce::add_columns;
 use crate::cpu::team::Team;
 use crate::{Float, multiversion};
-
-/// A layer's input, parameters and initial states.
-#[derive(Debug, Clone, Copy)]
-pub struct GruInputs<'a, T> {
-    /// (B, T, I), or (B, I) of a repeated input
-    pub x: &'a [T],
-    /// (3H, I)
-    pub w_ih: &'a [T],
-    /// (3H, H)
-    pub w_hh: &'a [T],
-    /// (3H)
-    pub b_ih: &'a [T],
-    /// (3H)
-    pub b_hh: &'a [T],
-    /// (B, H); zeros if absent.
-    pub h0: Option<&'a [T]>,
-}
-
-/// Where the gradients of [`GruInputs`] go, each of its input's shape.
-#[derive(Debug)]
-pub struct GruGradients<'a, T> {
-    /// Of `x`.
-    pub x: Gradient<'a, T>,
-    /// Of `w_ih`.
-    pub w_ih: Gradient<'a, T>,
-    /// Of `w_hh`.
-    pub w_hh: Gradient<'a, T>,
-    /// Of `b_ih`.
-    pub b_ih: Gradient<'a, T>,
-    /// Of `b_hh`.
-    pub b_hh: Gradient<'a, T>,
-    /// Of `h0`.
-    pub h0: Gradient<'a, T>,
-}
 
 /// Blocks of H elements in a record: r, z, n, qₙ.
 const RECORD: usize = 4;
@@ -95,7 +61,8 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 7] {
 
 /// # Panics
 /// If a dimension is 0 or a slice is not of its length.
-fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, saved: &[T]) {
+fn check<T>(shape: &RecurrentShape, inputs: &Inputs<T>, saved: &[T]) {
+    assert!(inputs.c0.is_none(), "a cell state c0, which a GRU has none of");
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     check_len("gru: x", inputs.x.len(), batch * shape.inputs() * input);
@@ -115,7 +82,7 @@ fn check<T>(shape: &RecurrentShape, inputs: &GruInputs<T>, saved: &[T]) {
 pub fn forward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
-    inputs: &GruInputs<T>,
+    inputs: &Inputs<T>,
     out: &mut [T],
     saved: &mut [T],
     scratch: &mut [T],
@@ -192,11 +159,11 @@ pub fn forward<T: Float>(
 pub fn backward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
-    inputs: &GruInputs<T>,
+    inputs: &Inputs<T>,
     dout: &[T],
     saved: &[T],
     scratch: &mut [T],
-    gradients: GruGradients<T>,
+    gradients: Gradients<T>,
 ) {
     check(shape, inputs, saved);
     check_len("gru: dout", dout.len(), shape.rows() * shape.hidden);
@@ -205,7 +172,7 @@ pub fn backward<T: Float>(
     let (width, x_len) = (beside + hidden, shape.inputs() * input);
     let [w_ih, w_hh, da, summed, sums, dh, products] = cut("gru: scratch", scratch, backward_scratch(shape));
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
-    let GruGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0 } = gradients;
+    let Gradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: _ } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
     // The gates that w_ih has as (r, z, n) stand in `da` as (n, r, z, …).
     let (w_rz, w_n) = inputs.w_ih.split_at(2 * hidden * input);

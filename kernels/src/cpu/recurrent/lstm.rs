@@ -7,7 +7,7 @@
 //! - c = f·c' + i·g
 //! - h = o·tanh c
 
-use super::{Gradient, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows, start};
+use super::{Gradient, Gradients, Inputs, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows, start};
 use crate::cpu::activation::put;
 use crate::cpu::gemm::{gemm, gemm_scratch_len};
 use crate::cpu::matrix::{Matrix, MatrixMut};
@@ -15,44 +15,6 @@ use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
 use crate::cpu::reduce::add_columns;
 use crate::cpu::team::Team;
 use crate::{Float, multiversion};
-
-/// A layer's input, parameters and initial states.
-#[derive(Debug, Clone, Copy)]
-pub struct LstmInputs<'a, T> {
-    /// (B, T, I), or (B, I) of a repeated input
-    pub x: &'a [T],
-    /// (4H, I)
-    pub w_ih: &'a [T],
-    /// (4H, H)
-    pub w_hh: &'a [T],
-    /// (4H)
-    pub b_ih: &'a [T],
-    /// (4H)
-    pub b_hh: &'a [T],
-    /// (B, H); zeros if absent.
-    pub h0: Option<&'a [T]>,
-    /// (B, H); zeros if absent.
-    pub c0: Option<&'a [T]>,
-}
-
-/// Where the gradients of [`LstmInputs`] go, each of its input's shape.
-#[derive(Debug)]
-pub struct LstmGradients<'a, T> {
-    /// Of `x`.
-    pub x: Gradient<'a, T>,
-    /// Of `w_ih`.
-    pub w_ih: Gradient<'a, T>,
-    /// Of `w_hh`.
-    pub w_hh: Gradient<'a, T>,
-    /// Of `b_ih`.
-    pub b_ih: Gradient<'a, T>,
-    /// Of `b_hh`.
-    pub b_hh: Gradient<'a, T>,
-    /// Of `h0`.
-    pub h0: Gradient<'a, T>,
-    /// Of `c0`.
-    pub c0: Gradient<'a, T>,
-}
 
 /// Blocks of H elements in a record: i, f, g, o, c, tanh c.
 const RECORD: usize = 6;
@@ -109,7 +71,7 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 10] {
 
 /// # Panics
 /// If a dimension is 0 or a slice is not of its length.
-fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, saved: &[T]) {
+fn check<T>(shape: &RecurrentShape, inputs: &Inputs<T>, saved: &[T]) {
     shape.check();
     let &RecurrentShape { batch, input, hidden, .. } = shape;
     check_len("lstm: x", inputs.x.len(), batch * shape.inputs() * input);
@@ -130,7 +92,7 @@ fn check<T>(shape: &RecurrentShape, inputs: &LstmInputs<T>, saved: &[T]) {
 pub fn forward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
-    inputs: &LstmInputs<T>,
+    inputs: &Inputs<T>,
     out: &mut [T],
     saved: &mut [T],
     scratch: &mut [T],
@@ -193,11 +155,11 @@ pub fn forward<T: Float>(
 pub fn backward<T: Float>(
     team: &Team,
     shape: &RecurrentShape,
-    inputs: &LstmInputs<T>,
+    inputs: &Inputs<T>,
     dout: &[T],
     saved: &[T],
     scratch: &mut [T],
-    gradients: LstmGradients<T>,
+    gradients: Gradients<T>,
 ) {
     check(shape, inputs, saved);
     check_len("lstm: dout", dout.len(), shape.rows() * shape.hidden);
@@ -207,7 +169,7 @@ pub fn backward<T: Float>(
     let [w_ih, w_hh, dz, summed, sums, zeros, dh, dc, dw, products] =
         cut("lstm: scratch", scratch, backward_scratch(shape));
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
-    let LstmGradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: dc0 } = gradients;
+    let Gradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: dc0 } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
     let w_ih = (!dx.is_empty()).then(|| Packed::new(team, &[Matrix::new(inputs.w_ih, gates, input)], w_ih));
     let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden)], w_hh);

@@ -32,6 +32,44 @@ pub struct RecurrentShape {
 /// Where a gradient goes, and whether it is added to what is there; `None` where nobody asks for it.
 pub type Gradient<'a, T> = Option<(&'a mut [T], bool)>;
 
+/// An LSTM's or a GRU's input, parameters and initial states.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a, T> {
+    /// (B, T, I), or (B, I) of a repeated input
+    pub x: &'a [T],
+    /// (gates·H, I)
+    pub w_ih: &'a [T],
+    /// (gates·H, H)
+    pub w_hh: &'a [T],
+    /// (gates·H)
+    pub b_ih: &'a [T],
+    /// (gates·H)
+    pub b_hh: &'a [T],
+    /// (B, H); zeros if absent.
+    pub h0: Option<&'a [T]>,
+    /// (B, H), of an LSTM; zeros if absent.
+    pub c0: Option<&'a [T]>,
+}
+
+/// Where the gradients of [`Inputs`] go, each of its input's shape.
+#[derive(Debug)]
+pub struct Gradients<'a, T> {
+    /// Of `x`.
+    pub x: Gradient<'a, T>,
+    /// Of `w_ih`.
+    pub w_ih: Gradient<'a, T>,
+    /// Of `w_hh`.
+    pub w_hh: Gradient<'a, T>,
+    /// Of `b_ih`.
+    pub b_ih: Gradient<'a, T>,
+    /// Of `b_hh`.
+    pub b_hh: Gradient<'a, T>,
+    /// Of `h0`.
+    pub h0: Gradient<'a, T>,
+    /// Of `c0`, of an LSTM.
+    pub c0: Gradient<'a, T>,
+}
+
 impl RecurrentShape {
     /// # Panics
     /// If a dimension is 0.

@@ -1,9 +1,7 @@
 //! The LSTM and the GRU as their formulas stand, one number after the other in f64: what the fast ones are tested against, and
 //! a first reading of backpropagation through time.
 
-use super::RecurrentShape;
-use super::gru::GruInputs;
-use super::lstm::LstmInputs;
+use super::{Inputs, RecurrentShape};
 
 fn sigmoid(z: f64) -> f64 {
     1.0 / (1.0 + (-z).exp())
@@ -52,7 +50,7 @@ struct LstmStep {
 }
 
 /// The steps of sequence `b` in order of time.
-fn lstm_steps(shape: &RecurrentShape, inputs: &LstmInputs<f64>, b: usize) -> Vec<LstmStep> {
+fn lstm_steps(shape: &RecurrentShape, inputs: &Inputs<f64>, b: usize) -> Vec<LstmStep> {
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let (mut h, mut c) = (state(inputs.h0, b, hidden), state(inputs.c0, b, hidden));
     let mut steps = Vec::with_capacity(time);
@@ -76,7 +74,7 @@ fn lstm_steps(shape: &RecurrentShape, inputs: &LstmInputs<f64>, b: usize) -> Vec
 }
 
 /// An LSTM's outputs h: (B, T, H).
-pub fn lstm_forward(shape: &RecurrentShape, inputs: &LstmInputs<f64>) -> Vec<f64> {
+pub fn lstm_forward(shape: &RecurrentShape, inputs: &Inputs<f64>) -> Vec<f64> {
     let mut out = vec![0.0; shape.rows() * shape.hidden];
     for b in 0..shape.batch {
         for (step, now) in lstm_steps(shape, inputs, b).iter().enumerate() {
@@ -87,7 +85,7 @@ pub fn lstm_forward(shape: &RecurrentShape, inputs: &LstmInputs<f64>) -> Vec<f64
 }
 
 /// An LSTM's gradients from that of its outputs, `dout: (B, T, H)`: of x, w_ih, w_hh, b_ih, b_hh, h0, c0.
-pub fn lstm_backward(shape: &RecurrentShape, inputs: &LstmInputs<f64>, dout: &[f64]) -> [Vec<f64>; 7] {
+pub fn lstm_backward(shape: &RecurrentShape, inputs: &Inputs<f64>, dout: &[f64]) -> [Vec<f64>; 7] {
     let &RecurrentShape { batch, time, input, hidden, .. } = shape;
     let zeros = |len| vec![0.0; len];
     let (mut dx, mut dw_ih, mut dw_hh) = (zeros(inputs.x.len()), zeros(inputs.w_ih.len()), zeros(inputs.w_hh.len()));
@@ -133,7 +131,7 @@ struct GruStep {
 }
 
 /// The steps of sequence `b` in order of time.
-fn gru_steps(shape: &RecurrentShape, inputs: &GruInputs<f64>, b: usize) -> Vec<GruStep> {
+fn gru_steps(shape: &RecurrentShape, inputs: &Inputs<f64>, b: usize) -> Vec<GruStep> {
     let &RecurrentShape { time, input, hidden, .. } = shape;
     let mut h = state(inputs.h0, b, hidden);
     let mut steps = Vec::with_capacity(time);
@@ -156,7 +154,7 @@ fn gru_steps(shape: &RecurrentShape, inputs: &GruInputs<f64>, b: usize) -> Vec<G
 }
 
 /// A GRU's outputs h: (B, T, H).
-pub fn gru_forward(shape: &RecurrentShape, inputs: &GruInputs<f64>) -> Vec<f64> {
+pub fn gru_forward(shape: &RecurrentShape, inputs: &Inputs<f64>) -> Vec<f64> {
     let mut out = vec![0.0; shape.rows() * shape.hidden];
     for b in 0..shape.batch {
         for (step, now) in gru_steps(shape, inputs, b).iter().enumerate() {
@@ -167,7 +165,7 @@ pub fn gru_forward(shape: &RecurrentShape, inputs: &GruInputs<f64>) -> Vec<f64> 
 }
 
 /// A GRU's gradients from that of its outputs, `dout: (B, T, H)`: of x, w_ih, w_hh, b_ih, b_hh, h0.
-pub fn gru_backward(shape: &RecurrentShape, inputs: &GruInputs<f64>, dout: &[f64]) -> [Vec<f64>; 6] {
+pub fn gru_backward(shape: &RecurrentShape, inputs: &Inputs<f64>, dout: &[f64]) -> [Vec<f64>; 6] {
     let &RecurrentShape { batch, time, input, hidden, .. } = shape;
     let zeros = |len| vec![0.0; len];
     let (mut dx, mut dw_ih, mut dw_hh) = (zeros(inputs.x.len()), zeros(inputs.w_ih.len()), zeros(inputs.w_hh.len()));
