@@ -22,7 +22,7 @@ use inkgrad_kernels::Float;
 
 use crate::device::op::DeviceOp;
 use crate::op::{Backward, Forward, Gradient, Gradients, MAX_INPUTS, Memory, Op, Reads};
-use crate::ops::{Case, Record};
+use crate::ops::{Case, Recorder};
 use crate::tape::Kind;
 use crate::{Result, Shape, Tape};
 
@@ -65,7 +65,7 @@ pub fn break_case(case: Case, fault: Fault) -> Case {
     Case { f32: break_record(case.f32, fault), f64: break_record(case.f64, fault), ..case }
 }
 
-fn break_record<T: Float>(record: Record<T>, fault: Fault) -> Record<T> {
+fn break_record<T: Float>(record: Recorder<T>, fault: Fault) -> Recorder<T> {
     Box::new(move |tape, x| {
         let first = tape.len();
         let y = record(tape, x)?;

@@ -88,7 +88,7 @@ fn gradients(case: &Case, threads: usize) -> Vec<u32> {
     params.grads().iter().map(|x| x.to_bits()).collect()
 }
 
-fn forward<T: Float>(case: &Case, record: &inkgrad_engine::ops::Record<T>, threads: usize) -> Vec<T> {
+fn forward<T: Float>(case: &Case, record: &inkgrad_engine::ops::Recorder<T>, threads: usize) -> Vec<T> {
     let mut tape = Tape::new();
     let inputs: Vec<_> = case.inputs.iter().map(|input| tape.input("x", input.shape)).collect();
     let y = record(&mut tape, &inputs).unwrap();

@@ -26,13 +26,13 @@ pub struct Case {
     /// The inputs in order.
     pub inputs: Vec<CaseInput>,
     /// Records the operation in `f32`.
-    pub f32: Record<f32>,
+    pub f32: Recorder<f32>,
     /// Records the operation in `f64`.
-    pub f64: Record<f64>,
+    pub f64: Recorder<f64>,
 }
 
 /// Records an operation on a tape.
-pub type Record<T> = Box<dyn Fn(&mut Tape<T>, &[Tensor]) -> Result<Tensor> + Send + Sync>;
+pub type Recorder<T> = Box<dyn Fn(&mut Tape<T>, &[Tensor]) -> Result<Tensor> + Send + Sync>;
 
 /// One input of a case.
 #[derive(Debug, Clone)]
@@ -223,7 +223,7 @@ impl Draw {
 ///
 /// Within (−1, 1) the sums of one bias leave gaps; the middle of the widest is moved to zero. Of a hundred thousand sums
 /// that is still some hundred times as wide as the steps of a numeric gradient, and there are sums on both sides.
-pub(crate) fn keep_off_corners(inputs: &mut [CaseInput], bias: usize, sums: &Record<f64>) {
+pub(crate) fn keep_off_corners(inputs: &mut [CaseInput], bias: usize, sums: &Recorder<f64>) {
     let mut tape = Tape::new();
     let tensors: Vec<Tensor> = inputs.iter().map(|input| tape.input("x", input.shape)).collect();
     let y = sums(&mut tape, &tensors).expect("a valid case");

@@ -14,7 +14,7 @@ use inkgrad_kernels::cpu::conv::{self, Algorithm, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
-use super::case::{Record, Spec, case, keep_off_corners};
+use super::case::{Recorder, Spec, case, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
@@ -207,7 +207,7 @@ pub(super) const SPEC: Spec = Spec {
         let mut inputs = vec![draw.values(x), draw.weights(w, x[3] * kh * kw), draw.biases(w[0])];
         if conv.relu {
             let sums = Conv { relu: false, ..conv };
-            let record: Record<f64> = Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], sums));
+            let record: Recorder<f64> = Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], sums));
             keep_off_corners(&mut inputs, 2, &record);
         }
         case!(format!("x {x:?}, weight {w:?}, {conv:?}"), inputs, |tape, x| tape.conv2d(x[0], x[1], x[2], conv))

@@ -11,7 +11,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Geometry, Store};
 use inkgrad_kernels::cpu::frozen::{Filter, Frozen};
 
-use super::case::{Case, Record, Spec, keep_off_corners};
+use super::case::{Case, Recorder, Spec, keep_off_corners};
 use super::{relu_scratch, through_relu};
 use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -134,7 +134,7 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// Records the convolution with these constants.
-fn recorder<T: Float>(filter: Filter, w: &[f64], bias: &[f64]) -> Record<T> {
+fn recorder<T: Float>(filter: Filter, w: &[f64], bias: &[f64]) -> Recorder<T> {
     let [w, bias] = [w, bias].map(|values| values.iter().map(|&v| T::from_f64(v)).collect::<Vec<T>>());
     let frozen = Arc::new(Frozen::new(filter, &w, &bias));
     Box::new(move |tape, x| tape.frozen_conv2d(x[0], &frozen))

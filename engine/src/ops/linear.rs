@@ -10,7 +10,7 @@ use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::{activation, reduce};
 use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
 
-use super::case::{Record, Spec, case, keep_off_corners};
+use super::case::{Recorder, Spec, case, keep_off_corners};
 use super::{for_pieces, relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
@@ -200,7 +200,7 @@ pub(super) const SPEC: Spec = Spec {
         }
         inputs.push(draw.biases(o));
         if relu {
-            let record: Record<f64> = Box::new(|tape, x| tape.linear(x[0], x[1], x[2]));
+            let record: Recorder<f64> = Box::new(|tape, x| tape.linear(x[0], x[1], x[2]));
             keep_off_corners(&mut inputs, 2, &record);
         }
         let label = format!("x ({b}, {i}), weight ({o}, {i}){}", if relu { ", ReLU" } else { "" });

@@ -55,7 +55,7 @@ mod unary;
 pub(crate) mod case;
 
 pub use crate::copy::Copy;
-pub use case::{Case, CaseInput, Draw, Record, Spec};
+pub use case::{Case, CaseInput, Draw, Recorder, Spec};
 pub use conv_transpose2d::ConvTranspose;
 pub use conv2d::Conv;
 pub use inkgrad_kernels::cpu::frozen::{Filter, Frozen};

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::any;
 use proptest::strategy::Strategy;
 
-use crate::ops::{Case, CaseInput, Draw, Record};
+use crate::ops::{Case, CaseInput, Draw, Recorder};
 use crate::testing::graph::{Graph, Point, RULES, Rule, Sizes, Smooth, weighted};
 use crate::{Clock, Compile, Params, Result, Shape, Tape, Tensor};
 
@@ -233,7 +233,7 @@ impl RandomGraph {
 }
 
 /// Records Σ u·y for the graph's `ends` y; the first `given` tensors are its inputs, the others u.
-fn recorder<T: Float>(graph: Arc<(Graph, Vec<usize>)>, given: usize) -> Record<T> {
+fn recorder<T: Float>(graph: Arc<(Graph, Vec<usize>)>, given: usize) -> Recorder<T> {
     Box::new(move |tape, x| {
         let (graph, ends) = &*graph;
         let nodes = graph.record(tape, &x[..given])?;

@@ -47,7 +47,7 @@ use proptest::test_runner::{RngSeed, TestCaseError, TestError, TestRunner, conte
 pub use self::graphs::{RandomGraph, graphs};
 pub use self::strategies::{alike, shapes, tensors, tensors_of, values};
 use crate::gradcheck::{Outcome, check_case};
-use crate::ops::{Case, CaseInput, Record};
+use crate::ops::{Case, CaseInput, Recorder};
 use crate::{Clock, Compile, Params, Tape};
 
 /// Cases of a property that does not say how many.
@@ -189,7 +189,7 @@ fn holds(case: &Case, team: &Team, seed: u64) -> Result<Outcome, String> {
 }
 
 /// The output in `T`.
-fn forward<T: Float>(case: &Case, record: &Record<T>, team: &Team) -> Result<Vec<T>, String> {
+fn forward<T: Float>(case: &Case, record: &Recorder<T>, team: &Team) -> Result<Vec<T>, String> {
     let mut tape = Tape::new();
     let x: Vec<_> = case.inputs.iter().map(|input| tape.input("x", input.shape)).collect();
     // In memory of its own, even if the case records a view of an input or an input itself.

@@ -106,7 +106,7 @@ fn a_fault_in_a_graph_shrinks_to_its_operation() {
         }
     }
 
-    fn broken<T: Float>(record: Record<T>) -> Record<T> {
+    fn broken<T: Float>(record: Recorder<T>) -> Recorder<T> {
         Box::new(move |tape, x| {
             let y = record(tape, x)?;
             crate::testing::wrap(tape, 0, |op| if op.name() == "tanh" { Box::new(Wrong(op)) } else { op });

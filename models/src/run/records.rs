@@ -1,11 +1,11 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
 //!
 //! ```
-//! use inkgrad_models::run::records::{MetricsLog, Record, Split, read};
+//! use inkgrad_models::run::records::{RecordLog, Record, Split, read};
 //!
 //! let folder = tempfile::tempdir().expect("a folder");
 //! let path = folder.path().join("metrics.jsonl");
-//! MetricsLog::open(&path)?.append(&Record::new(100, 1.0, Split::Train, 184.2))?;
+//! RecordLog::open(&path)?.append(&Record::new(100, 1.0, Split::Train, 184.2))?;
 //! assert_eq!(read(&path)?[0].loss, 184.2);
 //! # Ok::<(), inkgrad_models::Error>(())
 //! ```
@@ -127,12 +127,12 @@ fn nan_for_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Er
 
 /// The file, open for appending.
 #[derive(Debug)]
-pub struct MetricsLog {
+pub struct RecordLog {
     path: PathBuf,
     file: File,
 }
 
-impl MetricsLog {
+impl RecordLog {
     /// Opens the file, making it where there is none. A torn last line, left by a process that was killed, is cut.
     ///
     /// # Errors
@@ -267,7 +267,7 @@ mod tests {
     fn reads_back_what_was_appended_over_two_openings() {
         let (_folder, path) = temporary();
         for step in [1, 2] {
-            MetricsLog::open(&path).unwrap().append(&record(step)).unwrap();
+            RecordLog::open(&path).unwrap().append(&record(step)).unwrap();
         }
         assert_eq!(read(&path).unwrap(), [record(1), record(2)]);
     }
@@ -275,10 +275,10 @@ mod tests {
     #[test]
     fn a_torn_last_line_is_left_out_and_cut_before_the_next() {
         let (_folder, path) = temporary();
-        MetricsLog::open(&path).unwrap().append(&record(1)).unwrap();
+        RecordLog::open(&path).unwrap().append(&record(1)).unwrap();
         fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"step\":2,\"ep").unwrap();
         assert_eq!(read(&path).unwrap(), [record(1)]);
-        MetricsLog::open(&path).unwrap().append(&record(3)).unwrap();
+        RecordLog::open(&path).unwrap().append(&record(3)).unwrap();
         assert_eq!(read(&path).unwrap(), [record(1), record(3)]);
     }
 
@@ -293,14 +293,14 @@ mod tests {
     #[test]
     fn a_loss_that_is_not_finite_survives() {
         let (_folder, path) = temporary();
-        MetricsLog::open(&path).unwrap().append(&Record::new(1, 0.0, Split::Val, f64::INFINITY)).unwrap();
+        RecordLog::open(&path).unwrap().append(&Record::new(1, 0.0, Split::Val, f64::INFINITY)).unwrap();
         assert!(read(&path).unwrap()[0].loss.is_nan());
     }
 
     #[test]
     fn truncates_after_a_step() {
         let (_folder, path) = temporary();
-        let mut log = MetricsLog::open(&path).unwrap();
+        let mut log = RecordLog::open(&path).unwrap();
         (1..=4).for_each(|step| log.append(&record(step)).unwrap());
         truncate_after(&path, 2).unwrap();
         assert_eq!(read(&path).unwrap(), [record(1), record(2)]);

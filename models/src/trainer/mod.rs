@@ -84,7 +84,7 @@ use crate::model::{Models, Network};
 use crate::ranks::{Ranks, Solo, agree, any, shares};
 use crate::run::config::{self, Config};
 use crate::run::folder::RunFolder;
-use crate::run::records::{self, MetricsLog, Record};
+use crate::run::records::{self, Record, RecordLog};
 use crate::run::tensorboard::EventFile;
 
 /// A run under way.
@@ -103,7 +103,7 @@ pub struct Trainer {
     /// The optimiser's moments of all ranks, which rank 0 gathers to keep them.
     gathered: Moments,
     /// Of the rank that writes.
-    log: Option<MetricsLog>,
+    log: Option<RecordLog>,
     /// TensorBoard's, one file a sitting, made with its first record.
     events: Option<EventFile>,
     /// The pictures that were drawn last, and at which step: those of the last are the run's figures too.

@@ -10,7 +10,7 @@ use crate::model::Models;
 use crate::ranks::{Ranks, agree, check_same, program};
 use crate::run::config::{Config, Device, Overrides};
 use crate::run::folder::RunFolder;
-use crate::run::records::{self, MetricsLog};
+use crate::run::records::{self, RecordLog};
 use crate::run::sitting::Sitting;
 use crate::{Error, Result};
 
@@ -182,7 +182,7 @@ impl Trainer {
         if self.ranks.is_root() {
             let (recorded, path) = (self.folder.metrics().exists(), self.folder.metrics());
             // Makes the file where there is none.
-            drop(MetricsLog::open(&path)?);
+            drop(RecordLog::open(&path)?);
             self.restore_best()?;
             if !recorded && self.step > 0 {
                 let gone = format!("{}: missing; curves and report begin behind step {}", path.display(), self.step);
@@ -234,7 +234,7 @@ impl Trainer {
         if !self.ranks.is_root() {
             return Ok(());
         }
-        self.log = Some(MetricsLog::open(self.folder.metrics())?);
+        self.log = Some(RecordLog::open(self.folder.metrics())?);
         let Some(said) = said else { return Ok(()) };
         let read = |bytes: &Vec<u8>| serde_json::from_slice::<(String, usize)>(bytes).unwrap_or_default();
         let (hosts, threads) = said.iter().map(read).unzip();
