@@ -221,6 +221,22 @@ mod tests {
         }
     }
 
+    /// Somebody else's model has these commands too, and pictures of other sizes. The judge is known by its name.
+    #[test]
+    fn options_speak_of_no_model_by_name_and_of_no_size_of_pictures() {
+        let models = Models::builtin();
+        let named = models.iter().map(|spec| spec.name).filter(|name| *name != "classifier");
+        let words: Vec<String> = named.map(|name| format!("a {name}")).chain(["28, 28".to_owned()]).collect();
+        for (path, command) in commands(&models, None) {
+            for argument in command.get_arguments() {
+                let help =
+                    argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+                let found = words.iter().find(|word| help.contains(*word));
+                assert_eq!(found, None, "{path} {}: {help}", argument.get_id());
+            }
+        }
+    }
+
     #[test]
     fn every_command_has_two_examples_that_parse() {
         let models = Models::builtin();
