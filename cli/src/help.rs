@@ -275,7 +275,8 @@ mod tests {
         assert!(cvae.contains("--condition") && cvae.contains("one of latent, both [default: latent]"), "{cvae}");
         assert!(!cvae.contains("--arch") && !autoencoder.contains("--condition"), "{autoencoder}");
         assert!(
-            autoencoder.contains("Drawings a step [default: 256]") && cvae.contains("Drawings a step [default: 128]")
+            autoencoder.contains("Drawings a step: the minibatch [default: 256]")
+                && cvae.contains("Drawings a step: the minibatch [default: 128]")
         );
         let asked = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();

@@ -6,7 +6,7 @@
 //! - n = tanh(aₙ + r·qₙ)
 //! - y = h = (1 − z)·n + z·h'
 //!
-//! Backward through time, with dh the sum of dy and what the next step gave:
+//! Backpropagation through time (BPTT) over all steps, not truncated, with dh the sum of dy and the next step's gradient:
 //!
 //! - daₙ = dh·(1 − z)·(1 − n²), da_z = dh·(h' − n)·z(1 − z), daᵣ = daₙ·qₙ·r(1 − r)
 //! - dq = (daᵣ, da_z, daₙ·r), and dh' = dq·w_hh + dh·z

@@ -6,7 +6,7 @@
 //! - c = f·c' + i·g
 //! - y = h = o·tanh c
 //!
-//! Backward through time, with dh the sum of dy and what the next step gave:
+//! Backpropagation through time (BPTT) over all steps, not truncated, with dh the sum of dy and the next step's gradient:
 //!
 //! - dc = (the next step's f·dc) + dh·o·(1 − tanh² c)
 //! - dz = (dc·g·i(1 − i), dc·c'·f(1 − f), dc·i·(1 − g²), dh·tanh c·o(1 − o)), and dh' = dz·w_hh
