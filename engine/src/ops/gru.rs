@@ -14,11 +14,11 @@
 //!
 //! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ da.
 //!
-//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own: gru_cluster.ptx, gru_cluster_backward.ptx.
+//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `gru_cluster….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/gru.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/layout.ptx`,
-//!   `kernels/ptx/reduce.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/gru_cluster.ptx`,
+//!   `kernels/ptx/gru_cluster_backward.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `gru` in `ops.json`
 
 use inkgrad_kernels::Float;
