@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 
 
 def expected(name, network, images, labels):
-    """What PyTorch computes: a VAE's means, an autoencoder's latents, a classifier's probabilities."""
+    """PyTorch's outputs: a VAE's means, an autoencoder's latents, a classifier's probabilities."""
     with torch.no_grad():
         if name.startswith("classifier"):
             return torch.softmax(network(images), 1)

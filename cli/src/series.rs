@@ -85,7 +85,7 @@ fn check_settings(asked: &Config, found: &Config, path: &Path) -> Result<()> {
 /// The smallest loss of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Best {
-    /// On the drawings held back for validation, else on those for test, else on those trained on.
+    /// On the drawings held out for validation, else on those for test, else on those trained on.
     pub split: Split,
     pub loss: f64,
     pub step: u64,

@@ -4,6 +4,7 @@
 //!     cargo run --release -p inkgrad-engine --example 08_gan_pair
 
 use inkgrad_engine::prelude::*;
+use inkgrad_engine::rng;
 
 const BATCH: usize = 128;
 
@@ -50,7 +51,7 @@ fn main() -> Result<()> {
     let (team, mut optimizer) = (Team::solo(), Optimizer::adam(&params));
     let normal = |stream: u64| {
         let mut values = vec![0.0f32; BATCH];
-        inkgrad_kernels::cpu::rng::fill_normal(&Team::solo(), 9, stream, 0, &mut values);
+        rng::fill_normal(&Team::solo(), 9, stream, 0, &mut values);
         values
     };
     // Of each thousand steps: the two chase each other around the real mean.

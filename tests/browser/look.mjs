@@ -111,7 +111,7 @@ class Sight {
     this.expect(cssContentSize.width <= cssLayoutViewport.clientWidth, "without scripts the page is wider than the screen");
   }
 
-  /** What the browser reported. */
+  /** Errors and warnings that the browser reported. */
   listen() {
     const {name, problems, url} = this;
     for (const {method, params} of this.browser.events) {

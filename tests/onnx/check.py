@@ -32,7 +32,7 @@ def compare(name, found, expected):
 
 
 def expected(program, path, n):
-    """What the program itself makes of the first `n` test pictures: inputs, and outputs by name."""
+    """The outputs of the program itself for the first `n` test pictures: inputs, and outputs by name."""
     config = (path / "config.toml").read_text()
     data = "colour" if path.name.endswith("colour") else "d"
     pictures, labels = np.load(f"{data}/test_images.npy")[:n], np.load(f"{data}/test_labels.npy")[:n]

@@ -47,7 +47,7 @@ async function check(sight) {
   // Where scripts do not run everything is still there.
   await sight.withoutScripts();
 
-  /** What one sees of the first drawing; null where there is none. */
+  /** The first drawing as one sees it; null where there is none. */
   async function drawing() {
     const clip = await evaluate(`(() => { const img = document.querySelector(".drawings img"); if (!img) return null;
       const {left, top, width, height} = img.getBoundingClientRect();

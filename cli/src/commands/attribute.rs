@@ -29,7 +29,7 @@ pub struct Attribute {
     /// Drawings to move [default: the first test drawings of the class to come from]
     #[arg(long, value_name = "X.npy")]
     images: Option<PathBuf>,
-    /// Their classes, for a cvae: integers (N)
+    /// Their classes, for a model that is told the class: integers (N)
     #[arg(long, value_name = "L.npy", requires = "images")]
     labels: Option<PathBuf>,
     /// How many of them
@@ -47,7 +47,7 @@ pub struct Attribute {
     /// Where the direction goes: f32 (latent)
     #[arg(long, value_name = "V.npy", value_parser = ends_in("npy"))]
     vector: Option<PathBuf>,
-    /// Where the drawings go: f32 (N, steps, 28, 28) in [0, 1]
+    /// Where the drawings go: f32 (N, steps, height, width[, channels]) in [0, 1]
     #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: Option<PathBuf>,
     /// The picture: a row a drawing, which stands before what is made of it

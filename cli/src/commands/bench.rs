@@ -35,7 +35,7 @@ pub struct Bench {
     /// A model, or all, each in a process of its own
     #[arg(long, value_name = "M", default_value = "all")]
     model: String,
-    /// Drawings a step [default: 256 for autoencoders, else 128]
+    /// Drawings a step [default: the model's]
     #[arg(long, value_name = "N", value_parser = within(1..=MOST_DRAWINGS))]
     batch_size: Option<usize>,
     /// Drawings in memory to take batches from

@@ -18,7 +18,7 @@ use crate::session::RunArgs;
 pub struct Classify {
     #[command(flatten)]
     run: RunArgs,
-    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    /// Drawings: uint8 or floats in [0, 1], (N, height, width[, channels]), or Google's (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
     /// Their true classes, to count how many are right: integers (N)

@@ -27,7 +27,7 @@ enum Known {
     PowerShell,
 }
 
-/// What clap's script for fish leaves out: the values of arguments without an option, as MODEL.
+/// Completes positional arguments, as MODEL, whose values clap's script for fish leaves out.
 fn fish_arguments(cli: &Command) -> String {
     let program = text::program();
     let function = program.replace('-', "_");

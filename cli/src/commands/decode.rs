@@ -20,10 +20,10 @@ pub struct Decode {
     /// Latents: floats (N, latent)
     #[arg(long, value_name = "Z.npy")]
     latents: PathBuf,
-    /// The classes to draw, for a cvae: integers (N)
+    /// The classes to draw, for a model that is told the class: integers (N)
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
-    /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
+    /// Where the drawings go: f32 (N, height, width[, channels]) in [0, 1]
     #[arg(long, value_name = "X.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
 }

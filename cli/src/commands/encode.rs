@@ -17,10 +17,10 @@ use crate::session::RunArgs;
 pub struct Encode {
     #[command(flatten)]
     run: RunArgs,
-    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    /// Drawings: uint8 or floats in [0, 1], (N, height, width[, channels]), or Google's (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
-    /// Their classes, for a cvae of `--condition both`: integers (N)
+    /// Their classes, for a model whose encoder is told them: integers (N)
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// Where the latents go: f32 (N, latent); a VAE's are its means

@@ -33,10 +33,10 @@ pub struct Features {
     /// A run's weights: last, best or ema [default: best where a share was kept for validation]
     #[arg(long, value_name = "WHICH")]
     run_weights: Option<Which>,
-    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    /// Drawings: uint8 or floats in [0, 1], (N, height, width[, channels]), or Google's (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
-    /// Where the features go: f32 (N, 2048), or (N, 256 or 128) of a classifier's last hidden layer
+    /// Where the features go: f32 (N, 2048), or (N, units) of a classifier's last hidden layer
     #[arg(long, value_name = "F.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// Where the logits go: f32 (N, classes)

@@ -22,7 +22,7 @@ pub struct Interpolate {
     /// Drawings; the first and the second are a pair, the third and the fourth, and so on
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
-    /// Their classes, for a cvae: integers (N); each half of a row is drawn as the class of its end
+    /// Their classes, for a model that is told the class: integers (N); each half of a row is drawn as the class of its end
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
     /// How many pairs

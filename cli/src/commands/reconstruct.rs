@@ -21,13 +21,13 @@ use crate::session::RunArgs;
 pub struct Reconstruct {
     #[command(flatten)]
     run: RunArgs,
-    /// Drawings: uint8 or floats in [0, 1], (N, 28, 28) or (N, 784)
+    /// Drawings: uint8 or floats in [0, 1], (N, height, width[, channels]), or Google's (N, 784)
     #[arg(long, value_name = "X.npy")]
     images: PathBuf,
-    /// Their classes, for a cvae: integers (N)
+    /// Their classes, for a model that is told the class: integers (N)
     #[arg(long, value_name = "L.npy")]
     labels: Option<PathBuf>,
-    /// Where the reconstructions go: f32 (N, 28, 28) in [0, 1]; a VAE decodes its means
+    /// Where the reconstructions go: f32 (N, height, width[, channels]) in [0, 1]; a VAE decodes its means
     #[arg(long, value_name = "R.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// A picture of the first 200 originals, each above its reconstruction

@@ -28,7 +28,7 @@ pub struct Sample {
     /// How many drawings; with `--class all`, of each class
     #[arg(long, value_name = "N", value_parser = within(1..=MOST))]
     n: usize,
-    /// The class that a cvae draws: a class's name or index, or all [default: the classes in turn]
+    /// The class to draw, for a model that is told it: a name, an index, or all [default: the classes in turn]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
     /// How latents are drawn: prior, scaled, sparse, uniform, alternating or focused
@@ -44,7 +44,7 @@ pub struct Sample {
     /// Where the randomness starts [default: the run's seed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where the drawings go: f32 (N, 28, 28) in [0, 1]
+    /// Where the drawings go: f32 (N, height, width[, channels]) in [0, 1]
     #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: PathBuf,
     /// A picture of the first 400 drawings; with `--class all`, a row a class
@@ -208,7 +208,7 @@ impl Sample {
             (Some(class), true) => session.class(class).map(Classes::One),
             (Some(class), false) => {
                 let problem =
-                    format!("{class} for {}, expected a cvae's run: only it draws by class", session.config.model);
+                    format!("{class} for {}, expected the run of a model that is told the class", session.config.model);
                 Err(Error::input("--class", problem))
             }
         }

@@ -31,7 +31,7 @@ pub struct Score {
     /// Generated drawings, alike
     #[arg(long, value_name = "DIR|F.npy")]
     generated: PathBuf,
-    /// What makes features of drawings: inception or classifier, with --weights, or pixels, as they are
+    /// Source of drawings' features: inception or classifier, with --weights, or pixels, as they are
     #[arg(long, value_name = "NETWORK", hide_possible_values = true)]
     network: Option<Network>,
     /// InceptionV3's weights, FID's or torchvision's, or a classifier's run
@@ -342,7 +342,7 @@ struct Inputs {
     generated: Side,
     /// Those that are given.
     logits: Option<FeatureFiles>,
-    /// What makes features of drawings.
+    /// The network that makes features of drawings, or their pixels.
     extractor: Option<Extractor>,
     /// The same for the passport, or what is said to have made the features.
     source: FeatureSource,

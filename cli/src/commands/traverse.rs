@@ -32,13 +32,13 @@ pub struct Traverse {
     /// Walk from the latent of this drawing, by its number among the test drawings, from 0 [default: from the middle of all]
     #[arg(long, value_name = "N")]
     from: Option<usize>,
-    /// The class that a cvae draws: a class's name or index [default: the drawing's with --from, else the first]
+    /// The class to draw, for a model that is told it: a name or an index [default: the drawing's with --from, else the first]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
     /// Drawings that tell what a dimension carries [default: what the run was trained on]
     #[arg(long, value_name = "D")]
     data: Option<String>,
-    /// Where the drawings go too: f32 (dimensions, steps, 28, 28) in [0, 1]
+    /// Where the drawings go too: f32 (dimensions, steps, height, width[, channels]) in [0, 1]
     #[arg(long, value_name = "S.npy", value_parser = ends_in("npy"))]
     out: Option<PathBuf>,
     /// The picture: a row a dimension
@@ -159,7 +159,7 @@ impl Traverse {
             (None, false) => Ok(None),
             (Some(class), false) => {
                 let problem =
-                    format!("{class} for {}, expected a cvae's run: only it draws by class", session.config.model);
+                    format!("{class} for {}, expected the run of a model that is told the class", session.config.model);
                 Err(Error::input("--class", problem))
             }
         }

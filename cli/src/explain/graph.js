@@ -4,7 +4,7 @@
 const megaflops = flops => flops >= 1e5 ? `${(flops / 1e6).toFixed(2)} MFLOP` : `${flops} FLOP`;
 const extents = shape => shape.length ? shape.join(" × ") : "a number";
 
-/** What a node is called: its own name, or its operation's. */
+/** The name of a node: its own, or its operation's. */
 const title = node => node.name || node.op;
 
 /** A setting, as words. */

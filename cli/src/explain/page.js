@@ -168,7 +168,7 @@ function showLabel() {
   });
 }
 
-/** What the kinds of maps tell. */
+/** The meaning of each kind of map. */
 const MAPS = {
   pca: "PCA: along the two directions in which codes differ most. Places are exact, and much of what tells codes apart lies in other directions.",
   tsne: "t-SNE: near are drawings whose codes are near; how far groups are from each other says little. A new code descends to its place among the drawings, which stay.",

@@ -211,11 +211,11 @@ pub struct Figure {
     pub caption: String,
     /// The figure in words, for those who do not see it.
     pub alt: String,
-    /// What it shows.
+    /// Its chart or picture.
     pub content: Content,
 }
 
-/// What a figure shows.
+/// The content of a figure.
 #[derive(Debug)]
 pub enum Content {
     /// Lines, bars or intervals between axes.

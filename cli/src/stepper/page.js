@@ -51,7 +51,7 @@ const {kinds, totals} = (() => {
 const bankMap = words > 0 ? new BankMap(byId("banks"), words, sayWord) : null;
 let at = null;
 
-/** What a word of shared memory holds. */
+/** The content of a word of shared memory. */
 function sayWord(word) {
   const {state} = at, writer = state.writer[word];
   const holds = writer === 255 ? "not written yet"
@@ -63,7 +63,7 @@ function sayWord(word) {
 
 const many = (n, one, more) => `${n} ${n === 1 ? one : more}`;
 
-/** What the accesses of a step cost. */
+/** The cost of the accesses of a step. */
 function sayAccess({accesses, step}) {
   const lanes = lanesOf(step.executed);
   return accesses.map(({memory, writes, addresses, bytes}) => {

@@ -1,7 +1,7 @@
 // A step in tables: its lanes with what they read, write and ask memory for, and all registers.
 "use strict";
 
-/** What values of 32 lanes have in common, in words. */
+/** A pattern that values of 32 lanes have in common, in words. */
 function summary(values, set, type, buffers) {
   const lanes = lanesOf(set);
   const texts = lanes.map(lane => shown(values[lane], type, buffers));

@@ -103,7 +103,7 @@ class Trace {
     return words;
   }
 
-  /** What step i reads, writes and accesses. */
+  /** Reads, writes and accesses of step i. */
   at(i) {
     const step = this.steps[i], instruction = this.instructions[step.instruction];
     const state = this.before(i);

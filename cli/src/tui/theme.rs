@@ -23,7 +23,7 @@ impl Theme {
         self.with(Color::Cyan)
     }
 
-    /// Of those held back.
+    /// Of those held out.
     pub fn validation(self) -> Style {
         self.with(Color::Yellow)
     }

@@ -219,7 +219,10 @@ fn choices_that_do_not_exist() {
     let with = |rest: &[&'static str]| [&sample[..], rest].concat();
     place.refused(&with(&["0"]), &["--n", "expected a number from 1 to"]);
     place.refused(&with(&["99999999999999"]), &["--n", "expected a number from 1 to"]);
-    place.refused(&with(&["1", "--class", "rabbit"]), &["--class: rabbit for cnn-vae, expected a cvae"]);
+    place.refused(
+        &with(&["1", "--class", "rabbit"]),
+        &["--class: rabbit for cnn-vae, expected the run of a model that is told the class"],
+    );
     place.refused(&with(&["1", "--strategy", "lucky"]), &["unknown strategy `lucky`, expected one of prior, scaled"]);
     place.refused(
         &["interpolate", "--run", "vae", "--images", "d/test_images.npy", "--pairs", "7", "--png", "o.png"],

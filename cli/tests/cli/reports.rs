@@ -1,4 +1,4 @@
-//! What evaluations and reports say of few drawings, and of drawings that are not the same for all runs.
+//! Evaluations and reports of few drawings, and of drawings that are not the same for all runs.
 
 use inkgrad_models::data::{builtin, write_course};
 use serde_json::Value;

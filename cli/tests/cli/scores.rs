@@ -127,7 +127,7 @@ fn features_that_cannot_be_scored() {
     }
 }
 
-/// What takes more rows than there are is left out, and the rest is given.
+/// Scores that need more rows than there are are left out; the others are given.
 #[test]
 fn few_rows_have_the_scores_that_they_suffice_for() {
     let place = Place::new();

@@ -81,7 +81,7 @@ fn architecture(major: i32, minor: i32) -> u32 {
     u32::try_from(10 * major + minor).unwrap_or(0)
 }
 
-/// What the driver is told of a launch's clusters, if it has some.
+/// The attribute that tells the driver the size of a launch's clusters, if it has some.
 fn cluster(launch: &Launch) -> Option<sys::CUlaunchAttribute> {
     let mut value = sys::CUlaunchAttributeValue { pad: [0; 64] };
     value.clusterDim = sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x: launch.cluster, y: 1, z: 1 };

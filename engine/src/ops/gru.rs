@@ -6,7 +6,7 @@
 //! - n = tanh(aₙ + r·qₙ)
 //! - y = h = (1 − z)·n + z·h'
 //!
-//! Backward through time, with dh the sum of dy and what the next step gave:
+//! Backpropagation through time (BPTT) over all steps, not truncated, with dh the sum of dy and the next step's gradient:
 //!
 //! - daₙ = dh·(1 − z)·(1 − n²), da_z = dh·(h' − n)·z(1 − z), daᵣ = daₙ·qₙ·r(1 − r)
 //! - dq = (daᵣ, da_z, daₙ·r), and dh' = dq·w_hh + dh·z
@@ -14,11 +14,11 @@
 //!
 //! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ da.
 //!
-//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own: gru_cluster.ptx, gru_cluster_backward.ptx.
+//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `gru_cluster….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/gru.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/layout.ptx`,
-//!   `kernels/ptx/reduce.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`, `kernels/ptx/gru_cluster.ptx`,
+//!   `kernels/ptx/gru_cluster_backward.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `gru` in `ops.json`
 
 use inkgrad_kernels::Float;

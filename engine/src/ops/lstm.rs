@@ -6,7 +6,7 @@
 //! - c = f·c' + i·g
 //! - y = h = o·tanh c
 //!
-//! Backward through time, with dh the sum of dy and what the next step gave:
+//! Backpropagation through time (BPTT) over all steps, not truncated, with dh the sum of dy and the next step's gradient:
 //!
 //! - dc = (the next step's f·dc) + dh·o·(1 − tanh² c)
 //! - dz = (dc·g·i(1 − i), dc·c'·f(1 − f), dc·i·(1 − g²), dh·tanh c·o(1 − o)), and dh' = dz·w_hh
@@ -14,11 +14,11 @@
 //!
 //! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ dz.
 //!
-//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own: lstm_cluster.ptx, lstm_cluster_backward.ptx.
+//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `lstm_cluster….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/lstm.rs`
 //! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`, `kernels/ptx/lstm_backward.ptx`,
-//!   `kernels/ptx/reduce.ptx`
+//!   `kernels/ptx/lstm_cluster.ptx`, `kernels/ptx/lstm_cluster_backward.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `lstm` in `ops.json`
 
 use inkgrad_kernels::Float;

@@ -16,9 +16,9 @@ use super::simd::{Isa, isa};
 /// Rows of a register tile, and rows of A whose words are at hand while a panel goes by.
 pub(super) const TILE: usize = 12;
 const ROW_BLOCK: usize = 3 * TILE;
-/// Words of a panel that stay in the nearest cache beside as many of a tile's rows.
+/// Words of a panel that stay in the L1 cache beside as many of a tile's rows.
 const MAX_WORDS: usize = 256;
-/// Words from one row of A to the next: not a power of two, whose multiples share few places of a cache.
+/// Words from one row of A to the next: not a power of two, whose multiples share few sets of a cache.
 pub(super) const STRIDE: usize = MAX_WORDS + LANES;
 /// Terms and columns of B that [`Pairs::multiply_in_bf16`] packs at a time: 256 KiB of words.
 const TERMS: usize = 2 * MAX_WORDS;

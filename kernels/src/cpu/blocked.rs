@@ -2,7 +2,7 @@
 //! columns, and A is read where it lies. matrixmultiply packs both, which takes a third of a linear layer's time.
 //!
 //! The loops are those of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication", 2008) with A and B exchanged: a part
-//! of B stays in the second cache, a panel of it and a tile's rows of A in the first.
+//! of B stays in the L2 cache, a panel of it and a tile's rows of A in the L1 cache.
 
 use std::arch::x86_64::*;
 
@@ -11,7 +11,7 @@ use super::simd::{Isa, isa};
 
 /// Rows of a register tile: with 12 × 16 sums 12 of 32 registers are in use, enough to hide how long an addition takes.
 const TILE: usize = 12;
-/// Rows of A that go past a panel while it is in the first cache.
+/// Rows of A that go past a panel while it is in the L1 cache.
 const ROWS: usize = 4 * TILE;
 /// Terms and columns of B that are packed at a time: 256 KB.
 const TERMS: usize = 256;

@@ -11,7 +11,7 @@ use super::team::Team;
 use super::tiles::{Tiles, with_rows};
 use crate::{Float, multiversion};
 
-/// Rows of A that go past a panel while it is in the nearest cache, and the most terms that fit there.
+/// Rows of A that go past a panel while it is in the L1 cache, and the most terms that fit there.
 const ROW_BLOCK: usize = 36;
 const MAX_TERMS: usize = 320;
 /// Elements whose packing is worth a task: some 4 µs.
@@ -75,7 +75,7 @@ multiversion! {
 /// Copies the rows of a matrix of at most 16 columns, filled up with zeros.
 fn pack<T: Float>(from: Matrix<T>, rows: &mut [[T; LANES]]) {
     /// Columns read side by side, so that what is written lies together: columns often lie at distances that share few
-    /// places of a cache.
+    /// sets of a cache.
     const BLOCK: usize = 8;
     let width = from.shape().1;
     if width < LANES {
@@ -151,7 +151,7 @@ multiversion! {
 }
 
 /// `ROWS` rows of A, `a_row` elements apart, times a panel: written or added to `width` columns of the rows of C. On the
-/// way, a quarter of as many rows is asked for from `ahead` on: the next panel's, which comes from a farther cache.
+/// way, a quarter of as many rows is asked for from `ahead` on: the next panel's, which comes from L2 or beyond.
 ///
 /// # Safety
 /// A is readable for `ROWS` rows of as many terms as the panel has; `c + r · c_row` is readable and writable for

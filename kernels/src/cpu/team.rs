@@ -1,10 +1,10 @@
 //! Threads that stay awake for a whole step.
 //!
 //! A training step is some forty operations of which many take less time than it takes to wake a sleeping thread. So
-//! rayon's threads are called once for many operations ([`Pool::enter`]), and in between they wait for the next piece
-//! of work by looking for it, not by sleeping. [`Team::run`] hands out numbered tasks; which thread takes which task
-//! varies, what a task computes must not: results are the same for any number of threads as long as tasks are cut by
-//! the problem's shape alone.
+//! rayon's threads are called once for many operations ([`Pool::enter`]), and in between they spin-wait for the next piece
+//! of work and do not sleep. [`Team::run`] hands out numbered tasks from one counter that all threads share, so there are
+//! no queues, and none of rayon's work stealing. Which thread takes which task varies, what a task computes must not:
+//! results are the same for any number of threads as long as tasks are cut by the problem's shape alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -264,7 +264,7 @@ impl<T> Cut<T> {
     }
 }
 
-/// Waiting by looking: at first without leaving the processor, later by offering it to others, so that more threads
+/// A spin-wait: at first without leaving the processor, later by offering it to others, so that more threads
 /// than cores still make progress.
 #[derive(Default)]
 struct Patience(u32);

@@ -1,4 +1,4 @@
-//! What an instruction costs: floating-point operations, cycles of its scheduler, cycles until its result can be used.
+//! The cost of an instruction: floating-point operations, issue cycles of its scheduler, latency of its result.
 
 use super::hardware::Hardware;
 use super::inst::{F1, F2, F3, Op, Space, W1, W2, W3, Widen};

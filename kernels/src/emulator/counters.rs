@@ -1,4 +1,4 @@
-//! What a kernel's work is counted in.
+//! Performance counters: the units in which a kernel's work is counted.
 
 /// Counts of a kernel's work, in one or several launches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

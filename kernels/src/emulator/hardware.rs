@@ -13,9 +13,9 @@
 /// A GPU. Latencies are in cycles, from an instruction to one that uses its result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hardware {
-    /// What the command line calls it.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What its maker calls it.
+    /// Its maker's name for it.
     pub title: &'static str,
     /// The architecture, as `budget.txt` names it.
     pub architecture: &'static str,

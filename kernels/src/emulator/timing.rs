@@ -18,7 +18,7 @@ use super::machine::Machine;
 use super::transactions::{bank_conflicts, lanes, units};
 use super::warp::Warp;
 
-/// What one block takes, in cycles.
+/// The time of one block, in cycles.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BlockTime {
     /// From its first instruction to its last: phases one after the other, none shorter than the longest chain of
@@ -26,7 +26,7 @@ pub struct BlockTime {
     pub cycles: u64,
     /// The chains alone, as if schedulers and memory had nothing else to do.
     pub chain: u64,
-    /// What a multiprocessor cannot give to another block at the same time.
+    /// Cycles in which its multiprocessor is busy for this block and can serve no other.
     pub busy: u64,
     /// Sectors of 32 bytes between the L1 cache and the L2 cache.
     pub sectors: u64,
@@ -74,7 +74,7 @@ impl Clock {
     }
 }
 
-/// What the warps of a block ask of their multiprocessor between two barriers, in cycles but for the sectors.
+/// The demand of a block's warps on their multiprocessor between two barriers, in cycles but for the sectors.
 #[derive(Debug, Clone, Copy, Default)]
 struct Work {
     schedulers: [u64; 8],
@@ -219,7 +219,7 @@ impl<'a> Timing<'a> {
             Op::ClusterArrive { .. } => {
                 let round = warp.arrivals as usize;
                 self.arrived.resize(self.arrived.len().max(round + 1), 0);
-                // What was stored before has to be on its way.
+                // Earlier stores have to be on their way.
                 let at = at.max(self.clocks[index].base + self.clocks[index].issued).max(self.clocks[index].stored[1]);
                 self.arrived[round] = self.arrived[round].max(at);
                 (at, latency)
@@ -310,7 +310,7 @@ impl<'a> Timing<'a> {
         self.start += chain.max(busy);
     }
 
-    /// What the block took.
+    /// The block's time.
     pub fn finish(mut self) -> BlockTime {
         self.end_phase();
         self.time

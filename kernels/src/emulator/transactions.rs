@@ -1,4 +1,4 @@
-//! What a warp's access to memory costs: the sectors and lines that it touches, the banks that it asks twice.
+//! The cost of a warp's access to memory: sectors and cache lines touched, bank conflicts.
 
 /// Accesses of a warp to global memory, in the units in which hardware moves it.
 pub fn units(addresses: &[u64; 32], active: u32, bytes: u64, unit: u64) -> u32 {

@@ -27,7 +27,7 @@ pub struct Level2 {
     order: BTreeMap<u64, u64>,
 }
 
-/// What a launch finds.
+/// The buffers that a launch reads cold, and its traffic from device memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
     /// For each argument whether it is a buffer that is read and, for the most part, not in the cache.

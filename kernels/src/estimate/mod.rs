@@ -1,4 +1,4 @@
-//! What a list of launches takes on a GPU that is not there: a model, no measurement.
+//! Estimates the time that a list of launches takes on a GPU that is not there: a model, no measurement.
 //!
 //! The emulator runs a few blocks of every launch, one of each kind that a grid has ([`blocks`]), with a clock for each warp
 //! ([`BlockTime`]). Counts are theirs, times as many as there are of the kind. A launch takes
@@ -44,18 +44,18 @@ use crate::emulator::{BlockTime, Counters, Emulator};
 use crate::launch::{Device, Launch, Result};
 use crate::ptx;
 
-/// What keeps a launch from being shorter.
+/// The bottleneck of a launch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// The launch itself is the longer part.
     Launch,
     /// Instructions that wait for each other, or for memory.
     Latency,
-    /// What schedulers, shared memory and the way to the L2 cache can do.
+    /// Throughput of the schedulers, of shared memory and of the path to the L2 cache.
     Work,
-    /// What the L2 cache gives.
+    /// Bandwidth of the L2 cache.
     Level2,
-    /// What device memory gives.
+    /// Bandwidth of device memory.
     Memory,
 }
 
@@ -72,7 +72,7 @@ impl Bound {
     }
 }
 
-/// What one launch takes.
+/// The estimated time of one launch, and the counts that it follows from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// The kernel.
@@ -89,12 +89,12 @@ pub struct Estimate {
     pub launch: f64,
     /// As above.
     pub run: f64,
-    /// What keeps it from being shorter.
+    /// Its bottleneck.
     pub bound: Bound,
 }
 
 impl Estimate {
-    /// What it takes in all, in microseconds.
+    /// Its whole time, in microseconds.
     pub fn microseconds(&self) -> f64 {
         (self.launch + self.run) * 1e6
     }

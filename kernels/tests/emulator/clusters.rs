@@ -9,7 +9,7 @@ fn launch(entry: &'static str, blocks: u32, cluster: u32, out: u64, numbers: usi
     Launch { entry, grid: [blocks, 1, 1], block: [64, 1, 1], cluster, shared_bytes: 0, args }
 }
 
-/// What an entry point of a version of the module writes.
+/// The numbers that an entry point of a version of the module writes.
 fn run(text: &str, entry: &'static str, [blocks, cluster]: [u32; 2], numbers: usize, seed: u64) -> Result<Vec<u32>> {
     let mut emulator = Emulator::new(seed);
     emulator.load_module("clusters.ptx", text)?;

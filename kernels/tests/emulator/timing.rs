@@ -64,6 +64,6 @@ fn warps_side_by_side_share_schedulers_and_meet_at_barriers() {
     let barriers = "bar.sync 0;\n".repeat(10);
     about(time(&barriers, 64, false).cycles, 10 * (H100.barrier + 1));
     let chain = "st.shared.f32 [%slot], %sum;\nbar.sync 0;\nld.shared.f32 %sum, [%slot];\nbar.sync 0;\n".repeat(10);
-    // What was loaded before a barrier comes while warps wait there.
+    // Loads issued before a barrier complete while warps wait there.
     about(time(&chain, 1, false).chain, 10 * 2 * (H100.barrier + 2));
 }

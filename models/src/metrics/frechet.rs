@@ -17,7 +17,7 @@ use crate::{Error, Result};
 const SIZES: usize = 15;
 /// The smallest of them, where there are twice as many samples.
 const SMALLEST: usize = 5000;
-/// What takes them.
+/// The score that needs them, as errors name it.
 pub(super) const SIZES_TOLD: &str = "an extrapolation from 15 sizes";
 /// The fewest generated rows that FID∞ takes.
 pub const FEWEST: usize = 2 * SIZES;

@@ -82,7 +82,7 @@ settings! {
     /// Train for this many batches, each drawn from all drawings
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64> = None => value("N").good(&[(|c| c.steps != Some(0), "at least 1")]);
-    /// Drawings a step
+    /// Drawings a step: the minibatch
     batch_size: usize = 128 => value("N").kept().good(&[(|c| c.batch_size > 0, "at least 1")]);
     /// Parts of a step's drawings whose gradients are computed one after the other and summed: less memory
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -132,7 +132,7 @@ settings! {
     /// The numbers of products: fp32, bf16 on a processor, tf32 on a GPU
     #[serde(default = "fp32")]
     precision: Precision = Precision::Fp32 => value("NAME");
-    /// The share of the training set held back for validation
+    /// The held-out share of the training set, for validation
     val_fraction: f64 = 0.0 => value("F").kept().good(&[(|c| (0.0..1.0).contains(&c.val_fraction), "0 ≤ F < 1")]);
     /// Steps from one record of the training loss to the next, for runs counted in steps
     log_every: u64 = 100 => value("N").good(&[(|c| c.log_every > 0, "at least 1")]);
@@ -250,7 +250,7 @@ impl Config {
         self.with(name, Value::Number(value))
     }
 
-    /// Whether some drawings are held back for validation.
+    /// Whether some drawings are held out for validation.
     pub fn validates(&self) -> bool {
         self.val_fraction > 0.0 || self.own_validation > 0
     }

@@ -201,6 +201,7 @@ impl Structure for Rows {
     fn decode<T: Float>(&self, tape: &mut Tape<T>, latent: Tensor) -> Result<Tensor> {
         let batch = tape.shape(latent).first();
         let step = self.decoder_input.forward(tape, latent)?;
+        // Every step sees the latent and no row: there is no teacher forcing, and nothing drawn is fed back.
         let rows = self.decoder.forward_repeated(tape, step, self.image.height)?; // (B, 28, 28)
         Ok(tape.reshape(rows, self.image.batch(batch))?)
     }

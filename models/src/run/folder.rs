@@ -135,7 +135,7 @@ impl RunFolder {
         self.file("model.safetensors")
     }
 
-    /// `best.safetensors`: the weights that validated best, where something is held back for validation.
+    /// `best.safetensors`: the weights that validated best, where something is held out for validation.
     pub fn best(&self) -> PathBuf {
         self.file("best.safetensors")
     }

@@ -29,7 +29,7 @@ use crate::file;
 pub enum Split {
     /// The drawings trained on.
     Train,
-    /// The part of the training set held back.
+    /// The held-out part of the training set.
     Val,
     /// The test set.
     Test,

@@ -67,7 +67,7 @@ fn a_few_blocks_tell_what_all_blocks_of_a_step_do() {
     }
 }
 
-/// What the model is for: it tells a kernel that waits from one that computes.
+/// The purpose of the model: it tells a kernel that waits from one that computes.
 #[test]
 #[ignore = "slow"]
 fn what_bounds_a_launch_is_named() {

@@ -12,18 +12,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
+use inkgrad_engine::device::{self as engine, Precision};
 use inkgrad_engine::gradcheck::on_device::Recorded;
-use inkgrad_engine::ops::{Draw, OPS, Spec};
+use inkgrad_engine::ops::{Case, Draw, OPS, Spec};
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Compile, Params, Tape, Tensor};
 use inkgrad_kernels::launch::Device;
 use inkgrad_kernels::ptx;
 use serde_json::Value;
 
-use crate::opened;
+use crate::cases::{gru_of_cluster, lstm_of_cluster};
 use crate::operations::PROCESSOR_ALONE;
 
 /// The launches that the loss of [`Recorded`] adds to an operation's own.
@@ -117,8 +117,9 @@ impl Page {
                 return Err(format!("{}: says otherwise than PROCESSOR_ALONE of `{}`", self.file, spec.name));
             }
             if !without.contains(spec.name) {
-                for seed in 0..6 {
-                    let (forward, both) = launched(spec, seed, device);
+                let drawn = (0..6).map(|seed| (spec.draw)(&mut Draw::small(seed)));
+                for case in drawn.chain(of_clusters(spec.name)) {
+                    let (forward, both) = launched(&case, device);
                     own.extend(forward.into_iter().chain(both.iter().copied().filter(|file| !LOSS.contains(file))));
                     all.extend(both);
                 }
@@ -178,9 +179,22 @@ fn cases(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// The files of the kernels that a drawn case's forward launches; with those of its backward and its loss.
-fn launched(spec: &Spec, seed: u64, device: &mut dyn Device) -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
-    let case = (spec.draw)(&mut Draw::small(seed));
+/// A case of a recurrent layer with so many units that clusters of blocks share its weights; small cases are drawn with fewer.
+fn of_clusters(name: &str) -> Option<Case> {
+    match name {
+        "lstm" => Some(lstm_of_cluster()),
+        "gru" => Some(gru_of_cluster()),
+        _ => None,
+    }
+}
+
+/// A device with clusters, whichever the other tests run on: launches are listed here, and none is run.
+fn with_clusters() -> Box<dyn Device> {
+    engine::Device::Emulated.open(Precision::Fp32).unwrap().expect("a device beside the processor")
+}
+
+/// The files of the kernels that a case's forward launches; with those of its backward and its loss.
+fn launched(case: &Case, device: &mut dyn Device) -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
     let mut compiled = |params: &Params<f32>, tape: Tape<f32>, options: Compile<'_>| -> BTreeSet<&'static str> {
         let state = State::new(device, params, &Optimizer::new(Rule::Adam, None, params.count())).unwrap();
         let plan = DevicePlan::new(tape, options, params, &state, device).unwrap();
@@ -192,7 +206,7 @@ fn launched(spec: &Spec, seed: u64, device: &mut dyn Device) -> (BTreeSet<&'stat
     let inputs: Vec<Tensor> = case.inputs.iter().map(|x| tape.input("x", x.shape)).collect();
     let y = (case.f32)(&mut tape, &inputs).unwrap();
     let own = compiled(&Params::new(), tape, Compile { keep: &[y], ..Compile::default() });
-    let Recorded { params, tape, y, loss, .. } = Recorded::new(&case, 0xff).unwrap();
+    let Recorded { params, tape, y, loss, .. } = Recorded::new(case, 0xff).unwrap();
     (own, compiled(&params, tape, Compile { loss: Some(loss), keep: &[y], ..Compile::default() }))
 }
 
@@ -208,7 +222,7 @@ fn every_operation_s_page_leads_to_its_kernels_and_its_parity_case() {
     let pages = Page::all();
     let covered: usize = pages.iter().map(|page| page.specs.len()).sum();
     assert_eq!(covered, OPS.len(), "operations whose file was not found, or found twice");
-    let mut device = opened(Precision::Fp32);
+    let mut device = with_clusters();
     let mut checks = |page: &Page| [page.check_cpu(), page.check_gpu(&mut *device), page.check_pytorch()];
     let faults: Vec<String> = pages.iter().flat_map(|page| checks(page).map(Result::err)).flatten().collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -218,7 +232,7 @@ fn every_operation_s_page_leads_to_its_kernels_and_its_parity_case() {
 fn faults_of_pages_are_found() {
     let spec = OPS.iter().find(|spec| spec.name == "mul").expect("an operation");
     let page = |lines: &str| Page { file: "mul.rs".to_owned(), text: lines.to_owned(), specs: vec![spec] };
-    let mut device = opened(Precision::Fp32);
+    let mut device = with_clusters();
     let good = "//! y.\n//!\n//! - CPU: the loops below\n//! - GPU: `kernels/ptx/elementwise.ptx`,\n//!   `kernels/ptx/layout.ptx`\n\
                 //! - PyTorch: `mul` in\n//!   `ops.json`\n";
     let good = page(good);

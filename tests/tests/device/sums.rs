@@ -18,7 +18,7 @@ fn span(device: &mut dyn Device, values: &[f32]) -> Result<Span, DeviceError> {
     Ok(Span { address: upload(device, values)?, len: values.len() })
 }
 
-/// What some launches leave in a span of the device.
+/// The content of a span of device memory after some launches.
 fn run(device: &mut dyn Device, to: Span, list: impl FnOnce(&mut Launches)) -> Result<Vec<f32>, DeviceError> {
     let mut launches = Launches::default();
     list(&mut launches);
@@ -82,7 +82,7 @@ pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
     Ok(worst)
 }
 
-/// What `sum_terms` makes of some terms: 256 threads take every 256th of a piece, lanes add across, warps in order.
+/// The sum in the order of `sum_terms`: 256 threads take every 256th of a piece, lanes add across, warps in order.
 fn sum_of(terms: &[f32]) -> f32 {
     let pieces = terms.chunks(4096).map(|piece| {
         let thread = |t: usize| piece.iter().skip(t).step_by(256).fold(0.0, |sum, term| sum + term);

@@ -26,7 +26,7 @@ pub fn gpu(name: &str) -> std::result::Result<&'static Hardware, String> {
     Hardware::named(name).ok_or_else(|| format!("expected {}", known()))
 }
 
-/// What a step of some models takes.
+/// Estimated times of some models' training steps.
 #[derive(Debug, Serialize)]
 pub struct Estimates {
     gpu: &'static str,
@@ -83,7 +83,7 @@ struct Kernel {
     #[serde(flatten)]
     part: Sum,
     share: f64,
-    /// What keeps most of its time from being shorter.
+    /// The bottleneck of most of its time.
     bound: &'static str,
 }
 

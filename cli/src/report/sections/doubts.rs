@@ -140,7 +140,7 @@ fn latents(runs: &[Examined]) -> Vec<Finding> {
         let (all, active) = (latents.kl.len(), latents.active);
         (2 * active < all).then(|| Finding {
             text: format!(
-                "{}: the posterior has collapsed in {} of {all} dimensions; the decoder does without them.",
+                "{}: posterior collapse in {} of {all} dimensions; the decoder does without them.",
                 examined.label(),
                 all - active
             ),

@@ -126,7 +126,7 @@ multiversion! {
         for (p, panel) in panels.chunks_exact(panel_len).enumerate() {
             let width = LANES.min(b.channels - p * LANES);
             let bias = &bias[p * LANES..][..LANES];
-            // Pixels of one residue share their taps, so that these weights stay in the nearest cache.
+            // Pixels of one residue share their taps, so that these weights stay in the L1 cache.
             for residue in 0..stride.0 * stride.1 {
                 for y in (residue / stride.1..b.height).step_by(stride.0) {
                     for x in (residue % stride.1..b.width).step_by(stride.1) {

@@ -11,7 +11,7 @@ use crate::cpu::tiles::{Tiles, with_rows};
 use crate::multiversion;
 
 /// Pixels of the small side in a block of images: with so many, the factors of a register tile (a panel of one side, a plane
-/// of the other) stay in the nearest cache while they are multiplied.
+/// of the other) stay in the L1 cache while they are multiplied.
 const BLOCK_PIXELS: usize = 256;
 
 /// Partial results at most: each is a sum over a fixed share of the batch, and they are added in order.

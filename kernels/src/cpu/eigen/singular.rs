@@ -8,7 +8,7 @@ use super::super::Team;
 use super::tridiagonal::reflection;
 use super::{add_scaled, dot, ql};
 
-/// Columns of a task, and reflections that go past each column while it is in the nearest cache.
+/// Columns of a task, and reflections that go past each column while it is in the L1 cache.
 const COLUMNS: usize = 8;
 const PANEL: usize = 16;
 /// Elements of a task.

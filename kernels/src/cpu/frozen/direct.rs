@@ -9,9 +9,9 @@ use crate::cpu::conv::{Geometry, LANES};
 use crate::cpu::tiles::max_rows;
 use crate::{Float, multiversion};
 
-/// Rows of a panel that stay in the nearest cache while the pixels of a block go past: 16 kB of `f32`.
+/// Rows of a panel that stay in the L1 cache while the pixels of a block go past: 16 kB of `f32`.
 const TERMS: usize = 256;
-/// Pixels of a block, about: its inputs and sums stay in the second cache.
+/// Pixels of a block, about: its inputs and sums stay in the L2 cache.
 const BLOCK: usize = 96;
 /// Blocks come in multiples of this many, so that a few threads end together.
 const BLOCKS: usize = 8;

@@ -1,7 +1,7 @@
 //! Convolutions of stride 1 by fewer products: tiles of the picture become points (see [`points`](super::points)), points are multiplied
 //! by transformed weights, and come back as outputs.
 //!
-//! A thread takes a band of tiles at a time, small enough for its second cache, through all three steps. Whatever tiles stand beside
+//! A thread takes a band of tiles at a time, small enough for its L2 cache, through all three steps. Whatever tiles stand beside
 //! it, a tile's sums are added in one order.
 
 #![expect(
@@ -25,7 +25,7 @@ use crate::{Float, multiversion};
 const KEPT: usize = 1 << 17;
 /// Tiles of a band, at least and at most: so many go past each panel of weights.
 const TILES: (usize, usize) = (24, 96);
-/// Terms of a panel that stay in the nearest cache.
+/// Terms of a panel that stay in the L1 cache.
 const TERMS: usize = 256;
 /// Transformed weights, at most: 16 MB of `f32`, for more come from memory for every few tiles.
 const WEIGHTS: usize = 1 << 22;

@@ -3,7 +3,7 @@
 //! Sequences of a batch do not meet, so a call is cut into slices of the batch, and one thread takes a slice through
 //! all its steps. Data that only the kernels see lie slice by slice, and within a slice in order of time, (T, B, ·), so that
 //! a step's rows are neighbours: in the layout of x and out, (B, T, ·), they would lie as far apart as sequences are long,
-//! often at distances that share few places of a cache.
+//! often at distances that share few sets of a cache.
 
 pub mod gru;
 pub mod lstm;

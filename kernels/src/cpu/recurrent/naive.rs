@@ -1,5 +1,5 @@
 //! The LSTM and the GRU as their formulas stand, one number after the other in f64: what the fast ones are tested against, and
-//! a first reading of backpropagation through time.
+//! a first reading of backpropagation through time (BPTT).
 
 use super::{Inputs, RecurrentShape};
 

@@ -25,7 +25,7 @@ pub(super) struct Divergence {
 /// The weighted divergence, summed over the batch, and what belongs to it.
 pub(super) struct Weighted {
     pub(super) tensor: Tensor,
-    /// What is reported beside the divergence itself, where it is not that which is weighted.
+    /// The divergence with its floor of free bits, reported too where it is the one that is weighted.
     pub(super) floored: Option<Tensor>,
     pub(super) scheduled: Option<Scheduled>,
 }

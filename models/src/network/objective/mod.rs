@@ -125,7 +125,7 @@ impl<T: Float> Coded<'_, T> {
         Ok(likelihood.sum(tape, logits, self.images)?)
     }
 
-    /// What is trained: `loss`, with `nll` as the likelihood's term.
+    /// The graph to train: `loss`, with `nll` as the likelihood's term.
     fn training(&self, loss: Tensor, likelihood: Likelihood, nll: Tensor) -> Training {
         Training::sum(self.images, loss, self.batch).labels(self.labels).term(likelihood.term(), nll)
     }

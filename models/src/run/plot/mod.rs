@@ -78,7 +78,7 @@ pub enum Marks {
 pub struct Panel {
     /// The meaning of y; of intervals, that of x.
     pub label: String,
-    /// What is drawn.
+    /// Its lines, points or bars.
     pub marks: Marks,
 }
 

@@ -1,4 +1,4 @@
-//! What is refused: unknown classes, wrong content, wrong answers, bad options.
+//! Refused downloads: unknown classes, wrong content, wrong answers, bad options.
 
 use super::*;
 
