@@ -1,10 +1,10 @@
 //! The arithmetic of inkgrad: slices in, slices out. Nothing here knows a tensor or a graph.
 //!
 //! ```
-//! use inkgrad_kernels::cpu::{Pool, activation};
+//! use inkgrad_kernels::cpu::activation;
 //!
 //! let (x, mut y) = ([-1.0f32, 0.0, 2.0], [0.0; 3]);
-//! Pool::new(2).enter(|team| activation::relu(team, &x, &mut y));
+//! activation::relu(&x, &mut y);
 //! assert_eq!(y, [0.0, 0.0, 2.0]);
 //! ```
 
