@@ -121,7 +121,8 @@ impl<T: Float> Optimizer<T> {
     /// An optimiser of `count` numbers ([`Params::count`]) that has made no update.
     ///
     /// # Panics
-    /// If a β or the momentum is not from 0 up to below 1, eps or the weight decay are negative or not finite, or `clip_norm` is not above 0.
+    /// If a β or the momentum is not from 0 up to below 1, eps or the weight decay are negative or not finite, or `clip_norm` is not
+    /// above 0.
     #[track_caller]
     pub fn new(rule: Rule, clip_norm: Option<f64>, count: usize) -> Self {
         Self::of_share(rule, clip_norm, count, 0..count)

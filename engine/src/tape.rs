@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use inkgrad_kernels::Float;
 
 use crate::op::{MAX_INPUTS, Op};
-use crate::{Error, Param, Result, Shape};
+use crate::{Error, Param, Params, Result, Shape};
 
 /// A value on a tape: its index. Cheap to copy; means something only with the tape that made it and the plan compiled from
 /// that, and others refuse it.
@@ -249,6 +249,16 @@ impl<T: Float> Tape<T> {
             "{x:?} is of another tape: use it with the tape that returned it, or the plan compiled from that"
         );
         x.index()
+    }
+
+    /// Panics if `params` lack a parameter of the tape.
+    #[track_caller]
+    pub(crate) fn expect_params(&self, params: &Params<T>) {
+        for node in &self.nodes {
+            if let Kind::Param(param) = &node.kind {
+                params.own(param);
+            }
+        }
     }
 
     /// Whether `x` was recorded here.

@@ -55,16 +55,8 @@ impl DevicePlan {
             let problem = "the operation runs on the processor alone".to_owned();
             return Err(DeviceError::Launch { entry: name.to_owned(), problem });
         }
-        for node in &tape.nodes {
-            if let Kind::Param(param) = &node.kind {
-                params.own(param);
-            }
-        }
-        let (held, count) = (state.values.len, params.count());
-        assert!(
-            held == count,
-            "a `State` of {held} numbers, but the parameters have {count}: make it of these `Params`"
-        );
+        tape.expect_params(params);
+        state.expect_params(params);
         let trained = options.loss.is_some();
         if let Some(param) = params.iter().find(|param| trained && params.is_frozen(param)) {
             let problem =

@@ -129,14 +129,20 @@ impl State {
         Ok(())
     }
 
-    /// Panics unless these have as many numbers as those that it was made of.
+    /// Panics unless the parameters have as many numbers as those that it was made of.
     #[track_caller]
-    fn expect(&self, params: &Params<f32>, optimizer: &Optimizer<f32>) {
+    pub(super) fn expect_params(&self, params: &Params<f32>) {
         let (held, count) = (self.values.len, params.count());
         assert!(
             held == count,
             "a `State` of {held} numbers, but the parameters have {count}: make it of these `Params`"
         );
+    }
+
+    /// The same of the optimiser's moments, too.
+    #[track_caller]
+    fn expect(&self, params: &Params<f32>, optimizer: &Optimizer<f32>) {
+        self.expect_params(params);
         optimizer.expect(params);
         let moments = (self.first.len, self.second.len);
         let found = (optimizer.first.len(), optimizer.second.len());

@@ -65,23 +65,13 @@ impl<T: Float> Plan<T> {
     fn begin_forward(&mut self, params: &Params<T>, clock: Clock) {
         self.clock = clock;
         self.ensure_memory();
-        self.check_params(params);
+        self.tape.expect_params(params);
         for (i, node) in self.tape.nodes.iter().enumerate() {
             if let Kind::Input(name) = &node.kind {
                 assert!(
                     self.filled[i],
                     "input `{name}`, node {i}, was never filled: `Plan::fill` it before the first run"
                 );
-            }
-        }
-    }
-
-    /// Panics if `params` lack a parameter of the tape.
-    #[track_caller]
-    fn check_params(&self, params: &Params<T>) {
-        for node in &self.tape.nodes {
-            if let Kind::Param(param) = &node.kind {
-                params.own(param);
             }
         }
     }
@@ -139,7 +129,7 @@ impl<T: Float> Plan<T> {
             }
             Stage::Backward => panic!("a backward overwrites values: run `Plan::forward` again before the next"),
         }
-        self.check_params(params);
+        self.tape.expect_params(params);
         match &self.layout.nodes[loss.index()].gradient {
             Some(Place::Arena(range)) => self.arena.get_mut(range)[0] = T::ONE,
             Some(Place::Params(id)) => {
