@@ -59,15 +59,18 @@ fn padded<T: Float>(bias: &[T]) -> Vec<T> {
     padded
 }
 
+/// The place in `[panel][tap][input][LANES]` of element `i` of an output's `(input, tap)`.
+#[inline(always)]
+fn place(filter: &Filter, output: usize, i: usize) -> usize {
+    let (taps, inputs) = (filter.taps(), filter.inputs);
+    ((output / LANES * taps + i % taps) * inputs + i / taps) * LANES + output % LANES
+}
+
 multiversion! {
     /// `[panel][tap][input][LANES]` of `(output, input, tap)`, zeros beyond the last output.
     fn pack<T: Float, A: Arithmetic>(filter: &Filter, w: &[T], panels: &mut [T]) {
-        let (taps, inputs) = (filter.taps(), filter.inputs);
-        for (output, w) in w.chunks_exact(inputs * taps).enumerate() {
-            let panel = &mut panels[output / LANES * taps * inputs * LANES..];
-            for (i, &w) in w.iter().enumerate() {
-                panel[(i % taps * inputs + i / taps) * LANES + output % LANES] = w;
-            }
+        for (output, w) in w.chunks_exact(filter.inputs * filter.taps()).enumerate() {
+            w.iter().enumerate().for_each(|(i, &w)| panels[place(filter, output, i)] = w);
         }
     }
 }
@@ -75,12 +78,8 @@ multiversion! {
 multiversion! {
     /// The opposite of [`pack`].
     fn unpack<T: Float, A: Arithmetic>(filter: &Filter, panels: &[T], w: &mut [T]) {
-        let (taps, inputs) = (filter.taps(), filter.inputs);
-        for (output, w) in w.chunks_exact_mut(inputs * taps).enumerate() {
-            let panel = &panels[output / LANES * taps * inputs * LANES..];
-            for (i, w) in w.iter_mut().enumerate() {
-                *w = panel[(i % taps * inputs + i / taps) * LANES + output % LANES];
-            }
+        for (output, w) in w.chunks_exact_mut(filter.inputs * filter.taps()).enumerate() {
+            w.iter_mut().enumerate().for_each(|(i, w)| *w = panels[place(filter, output, i)]);
         }
     }
 }

@@ -100,8 +100,7 @@ impl<T: Float> Winograd<T> {
             return None;
         }
         let mut panels = vec![T::ZERO; outputs.next_multiple_of(LANES) * points * inputs];
-        let (vertical, horizontal) = (axes.0.weights(kernel.0), axes.1.weights(kernel.1));
-        weights_to_points(filter, points, &vertical, &horizontal, w, &mut panels);
+        weights_to_points(filter, axes, w, &mut panels);
         Some(Self { axes, panels })
     }
 
@@ -256,16 +255,11 @@ impl Work<'_> {
 
 multiversion! {
     #[fused]
-    /// `[panel][point][input][LANES]`: what the rows of `vertical` and `horizontal` make of each kernel's taps.
-    fn weights_to_points<T: Float, A: Arithmetic>(
-        filter: &Filter,
-        points: usize,
-        vertical: &[f64],
-        horizontal: &[f64],
-        w: &[T],
-        panels: &mut [T],
-    ) {
-        let (inputs, kernel, across) = (filter.inputs, filter.kernel, horizontal.len() / filter.kernel.1);
+    /// `panels: [panel][point][input][LANES]` from `w: (outputs, inputs, kh, kw)`.
+    fn weights_to_points<T: Float, A: Arithmetic>(filter: &Filter, axes: (Axis, Axis), w: &[T], panels: &mut [T]) {
+        let Filter { inputs, kernel, .. } = *filter;
+        let (vertical, horizontal) = (axes.0.weights(kernel.0), axes.1.weights(kernel.1));
+        let (across, points) = (axes.1.points, axes.0.points * axes.1.points);
         let dot = |row: &[f64], taps: &[f64]| row.iter().zip(taps).map(|(a, b)| a * b).sum::<f64>();
         let (mut taps, mut columns) = (vec![0.0; filter.taps()], vec![0.0; kernel.0]);
         for (i, w) in w.chunks_exact(filter.taps()).enumerate() {
