@@ -12,68 +12,56 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "an LSTM over three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| lstm(workshop, shape(n), false),
+        prepare: |workshop, n| lstm(shape(n), workshop, false),
     },
     Example {
         entry: "lstm_backward",
         about: "an LSTM's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| lstm(workshop, shape(n), true),
+        prepare: |workshop, n| lstm(shape(n), workshop, true),
     },
     Example {
         entry: "gru_forward",
         about: "a GRU over three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| gru(workshop, shape(n), false),
+        prepare: |workshop, n| gru(shape(n), workshop, false),
     },
     Example {
         entry: "gru_backward",
         about: "a GRU's gradient back through three steps of four sequences",
         size: "units",
         n: 16,
-        prepare: |workshop, n| gru(workshop, shape(n), true),
+        prepare: |workshop, n| gru(shape(n), workshop, true),
     },
     Example {
         entry: "lstm_cluster_forward",
         about: "an LSTM of 64 units over three steps, by clusters of two blocks",
         size: "sequences",
         n: 8,
-        prepare: |workshop, n| {
-            let shape = clustered(workshop, n);
-            lstm(workshop, shape, false)
-        },
+        prepare: |workshop, n| lstm(clustered(workshop, n), workshop, false),
     },
     Example {
         entry: "lstm_cluster_backward",
         about: "the gradient of an LSTM of 64 units back through three steps, by clusters of two blocks",
         size: "sequences",
         n: 8,
-        prepare: |workshop, n| {
-            let shape = clustered(workshop, n);
-            lstm(workshop, shape, true)
-        },
+        prepare: |workshop, n| lstm(clustered(workshop, n), workshop, true),
     },
     Example {
         entry: "gru_cluster_forward",
         about: "a GRU of 64 units over three steps, by clusters of two blocks",
         size: "sequences",
         n: 8,
-        prepare: |workshop, n| {
-            let shape = clustered(workshop, n);
-            gru(workshop, shape, false)
-        },
+        prepare: |workshop, n| gru(clustered(workshop, n), workshop, false),
     },
     Example {
         entry: "gru_cluster_backward",
         about: "the gradient of a GRU of 64 units back through three steps, by clusters of two blocks",
         size: "sequences",
         n: 8,
-        prepare: |workshop, n| {
-            let shape = clustered(workshop, n);
-            gru(workshop, shape, true)
-        },
+        prepare: |workshop, n| gru(clustered(workshop, n), workshop, true),
     },
 ];
 
@@ -84,7 +72,7 @@ fn shape(hidden: usize) -> RecurrentShape {
 /// A layer for clusters over so many sequences, with an H100's shared memory.
 fn clustered(workshop: &mut Workshop, batch: usize) -> RecurrentShape {
     (workshop.launches.architecture, workshop.launches.shared) = (CLUSTERS_FROM, 227 << 10);
-    RecurrentShape { batch, time: 3, input: 8, hidden: 64, reverse: false, repeated: false }
+    RecurrentShape { batch, ..shape(64) }
 }
 
 fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Result<Inputs> {
@@ -103,7 +91,7 @@ fn inputs(workshop: &mut Workshop, shape: &RecurrentShape, gates: usize) -> Resu
 /// None: the kernels' own result, the gates' gradients, is what is looked at.
 const GRADIENTS: Gradients = Gradients { x: None, w_ih: None, w_hh: None, b_ih: None, b_hh: None, h0: None, c0: None };
 
-fn lstm(workshop: &mut Workshop, shape: RecurrentShape, backward: bool) -> Result<Output> {
+fn lstm(shape: RecurrentShape, workshop: &mut Workshop, backward: bool) -> Result<Output> {
     let states = shape.batch * shape.time * shape.hidden;
     let inputs = inputs(workshop, &shape, 4)?;
     let (out, saved) = (workshop.empty(states)?, workshop.empty(lstm::saved_len(&shape))?);
@@ -117,7 +105,7 @@ fn lstm(workshop: &mut Workshop, shape: RecurrentShape, backward: bool) -> Resul
     Ok(Output::Singles(scratch.part(0, 4 * states)))
 }
 
-fn gru(workshop: &mut Workshop, shape: RecurrentShape, backward: bool) -> Result<Output> {
+fn gru(shape: RecurrentShape, workshop: &mut Workshop, backward: bool) -> Result<Output> {
     let states = shape.batch * shape.time * shape.hidden;
     let inputs = inputs(workshop, &shape, 3)?;
     let (out, saved) = (workshop.empty(states)?, workshop.empty(gru::saved_len(&shape))?);
