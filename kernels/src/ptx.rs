@@ -49,5 +49,11 @@ pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     MODULES.iter().chain([&TF32]).chain(CLUSTERS)
 }
 
+/// The module that declares an entry point.
+pub fn of_entry(entry: &str) -> Option<&'static (&'static str, &'static str)> {
+    let declares = format!(".entry {entry}(");
+    all().find(|(_, text)| text.contains(&declares))
+}
+
 /// Registers and shared memory of each kernel on each architecture, as NVIDIA's assembler gave them (`.ci/ptxas`).
 pub const BUDGET: &str = include_str!("../ptx/budget.txt");

@@ -199,8 +199,7 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
 
 /// The module of an entry point.
 fn module(entry: &str) -> (&'static str, &'static str) {
-    let found = ptx::all().find(|(_, text)| text.contains(&format!(".entry {entry}(")));
-    *found.expect("a module with the entry point")
+    *ptx::of_entry(entry).expect("a module with the entry point")
 }
 
 /// An emulator with all modules but one.

@@ -212,8 +212,7 @@ fn launched(case: &Case, device: &mut dyn Device) -> (BTreeSet<&'static str>, BT
 
 /// The file of an entry point.
 fn file(entry: &str) -> &'static str {
-    let defines = |text: &str| text.contains(&format!(".entry {entry}("));
-    ptx::all().find(|(_, text)| defines(text)).unwrap_or_else(|| panic!("no file has the entry point {entry}")).0
+    ptx::of_entry(entry).unwrap_or_else(|| panic!("no file has the entry point {entry}")).0
 }
 
 #[test]

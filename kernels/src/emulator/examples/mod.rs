@@ -65,8 +65,7 @@ impl Example {
 
     /// The file name and the text of the kernel's module.
     pub fn module(&self) -> (&'static str, &'static str) {
-        let has = |text: &str| text.contains(&format!(".entry {}(", self.entry));
-        *ptx::all().find(|(_, text)| has(text)).expect("each entry point stands in a module")
+        *ptx::of_entry(self.entry).expect("each entry point stands in a module")
     }
 
     /// Loads the kernels, puts inputs of size `n`, normal numbers by a fixed seed, into an emulator's memory, and launches what
