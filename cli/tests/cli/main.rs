@@ -30,6 +30,7 @@ mod threads;
 mod training;
 mod tsne;
 mod tui;
+mod weights;
 
 use std::ffi::OsStr;
 use std::fs;
