@@ -4,6 +4,7 @@ pub mod faults;
 pub mod fixture;
 pub mod fuzz;
 pub mod small;
+pub mod tree;
 
 use inkgrad_models::Models;
 use inkgrad_models::model::{Element, Network, Value};

@@ -1,31 +1,7 @@
 //! Statements of ARCHITECTURE.md that a test can hold: the places of `unsafe`, the default bodies of an operation in CONTRIBUTING.md, and that
 //! it is a screen.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-}
-
-/// The source files below a folder of the tree, by their paths in it.
-fn sources(folder: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(root().join(folder)).unwrap_or_else(|e| panic!("{folder}: {e}")) {
-        let name = entry.expect("an entry").file_name();
-        let path = format!("{folder}/{}", name.to_str().expect("a name in UTF-8"));
-        match root().join(&path).is_dir() {
-            true => found.extend(sources(&path)),
-            false if path.ends_with(".rs") => found.push(path),
-            false => {}
-        }
-    }
-    found
-}
+use inkgrad_tests::tree::{files, read};
 
 /// Whether code, no comment, has a block, a function or an implementation that is unsafe.
 fn is_unsafe(text: &str) -> bool {
@@ -41,9 +17,9 @@ fn unsafe_is_where_it_is_said_to_be() {
     let named: Vec<&str> = invariant.split('`').skip(1).step_by(2).filter(|word| word.contains("/src/")).collect();
     assert!(named.len() > 3, "{named:?}");
     let (mut used, mut elsewhere) = (vec![false; named.len()], Vec::new());
-    for path in ["kernels/src", "engine/src", "models/src", "cli/src"].into_iter().flat_map(sources) {
-        if is_unsafe(&read(&path)) {
-            match named.iter().position(|name| Path::new(&path).starts_with(name)) {
+    for path in ["kernels/src", "engine/src", "models/src", "cli/src"].into_iter().flat_map(files) {
+        if path.extension().is_some_and(|end| end == "rs") && is_unsafe(&read(&path)) {
+            match named.iter().position(|name| path.starts_with(name)) {
                 Some(at) => used[at] = true,
                 None => elsewhere.push(path),
             }

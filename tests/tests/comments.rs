@@ -1,7 +1,8 @@
 //! A comment begins with the name of its subject, not with "What": "Errors from earlier launches", not the clause about them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use inkgrad_tests::tree::{files, read};
 
 /// The marks that a comment of a file begins with; none in a file of other languages.
 fn marks(path: &Path) -> &'static [&'static str] {
@@ -26,33 +27,13 @@ fn faults(text: &str, marks: &[&str]) -> Vec<usize> {
     lines.map(|(_, at)| at).collect()
 }
 
-/// The files below a folder, but those of builds and of version control.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder of the tree") {
-        let path = entry.expect("an entry of a folder").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        match path.is_dir() {
-            true if name == "target" || (name.starts_with('.') && name != ".ci") => {}
-            true => files(&path, found),
-            false => found.push(path),
-        }
-    }
-}
-
 #[test]
 fn no_comment_begins_with_what() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tree");
-    let mut all = Vec::new();
-    for folder in [".ci", "kernels", "engine", "models", "cli", "tests", "benches"] {
-        files(&root.join(folder), &mut all);
-    }
     let (mut seen, mut places) = (0, Vec::new());
-    for path in all {
+    for path in [".ci", "kernels", "engine", "models", "cli", "tests", "benches"].into_iter().flat_map(files) {
         let marks = marks(&path);
         if !marks.is_empty() {
-            let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            let short = path.strip_prefix(root).expect("a path below the tree").display().to_string();
-            places.extend(faults(&text, marks).into_iter().map(|line| format!("{short}:{line}")));
+            places.extend(faults(&read(&path), marks).into_iter().map(|line| format!("{}:{line}", path.display())));
             seen += 1;
         }
     }

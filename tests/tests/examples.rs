@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use inkgrad_tests::tree;
+
 /// The source files of a module: its own and those of its folder.
 fn files(source: &Path, module: &str) -> Vec<PathBuf> {
     let mut list = vec![source.join(format!("{module}.rs"))];
@@ -56,17 +58,14 @@ fn every_public_module_has_an_example_that_runs() {
 
 #[test]
 fn examples_have_fewer_than_80_lines() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut numbers = Vec::new();
-    for folder in ["engine/examples", "models/examples"] {
-        for entry in fs::read_dir(root.join(folder)).expect("a folder of examples") {
-            let path = entry.expect("an entry of a folder of examples").path();
-            if path.is_file() {
-                let lines = fs::read_to_string(&path).expect("a source file").lines().count();
-                assert!(lines < 80, "{} has {lines} lines, expected fewer than 80", path.display());
-                let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-                numbers.push(name[..2].parse::<usize>().expect("a number before an example's name"));
-            }
+    for path in ["engine/examples", "models/examples"].into_iter().flat_map(tree::files) {
+        // Exercises, in a folder of theirs, have no number.
+        if path.components().count() == 3 {
+            let lines = tree::read(&path).lines().count();
+            assert!(lines < 80, "{} has {lines} lines, expected fewer than 80", path.display());
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+            numbers.push(name[..2].parse::<usize>().expect("a number before an example's name"));
         }
     }
     numbers.sort_unstable();
@@ -76,9 +75,7 @@ fn examples_have_fewer_than_80_lines() {
 /// Every line of README's Rust stands in the crate that it is taken from, in the same order; `…` is what is left out.
 #[test]
 fn readme_s_model_is_one_that_is_compiled() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let (readme, code) = (read("README.md"), read("tests/outside/src/main.rs"));
+    let (readme, code) = (tree::read("README.md"), tree::read("tests/outside/src/main.rs"));
     let shown = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("Rust in README.md");
     let mut rest = &code[..];
     for part in shown.lines().flat_map(|line| line.split('…')).map(str::trim).filter(|part| part.len() > 1) {

@@ -12,10 +12,7 @@ proptest! {
     /// Analytic against numeric gradients in f64, element by element.
     #[test]
     fn gradients_of_small_cases(seed in any::<u64>()) {
-        for spec in OPS {
-            let outcome = check_case(&(spec.draw)(&mut Draw::small(seed)), &Team::solo(), seed).unwrap();
-            prop_assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
-        }
+        check_gradients(Draw::small, seed)?;
     }
 
     /// f32 gives what f64 gives, up to rounding.
@@ -51,11 +48,17 @@ proptest! {
     /// Along random directions, over shapes that span several tiles and pieces.
     #[test]
     fn gradients_of_large_cases(seed in any::<u64>()) {
-        for spec in OPS {
-            let outcome = check_case(&(spec.draw)(&mut Draw::large(seed)), &Team::solo(), seed).unwrap();
-            prop_assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
-        }
+        check_gradients(Draw::large, seed)?;
     }
+}
+
+/// Checks the gradients of a case of each operation.
+fn check_gradients(draw: fn(u64) -> Draw, seed: u64) -> Result<(), TestCaseError> {
+    for spec in OPS {
+        let outcome = check_case(&(spec.draw)(&mut draw(seed)), &Team::solo(), seed).unwrap();
+        prop_assert!(outcome.passes(), "{}: {outcome:?}", spec.name);
+    }
+    Ok(())
 }
 
 /// The gradients of Σ y² for all inputs that have one.
