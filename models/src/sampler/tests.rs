@@ -55,13 +55,19 @@ proptest! {
         });
         let apart = points.chunks_exact(width).flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (x - m) * (x - m)));
         let lambda = em::FLOOR * apart.sum::<f64>() / (n * width) as f64;
+        // Tr (L·Lᵀ)⁻¹ is the sum of the squares of L⁻¹, whose columns solve L·x = eⱼ.
         let inverse_trace = |k: usize| -> f64 {
-            let l = nalgebra::DMatrix::from_row_iterator(
-                width,
-                width,
-                mixture.factors[k * width * width..][..width * width].iter().map(|&l| f64::from(l)),
-            );
-            (&l * l.transpose()).try_inverse().expect("a covariance").trace()
+            let l = &mixture.factors[k * width * width..][..width * width];
+            let mut sum = 0.0;
+            for column in 0..width {
+                let mut x = vec![0.0; width];
+                for i in column..width {
+                    let known: f64 = (column..i).map(|j| f64::from(l[i * width + j]) * x[j]).sum();
+                    x[i] = (f64::from(u8::from(i == column)) - known) / f64::from(l[i * width + i]);
+                }
+                sum += x.iter().map(|x| x * x).sum::<f64>();
+            }
+            sum
         };
         let penalty: f64 = (0..k).filter(|&k| mixture.weights[k] > 0.0).map(inverse_trace).sum();
         let expected = mean_log_density(&mixture, &points) - 0.5 * lambda * penalty / n as f64;
