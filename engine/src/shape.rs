@@ -7,6 +7,9 @@ use crate::{Error, Result};
 /// The most axes that a tensor has.
 pub const MAX_RANK: usize = 6;
 
+/// The most elements that a tensor has: their bytes, eight each, can be counted.
+const MAX_LEN: usize = isize::MAX as usize / 8;
+
 /// Up to [`MAX_RANK`] extents, outermost first; a scalar has none. Tensors are row-major without gaps.
 ///
 /// Arrays turn into shapes by themselves, and one of too many axes does not compile. A list whose length is known only at
@@ -64,18 +67,27 @@ impl Shape {
 
     /// # Panics
     /// With more than [`MAX_RANK`] extents.
-    fn new(dims: &[usize]) -> Shape {
+    fn new(dims: &[usize]) -> Result<Shape> {
         let mut extents = [0; MAX_RANK];
         extents[..dims.len()].copy_from_slice(dims);
-        Shape { rank: dims.len() as u8, extents }
+        let shape = Shape { rank: dims.len() as u8, extents };
+        // Without the empty axes, so that every product of some extents can be counted too.
+        let mut within = dims.iter().filter(|&&extent| extent > 0);
+        match within.try_fold(1usize, |len, extent| len.checked_mul(*extent).filter(|&len| len <= MAX_LEN)) {
+            Some(_) => Ok(shape),
+            None => Err(Error::shape("shape", format!("{shape} has more than {MAX_LEN} elements"))),
+        }
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
     /// More than [`MAX_RANK`] extents do not compile.
+    ///
+    /// # Panics
+    /// With more elements than an address space holds: 2⁶⁰.
     fn from(dims: [usize; N]) -> Self {
         const { assert!(N <= MAX_RANK, "a tensor has at most 6 axes") };
-        Shape::new(&dims)
+        Shape::new(&dims).unwrap_or_else(|problem| panic!("{problem}"))
     }
 }
 
@@ -83,12 +95,12 @@ impl TryFrom<&[usize]> for Shape {
     type Error = Error;
 
     /// # Errors
-    /// With more than [`MAX_RANK`] extents.
+    /// With more than [`MAX_RANK`] extents, or more elements than an address space holds: 2⁶⁰.
     fn try_from(dims: &[usize]) -> Result<Self> {
         if dims.len() > MAX_RANK {
             return Err(Error::shape("shape", format!("{} axes, expected at most {MAX_RANK}", dims.len())));
         }
-        Ok(Shape::new(dims))
+        Shape::new(dims)
     }
 }
 

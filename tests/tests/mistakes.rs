@@ -33,6 +33,18 @@ fn squares(numbers: usize) -> (Tape<f32>, Params<f32>, [Tensor; 3]) {
 }
 
 #[test]
+fn of_shapes() {
+    let refused = |dims: &[usize]| Shape::try_from(dims).unwrap_err().to_string();
+    for dims in [[1 << 30, 1 << 31], [1 << 40, 1 << 40]] {
+        let expected = format!("shape: ({}, {}) has more than 1152921504606846975 elements", dims[0], dims[1]);
+        begins(&panic_of(|| Tape::<f32>::new().input("x", dims)), &expected);
+        assert_eq!(refused(&dims), expected);
+    }
+    begins(&refused(&[0, 1 << 40, 1 << 40]), "shape: (0, 1099511627776, 1099511627776) has more than");
+    assert_eq!(Shape::from([0, 1 << 40]).len(), 0);
+}
+
+#[test]
 fn of_optimisers() {
     let (_, params, _) = squares(3);
     let (_, mut others, _) = squares(5);
