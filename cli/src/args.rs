@@ -19,7 +19,7 @@ pub struct Compute {
     threads: Option<usize>,
     /// The device: cpu, cuda or emulated
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: config::Device,
+    device: config::DeviceKind,
 }
 
 impl Compute {
@@ -29,7 +29,7 @@ impl Compute {
     /// If another device is asked for.
     pub fn threads(&self) -> Result<usize> {
         match self.device {
-            config::Device::Cpu => Ok(threads(self.threads)),
+            config::DeviceKind::Cpu => Ok(threads(self.threads)),
             other => {
                 let problem = format!("{other}: this command computes on the processor alone, expected cpu");
                 Err(Error::input("--device", problem))
@@ -46,7 +46,7 @@ impl Compute {
     ///
     /// # Errors
     /// If the device cannot be used.
-    pub fn device(&self) -> Result<(config::Device, usize)> {
+    pub fn device(&self) -> Result<(config::DeviceKind, usize)> {
         require_device(self.device)?;
         Ok((self.device, threads(self.threads)))
     }
@@ -84,11 +84,11 @@ pub fn threads(asked: Option<usize>) -> usize {
 ///
 /// # Errors
 /// With the reason, and the devices that can be used.
-pub fn require_device(device: config::Device) -> Result<()> {
-    let usable = |device: &device::Device| device.availability().status.is_ok();
-    for candidate in device::Device::ALL {
+pub fn require_device(device: config::DeviceKind) -> Result<()> {
+    let usable = |device: &device::Kind| device.availability().status.is_ok();
+    for candidate in device::Kind::ALL {
         if let (true, Err(reason)) = (candidate.name() == device.name(), candidate.availability().status) {
-            let known: Vec<&str> = device::Device::ALL.iter().filter(|d| usable(d)).map(|d| d.name()).collect();
+            let known: Vec<&str> = device::Kind::ALL.iter().filter(|d| usable(d)).map(|d| d.name()).collect();
             return Err(Error::input("--device", format!("{device}: {reason}, expected {}", known.join(" or "))));
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use inkgrad_models::data::Dataset;
 use inkgrad_models::infer::Inference;
-use inkgrad_models::run::config::Device;
+use inkgrad_models::run::config::DeviceKind;
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::sampler::{Fitted, Sampler, Source};
 use inkgrad_models::study::fingerprint;
@@ -56,7 +56,7 @@ impl Kept {
     pub fn fit(&self, inference: &mut Inference, dataset: &Dataset, keep: bool) -> Result<Fitted> {
         let Source { sampler, seed, .. } = self.source;
         let fitted = Fitted::fit(sampler, inference, &dataset.train, seed)?;
-        if !keep || inference.device() != Device::Cpu {
+        if !keep || inference.device() != DeviceKind::Cpu {
             // Its latents are rounded differently; the one that is kept gives the same on every machine.
             return Ok(fitted);
         }

@@ -14,7 +14,7 @@ use inkgrad_models::metrics as scores;
 use inkgrad_models::model::Network;
 use inkgrad_models::ranks::{Ranks, agree, any};
 use inkgrad_models::run::atomic;
-use inkgrad_models::run::config::{Config, Device};
+use inkgrad_models::run::config::{Config, DeviceKind};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::records::{self, Record};
 use inkgrad_models::run::sitting::Sitting;
@@ -57,7 +57,7 @@ impl Subjected {
         models: &Models,
         path: &Path,
         weights: Option<Which>,
-        (device, threads): (Device, usize),
+        (device, threads): (DeviceKind, usize),
     ) -> Result<Self> {
         let opened = Opened::open(models, path, weights)?;
         let (weights, note) = (opened.describe(), opened.note());
@@ -131,7 +131,7 @@ impl Subjected {
             mapped: options.mapped,
             likelihood: options.likelihood,
             seed: options.seed,
-            device: Some(self.inference.device()).filter(|&device| device != Device::Cpu),
+            device: Some(self.inference.device()).filter(|&device| device != DeviceKind::Cpu),
         };
         let kept = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
         if let Some(kept) = kept.filter(|kept| kept.key == key) {
@@ -169,7 +169,7 @@ struct Key {
     seed: u64,
     /// Where the network computed, if not on the processor: rounding is another there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    device: Option<Device>,
+    device: Option<DeviceKind>,
 }
 
 /// Scores in a run's folder.

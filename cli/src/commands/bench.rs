@@ -17,7 +17,7 @@ use inkgrad_kernels::cpu::peak::peak_gflops;
 use inkgrad_kernels::emulator::hardware::Hardware;
 use inkgrad_models::data::{self, Examples};
 use inkgrad_models::model::{Models, Network, Spec};
-use inkgrad_models::run::config::{Config, Device, Precision};
+use inkgrad_models::run::config::{Config, DeviceKind, Precision};
 use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_models::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ const WARM_UP: usize = 3;
 impl Bench {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let (device, threads) = self.compute.device()?;
-        if self.profile && device != Device::Cpu {
+        if self.profile && device != DeviceKind::Cpu {
             return Err(Error::input("--profile", format!("found {device}, expected cpu")).into());
         }
         self.precision.check(device)?;
@@ -87,11 +87,11 @@ impl Bench {
             let problem = format!("{batch}, expected a number from 1 to {} (--drawings)", self.drawings);
             return Err(Error::input("--batch-size", problem).into());
         }
-        if let (Some(gpu), true) = (self.estimate, device != Device::Emulated) {
+        if let (Some(gpu), true) = (self.estimate, device != DeviceKind::Emulated) {
             let problem = format!("{} with --device {device}, expected --device emulated", gpu.name);
             return Err(Error::input("--estimate", problem).into());
         }
-        if self.distributed.is_some() && device != Device::Cpu {
+        if self.distributed.is_some() && device != DeviceKind::Cpu {
             return Err(Error::input("--device", format!("{device} with --distributed, expected cpu")).into());
         }
         let one = if self.model == "all" { None } else { Some(models.get(&self.model)?) };
@@ -141,7 +141,7 @@ impl Bench {
     }
 
     /// Measures a model in a new process, so that its peak memory is its own.
-    fn in_own_process(&self, model: &str, device: Device, threads: usize) -> anyhow::Result<Timing> {
+    fn in_own_process(&self, model: &str, device: DeviceKind, threads: usize) -> anyhow::Result<Timing> {
         let program = std::env::current_exe().context("cannot find the program's own file")?;
         let mut command = process::Command::new(program);
         command.args(["bench", "--json", "--model", model, "--device", device.name()]);
@@ -172,7 +172,13 @@ struct Workload {
 
 impl Workload {
     /// Builds the model and runs the first steps.
-    fn new(spec: Spec, batch: Option<usize>, drawings: usize, on: (Device, Precision), threads: usize) -> Result<Self> {
+    fn new(
+        spec: Spec,
+        batch: Option<usize>,
+        drawings: usize,
+        on: (DeviceKind, Precision),
+        threads: usize,
+    ) -> Result<Self> {
         // A fifth of the built-in data set is kept for testing.
         let dataset = data::builtin(drawings.div_ceil(4) * 5, SEED)?;
         let config = Config { classes: dataset.classes, ..Config::defaults(&spec) };

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use inkgrad_engine::device::Device;
+use inkgrad_engine::device::Kind;
 use serde::Serialize;
 
 use crate::output::{self, Report};
@@ -27,11 +27,11 @@ struct State {
 
 impl Devices {
     pub fn run(self, json: bool) -> anyhow::Result<ExitCode> {
-        let state = |device: Device| {
+        let state = |device: Kind| {
             let status = device.availability().status;
             State { name: device.name(), usable: status.is_ok(), detail: status.unwrap_or_else(|reason| reason) }
         };
-        output::report(&Found { devices: Device::ALL.map(state).into() }, json)?;
+        output::report(&Found { devices: Kind::ALL.map(state).into() }, json)?;
         Ok(ExitCode::SUCCESS)
     }
 }

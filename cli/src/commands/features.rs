@@ -11,7 +11,7 @@ use inkgrad_models::data::{Images, save_npy};
 use inkgrad_models::features::{Cache, Extractor, Provenance, sha256};
 use inkgrad_models::inception::Resize;
 use inkgrad_models::ranks::{agree, check_same, program};
-use inkgrad_models::run::config::Device;
+use inkgrad_models::run::config::DeviceKind;
 use inkgrad_models::trainer::Which;
 use inkgrad_models::{Error, Models};
 use serde::Serialize;
@@ -173,12 +173,12 @@ impl Features {
         extractor = extractor.on(device)?;
         // Features that are kept are the processor's: elsewhere rounding is another.
         let cache = match (self.cache.as_ref(), device) {
-            (Some(folder), Device::Cpu) => Cache::at(folder),
+            (Some(folder), DeviceKind::Cpu) => Cache::at(folder),
             (Some(folder), _) => {
                 let problem = format!("{}: features by {device} are not kept, expected none", folder.display());
                 return Err(Error::input("--cache", problem));
             }
-            (None, Device::Cpu) if !self.no_cache => Cache::default_place(),
+            (None, DeviceKind::Cpu) if !self.no_cache => Cache::default_place(),
             (None, _) => Cache::none(),
         };
         Ok((images, extractor, cache, said))

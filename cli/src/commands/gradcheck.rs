@@ -12,7 +12,7 @@ use inkgrad_engine::{DeviceError, Pool, Team};
 use inkgrad_kernels::launch;
 use inkgrad_models::data::Extents;
 use inkgrad_models::model::Spec as ModelSpec;
-use inkgrad_models::model::config::{Config, Device};
+use inkgrad_models::model::config::{Config, DeviceKind};
 use inkgrad_models::{Error, Models, Result, check};
 use serde::Serialize;
 
@@ -99,7 +99,7 @@ impl Gradcheck {
     /// A device's gradients against the processor's, in `f32`.
     fn on(
         &self,
-        kind: Device,
+        kind: DeviceKind,
         device: &mut dyn launch::Device,
         ops: &[&Spec],
         models: &[ModelSpec],
@@ -147,7 +147,7 @@ impl Gradcheck {
     }
 }
 
-fn failed(kind: Device, error: &DeviceError) -> Error {
+fn failed(kind: DeviceKind, error: &DeviceError) -> Error {
     Error::input("--device", format!("{kind}: {error}"))
 }
 

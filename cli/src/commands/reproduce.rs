@@ -7,7 +7,7 @@ use clap::Args;
 use inkgrad_models::data::Dataset;
 use inkgrad_models::model::Value;
 use inkgrad_models::ranks::Solo;
-use inkgrad_models::run::config::{Config, Device, Overrides};
+use inkgrad_models::run::config::{Config, DeviceKind, Overrides};
 use inkgrad_models::run::folder::RunFolder;
 use inkgrad_models::run::{atomic, disk};
 use inkgrad_models::study::{Inception, Judge, Options};
@@ -171,7 +171,8 @@ impl Study<'_> {
     fn scored(&self, inception: Option<Inception>) -> Result<Option<(Vec<Examined>, Judge)>> {
         let (Study { models, configs, options, .. }, parts) = (*self, self.parts());
         self.sweep();
-        let open = |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, (Device::Cpu, options.threads));
+        let open =
+            |(path, _): &(PathBuf, Config)| Subjected::open(models, path, None, (DeviceKind::Cpu, options.threads));
         let runs = configs.iter().map(open).collect::<Result<Vec<_>>>()?;
         let mut judge = judge(models, None, &runs, self.dataset, (options.seed, options.threads), &Solo)?;
         judge.inception = inception;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use inkgrad_models::run::config::Device;
+use inkgrad_models::run::config::DeviceKind;
 use inkgrad_models::run::records::Record;
 use inkgrad_models::trainer::{Observer, Progress, Trainer};
 use inkgrad_models::{Error, Result, text};
@@ -117,7 +117,7 @@ impl Live {
             pace: Pace::new(done),
             watch,
             told: Instant::now(),
-            here: config.device == Device::Cpu,
+            here: config.device == DeviceKind::Cpu,
             earlier: trainer.seconds(),
             opened: Instant::now(),
             between: Between { told: (done == 0).then_some((0.0, 0.0)), drawings: 0.0 },

@@ -3,7 +3,7 @@
 //! up to.
 //!
 //! ```
-//! use inkgrad_engine::device::{Device, Precision, plan::DevicePlan, state::State};
+//! use inkgrad_engine::device::{Kind, Precision, plan::DevicePlan, state::State};
 //! use inkgrad_engine::prelude::*;
 //!
 //! let mut params = Params::<f32>::new();
@@ -13,8 +13,8 @@
 //! let x = tape.input("x", [2, 3]);
 //! let y = line.forward(&mut tape, x)?;
 //!
-//! // Kernels in PTX, run and checked by the emulator; `Device::Cuda` is a GPU.
-//! let mut device = Device::Emulated.open(Precision::Fp32)?.expect("a device that is not the processor");
+//! // Kernels in PTX, run and checked by the emulator; `Kind::Cuda` is a GPU.
+//! let mut device = Kind::Emulated.open(Precision::Fp32)?.expect("a device that is not the processor");
 //! let state = State::new(&mut *device, &params, &Optimizer::adam(&params))?;
 //! let plan = DevicePlan::new(tape, Compile { keep: &[y], ..Compile::default() }, &params, &state, &mut *device)?;
 //! plan.write(&mut *device, x, &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0])?;
@@ -45,7 +45,7 @@ use crate::DeviceError;
 
 /// A kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
+pub enum Kind {
     /// The processor.
     Cpu,
     /// An NVIDIA GPU.
@@ -58,33 +58,33 @@ pub enum Device {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Availability {
     /// The kind.
-    pub device: Device,
+    pub device: Kind,
     /// A description, or why it can't be used.
     pub status: Result<String, String>,
 }
 
-impl Device {
+impl Kind {
     /// All kinds.
-    pub const ALL: [Device; 3] = [Device::Cpu, Device::Cuda, Device::Emulated];
+    pub const ALL: [Kind; 3] = [Kind::Cpu, Kind::Cuda, Kind::Emulated];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Device::Cpu => "cpu",
-            Device::Cuda => "cuda",
-            Device::Emulated => "emulated",
+            Kind::Cpu => "cpu",
+            Kind::Cuda => "cuda",
+            Kind::Emulated => "emulated",
         }
     }
 
     /// Whether this build can use the device here, and why not otherwise.
     pub fn availability(self) -> Availability {
         let status = match self {
-            Device::Cpu => {
+            Kind::Cpu => {
                 let threads = std::thread::available_parallelism().map_or(1, usize::from);
                 Ok(format!("{threads} threads, {} kernels", simd::isa().name()))
             }
-            Device::Cuda => probe_cuda().map_err(|error| error.to_string()),
-            Device::Emulated => Ok("the GPU's kernels, run and checked on the processor: slow".to_owned()),
+            Kind::Cuda => probe_cuda().map_err(|error| error.to_string()),
+            Kind::Emulated => Ok("the GPU's kernels, run and checked on the processor: slow".to_owned()),
         };
         Availability { device: self, status }
     }
@@ -95,9 +95,9 @@ impl Device {
     /// Why it cannot be used.
     pub fn open(self, precision: Precision) -> Result<Option<Box<dyn launch::Device>>, DeviceError> {
         let mut device: Box<dyn launch::Device> = match self {
-            Device::Cpu => return Ok(None),
-            Device::Cuda => open_cuda()?,
-            Device::Emulated => Box::new(Emulator::new(0)),
+            Kind::Cpu => return Ok(None),
+            Kind::Cuda => open_cuda()?,
+            Kind::Emulated => Box::new(Emulator::new(0)),
         };
         load_kernels(device.as_mut(), precision)?;
         Ok(Some(device))

@@ -2,11 +2,11 @@
 //! have confirmed in `f64`, so a device that agrees with them differentiates correctly too.
 //!
 //! ```
-//! use inkgrad_engine::device::{Device, Precision};
+//! use inkgrad_engine::device::{Kind, Precision};
 //! use inkgrad_engine::gradcheck::on_device::{TOLERANCE, check_op};
 //! use inkgrad_engine::ops::OPS;
 //!
-//! let mut device = Device::Emulated.open(Precision::Fp32)?.expect("a device that is not the processor");
+//! let mut device = Kind::Emulated.open(Precision::Fp32)?.expect("a device that is not the processor");
 //! let relu = OPS.iter().find(|spec| spec.name == "relu").expect("an operation");
 //! let apart = check_op(relu, 2, Precision::Fp32, &mut *device)?.expect("it has kernels");
 //! assert!(apart.error < TOLERANCE, "{}", apart.place);

@@ -37,7 +37,7 @@ pub use crate::digest::sha256;
 use crate::inception::{self, Inception, Resize};
 use crate::infer::Inference;
 use crate::model::Models;
-use crate::model::config::Device;
+use crate::model::config::DeviceKind;
 use crate::ranks::{Ranks, Solo, agree, all_gather_f64, any, broadcast, check_count, shares_of_rows};
 use crate::trainer::{Opened, Which};
 use crate::{Error, Result};
@@ -104,10 +104,10 @@ impl Extractor {
     ///
     /// # Errors
     /// Those of [`Inference::on`]; for InceptionV3, whose operations have kernels for the processor alone.
-    pub fn on(self, device: Device) -> Result<Self> {
+    pub fn on(self, device: DeviceKind) -> Result<Self> {
         let network = match self.network {
             Network::Classifier(network) => Network::Classifier(Box::new(network.on(device)?)),
-            Network::Inception(_) if device != Device::Cpu => {
+            Network::Inception(_) if device != DeviceKind::Cpu => {
                 let problem = format!("{device}: InceptionV3 has no kernels for a GPU, expected cpu");
                 return Err(Error::input("--device", problem));
             }

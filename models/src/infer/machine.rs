@@ -9,7 +9,7 @@ use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, DeviceError, Params, Plan, Pool, Tape, Tensor};
 use inkgrad_kernels::launch;
 
-use crate::model::config::Device;
+use crate::model::config::DeviceKind;
 use crate::{Error, Result};
 
 /// The processor's threads, and the device that computes in their place, if any.
@@ -21,7 +21,7 @@ pub(super) struct Machine {
 
 /// A device, and a network's parameters on it.
 struct OnDevice {
-    kind: Device,
+    kind: DeviceKind,
     device: Box<dyn launch::Device>,
     state: State,
 }
@@ -43,7 +43,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device cannot be used, or has too little memory for the parameters.
-    pub(super) fn on(self, kind: Device, params: &Params<f32>) -> Result<Self> {
+    pub(super) fn on(self, kind: DeviceKind, params: &Params<f32>) -> Result<Self> {
         let found = |error: DeviceError| Error::input("--device", format!("{kind}: {error}"));
         let Some(mut device) = kind.kind().open(Precision::Fp32).map_err(found)? else {
             return Ok(Machine { device: None, ..self });
@@ -54,8 +54,8 @@ impl Machine {
     }
 
     /// The device that computes.
-    pub(super) fn kind(&self) -> Device {
-        self.device.as_ref().map_or(Device::Cpu, |on| on.kind)
+    pub(super) fn kind(&self) -> DeviceKind {
+        self.device.as_ref().map_or(DeviceKind::Cpu, |on| on.kind)
     }
 
     /// Compiles a tape whose values `keep` are read afterwards.

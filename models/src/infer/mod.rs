@@ -23,7 +23,7 @@ use inkgrad_engine::{Tape, Tensor};
 use self::machine::{Compiled, Machine};
 use crate::activations::{Activations, Features};
 use crate::data::Images;
-use crate::model::config::Device;
+use crate::model::config::DeviceKind;
 use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result, memory};
 
@@ -84,7 +84,7 @@ impl Inference {
     ///
     /// ```
     /// use inkgrad_models::infer::Inference;
-    /// use inkgrad_models::model::config::Device;
+    /// use inkgrad_models::model::config::DeviceKind;
     /// use inkgrad_models::{prelude::*, sample};
     ///
     /// let models = Models::builtin();
@@ -92,18 +92,18 @@ impl Inference {
     /// network.initialise(42);
     /// let z = sample::prior(1, network.latent()?, 7);
     /// let here = Inference::new(network.clone(), 1).decode(&z, None)?;
-    /// let there = Inference::new(network, 1).on(Device::Emulated)?.decode(&z, None)?;
+    /// let there = Inference::new(network, 1).on(DeviceKind::Emulated)?.decode(&z, None)?;
     /// assert!(here.iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-5));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn on(self, device: Device) -> Result<Self> {
+    pub fn on(self, device: DeviceKind) -> Result<Self> {
         let machine = self.machine.on(device, &self.network.params)?;
         let (encoders, decoders, classifiers) = (HashMap::new(), HashMap::new(), HashMap::new());
         Ok(Inference { network: self.network, machine, encoders, decoders, classifiers })
     }
 
     /// The device that computes.
-    pub fn device(&self) -> Device {
+    pub fn device(&self) -> DeviceKind {
         self.machine.kind()
     }
 

@@ -73,7 +73,7 @@ choice! {
 
 choice! {
     /// The processor or device that computes.
-    Device("device") {
+    DeviceKind("device") {
         /// This machine's processor.
         Cpu = "cpu",
         /// An NVIDIA GPU.
@@ -125,7 +125,7 @@ fields! {
     Prefixes: "beginnings of parameters' names";
     Optimizer: "", Optimizer::NAMES;
     Schedule: "", Schedule::NAMES;
-    Device: "", Device::NAMES;
+    DeviceKind: "", DeviceKind::NAMES;
     Precision: "", Precision::NAMES;
     Augment: "", Augment::NAMES;
 }
@@ -145,10 +145,12 @@ impl Precision {
     }
 
     /// Says what is wrong with it on `device`, whatever the machine.
-    pub fn problem(self, device: Device) -> Option<String> {
+    pub fn problem(self, device: DeviceKind) -> Option<String> {
         match (self, device) {
-            (Self::Tf32, Device::Cpu) => Some("tf32 on the processor, expected fp32 or bf16".into()),
-            (Self::Bf16, device) if device != Device::Cpu => Some(format!("bf16 on {device}, expected fp32 or tf32")),
+            (Self::Tf32, DeviceKind::Cpu) => Some("tf32 on the processor, expected fp32 or bf16".into()),
+            (Self::Bf16, device) if device != DeviceKind::Cpu => {
+                Some(format!("bf16 on {device}, expected fp32 or tf32"))
+            }
             _ => None,
         }
     }
@@ -157,7 +159,7 @@ impl Precision {
     ///
     /// # Errors
     /// [`Error::Input`] where it does not.
-    pub fn check(self, device: Device) -> crate::Result<()> {
+    pub fn check(self, device: DeviceKind) -> crate::Result<()> {
         let lacks = || {
             let problem = "bf16 on a processor without AVX-512 BF16 in use";
             (self == Self::Bf16 && !bf16::available()).then(|| format!("{problem} ({}), expected fp32", isa().name()))
@@ -169,13 +171,13 @@ impl Precision {
     }
 }
 
-impl Device {
+impl DeviceKind {
     /// The engine's device of this name.
-    pub fn kind(self) -> inkgrad_engine::device::Device {
+    pub fn kind(self) -> inkgrad_engine::device::Kind {
         match self {
-            Self::Cpu => inkgrad_engine::device::Device::Cpu,
-            Self::Cuda => inkgrad_engine::device::Device::Cuda,
-            Self::Emulated => inkgrad_engine::device::Device::Emulated,
+            Self::Cpu => inkgrad_engine::device::Kind::Cpu,
+            Self::Cuda => inkgrad_engine::device::Kind::Cuda,
+            Self::Emulated => inkgrad_engine::device::Kind::Emulated,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::choice::choice;
-pub use super::choice::{Device, Optimizer, Precision, Prefixes, Schedule};
+pub use super::choice::{DeviceKind, Optimizer, Precision, Prefixes, Schedule};
 use super::settings::{Field, Rule, SWITCH, Setting, settings, value};
 use super::{ModelOption, Spec, Value};
 use crate::data::augment::Augment;
@@ -128,7 +128,7 @@ settings! {
             (|c| c.threads <= MOST_THREADS, concat!("at most ", most_threads!())),
         ]);
     /// The device: cpu, cuda or emulated
-    device: Device = Device::Cpu => value("DEVICE");
+    device: DeviceKind = DeviceKind::Cpu => value("DEVICE");
     /// The numbers of products: fp32, bf16 on a processor, tf32 on a GPU
     #[serde(default = "fp32")]
     precision: Precision = Precision::Fp32 => value("NAME");
@@ -138,7 +138,7 @@ settings! {
     log_every: u64 = 100 => value("N").good(&[(|c| c.log_every > 0, "at least 1")]);
     /// Show TensorBoard how gradients are distributed, beside weights
     #[serde(default, skip_serializing_if = "is_false")]
-    log_gradients: bool = false => SWITCH.good(&[(|c| !c.log_gradients || c.device == Device::Cpu, "only on --device cpu")]);
+    log_gradients: bool = false => SWITCH.good(&[(|c| !c.log_gradients || c.device == DeviceKind::Cpu, "only on --device cpu")]);
     /// Stop after this many validations without a better loss
     #[serde(skip_serializing_if = "Option::is_none")]
     patience: Option<u64> = None => value("N").default("never").good(&[(|c| c.patience != Some(0), "at least 1")]);

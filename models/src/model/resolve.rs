@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::config::{Config, Device, FORMAT, MOMENTUM, Optimizer, Overrides, WEIGHT_DECAY};
+use super::config::{Config, DeviceKind, FORMAT, MOMENTUM, Optimizer, Overrides, WEIGHT_DECAY};
 use super::overrides::line_in;
 use super::{Models, Spec, Value, option};
 use crate::error::{Error, Result};
@@ -198,7 +198,7 @@ impl Config {
             ("ema", self.ema.is_some()),
             ("accumulate", self.accumulate > 1),
         ];
-        match on_processor_alone.iter().find(|(_, given)| *given && self.device != Device::Cpu) {
+        match on_processor_alone.iter().find(|(_, given)| *given && self.device != DeviceKind::Cpu) {
             Some((key, _)) => {
                 let setting = Self::SETTINGS.iter().find(|setting| setting.name == *key).expect("a row of the table");
                 let value = (setting.value)(self).unwrap_or_default();
@@ -253,7 +253,7 @@ impl Config {
             (None, None) => return fail("steps", "neither epochs nor steps given, expected one of them".into()),
             _ => {}
         }
-        if !self.augment.is_none() && self.device != Device::Cpu {
+        if !self.augment.is_none() && self.device != DeviceKind::Cpu {
             let problem =
                 format!("{} on {}, expected none: a device holds the drawings as they are", self.augment, self.device);
             return fail("augment", problem);

@@ -16,7 +16,7 @@ use crate::model::{Network, Spec};
 use crate::network::classifier::Classifier;
 use crate::ranks::{Ranks, Solo, agree, broadcast};
 use crate::run::checkpoint::{load_tensors, save_with_sum};
-use crate::run::config::{Config, Device};
+use crate::run::config::{Config, DeviceKind};
 use crate::run::disk;
 use crate::{Result, trainer};
 
@@ -91,7 +91,7 @@ impl Judge {
     ///
     /// # Errors
     /// Those of [`Inference::on`].
-    pub fn on(self, device: Device) -> Result<Self> {
+    pub fn on(self, device: DeviceKind) -> Result<Self> {
         Ok(Judge { inference: self.inference.on(device)?, ..self })
     }
 

@@ -221,7 +221,7 @@ impl Trainer {
                 processor.stepper.evaluate_stored(&self.network, self.split(part), indices, batch, &*self.ranks, team)
             }
             // The emulator would take hours; parameters were fetched for the record.
-            Compute::Device(_) if self.config.device == config::Device::Emulated => {
+            Compute::Device(_) if self.config.device == config::DeviceKind::Emulated => {
                 Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, &Solo, team)
             }
             Compute::Device(stepper) => {

@@ -15,7 +15,7 @@ use super::opened::{Opened, Which};
 use super::state::fill;
 use crate::features::sha256;
 use crate::model::{Models, Network};
-use crate::run::config::{Config, Device};
+use crate::run::config::{Config, DeviceKind};
 use crate::weights::{self, Loaded};
 use crate::{Error, Result, memory};
 
@@ -67,7 +67,7 @@ pub(super) fn freeze(config: &Config, network: &mut Network<f32>) -> Result<()> 
 /// # Errors
 /// One line with the need and what is free.
 pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()> {
-    if config.device == Device::Cuda {
+    if config.device == DeviceKind::Cuda {
         // It says itself what it lacks.
         return Ok(());
     }

@@ -7,7 +7,7 @@ use super::batches::Batches;
 use super::step::Stepper;
 use super::{init, loading, optimizer};
 use crate::model::{Models, Network};
-use crate::run::config::{Config, Device};
+use crate::run::config::{Config, DeviceKind};
 use crate::{Error, Result};
 
 /// The rate of the first step.
@@ -78,7 +78,7 @@ pub fn range_test(
     steps: usize,
     watch: &mut dyn FnMut(usize, usize),
 ) -> Result<RangeTest> {
-    if config.device != Device::Cpu {
+    if config.device != DeviceKind::Cpu {
         let problem = format!("{} with --lr-find, which runs on the processor alone, expected cpu", config.device);
         return Err(Error::input("--device", problem));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::device::window::{Row, STEPS, SUMS};
-use inkgrad_engine::device::{Device, Launches, Precision, Span};
+use inkgrad_engine::device::{Kind, Launches, Precision, Span};
 use inkgrad_engine::optim::Optimizer;
 use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::gpu::layout::{Table, gather};
@@ -86,7 +86,7 @@ impl DeviceStepper {
     /// # Errors
     /// Why the device cannot be used, or that it has too little memory.
     pub fn open(
-        device: Device,
+        device: Kind,
         precision: Precision,
         network: &Network<f32>,
         optimizer: &Optimizer<f32>,

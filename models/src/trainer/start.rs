@@ -8,7 +8,7 @@ use super::state::load_state;
 use super::{Trainer, init, loading, open_run_data};
 use crate::model::Models;
 use crate::ranks::{Ranks, agree, check_same, program};
-use crate::run::config::{Config, Device, Overrides};
+use crate::run::config::{Config, DeviceKind, Overrides};
 use crate::run::folder::RunFolder;
 use crate::run::records::{self, RecordLog};
 use crate::run::sitting::Sitting;
@@ -250,7 +250,7 @@ fn check_ranks(config: &Config, ranks: &dyn Ranks) -> Result<()> {
         let problem = format!("{parts}, expected at least {size}: a step has a part for each of the {size} ranks");
         return Err(Error::input("--accumulate", problem));
     }
-    if size > 1 && config.device != Device::Cpu {
+    if size > 1 && config.device != DeviceKind::Cpu {
         return Err(Error::input("--device", format!("{} among {size} ranks, expected cpu", config.device)));
     }
     Ok(())

@@ -113,7 +113,7 @@ fn every_model_trains_and_leaves_what_belongs_to_it() {
 }
 
 /// Small settings of a cnn-vae with options, on the drawings `data`.
-fn small(data: &str, device: config::Device, options: &[(&str, &str)]) -> Config {
+fn small(data: &str, device: config::DeviceKind, options: &[(&str, &str)]) -> Config {
     let sizes = [("latent", "5"), ("channels", "4,6")];
     let given = sizes.iter().chain(options).map(|&(name, value)| (name.to_owned(), Value::parse(value)));
     let overrides = Overrides { options: given.collect(), ..Overrides::default() };
@@ -139,7 +139,7 @@ fn a_codebook_moves_by_averages_and_goes_on_bit_for_bit() {
     let options = [("objective", "vq"), ("latent", "6"), ("codes", "5"), ("code_width", "2")];
     let run = |name: &str, steps, accumulate| {
         let path = folder.path().join(name);
-        let config = Config { steps: Some(steps), accumulate, ..small(&data, config::Device::Cpu, &options) };
+        let config = Config { steps: Some(steps), accumulate, ..small(&data, config::DeviceKind::Cpu, &options) };
         let (mut trainer, _) = Trainer::start(&models, config, &path, false).unwrap();
         trainer.run(&mut ()).unwrap();
         (path, trainer)
@@ -302,7 +302,7 @@ fn changed_pictures_are_the_same_after_an_interruption_and_at_any_number_of_thre
             let (epochs, steps) = if by_epoch { (Some(length), None) } else { (None, Some(length)) };
             let (batch_size, augment) = (30, augment.parse().unwrap());
             let config =
-                Config { epochs, steps, batch_size, augment, threads, ..small(&data, config::Device::Cpu, &[]) };
+                Config { epochs, steps, batch_size, augment, threads, ..small(&data, config::DeviceKind::Cpu, &[]) };
             Trainer::start(&models, config, &path, false).unwrap().0.run(&mut ()).unwrap();
             path
         };
@@ -328,7 +328,7 @@ fn pictures_are_changed_to_train_on_them_and_never_to_measure_by_them() {
     let models = Models::builtin();
     let losses = |name: &str, augment: &str| {
         // Steps that move nothing.
-        let config = small(&data, config::Device::Cpu, &[]);
+        let config = small(&data, config::DeviceKind::Cpu, &[]);
         let (epochs, steps, augment) = (Some(1), None, augment.parse().unwrap());
         let config = Config { epochs, steps, augment, lr: 1e-30, val_fraction: 0.25, batch_size: 20, ..config };
         let (mut trainer, _) = Trainer::start(&models, config, &folder.path().join(name), false).unwrap();
@@ -345,7 +345,7 @@ fn pictures_are_changed_to_train_on_them_and_never_to_measure_by_them() {
 fn a_device_does_not_change_pictures() {
     let models = Models::builtin();
     let augment = Some("shift,flip".parse().unwrap());
-    let device = Some(config::Device::Emulated);
+    let device = Some(config::DeviceKind::Emulated);
     let overrides = Overrides { augment, device, ..Overrides::default() };
     let error = Config::resolve(&models, Some("cnn-vae"), None, &overrides).unwrap_err().to_string();
     assert_eq!(error, "--augment: flip,shift on emulated, expected none: a device holds the drawings as they are");

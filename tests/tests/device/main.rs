@@ -14,14 +14,14 @@ mod pages;
 mod runs;
 mod sums;
 
-use inkgrad_engine::device::{Device, Precision};
+use inkgrad_engine::device::{Kind, Precision};
 use inkgrad_kernels::launch::{self, Apart};
 
 /// The device that the tests run on.
-fn device() -> Device {
+fn device() -> Kind {
     match std::env::var("INKGRAD_TEST_DEVICE") {
-        Err(_) => Device::Emulated,
-        Ok(name) => *Device::ALL.iter().find(|device| device.name() == name).expect("cuda or emulated"),
+        Err(_) => Kind::Emulated,
+        Ok(name) => *Kind::ALL.iter().find(|device| device.name() == name).expect("cuda or emulated"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Training steps of every network.
 
-use inkgrad_engine::device::{Device, Precision};
+use inkgrad_engine::device::{Kind, Precision};
 use inkgrad_engine::gradcheck::on_device::error;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
@@ -148,10 +148,10 @@ fn networks_in_use_agree_with_the_processor() {
             vec![latents.mu, latents.logvar.unwrap_or_default(), decoded]
         };
         let there = match device() {
-            Device::Cuda => config::Device::Cuda,
-            _ => config::Device::Emulated,
+            Kind::Cuda => config::DeviceKind::Cuda,
+            _ => config::DeviceKind::Emulated,
         };
-        for (found, expected) in use_on(there).iter().zip(&use_on(config::Device::Cpu)) {
+        for (found, expected) in use_on(there).iter().zip(&use_on(config::DeviceKind::Cpu)) {
             let error = error(found, expected, 0.0);
             assert!(error < 1e-5, "{name}: {error:.1e}");
         }

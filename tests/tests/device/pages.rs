@@ -190,7 +190,7 @@ fn of_clusters(name: &str) -> Option<Case> {
 
 /// A device with clusters, whichever the other tests run on: launches are listed here, and none is run.
 fn with_clusters() -> Box<dyn Device> {
-    engine::Device::Emulated.open(Precision::Fp32).unwrap().expect("a device beside the processor")
+    engine::Kind::Emulated.open(Precision::Fp32).unwrap().expect("a device beside the processor")
 }
 
 /// The files of the kernels that a case's forward launches; with those of its backward and its loss.

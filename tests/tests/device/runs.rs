@@ -247,8 +247,8 @@ fn configure(root: &Path, model: &str) -> Config {
         write_course(&builtin(10, 1).unwrap(), &drawings).unwrap();
     }
     let device = match device() {
-        inkgrad_engine::device::Device::Cuda => config::Device::Cuda,
-        _ => config::Device::Emulated,
+        inkgrad_engine::device::Kind::Cuda => config::DeviceKind::Cuda,
+        _ => config::DeviceKind::Emulated,
     };
     Config { data: drawings.display().to_string(), batch_size: 3, device, threads: 1, ..defaults(model) }
 }
@@ -288,7 +288,7 @@ fn records_agree_with_the_cpu() {
         let model = config.model.clone();
         let folders = ["device", "cpu"].map(|name| root.path().join(format!("{model}-{name}")));
         start(config.clone(), &folders[0], None);
-        start(Config { device: config::Device::Cpu, ..config }, &folders[1], None);
+        start(Config { device: config::DeviceKind::Cpu, ..config }, &folders[1], None);
         let [found, expected] = folders.map(|folder| records(&folder));
         assert_eq!(found.len(), expected.len());
         for (found, expected) in found.iter().zip(&expected) {

@@ -21,7 +21,7 @@ pub use self::likelihood::Likelihood;
 pub(super) use self::vamp::{PSEUDO_INPUTS, PseudoInputs};
 pub(super) use self::vq::{CODE_WIDTH, CODES, Codebook};
 use super::sizes::{Count, flag, refuse, whole};
-use crate::model::config::{Config, Device};
+use crate::model::config::{Config, DeviceKind};
 use crate::model::{Kind, ModelOption, Training, Value, WarmUp};
 use crate::{Error, Result};
 
@@ -263,7 +263,7 @@ impl Objective {
             _ => None,
         };
         let likelihood = text(config, &LIKELIHOOD).parse().unwrap_or(Likelihood::Bernoulli);
-        if let (Bound::WaeMmd | Bound::VqVae(_), true) = (&bound, config.device != Device::Cpu) {
+        if let (Bound::WaeMmd | Bound::VqVae(_), true) = (&bound, config.device != DeviceKind::Cpu) {
             let problem = format!(
                 "{} with the objective {name}, whose operation div has no kernels for a GPU, expected cpu",
                 config.device

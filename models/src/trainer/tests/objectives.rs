@@ -43,11 +43,11 @@ fn every_objective_trains_and_reports_its_terms_on_every_device_that_has_its_ope
     ];
     for (i, (options, terms, refused)) in cases.into_iter().enumerate() {
         let mut losses = Vec::new();
-        for device in [config::Device::Cpu, config::Device::Emulated] {
+        for device in [config::DeviceKind::Cpu, config::DeviceKind::Emulated] {
             let path = folder.path().join(format!("{i}-{device}"));
             let config = small(&data, device, options);
             let started = Trainer::start(&models, config, &path, false);
-            if let (Some(problem), config::Device::Emulated) = (refused, device) {
+            if let (Some(problem), config::DeviceKind::Emulated) = (refused, device) {
                 assert_eq!(started.err().unwrap().to_string(), problem);
                 assert!(!path.exists());
                 continue;
@@ -74,7 +74,7 @@ fn a_weight_that_rises_goes_on_bit_for_bit_after_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let data = few(&folder);
     let models = Models::builtin();
-    for device in [config::Device::Cpu, config::Device::Emulated] {
+    for device in [config::DeviceKind::Cpu, config::DeviceKind::Emulated] {
         let run = |name: &str, steps, options: &[(&str, &str)]| {
             let path = folder.path().join(format!("{name}-{device}"));
             let config = Config { steps: Some(steps), ..small(&data, device, options) };
@@ -113,7 +113,7 @@ fn a_prior_that_is_learnt_moves_and_goes_on_bit_for_bit() {
     let options = [("objective", "vamp"), ("pseudo_inputs", "5")];
     let run = |name: &str, steps| {
         let path = folder.path().join(name);
-        let config = Config { steps: Some(steps), ..small(&data, config::Device::Cpu, &options) };
+        let config = Config { steps: Some(steps), ..small(&data, config::DeviceKind::Cpu, &options) };
         Trainer::start(&models, config, &path, false).unwrap().0.run(&mut ()).unwrap();
         path
     };

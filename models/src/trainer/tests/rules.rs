@@ -269,7 +269,7 @@ fn what_would_not_be_heeded_is_refused_before_there_is_a_folder() {
         (Config { freeze: Prefixes(vec!["enc".into()]), ..base.clone() }, "--freeze: enc"),
     ];
     for (config, what) in given {
-        for device in [config::Device::Emulated, config::Device::Cuda] {
+        for device in [config::DeviceKind::Emulated, config::DeviceKind::Cuda] {
             let expected = format!("{what} on {device}, which has no kernels for it, expected --device cpu");
             assert_eq!(refused(Config { device, ..config.clone() }, &path), expected);
         }
