@@ -43,7 +43,7 @@ pub fn variants(spec: &Spec) -> Vec<(String, Config)> {
 }
 
 /// A model at other sizes than its own, each of its structures once with every option of a size: about a third of each, one layer
-/// more, flags the other way. What a structure has no use for it refuses, and it is left out.
+/// more, flags the other way. An option that a structure refuses is left out.
 pub fn sized(spec: &Spec) -> Vec<(String, Config)> {
     let classes = vec![String::new(); 2];
     let builds = |config: &Config| {
@@ -147,7 +147,7 @@ pub fn resized(spec: &Spec) -> Vec<(String, Config)> {
 /// `config.image` has other extents than they, at the initial parameters but for the biases, which are moved by ½ away from zero.
 /// At the initial ones, thousands of ReLUs stand so near
 /// their corner that some switch within any step of a numeric gradient that rounding allows: the encoder's gradients are a
-/// thousandth of the loss. What is detached is held at its value there: the gradient is that of the loss with constants in these
+/// thousandth of the loss. Detached tensors are held at their values there: the gradient is that of the loss with constants in these
 /// places.
 ///
 /// # Errors

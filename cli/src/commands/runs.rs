@@ -249,8 +249,8 @@ fn below<'a>(folder: &Path, run: &'a Path) -> &'a Path {
     run.strip_prefix(folder).ok().filter(|path| !path.as_os_str().is_empty()).unwrap_or(run)
 }
 
-/// All records of runs as CSV (RFC 4180): a line a record, a column for each term that some model reports. What a record does not
-/// have, and what is not finite, is an empty field.
+/// All records of runs as CSV (RFC 4180): a line a record, a column for each term that some model reports. Where a record has no
+/// value, or one that is not finite, the field is empty.
 fn table(folder: &Path, runs: &[Read]) -> String {
     let mut terms: Vec<&str> = Vec::new();
     for (name, _) in runs.iter().flat_map(|run| &run.records).flat_map(|record| &record.terms.0) {

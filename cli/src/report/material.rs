@@ -58,8 +58,8 @@ impl<'a> Material<'a> {
         Ok(Material { models, dataset, summary, data_sha256, runs, judge, judged, options, command })
     }
 
-    /// Runs by the data that they were trained on, where that is not the report's for all of them. What is not known of imported
-    /// weights is none.
+    /// Runs by the data that they were trained on, where that is not the report's for all of them. `None` where that
+    /// is not known, as of imported weights.
     pub fn trained_elsewhere(&self) -> Vec<(Option<String>, Vec<&Examined>)> {
         let mut found: Vec<(Option<String>, Vec<&Examined>)> = Vec::new();
         for examined in &self.runs {

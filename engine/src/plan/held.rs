@@ -25,7 +25,7 @@ pub struct Held<'a> {
 
 impl<T: Float> Plan<T> {
     /// The values and gradients that lie in the plan's memory, node by node. A step of `n` nodes has the moments 0 to 2·n, first
-    /// forward, then backward. What views look at is listed once; parameters lie elsewhere.
+    /// forward, then backward. Memory that views look at is listed once; parameters lie elsewhere.
     ///
     /// ```
     /// use inkgrad_engine::prelude::*;

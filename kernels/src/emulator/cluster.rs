@@ -19,8 +19,8 @@ pub fn peer_address(address: u32, rank: u32) -> u32 {
 
 /// The barrier of the cluster that runs.
 ///
-/// A warp arrives, goes on, and waits later; the barrier is complete when all have arrived. What a warp had done and seen when
-/// it arrived is seen by all who have waited; what it does between arriving and waiting is not.
+/// A warp arrives, goes on, and waits later; the barrier is complete when all have arrived. All who have waited see
+/// the effects of everything that a warp did before it arrived, and need not see those of what it does between arriving and waiting.
 #[derive(Debug, Default)]
 pub struct Cluster {
     /// Warps of a block.

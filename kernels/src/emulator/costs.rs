@@ -20,7 +20,7 @@ pub fn flops(op: &Op, kernel: &Kernel) -> u64 {
 /// latency is for who knows the address.
 ///
 /// A scheduler has 32 lanes of fp32 and integers, 16 of f64, 4 of special functions, and 16 of conversions (CUDA C++ Programming
-/// Guide, arithmetic instructions, 9.0). What the assembler turns into several instructions counts as about as many: divisions
+/// Guide, arithmetic instructions, 9.0). An instruction that the assembler turns into several counts as about as many: divisions
 /// about 20, additions of 64 bits two. Moves and parameters become operands and cost nothing.
 pub fn issue(op: &Op, gpu: &Hardware) -> (u32, u32) {
     let (plain, long) = (gpu.arithmetic, gpu.special);

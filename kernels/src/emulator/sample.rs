@@ -6,8 +6,8 @@ use super::{Counters, Emulator, check_block, find_kernel};
 use crate::launch::{Launch, Result};
 
 impl Emulator {
-    /// Runs the block with the number `block` (x fastest) of a launch, and no other. What no block has written reads as what
-    /// stands there, so that blocks can be run whose input was not computed. `level1`: bytes of the L1 cache that it has;
+    /// Runs the block with the number `block` (x fastest) of a launch, and no other. Memory that no block has written reads as
+    /// it is, so that blocks can be run whose input was not computed. `level1`: bytes of the L1 cache that it has;
     /// `cold`: for each argument whether its buffer is in device memory instead of the L2 cache.
     ///
     /// # Errors

@@ -16,8 +16,8 @@ fn taps(start: usize, length: usize, side: usize) -> Vec<Taps> {
         .collect()
 }
 
-/// The middle square of `picture: (height, width, channels)` as (side, side, channels). What its longer sides have beyond the shorter
-/// is cut off, evenly; values stay between the smallest and the largest.
+/// The middle square of `picture: (height, width, channels)` as (side, side, channels). The longer side is cut to the shorter at
+/// both ends evenly; values stay between the smallest and the largest.
 pub(super) fn middle_square(extents: Extents, picture: &[f32], side: usize) -> Vec<f32> {
     let Extents { height, width, channels } = extents;
     let length = height.min(width);

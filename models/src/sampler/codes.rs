@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// A distribution of codes for each place of a latent, independent of each other: the shares that codes have there among the latents of
-/// training drawings, which make these most likely. What places say of each other is left out; van den Oord et al. (2017) fit a network
+/// training drawings, which make these most likely. Dependence between places is left out; van den Oord et al. (2017) fit a network
 /// for that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Codes {

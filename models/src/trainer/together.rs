@@ -35,7 +35,7 @@ impl Bytes {
     }
 }
 
-/// The same being read. What is missing is 0: each rank runs the same program.
+/// The same being read. A missing number is 0: each rank runs the same program.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

@@ -152,7 +152,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// Every operation of a run is tested by itself (tests/injection.rs): here every fourth, from one run to the next, or with
-/// `INKGRAD_STRIDE=1` all of them. What follows depends on the trained runs alone, so it is enough that these are the same.
+/// `INKGRAD_STRIDE=1` all of them. Everything later depends on the trained runs alone, so it is enough that these are the same.
 #[test]
 #[ignore = "slow"]
 fn a_study_that_dies_in_its_training_goes_on() {

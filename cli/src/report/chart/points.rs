@@ -40,8 +40,8 @@ pub(super) fn svg(points: &Points, alt: &str) -> Markup {
             @for class in 0..points.classes.len() {
                 @let (color, shape) = mark(class);
                 @let at = points.points.iter().zip(&points.labels).filter(|(_, label)| **label == class);
-                // A stroke of no length is a dot or a square, in a third of an element's bytes. What does not lie in the
-                // plane is kept, far outside, so that places keep their drawings.
+                // A stroke of no length is a dot or a square, in a third of an element's bytes. A point that is not finite
+                // is kept, far outside, so that places keep their drawings.
                 @let path: String = at.map(|(&[px, py], _)| match shape {
                     _ if !(px.is_finite() && py.is_finite()) => "M-99 -99".to_owned(),
                     Shape::Triangle => {

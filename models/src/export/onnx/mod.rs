@@ -168,8 +168,8 @@ impl<'a> Builder<'a> {
         &self.graph.nodes[node].dims
     }
 
-    /// A parameter as an initializer under its own name. What recurrent layers take is made of it where it is used, so that it is
-    /// added when somebody asks for it as it is.
+    /// A parameter as an initializer under its own name. Recurrent layers take another layout, made of it where it is used, so
+    /// the parameter is added only when somebody asks for it as it is.
     fn param(&mut self, node: usize, name: &'a str) {
         self.used.insert(name);
         let users = self.graph.nodes.iter().filter(|user| user.inputs.contains(&node));

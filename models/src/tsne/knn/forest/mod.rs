@@ -1,7 +1,7 @@
 //! Approximate nearest neighbours, for more points than can all be held against each other.
 //!
 //! 1. Random trees: a cut lies midway between two points drawn at random, again and again (Dasgupta and Freund, "Random projection trees
-//!    and low dimensional manifolds", 2008, with the cuts of Annoy). What is near lies near in most trees' orders, so that each
+//!    and low dimensional manifolds", 2008, with the cuts of Annoy). Near points are near in most trees' orders, so that each
 //!    point is held against those around it in each of some trees.
 //! 2. A neighbour's neighbours are likely neighbours: they are tried, round after round (Dong, Charikar and Li, "Efficient k-nearest
 //!    neighbor graph construction for generic similarity measures", 2011).
