@@ -105,6 +105,7 @@ struct Ran {
     sectors: u64,
     lines: u64,
     shared_accesses: u64,
+    peer_accesses: u64,
     bank_conflicts: u64,
     /// The emulator's time.
     seconds: f64,
@@ -245,6 +246,7 @@ impl Emulate {
             sectors,
             lines,
             shared_accesses: counters.shared_accesses,
+            peer_accesses: counters.peer_accesses,
             bank_conflicts: counters.bank_conflicts,
             seconds,
             result,
@@ -255,9 +257,9 @@ impl Emulate {
     }
 }
 
-/// How much a kernel's warps did, in words.
-fn counts(counters: &Counters) -> [(u64, &'static str); 8] {
-    [
+/// How much a kernel's warps did, in words. Other blocks' memory is told of where there are clusters.
+fn counts(counters: &Counters) -> Vec<(u64, &'static str)> {
+    let mut counts = vec![
         (counters.instructions, "instructions of warps"),
         (counters.lane_instructions, "instructions of lanes"),
         (counters.flops, "floating-point operations"),
@@ -265,8 +267,12 @@ fn counts(counters: &Counters) -> [(u64, &'static str); 8] {
         (counters.sectors, "sectors of 32 bytes touched"),
         (counters.lines, "lines of 128 bytes touched"),
         (counters.shared_accesses, "accesses of warps to shared memory"),
-        (counters.bank_conflicts, "further passes by bank conflicts"),
-    ]
+    ];
+    if counters.peer_accesses > 0 {
+        counts.push((counters.peer_accesses, "accesses of warps to other blocks' shared memory"));
+    }
+    counts.push((counters.bank_conflicts, "further passes by bank conflicts"));
+    counts
 }
 
 impl Shown {
@@ -315,8 +321,8 @@ impl Report for Ran {
             sectors: self.sectors,
             lines: self.lines,
             shared_accesses: self.shared_accesses,
+            peer_accesses: self.peer_accesses,
             bank_conflicts: self.bank_conflicts,
-            ..Counters::default()
         };
         for (value, what) in counts(&counters) {
             writeln!(out, "{:>14} {what}", thousands(value))?;

@@ -46,6 +46,15 @@ fn every_kernel_has_a_page_that_needs_no_other() {
 }
 
 #[test]
+fn a_cluster_tells_what_its_blocks_read_and_write_of_each_other() {
+    let place = Place::new();
+    let told =
+        |kernel: &str| place.ok(&["emulate", kernel]).contains("accesses of warps to other blocks' shared memory");
+    assert!(told("lstm_cluster_forward") && !told("lstm_forward"));
+    assert!(place.json(&["emulate", "lstm_cluster_forward"])["peer_accesses"].as_u64().unwrap() > 0);
+}
+
+#[test]
 fn a_page_is_cut_with_a_clear_line() {
     let place = Place::new();
     let (written, page) = page(&place, &["gemm", "--steps", "20", "--skip", "30"]);
