@@ -388,8 +388,12 @@ impl Report for Summary {
             false => format!("{} of {}", thousands(self.step), thousands(self.total_steps)),
         };
         writeln!(out, "{model} on {data}, {how}")?;
-        let (time, speed) = (duration(self.seconds), self.images_per_s);
-        writeln!(out, "  {steps} steps, {:.2} epochs, {time}, {speed:.0} images/s", self.epoch)?;
+        write!(out, "  {steps} steps, {:.2} epochs, {}", self.epoch, duration(self.seconds))?;
+        // None were trained on where a finished run is resumed.
+        match self.images_per_s {
+            0.0 => writeln!(out)?,
+            speed => writeln!(out, ", {speed:.0} images/s")?,
+        }
         for record in [&self.train, &self.val, &self.test].into_iter().flatten() {
             writeln!(out, "  {:5}  {}", record.split.name(), progress::losses(record))?;
         }

@@ -290,11 +290,12 @@ fn a_run_knows_its_data_wherever_it_is_called_from() {
 }
 
 #[test]
-fn a_finished_run_that_is_resumed_leaves_no_empty_events() {
+fn a_finished_run_that_is_resumed_leaves_no_empty_events_and_claims_no_speed() {
     let place = Place::with_run();
     let before = place.files("vae");
-    place.ok(&["train", "--resume", "vae"]);
+    let ended = place.ok(&["train", "--resume", "vae"]);
     assert_eq!(place.files("vae"), before);
+    assert!(ended.contains("finished") && !ended.contains("images/s"), "{ended}");
 }
 
 #[test]
