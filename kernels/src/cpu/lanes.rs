@@ -35,6 +35,25 @@ pub(crate) fn prefetch<T>(at: *const T) {
     let _ = at;
 }
 
+/// Asks for the cache line at `at`, as far as the L2 cache, for work that is about to begin.
+#[inline(always)]
+pub(crate) fn prefetch_to_l2<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as for `prefetch`.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Asks for all cache lines of a row that lies apart from the one before it.
+#[inline(always)]
+pub(crate) fn prefetch_row<T>(row: &[T]) {
+    row.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|value| prefetch(value));
+}
+
 /// Sixteen `T` in registers.
 ///
 /// The types for AVX2 and AVX-512 may only be used in code that was chosen by [`super::simd::isa`].

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::bf16;
-use super::lanes::{LANES, Lanes, load_first, prefetch, store_first};
+use super::lanes::{LANES, Lanes, load_first, prefetch, prefetch_to_l2, store_first};
 use super::matrix::Matrix;
 use super::simd::Arithmetic;
 use super::team::Team;
@@ -14,6 +14,8 @@ use crate::{Float, multiversion};
 /// Rows of A that go past a panel while it is in the L1 cache, and the most terms that fit there.
 const ROW_BLOCK: usize = 36;
 const MAX_TERMS: usize = 320;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 /// Elements whose packing is worth a task: some 4 µs.
 const PACKING: usize = 1 << 13;
 
@@ -109,8 +111,25 @@ pub struct Rows<'a, T> {
 /// # Panics
 /// If A or C is too short for so many rows.
 pub fn multiply<T: Float>(rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool) {
+    multiply_before(&[], rows, a, b, c, c_stride, add);
+}
+
+/// [`multiply`], asking on the way for the cache lines of `next`, which are read or written afterwards: a product leaves the memory
+/// idle, and the elementwise work between two products waits for it.
+///
+/// # Panics
+/// As [`multiply`].
+pub fn multiply_before<T: Float>(
+    next: &[&[T]],
+    rows: usize,
+    a: Rows<T>,
+    b: Packed<T>,
+    c: &mut [T],
+    c_stride: usize,
+    add: bool,
+) {
     if !b.bf16 {
-        return multiply_in_full(rows, a, b, c, c_stride, add);
+        return multiply_in_full(next, rows, a, b, c, c_stride, add);
     }
     assert!(rows == 0 || (rows - 1) * c_stride + b.n <= c.len(), "{rows} rows of {} columns", b.n);
     let a = Matrix::with_strides(a.data, rows, b.k, a.stride, 1);
@@ -120,10 +139,11 @@ pub fn multiply<T: Float>(rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_
 }
 
 multiversion! {
-    /// [`multiply`] with factors as they are.
+    /// [`multiply_before`] with factors as they are.
     fn multiply_in_full<T: Float, A: Arithmetic>(
-        rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool,
+        next: &[&[T]], rows: usize, a: Rows<T>, b: Packed<T>, c: &mut [T], c_stride: usize, add: bool,
     ) {
+        let (mut next, mut region) = (next.iter(), &[][..]);
         let terms = b.k.div_ceil(b.k.div_ceil(MAX_TERMS));
         for first in (0..rows).step_by(ROW_BLOCK) {
             let block = ROW_BLOCK.min(rows - first);
@@ -140,8 +160,17 @@ multiversion! {
                         let from = &a.data[i * a.stride + start..][..(height - 1) * a.stride + panel.len()];
                         let to = &mut c[i * c_stride + j * LANES..][..(height - 1) * c_stride + width];
                         let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+                        if region.is_empty() {
+                            region = next.next().copied().unwrap_or_default();
+                        }
+                        // Where there is nothing more to ask for, the same lines twice.
+                        let soon = if region.is_empty() { ahead } else { region.as_ptr() };
+                        let asked = panel.len() / 4 * (LINE / size_of::<T>());
+                        region = region.get(asked..).unwrap_or_default();
                         // SAFETY: the two slices hold `height` rows.
-                        unsafe { with_rows!(height, A, tile::<T>(from, a.stride, panel, ahead, to, c_stride, width, add)) }
+                        unsafe {
+                            with_rows!(height, A, tile::<T>(from, a.stride, panel, [ahead, soon], to, c_stride, width, add))
+                        }
                         ahead = ahead.wrapping_add(panel.len().div_ceil(4) * LANES);
                     }
                 }
@@ -151,7 +180,8 @@ multiversion! {
 }
 
 /// `ROWS` rows of A, `a_row` elements apart, times a panel: written or added to `width` columns of the rows of C. On the
-/// way, a quarter of as many rows is asked for from `ahead` on: the next panel's, which comes from L2 or beyond.
+/// way, a quarter of as many rows is asked for from `ahead` on: the next panel's, which comes from L2 or beyond; and as many cache
+/// lines from `soon` on, which come from anywhere and go to L2.
 ///
 /// # Safety
 /// A is readable for `ROWS` rows of as many terms as the panel has; `c + r · c_row` is readable and writable for
@@ -162,7 +192,7 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
     a: *const T,
     a_row: usize,
     panel: &[[T; LANES]],
-    ahead: *const T,
+    [ahead, soon]: [*const T; 2],
     c: *mut T,
     c_row: usize,
     width: usize,
@@ -176,6 +206,7 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
         let (turns, rest) = panel.as_chunks::<4>();
         for (turn, terms) in turns.iter().enumerate() {
             prefetch(ahead.wrapping_add(turn * LANES));
+            prefetch_to_l2(soon.wrapping_byte_add(turn * LINE));
             for (i, b) in terms.iter().enumerate() {
                 term::<T, A, ROWS>(&mut sums, a.add(4 * turn + i), a_row, b);
             }

@@ -10,8 +10,9 @@
 use super::{Gradients, Inputs, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows};
 use crate::cpu::activation::put;
 use crate::cpu::gemm::{gemm, gemm_scratch_len};
+use crate::cpu::lanes::prefetch_row;
 use crate::cpu::matrix::{Matrix, MatrixMut};
-use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
+use crate::cpu::packed::{Packed, Rows, multiply, multiply_before, packed_len};
 use crate::cpu::reduce::add_columns;
 use crate::cpu::team::Team;
 use crate::{Float, multiversion};
@@ -133,7 +134,7 @@ pub fn forward<T: Float>(
         for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
             let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
             let (xh, h) = (Rows { data: now, stride: width }, Rows { data: &now[beside..], stride: width });
-            multiply(batch, xh, w_rz, aq, record, false);
+            multiply_before(&[records], batch, xh, w_rz, aq, record, false);
             if !repeated {
                 multiply(batch, xh, of_x, &mut aq[2 * hidden..], record, false);
             }
@@ -193,20 +194,30 @@ pub fn backward<T: Float>(
         let batch = dh.len() / hidden;
         let records = &records[i * slice * time * record..];
         let rows = &rows[i * slice * time * width..];
-        for (step, da) in da.chunks_exact_mut(batch * record).enumerate().rev() {
+        for step in (0..time).rev() {
             let t = shape.place(step);
+            let (earlier, da) = da[..(step + 1) * batch * record].split_at_mut(step * batch * record);
+            let dout = |b: usize| &dout[((i * slice + b) * time + t) * hidden..][..hidden];
             for b in 0..batch {
                 let row = step * batch + b;
+                if b + 1 < batch {
+                    prefetch_row(dout(b + 1));
+                }
                 cell_backward(
                     &records[row * record..][..record],
                     &rows[row * width + beside..][..hidden],
-                    &dout[((i * slice + b) * time + t) * hidden..][..hidden],
+                    dout(b),
                     &mut da[b * record..][..record],
                     &mut dh[b * hidden..][..hidden],
                 );
             }
+            // Those of the step before, whose turn is next.
+            let before = step.saturating_sub(1) * batch..step * batch;
+            let next_records = &records[before.start * record..before.end * record];
+            let next_rows = &rows[before.start * width..before.end * width];
+            let next = [next_records, next_rows, &earlier[before.start * record..]];
             // dh' += (daᵣ, da_z, dqₙ)·w_hh, dx = (daₙ, daᵣ, da_z)·w_ih
-            multiply(batch, Rows { data: &da[hidden..], stride: record }, w_hh, dh, hidden, true);
+            multiply_before(&next, batch, Rows { data: &da[hidden..], stride: record }, w_hh, dh, hidden, true);
             if repeated {
                 add_columns(da, batch * record, 0, summed);
                 continue;

@@ -10,13 +10,14 @@
 use super::{Gradient, Gradients, Inputs, RecurrentShape, add_up, beta, check_len, cut, deliver, lay_rows, start};
 use crate::cpu::activation::put;
 use crate::cpu::gemm::{gemm, gemm_scratch_len};
+use crate::cpu::lanes::prefetch_row;
 use crate::cpu::matrix::{Matrix, MatrixMut};
-use crate::cpu::packed::{Packed, Rows, multiply, packed_len};
+use crate::cpu::packed::{Packed, Rows, multiply, multiply_before, packed_len};
 use crate::cpu::reduce::add_columns;
 use crate::cpu::team::Team;
 use crate::{Float, multiversion};
 
-/// Blocks of H elements in a record: i, f, g, o, c, tanh c.
+/// Blocks of H elements in a record: i, f, g, o, c', tanh c.
 const RECORD: usize = 6;
 
 /// Elements of `saved`.
@@ -49,8 +50,8 @@ fn forward_scratch(shape: &RecurrentShape) -> [usize; 5] {
 }
 
 /// Packed w_ih and w_hh, dz (T, B, 4H) slice by slice and, of a repeated input, its sum over the steps (B, 4H), its sums over
-/// each slice, zeros in place of c0, dh and dc, the gradient of [w_ih | w_hh] or of w_hh and partial products.
-fn backward_scratch(shape: &RecurrentShape) -> [usize; 10] {
+/// each slice, dh and dc, the gradient of [w_ih | w_hh] or of w_hh and partial products.
+fn backward_scratch(shape: &RecurrentShape) -> [usize; 9] {
     let &RecurrentShape { batch, input, hidden, repeated, .. } = shape;
     let (gates, rows, width) = (4 * hidden, shape.rows(), shape.beside() + hidden);
     let (summed, of_sums) = if repeated { (batch * gates, gemm_scratch_len(gates, batch, input)) } else { (0, 0) };
@@ -61,7 +62,6 @@ fn backward_scratch(shape: &RecurrentShape) -> [usize; 10] {
         rows * gates,
         summed,
         shape.slices() * gates,
-        hidden,
         batch * hidden,
         batch * hidden,
         gates * width,
@@ -134,7 +134,7 @@ pub fn forward<T: Float>(
         }
         for (step, records) in records.chunks_exact_mut(batch * record).enumerate() {
             let (now, next) = rows[step * batch * width..].split_at_mut(batch * width);
-            multiply(batch, Rows { data: now, stride: width }, weights, z, gates, false);
+            multiply_before(&[records], batch, Rows { data: now, stride: width }, weights, z, gates, false);
             for (b, constant) in (0..batch).zip(constants.chunks_exact(gates).cycle()) {
                 let h = &mut out[(b * time + shape.place(step)) * hidden..][..hidden];
                 let c = &mut c[b * hidden..][..hidden];
@@ -166,15 +166,12 @@ pub fn backward<T: Float>(
     let &RecurrentShape { batch, time, input, hidden, repeated, .. } = shape;
     let (gates, record, beside, slice) = (4 * hidden, RECORD * hidden, shape.beside(), shape.slice());
     let (width, x_len) = (beside + hidden, shape.inputs() * input);
-    let [w_ih, w_hh, dz, summed, sums, zeros, dh, dc, dw, products] =
-        cut("lstm: scratch", scratch, backward_scratch(shape));
+    let [w_ih, w_hh, dz, summed, sums, dh, dc, dw, products] = cut("lstm: scratch", scratch, backward_scratch(shape));
     let (records, rows) = saved.split_at(saved_parts(shape)[0]);
     let Gradients { x: dx, w_ih: dw_ih, w_hh: dw_hh, b_ih, b_hh, h0: dh0, c0: dc0 } = gradients;
     let (dx, add_dx) = dx.unwrap_or((&mut [], false));
     let w_ih = (!dx.is_empty()).then(|| Packed::new(team, &[Matrix::new(inputs.w_ih, gates, input)], w_ih));
     let w_hh = Packed::new(team, &[Matrix::new(inputs.w_hh, gates, hidden)], w_hh);
-    zeros.fill(T::ZERO);
-    let zeros = &*zeros;
     let pieces = [
         (&mut *dz, slice * time * gates),
         (&mut *summed, slice * gates),
@@ -190,33 +187,36 @@ pub fn backward<T: Float>(
         dc.fill(T::ZERO);
         let batch = dh.len() / hidden;
         let records = &records[i * slice * time * record..];
-        for (step, dz) in dz.chunks_exact_mut(batch * gates).enumerate().rev() {
+        for step in (0..time).rev() {
             let t = shape.place(step);
+            let (earlier, dz) = dz[..(step + 1) * batch * gates].split_at_mut(step * batch * gates);
+            let dout = |b: usize| &dout[((i * slice + b) * time + t) * hidden..][..hidden];
             for b in 0..batch {
                 let row = step * batch + b;
-                let c_prev = match inputs.c0 {
-                    _ if step > 0 => &records[(row - batch) * record + 4 * hidden..],
-                    Some(c0) => &c0[(i * slice + b) * hidden..],
-                    None => zeros,
-                };
+                if b + 1 < batch {
+                    prefetch_row(dout(b + 1));
+                }
                 cell_backward(
                     &records[row * record..][..record],
-                    &c_prev[..hidden],
-                    &dout[((i * slice + b) * time + t) * hidden..][..hidden],
+                    dout(b),
                     &mut dz[b * gates..][..gates],
                     &mut dh[b * hidden..][..hidden],
                     &mut dc[b * hidden..][..hidden],
                 );
             }
+            // Those of the step before, whose turn is next.
+            let next_records = &records[step.saturating_sub(1) * batch * record..step * batch * record];
+            let next_dz = &earlier[earlier.len().saturating_sub(batch * gates)..];
             // dh' = dz·w_hh, dx = dz·w_ih
-            multiply(batch, Rows { data: dz, stride: gates }, w_hh, dh, hidden, false);
+            let rows = Rows { data: dz, stride: gates };
+            multiply_before(&[next_records, next_dz], batch, rows, w_hh, dh, hidden, false);
             if repeated {
                 add_columns(dz, batch * gates, 0, summed);
                 continue;
             }
             add_columns(dz, gates, 0, sums);
             if let Some(w_ih) = w_ih {
-                multiply(batch, Rows { data: dz, stride: gates }, w_ih, &mut dx[t * input..], x_len, add_dx);
+                multiply(batch, rows, w_ih, &mut dx[t * input..], x_len, add_dx);
             }
         }
         if repeated {
@@ -271,12 +271,12 @@ multiversion! {
             *o = (z + b).sigmoid::<A>();
         }
         let (i, f) = i_f.split_at(hidden);
-        let (c_saved, tanh_c) = states.split_at_mut(hidden);
+        let (c_prev, tanh_c) = states.split_at_mut(hidden);
+        c_prev.copy_from_slice(c);
         // c = f·c' + i·g
         for ((c, &f), (&i, &g)) in c.iter_mut().zip(f).zip(i.iter().zip(&*g)) {
             *c = f * *c + i * g;
         }
-        c_saved.copy_from_slice(c);
         // h = o·tanh c
         for (((h, tanh_c), &c), &o) in h.iter_mut().zip(tanh_c).zip(&*c).zip(&*o) {
             *tanh_c = c.tanh::<A>();
@@ -289,11 +289,11 @@ multiversion! {
     /// The gradients of one step of one sequence: `dz` (4H), and `dh`, `dc`, which hold what the steps after it gave;
     /// `dc` becomes that of c', `dh` the whole gradient of h.
     fn cell_backward<T: Float, A: Arithmetic>(
-        record: &[T], c_prev: &[T], dout: &[T], dz: &mut [T], dh: &mut [T], dc: &mut [T],
+        record: &[T], dout: &[T], dz: &mut [T], dh: &mut [T], dc: &mut [T],
     ) {
         let hidden = dh.len();
         let block = |k: usize| &record[k * hidden..(k + 1) * hidden];
-        let (i, f, g, o, tanh_c) = (block(0), block(1), block(2), block(3), block(5));
+        let [i, f, g, o, c_prev, tanh_c] = [0, 1, 2, 3, 4, 5].map(block);
         let (dz_if, dz_go) = dz.split_at_mut(2 * hidden);
         let (dz_i, dz_f) = dz_if.split_at_mut(hidden);
         let (dz_g, dz_o) = dz_go.split_at_mut(hidden);
