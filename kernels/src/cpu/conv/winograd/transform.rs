@@ -14,7 +14,7 @@ use super::super::{LANES, Store};
 use super::axis::{CLASSES, Kind, RESIDUES, Segment};
 use super::plan::Plan;
 use crate::Float;
-use crate::cpu::lanes::{Lanes, load_first, store_first};
+use crate::cpu::lanes::{Lanes, load_first, prefetch_to_l2, store_first};
 use crate::cpu::simd::Arithmetic;
 use crate::multiversion;
 
@@ -345,6 +345,8 @@ multiversion! {
     pub(super) fn big_to_points<T: Float, A: Arithmetic>(plan: &Plan, images: usize, big: &[T], points: &mut [T]) {
         let (channels, padded) = (plan.big_channels, plan.big_padded());
         let all = RESIDUES * RESIDUES * padded;
+        // Pixels from a window to the one below it.
+        let below = 3 * RESIDUES * plan.x.big;
         for image in 0..images {
             let picture = &big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
@@ -358,7 +360,10 @@ multiversion! {
                                 let width = LANES.min(channels - c);
                                 let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                                 for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
-                                    d[i][j] = load::<T, A>(picture, pixel * channels + c, width)
+                                    d[i][j] = {
+                                        prefetch_to_l2(picture.as_ptr().wrapping_add((pixel + below) * channels + c));
+                                        load::<T, A>(picture, pixel * channels + c, width)
+                                    }
                                 });
                                 let p = both!(points_of_big, ky, kx, d);
                                 for &cy in ky.classes() {
