@@ -15,21 +15,26 @@ use crate::{Error, Result, Shape, Tape, Tensor};
 #[derive(Debug)]
 struct Transpose;
 
-/// `y: (columns, rows)` from `x: (rows, columns)`.
+/// `y: (columns, rows)` from `x: (rows, columns)`, by squares of 8 × 8, which fit in registers.
 fn transpose<T: Float>(x: &[T], rows: usize, columns: usize, y: &mut [T], add: bool) {
-    /// Rows read side by side, so that what is written lies together.
-    const BLOCK: usize = 8;
-    for (block, x) in x.chunks(BLOCK * columns).enumerate() {
-        let first = block * BLOCK;
-        if x.len() == BLOCK * columns {
-            let x: [&[T]; BLOCK] = std::array::from_fn(|i| &x[i * columns..][..columns]);
-            for (j, y) in y.chunks_exact_mut(rows).enumerate() {
-                let column = x.map(|row| row[j]);
-                y[first..][..BLOCK].iter_mut().zip(column).for_each(|(y, x)| super::put(y, x, add));
+    const SIDE: usize = 8;
+    for i in (0..rows).step_by(SIDE) {
+        for j in (0..columns).step_by(SIDE) {
+            if rows - i < SIDE || columns - j < SIDE {
+                for (i, j) in (i..rows.min(i + SIDE)).flat_map(|i| (j..columns.min(j + SIDE)).map(move |j| (i, j))) {
+                    super::put(&mut y[j * rows + i], x[i * columns + j], add);
+                }
+                continue;
             }
-        } else {
-            for (i, row) in x.chunks_exact(columns).enumerate() {
-                y[first + i..].iter_mut().step_by(rows).zip(row).for_each(|(y, &x)| super::put(y, x, add));
+            let row = |r: usize| *x[(i + r) * columns + j..].first_chunk::<SIDE>().expect("a row of the square");
+            let square: [[T; SIDE]; SIDE] = std::array::from_fn(row);
+            let turned: [[T; SIDE]; SIDE] = std::array::from_fn(|c| std::array::from_fn(|r| square[r][c]));
+            for (c, column) in turned.into_iter().enumerate() {
+                let y = y[(j + c) * rows + i..].first_chunk_mut::<SIDE>().expect("a column of the square");
+                match add {
+                    true => y.iter_mut().zip(column).for_each(|(y, x)| *y += x),
+                    false => *y = column,
+                }
             }
         }
     }
