@@ -84,7 +84,7 @@ impl<const N: usize> From<[usize; N]> for Shape {
     /// More than [`MAX_RANK`] extents do not compile.
     ///
     /// # Panics
-    /// With more elements than an address space holds: 2⁶⁰.
+    /// With more elements of eight bytes than can be addressed: 2⁶⁰ on a machine of 64 bits.
     fn from(dims: [usize; N]) -> Self {
         const { assert!(N <= MAX_RANK, "a tensor has at most 6 axes") };
         Shape::new(&dims).unwrap_or_else(|problem| panic!("{problem}"))
@@ -95,7 +95,7 @@ impl TryFrom<&[usize]> for Shape {
     type Error = Error;
 
     /// # Errors
-    /// With more than [`MAX_RANK`] extents, or more elements than an address space holds: 2⁶⁰.
+    /// With more than [`MAX_RANK`] extents, or more elements of eight bytes than can be addressed.
     fn try_from(dims: &[usize]) -> Result<Self> {
         if dims.len() > MAX_RANK {
             return Err(Error::shape("shape", format!("{} axes, expected at most {MAX_RANK}", dims.len())));

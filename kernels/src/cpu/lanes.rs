@@ -9,6 +9,9 @@ use crate::Float;
 /// How many elements.
 pub const LANES: usize = 16;
 
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
 /// The sum of all lanes, upper halves added to lower ones.
 #[inline(always)]
 pub(crate) fn sum_of_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
@@ -50,8 +53,8 @@ pub(crate) fn prefetch_to_l2<T>(at: *const T) {
 
 /// Asks for all cache lines of a row that lies apart from the one before it.
 #[inline(always)]
-pub(crate) fn prefetch_row<T>(row: &[T]) {
-    row.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|value| prefetch(value));
+pub(crate) fn prefetch_row<T: Float>(row: &[T]) {
+    row.iter().step_by(LINE / size_of::<T>()).for_each(|value| prefetch(value));
 }
 
 /// Sixteen `T` in registers.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::bf16;
-use super::lanes::{LANES, Lanes, load_first, prefetch, prefetch_to_l2, store_first};
+use super::lanes::{LANES, LINE, Lanes, load_first, prefetch, prefetch_to_l2, store_first};
 use super::matrix::Matrix;
 use super::simd::Arithmetic;
 use super::team::Team;
@@ -14,8 +14,6 @@ use crate::{Float, multiversion};
 /// Rows of A that go past a panel while it is in the L1 cache, and the most terms that fit there.
 const ROW_BLOCK: usize = 36;
 const MAX_TERMS: usize = 320;
-/// Bytes of a cache line.
-const LINE: usize = 64;
 /// Elements whose packing is worth a task: some 4 µs.
 const PACKING: usize = 1 << 13;
 
