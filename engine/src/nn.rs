@@ -21,7 +21,7 @@ mod recurrent;
 
 pub use mlp::Mlp;
 pub use norm::{BatchNorm, Dropout, LayerNorm, Statistics};
-pub use recurrent::{Gru, Lstm};
+pub use recurrent::{Cell, Gru, GruCell, Lstm, LstmCell, Recurrent};
 
 use crate::ops::{Conv, ConvTranspose};
 use crate::{Float, Init, Param, Params, Result, Shape, Tape, Tensor};

@@ -1,12 +1,81 @@
 //! Stacks of LSTM and GRU layers, in one direction or both.
 
+use std::marker::PhantomData;
+
 use super::uniform;
 use crate::{Float, Param, Params, Result, Shape, Tape, Tensor};
 
-/// A stack of recurrent layers.
+/// Layers of long short-term memory over whole sequences, from zero states.
+pub type Lstm = Recurrent<LstmCell>;
+
+/// Layers of gated recurrent units over whole sequences, from zero states.
+pub type Gru = Recurrent<GruCell>;
+
+/// An operation that takes a recurrent layer through whole sequences.
+pub trait Cell {
+    /// Blocks of `hidden` rows in its weights.
+    const GATES: usize;
+
+    /// Records it for one direction: over `x: (B, T, inputs)`, or over `steps` steps that all have the input `x: (B, inputs)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape or is of another tape, or `steps` is zero.
+    fn record<T: Float>(
+        tape: &mut Tape<T>,
+        x: Tensor,
+        steps: Option<usize>,
+        weights: [Tensor; 4],
+        reverse: bool,
+    ) -> Result<Tensor>;
+}
+
+/// The cell of [`Lstm`].
+#[derive(Debug, Clone, Copy)]
+pub struct LstmCell;
+
+impl Cell for LstmCell {
+    const GATES: usize = 4;
+
+    fn record<T: Float>(
+        tape: &mut Tape<T>,
+        x: Tensor,
+        steps: Option<usize>,
+        weights: [Tensor; 4],
+        reverse: bool,
+    ) -> Result<Tensor> {
+        match steps {
+            None => tape.lstm(x, weights, None, reverse),
+            Some(steps) => tape.lstm_repeated(x, steps, weights, None, reverse),
+        }
+    }
+}
+
+/// The cell of [`Gru`].
+#[derive(Debug, Clone, Copy)]
+pub struct GruCell;
+
+impl Cell for GruCell {
+    const GATES: usize = 3;
+
+    fn record<T: Float>(
+        tape: &mut Tape<T>,
+        x: Tensor,
+        steps: Option<usize>,
+        weights: [Tensor; 4],
+        reverse: bool,
+    ) -> Result<Tensor> {
+        match steps {
+            None => tape.gru(x, weights, None, reverse),
+            Some(steps) => tape.gru_repeated(x, steps, weights, None, reverse),
+        }
+    }
+}
+
+/// A stack of recurrent layers, in one direction or both: [`Lstm`] or [`Gru`].
 #[derive(Debug, Clone)]
-struct Recurrent {
+pub struct Recurrent<C> {
     layers: Vec<RecurrentLayer>,
+    cell: PhantomData<C>,
 }
 
 /// PyTorch's four parameters of a layer: weight_ih, weight_hh, bias_ih, bias_hh; a second time for the way back.
@@ -16,17 +85,21 @@ struct RecurrentLayer {
     reverse: Option<[Param; 4]>,
 }
 
-impl Recurrent {
-    /// `depth` layers of `hidden` units with `gates` blocks of weights each; U(±1/√hidden), PyTorch's default.
-    fn new<T: Float>(
+impl<C: Cell> Recurrent<C> {
+    /// `depth` layers from `inputs` features to `hidden` units, twice as many for both directions together; U(±1/√hidden), PyTorch's
+    /// default.
+    ///
+    /// # Panics
+    /// If `params` have a parameter of such a name already.
+    #[track_caller]
+    pub fn new<T: Float>(
         params: &mut Params<T>,
         name: &str,
-        gates: usize,
         (inputs, hidden): (usize, usize),
         depth: usize,
         bidirectional: bool,
     ) -> Self {
-        let rows = gates * hidden;
+        let rows = C::GATES * hidden;
         let mut direction = |layer: usize, inputs: usize, suffix: &str| {
             let mut declare = |part: &str, shape: Shape| {
                 params.declare(format!("{name}.{part}_l{layer}{suffix}"), shape, uniform(hidden))
@@ -46,26 +119,43 @@ impl Recurrent {
                 reverse: bidirectional.then(|| direction(layer, inputs, "_reverse")),
             }
         });
-        Recurrent { layers: layers.collect() }
+        Recurrent { layers: layers.collect(), cell: PhantomData }
     }
 
-    /// Takes `x: (B, T, inputs)`, or (B, inputs) that all of some `steps` have, through all layers, each direction by
-    /// `run(tape, x, steps, weights, reverse)`.
-    fn forward<T: Float>(
-        &self,
-        tape: &mut Tape<T>,
-        mut x: Tensor,
-        mut steps: Option<usize>,
-        run: impl Fn(&mut Tape<T>, Tensor, Option<usize>, [Tensor; 4], bool) -> Result<Tensor>,
-    ) -> Result<Tensor> {
+    /// `x: (B, T, inputs)` to the last layer's hidden states `(B, T, hidden)`, or `(B, T, 2·hidden)` with those of the
+    /// way back behind.
+    ///
+    /// # Errors
+    /// If `x` has another shape or is of another tape.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
+    pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
+        self.run(tape, x, None)
+    }
+
+    /// The same of `steps` steps that all have the input `x: (B, inputs)`.
+    ///
+    /// # Errors
+    /// If `x` has another shape or is of another tape, or `steps` is zero.
+    ///
+    /// # Panics
+    /// If the tape has parameters of other [`Params`].
+    #[track_caller]
+    pub fn forward_repeated<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: usize) -> Result<Tensor> {
+        self.run(tape, x, Some(steps))
+    }
+
+    fn run<T: Float>(&self, tape: &mut Tape<T>, mut x: Tensor, mut steps: Option<usize>) -> Result<Tensor> {
         for layer in &self.layers {
             let weights = layer.forward.each_ref().map(|param| tape.param(param));
-            let ahead = run(tape, x, steps, weights, false)?;
+            let ahead = C::record(tape, x, steps, weights, false)?;
             x = match &layer.reverse {
                 None => ahead,
                 Some(reverse) => {
                     let weights = reverse.each_ref().map(|param| tape.param(param));
-                    let back = run(tape, x, steps, weights, true)?;
+                    let back = C::record(tape, x, steps, weights, true)?;
                     tape.concat(ahead, back)?
                 }
             };
@@ -73,111 +163,5 @@ impl Recurrent {
             steps = None;
         }
         Ok(x)
-    }
-}
-
-/// Layers of long short-term memory over whole sequences, from zero states.
-#[derive(Debug, Clone)]
-pub struct Lstm(Recurrent);
-
-impl Lstm {
-    /// `depth` layers from `inputs` features to `hidden` units, twice as many for both directions together.
-    ///
-    /// # Panics
-    /// If `params` have a parameter of such a name already.
-    #[track_caller]
-    pub fn new<T: Float>(
-        params: &mut Params<T>,
-        name: &str,
-        (inputs, hidden): (usize, usize),
-        depth: usize,
-        bidirectional: bool,
-    ) -> Self {
-        Lstm(Recurrent::new(params, name, 4, (inputs, hidden), depth, bidirectional))
-    }
-
-    /// `x: (B, T, inputs)` to the last layer's hidden states `(B, T, hidden)`, or `(B, T, 2·hidden)` with those of the
-    /// way back behind.
-    ///
-    /// # Errors
-    /// If `x` has another shape or is of another tape.
-    ///
-    /// # Panics
-    /// If the tape has parameters of other [`Params`].
-    #[track_caller]
-    pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        self.run(tape, x, None)
-    }
-
-    /// The same of `steps` steps that all have the input `x: (B, inputs)`.
-    ///
-    /// # Errors
-    /// If `x` has another shape or is of another tape, or `steps` is zero.
-    ///
-    /// # Panics
-    /// If the tape has parameters of other [`Params`].
-    #[track_caller]
-    pub fn forward_repeated<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: usize) -> Result<Tensor> {
-        self.run(tape, x, Some(steps))
-    }
-
-    fn run<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: Option<usize>) -> Result<Tensor> {
-        self.0.forward(tape, x, steps, |tape, x, steps, weights, reverse| match steps {
-            None => tape.lstm(x, weights, None, reverse),
-            Some(steps) => tape.lstm_repeated(x, steps, weights, None, reverse),
-        })
-    }
-}
-
-/// Layers of gated recurrent units over whole sequences, from zero states.
-#[derive(Debug, Clone)]
-pub struct Gru(Recurrent);
-
-impl Gru {
-    /// `depth` layers from `inputs` features to `hidden` units, twice as many for both directions together.
-    ///
-    /// # Panics
-    /// If `params` have a parameter of such a name already.
-    #[track_caller]
-    pub fn new<T: Float>(
-        params: &mut Params<T>,
-        name: &str,
-        (inputs, hidden): (usize, usize),
-        depth: usize,
-        bidirectional: bool,
-    ) -> Self {
-        Gru(Recurrent::new(params, name, 3, (inputs, hidden), depth, bidirectional))
-    }
-
-    /// `x: (B, T, inputs)` to the last layer's hidden states `(B, T, hidden)`, or `(B, T, 2·hidden)` with those of the
-    /// way back behind.
-    ///
-    /// # Errors
-    /// If `x` has another shape or is of another tape.
-    ///
-    /// # Panics
-    /// If the tape has parameters of other [`Params`].
-    #[track_caller]
-    pub fn forward<T: Float>(&self, tape: &mut Tape<T>, x: Tensor) -> Result<Tensor> {
-        self.run(tape, x, None)
-    }
-
-    /// The same of `steps` steps that all have the input `x: (B, inputs)`.
-    ///
-    /// # Errors
-    /// If `x` has another shape or is of another tape, or `steps` is zero.
-    ///
-    /// # Panics
-    /// If the tape has parameters of other [`Params`].
-    #[track_caller]
-    pub fn forward_repeated<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: usize) -> Result<Tensor> {
-        self.run(tape, x, Some(steps))
-    }
-
-    fn run<T: Float>(&self, tape: &mut Tape<T>, x: Tensor, steps: Option<usize>) -> Result<Tensor> {
-        self.0.forward(tape, x, steps, |tape, x, steps, weights, reverse| match steps {
-            None => tape.gru(x, weights, None, reverse),
-            Some(steps) => tape.gru_repeated(x, steps, weights, None, reverse),
-        })
     }
 }
