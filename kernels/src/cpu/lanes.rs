@@ -25,27 +25,17 @@ pub(crate) fn sum_of_lanes<T: Float>(mut lanes: [T; LANES]) -> T {
     lanes[0]
 }
 
+/// Where [`prefetch`] brings a line: x86-64's hints T0, into all caches, and T1, into L2 and beyond.
+pub(crate) const TO_L1: i32 = 3;
+pub(crate) const TO_L2: i32 = 2;
+
 /// Asks for the cache line at `at`, which need not be memory of ours.
 #[inline(always)]
-pub(crate) fn prefetch<T>(at: *const T) {
+pub(crate) fn prefetch<const HINT: i32, T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint, which every processor of the architecture has; it never faults.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(at.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
-/// Asks for the cache line at `at`, as far as the L2 cache, for work that is about to begin.
-#[inline(always)]
-pub(crate) fn prefetch_to_l2<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: as for `prefetch`.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+        std::arch::x86_64::_mm_prefetch::<HINT>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
@@ -54,7 +44,7 @@ pub(crate) fn prefetch_to_l2<T>(at: *const T) {
 /// Asks for all cache lines of a row that lies apart from the one before it.
 #[inline(always)]
 pub(crate) fn prefetch_row<T: Float>(row: &[T]) {
-    row.iter().step_by(LINE / size_of::<T>()).for_each(|value| prefetch(value));
+    row.iter().step_by(LINE / size_of::<T>()).for_each(|value| prefetch::<TO_L1, T>(value));
 }
 
 /// Sixteen `T` in registers.

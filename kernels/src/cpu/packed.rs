@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::bf16;
-use super::lanes::{LANES, LINE, Lanes, load_first, prefetch, prefetch_to_l2, store_first};
+use super::lanes::{LANES, LINE, Lanes, TO_L1, TO_L2, load_first, prefetch, store_first};
 use super::matrix::Matrix;
 use super::simd::Arithmetic;
 use super::team::Team;
@@ -203,8 +203,8 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize>(
         // compare begin there too.
         let (turns, rest) = panel.as_chunks::<4>();
         for (turn, terms) in turns.iter().enumerate() {
-            prefetch(ahead.wrapping_add(turn * LANES));
-            prefetch_to_l2(soon.wrapping_byte_add(turn * LINE));
+            prefetch::<TO_L1, T>(ahead.wrapping_add(turn * LANES));
+            prefetch::<TO_L2, T>(soon.wrapping_byte_add(turn * LINE));
             for (i, b) in terms.iter().enumerate() {
                 term::<T, A, ROWS>(&mut sums, a.add(4 * turn + i), a_row, b);
             }

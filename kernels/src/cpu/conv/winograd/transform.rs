@@ -14,7 +14,7 @@ use super::super::{LANES, Store};
 use super::axis::{CLASSES, Kind, RESIDUES, Segment};
 use super::plan::Plan;
 use crate::Float;
-use crate::cpu::lanes::{Lanes, load_first, prefetch_to_l2, store_first};
+use crate::cpu::lanes::{Lanes, TO_L2, load_first, prefetch, store_first};
 use crate::cpu::simd::Arithmetic;
 use crate::multiversion;
 
@@ -361,7 +361,7 @@ multiversion! {
                                 let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                                 for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
                                     d[i][j] = {
-                                        prefetch_to_l2(picture.as_ptr().wrapping_add((pixel + below) * channels + c));
+                                        prefetch::<TO_L2, T>(picture.as_ptr().wrapping_add((pixel + below) * channels + c));
                                         load::<T, A>(picture, pixel * channels + c, width)
                                     }
                                 });
