@@ -215,8 +215,7 @@ impl<T: Float> Optimizer<T> {
     /// Panics if it was made for another number of parameters.
     #[track_caller]
     pub(crate) fn expect(&self, params: &Params<T>) {
-        let (made_for, count) = (self.count, params.count());
-        assert!(made_for == count, "an optimiser of {made_for} numbers, but the parameters have {count}");
+        params.expect_count("an optimiser", self.count);
     }
 
     /// Moves the parameters against their live gradients, once, at learning rate `lr`; none are live afterwards. Where all

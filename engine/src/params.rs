@@ -155,6 +155,13 @@ impl<T: Float> Params<T> {
         self.values.len()
     }
 
+    /// Panics unless `what` was made for as many numbers as these are.
+    #[track_caller]
+    pub(crate) fn expect_count(&self, what: &str, made_for: usize) {
+        let count = self.count();
+        assert!(made_for == count, "{what} of {made_for} numbers, but the parameters have {count}");
+    }
+
     /// One parameter's values.
     ///
     /// # Panics

@@ -92,8 +92,7 @@ impl<T: Float> Accumulator<T> {
     #[track_caller]
     pub fn give(&mut self, params: &mut Params<T>, team: &Team) {
         let sum = self.tree.take(team).expect("a gradient to give: `Accumulator::take` one before");
-        let (found, expected) = (params.count(), sum.len());
-        assert!(found == expected, "gradients of {expected} numbers, but the parameters have {found}");
+        params.expect_count("gradients", sum.len());
         params.grads.copy_from_slice(&sum);
         self.tree.reuse(sum);
         let live = std::mem::take(&mut self.live);

@@ -63,7 +63,6 @@ impl<T: Float> Average<T> {
 
     #[track_caller]
     fn check(&self, params: &Params<T>) {
-        let (made_for, count) = (self.values.len(), params.count());
-        assert!(made_for == count, "an average of {made_for} numbers, but the parameters have {count}");
+        params.expect_count("an average", self.values.len());
     }
 }
