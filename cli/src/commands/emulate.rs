@@ -98,15 +98,8 @@ struct Ran {
     n: usize,
     grid: [u32; 3],
     block: [u32; 3],
-    instructions: u64,
-    lane_instructions: u64,
-    flops: u64,
-    global_accesses: u64,
-    sectors: u64,
-    lines: u64,
-    shared_accesses: u64,
-    peer_accesses: u64,
-    bank_conflicts: u64,
+    #[serde(flatten, with = "Counts")]
+    counters: Counters,
     /// The emulator's time.
     seconds: f64,
     /// The first values of the result.
@@ -117,6 +110,23 @@ struct Ran {
     profile: Option<Vec<Profiled>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<Written>,
+}
+
+/// The counters of one launch, as JSON has them.
+#[derive(Serialize)]
+#[serde(remote = "Counters")]
+struct Counts {
+    #[serde(skip)]
+    launches: u64,
+    instructions: u64,
+    lane_instructions: u64,
+    flops: u64,
+    global_accesses: u64,
+    sectors: u64,
+    lines: u64,
+    shared_accesses: u64,
+    peer_accesses: u64,
+    bank_conflicts: u64,
 }
 
 /// A kernel and its launch, which can be made again.
@@ -232,22 +242,13 @@ impl Emulate {
             lanes: count.lanes,
         });
         let counters = emulator.counters().get(launch.entry).copied().unwrap_or_default();
-        let Counters { instructions, lane_instructions, flops, global_accesses, sectors, lines, .. } = counters;
         Ok(Ran {
             kernel: launch.entry,
             file: subject.file().to_owned(),
             n: subject.n,
             grid: launch.grid,
             block: launch.block,
-            instructions,
-            lane_instructions,
-            flops,
-            global_accesses,
-            sectors,
-            lines,
-            shared_accesses: counters.shared_accesses,
-            peer_accesses: counters.peer_accesses,
-            bank_conflicts: counters.bank_conflicts,
+            counters,
             seconds,
             result,
             steps: (self.trace && self.html.is_none()).then_some(steps),
@@ -312,22 +313,10 @@ impl Report for Ran {
         let Ran { kernel, file, n, grid, block, .. } = self;
         let extent = |extent: &[u32; 3]| extent.map(|n| n.to_string()).join("x");
         writeln!(out, "{kernel} of {file}, n = {n}: {} blocks of {} threads", extent(grid), extent(block))?;
-        let counters = Counters {
-            launches: 1,
-            instructions: self.instructions,
-            lane_instructions: self.lane_instructions,
-            flops: self.flops,
-            global_accesses: self.global_accesses,
-            sectors: self.sectors,
-            lines: self.lines,
-            shared_accesses: self.shared_accesses,
-            peer_accesses: self.peer_accesses,
-            bank_conflicts: self.bank_conflicts,
-        };
-        for (value, what) in counts(&counters) {
+        for (value, what) in counts(&self.counters) {
             writeln!(out, "{:>14} {what}", thousands(value))?;
         }
-        let rate = self.lane_instructions as f64 / self.seconds.max(1e-9);
+        let rate = self.counters.lane_instructions as f64 / self.seconds.max(1e-9);
         writeln!(out, "emulated in {:.3} s: {:.0} million instructions of lanes a second", self.seconds, rate / 1e6)?;
         let values: Vec<String> = self.result.iter().map(f32::to_string).collect();
         writeln!(out, "result: {} …", values.join(" "))?;
