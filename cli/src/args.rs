@@ -85,14 +85,11 @@ pub fn threads(asked: Option<usize>) -> usize {
 /// # Errors
 /// With the reason, and the devices that can be used.
 pub fn require_device(device: config::DeviceKind) -> Result<()> {
-    let usable = |device: &device::Kind| device.availability().status.is_ok();
-    for candidate in device::Kind::ALL {
-        if let (true, Err(reason)) = (candidate.name() == device.name(), candidate.availability().status) {
-            let known: Vec<&str> = device::Kind::ALL.iter().filter(|d| usable(d)).map(|d| d.name()).collect();
-            return Err(Error::input("--device", format!("{device}: {reason}, expected {}", known.join(" or "))));
-        }
-    }
-    Ok(())
+    device.kind().availability().status.map(drop).map_err(|reason| {
+        let usable = device::Kind::ALL.iter().filter(|kind| kind.availability().status.is_ok());
+        let usable: Vec<&str> = usable.map(|kind| kind.name()).collect();
+        Error::input("--device", format!("{device}: {reason}, expected {}", usable.join(" or ")))
+    })
 }
 
 /// Parses a number above 0.

@@ -16,12 +16,21 @@ mod sums;
 
 use inkgrad_engine::device::{Kind, Precision};
 use inkgrad_kernels::launch::{self, Apart};
+use inkgrad_models::run::config::DeviceKind;
 
 /// The device that the tests run on.
 fn device() -> Kind {
     match std::env::var("INKGRAD_TEST_DEVICE") {
         Err(_) => Kind::Emulated,
         Ok(name) => *Kind::ALL.iter().find(|device| device.name() == name).expect("cuda or emulated"),
+    }
+}
+
+/// The same as a run's setting.
+fn setting() -> DeviceKind {
+    match device() {
+        Kind::Cuda => DeviceKind::Cuda,
+        _ => DeviceKind::Emulated,
     }
 }
 

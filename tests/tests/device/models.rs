@@ -1,6 +1,6 @@
 //! Training steps of every network.
 
-use inkgrad_engine::device::{Kind, Precision};
+use inkgrad_engine::device::Precision;
 use inkgrad_engine::gradcheck::on_device::error;
 use inkgrad_engine::optim::{Optimizer, Rule};
 use inkgrad_engine::{Clock, Team};
@@ -12,7 +12,7 @@ use inkgrad_models::trainer::{DeviceStepper, Part, Stepper};
 use inkgrad_tests::fixture::error_l2;
 use inkgrad_tests::{build, networks, sized_networks};
 
-use crate::device;
+use crate::{device, setting};
 
 /// The largest distance of a tensor of parameters, as part of its norm. Element by element an optimiser tells less: Adam
 /// goes a whole step by the sign of a gradient that is rounding alone.
@@ -147,11 +147,7 @@ fn networks_in_use_agree_with_the_processor() {
             let decoded = inference.decode(&latents.mu, told).unwrap();
             vec![latents.mu, latents.logvar.unwrap_or_default(), decoded]
         };
-        let there = match device() {
-            Kind::Cuda => config::DeviceKind::Cuda,
-            _ => config::DeviceKind::Emulated,
-        };
-        for (found, expected) in use_on(there).iter().zip(&use_on(config::DeviceKind::Cpu)) {
+        for (found, expected) in use_on(setting()).iter().zip(&use_on(config::DeviceKind::Cpu)) {
             let error = error(found, expected, 0.0);
             assert!(error < 1e-5, "{name}: {error:.1e}");
         }

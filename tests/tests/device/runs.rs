@@ -18,7 +18,7 @@ use inkgrad_models::trainer::{DeviceStepper, Observer, Outcome, Part, Progress, 
 use inkgrad_models::{Models, Network, text};
 use inkgrad_tests::{build, defaults, networks};
 
-use crate::device;
+use crate::{device, setting};
 
 /// How often a device was asked for what.
 #[derive(Debug, Default)]
@@ -246,10 +246,7 @@ fn configure(root: &Path, model: &str) -> Config {
     if !drawings.exists() {
         write_course(&builtin(10, 1).unwrap(), &drawings).unwrap();
     }
-    let device = match device() {
-        inkgrad_engine::device::Kind::Cuda => config::DeviceKind::Cuda,
-        _ => config::DeviceKind::Emulated,
-    };
+    let device = setting();
     Config { data: drawings.display().to_string(), batch_size: 3, device, threads: 1, ..defaults(model) }
 }
 
