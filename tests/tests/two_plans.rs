@@ -94,6 +94,29 @@ fn two_backwards_before_an_update_add_up() {
 }
 
 #[test]
+fn each_gradient_is_told_once_when_nothing_is_added_to_it_any_more() {
+    for frozen in [&[][..], &["encoder.w"]] {
+        let Heads { mut params, mut plans } = heads(frozen);
+        for (_, plan) in &mut plans {
+            let mut told = Vec::new();
+            plan.forward(&params, &Team::solo(), Clock::default());
+            plan.backward_with(&mut params, &Team::solo(), &mut |params, param| {
+                told.push((param.range(), params.grad(param).to_vec()));
+            });
+            for (range, grad) in &told {
+                assert_eq!(params.grads()[range.clone()], grad[..]);
+            }
+            let mut told: Vec<_> = told.into_iter().map(|(range, _)| range.start).collect();
+            assert!(told.is_sorted_by(|a, b| a > b), "the last layer first: {told:?}");
+            told.reverse();
+            let live = params.iter().filter(|param| params.is_live(param)).map(|param| param.range().start);
+            assert_eq!(told, live.collect::<Vec<_>>());
+            params.discard_gradients();
+        }
+    }
+}
+
+#[test]
 fn frozen_parameters_and_their_moments_stay_to_the_last_byte() {
     for by_plan in [true, false] {
         let Heads { mut params, mut plans } = heads(if by_plan { &["encoder."] } else { &[] });

@@ -1,5 +1,7 @@
 //! Gradient accumulation: the gradients of several backwards, summed in a fixed order, before one update.
 
+use std::ops::Range;
+
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 
@@ -40,6 +42,8 @@ pub struct Accumulator<T> {
     next: usize,
     /// Which parameters' gradients were live in one of them, in the order of declaration.
     live: Vec<bool>,
+    /// A gradient that is being taken.
+    arriving: Vec<T>,
 }
 
 impl<T: Float> Accumulator<T> {
@@ -64,24 +68,88 @@ impl<T: Float> Accumulator<T> {
     /// If the parameters are not as many as those before.
     #[track_caller]
     pub fn take(&mut self, params: &mut Params<T>, scale: f64, team: &Team) {
-        let mut sum = self.tree.memory(params.count());
+        self.begin(params);
+        self.take_range(params, 0..params.count(), scale, team);
+        self.end(params);
+    }
+
+    /// Begins to take gradients that are ready one after the other: [`Accumulator::take_range`] takes some, each once, and
+    /// [`Accumulator::end`] ends it.
+    ///
+    /// ```
+    /// use inkgrad_engine::optim::Accumulator;
+    /// use inkgrad_engine::prelude::*;
+    ///
+    /// let (mut tape, mut params) = (Tape::<f32>::new(), Params::new());
+    /// let (a, b) = (params.declare("a", [1], Init::Constant(3.0)), params.declare("b", [1], Init::Constant(5.0)));
+    /// let at_a = tape.param(&a);
+    /// let square = tape.mul(at_a, at_a)?;
+    /// let at_b = tape.param(&b);
+    /// let product = tape.mul(square, at_b)?;
+    /// let loss = tape.sum(product)?;
+    /// let mut plan = tape.compile(Compile { loss: Some(loss), ..Compile::default() });
+    ///
+    /// let (team, mut sum, mut sent) = (Team::solo(), Accumulator::default(), Vec::new());
+    /// plan.forward(&params, &team, Clock::default());
+    /// sum.begin(&params);
+    /// plan.backward_with(&mut params, &team, &mut |params, param| {
+    ///     sum.take_range(params, param.range(), 1.0, &team);
+    ///     sent.extend(sum.sums(param.range()).map(|part| (param.name.clone(), part[0]))); // while the rest is computed
+    /// });
+    /// sum.end(&mut params);
+    /// assert_eq!(sent, [("b".to_owned(), 9.0), ("a".to_owned(), 30.0)]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the parameters are not as many as those before.
+    #[track_caller]
+    pub fn begin(&mut self, params: &Params<T>) {
+        if let Some(block) = self.tree.blocks().first() {
+            params.expect_count("gradients", block.sum.len());
+        }
+        self.arriving = self.tree.memory(params.count());
         self.live.resize(params.marks.len(), false);
+    }
+
+    /// Takes the gradients of `range` among the flat buffers, each times `scale` where it is live, and else 0.
+    ///
+    /// # Panics
+    /// If [`Accumulator::begin`] was not called for parameters as many.
+    #[track_caller]
+    pub fn take_range(&mut self, params: &Params<T>, range: Range<usize>, scale: f64, team: &Team) {
+        params.expect_count("gradients", self.arriving.len());
         let factor = T::from_f64(scale);
         for (param, live) in params.iter().zip(&mut self.live) {
-            let (sum, is_live) = (&mut sum[param.range()], params.is_live(param));
-            *live |= is_live;
-            match is_live {
+            let own = param.range();
+            let own = own.start.max(range.start)..own.end.min(range.end);
+            if own.is_empty() {
+                continue;
+            }
+            let (sum, grad) = (&mut self.arriving[own.clone()], &params.grads[own]);
+            match params.is_live(param) {
                 false => sum.fill(T::ZERO),
                 true => {
-                    let grad = params.grad(param);
+                    *live = true;
                     team.pieces([(sum, PIECE)], |i, [sum]| {
                         sum.iter_mut().zip(&grad[i * PIECE..]).for_each(|(sum, &g)| *sum = g * factor);
                     });
                 }
             }
         }
+        self.tree.join(&self.arriving, range, 0, team);
+    }
+
+    /// Elements that [`Accumulator::take_range`] has taken, in each of the [blocks](Accumulator::blocks) as they are in the end.
+    pub fn sums(&self, range: Range<usize>) -> impl Iterator<Item = &[T]> {
+        self.tree.sums_with(&self.arriving, range)
+    }
+
+    /// All gradients were taken: none are live, so that the next backward writes.
+    pub fn end(&mut self, params: &mut Params<T>) {
         params.discard_gradients();
-        self.tree.push(Block { first: self.next, height: 0, sum }, team);
+        let sum = std::mem::take(&mut self.arriving);
+        self.tree.joined(Block { first: self.next, height: 0, sum });
         self.next += 1;
     }
 
@@ -164,6 +232,43 @@ mod tests {
                     assert!(sum.blocks().is_empty() && sum.tree.spare() <= Accumulator::<f32>::buffers(parts).max(2));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_gradient_taken_in_ranges_is_the_whole_and_each_range_is_final_at_once() {
+        let (count, team) = (2 * PIECE + 5, Team::solo());
+        let mut params = Params::<f32>::new();
+        let (w, b) = (params.declare("w", [count], Init::Constant(0.0)), params.declare("b", [7], Init::Constant(0.0)));
+        params.freeze("b").unwrap();
+        let ranges = [PIECE - 3..count + 2, 0..5, count + 2..count + 7, 5..PIECE - 3];
+        for parts in 1..=9 {
+            let (mut whole, mut ranged) = (Accumulator::default(), Accumulator::default());
+            for part in 0..parts {
+                for (sum, is_whole) in [(&mut whole, true), (&mut ranged, false)] {
+                    let gradient = |i: usize| ((part * 31 + i) as f32 * 0.7).sin();
+                    params.grads_mut().iter_mut().enumerate().for_each(|(i, g)| *g = gradient(i));
+                    if is_whole {
+                        sum.take(&mut params, 0.3, &team);
+                        continue;
+                    }
+                    sum.begin(&params);
+                    let found = ranges.clone().map(|range| {
+                        sum.take_range(&params, range.clone(), 0.3, &team);
+                        sum.sums(range).map(<[f32]>::to_vec).collect::<Vec<_>>()
+                    });
+                    sum.end(&mut params);
+                    for (range, found) in ranges.iter().zip(found) {
+                        let blocks = sum.blocks().iter().map(|block| &block.sum[range.clone()]);
+                        assert!(blocks.eq(found.iter()), "{parts} parts, {range:?}");
+                    }
+                }
+            }
+            assert_eq!(whole.blocks(), ranged.blocks(), "{parts} parts");
+            assert_eq!(whole.live(), [true, false]);
+            assert_eq!(whole.live(), ranged.live());
+            ranged.give(&mut params, &team);
+            assert!(params.is_live(&w) && !params.is_live(&b));
         }
     }
 

@@ -76,7 +76,7 @@ impl<T: Float> Tree<T> {
     /// # Panics
     /// If it does not begin there, is no block, or is not as long as the others.
     #[track_caller]
-    pub fn push(&mut self, mut block: Block<T>, team: &Team) {
+    pub fn push(&mut self, block: Block<T>, team: &Team) {
         let (height, first) = (block.height, block.first);
         let starts = first.is_multiple_of(1 << height);
         assert!(
@@ -87,13 +87,52 @@ impl<T: Float> Tree<T> {
             let (end, first) = (last.first + (1 << last.height), block.first);
             assert!(end == first, "a block that begins with term {first}, but the one before it ends before {end}");
         }
-        while let Some(left) =
-            self.blocks.pop_if(|left| left.height == block.height && left.first.is_multiple_of(2 << left.height))
-        {
-            let sum = self.add(left.sum, block.sum, team);
-            block = Block { first: left.first, height: left.height + 1, sum };
+        self.join(&block.sum, 0..block.sum.len(), height, team);
+        self.joined(block);
+    }
+
+    /// How many of the last blocks make a larger one with a block of this height that comes next.
+    fn joins(&self, mut height: u32) -> usize {
+        let joins = |left: &&Block<T>| {
+            let joins = left.height == height && left.first.is_multiple_of(2 << height);
+            height += 1;
+            joins
+        };
+        self.blocks.iter().rev().take_while(joins).count()
+    }
+
+    /// Adds the elements `range` of `sum`, a block of this height that comes next, to those blocks with which it makes a larger one.
+    #[track_caller]
+    pub(super) fn join(&mut self, sum: &[T], range: Range<usize>, height: u32, team: &Team) {
+        let end = self.blocks.len();
+        for at in (end - self.joins(height)..end).rev() {
+            let (left, right) = self.blocks.split_at_mut(at + 1);
+            let (left, right) = (&mut left[at].sum, right.first().map_or(sum, |block| &block.sum));
+            let lengths = (left.len(), right.len());
+            assert!(lengths.0 == lengths.1, "sums of {} elements and of {}, expected as many", lengths.0, lengths.1);
+            add(&mut left[range.clone()], &right[range.clone()], team);
         }
-        self.blocks.push(block);
+    }
+
+    /// Takes in a block of which all elements were joined.
+    pub(super) fn joined(&mut self, block: Block<T>) {
+        match self.joins(block.height) {
+            0 => self.blocks.push(block),
+            joins => {
+                let at = self.blocks.len() - joins;
+                self.blocks[at].height = block.height + joins as u32;
+                self.spare.extend(self.blocks.drain(at + 1..).map(|block| block.sum).chain([block.sum]));
+            }
+        }
+    }
+
+    /// The elements `range` of all blocks, once those of `sum` were joined, a term that comes next.
+    pub(super) fn sums_with<'a>(&'a self, sum: &'a [T], range: Range<usize>) -> impl Iterator<Item = &'a [T]> {
+        let (blocks, last) = match self.joins(0) {
+            0 => (&self.blocks[..], Some(sum)),
+            joins => (&self.blocks[..=self.blocks.len() - joins], None),
+        };
+        blocks.iter().map(|block| &block.sum[..]).chain(last).map(move |sum| &sum[range.clone()])
     }
 
     /// The blocks that wait for their neighbours.
@@ -104,8 +143,9 @@ impl<T: Float> Tree<T> {
     /// The sum of all terms, which are none afterwards; `None` where there are none.
     pub fn take(&mut self, team: &Team) -> Option<Vec<T>> {
         let mut sum = self.blocks.pop()?.sum;
-        while let Some(left) = self.blocks.pop() {
-            sum = self.add(left.sum, sum, team);
+        while let Some(Block { sum: mut left, .. }) = self.blocks.pop() {
+            add(&mut left, &sum, team);
+            self.spare.push(std::mem::replace(&mut sum, left));
         }
         Some(sum)
     }
@@ -127,22 +167,17 @@ impl<T: Float> Tree<T> {
         self.spare.extend(self.blocks.drain(..).map(|block| block.sum));
     }
 
-    /// left + right, in the memory of the former; the latter's is spare then.
-    #[track_caller]
-    fn add(&mut self, mut left: Vec<T>, right: Vec<T>, team: &Team) -> Vec<T> {
-        let lengths = (left.len(), right.len());
-        assert!(lengths.0 == lengths.1, "sums of {} elements and of {}, expected as many", lengths.0, lengths.1);
-        team.pieces([(&mut left, PIECE)], |i, [left]| {
-            left.iter_mut().zip(&right[i * PIECE..]).for_each(|(left, &right)| *left += right);
-        });
-        self.spare.push(right);
-        left
-    }
-
     #[cfg(test)]
     pub(super) fn spare(&self) -> usize {
         self.spare.len()
     }
+}
+
+/// left += right.
+fn add<T: Float>(left: &mut [T], right: &[T], team: &Team) {
+    team.pieces([(left, PIECE)], |i, [left]| {
+        left.iter_mut().zip(&right[i * PIECE..]).for_each(|(left, &right)| *left += right);
+    });
 }
 
 #[cfg(test)]

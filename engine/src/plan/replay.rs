@@ -7,7 +7,7 @@ use super::{Plan, Stage};
 use crate::arena::Region;
 use crate::layout::Place;
 use crate::op::{Backward, Clock, Forward, Gradient, Gradients, MAX_INPUTS};
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::tape::Kind;
 use crate::{Error, Result, Shape};
 
@@ -119,6 +119,17 @@ impl<T: Float> Plan<T> {
     /// it, or `params` lack a parameter of the tape.
     #[track_caller]
     pub fn backward(&mut self, params: &mut Params<T>, team: &Team) {
+        self.backward_with(params, team, &mut |_, _| {});
+    }
+
+    /// The same; `done` is given the parameters, and each one as soon as this backward adds nothing more to its gradient: to use that
+    /// while the others are computed ([`Accumulator::begin`](crate::optim::Accumulator::begin) has an example). Those without a
+    /// gradient are left out.
+    ///
+    /// # Panics
+    /// As [`Plan::backward`].
+    #[track_caller]
+    pub fn backward_with(&mut self, params: &mut Params<T>, team: &Team, done: &mut dyn FnMut(&Params<T>, &Param)) {
         let loss =
             self.layout.loss.expect("a loss to differentiate: give `Compile::loss` one where the tape is compiled");
         match self.stage {
@@ -141,8 +152,14 @@ impl<T: Float> Plan<T> {
             None => {}
         }
         for i in (0..self.tape.nodes.len()).rev() {
-            if self.layout.nodes[i].active {
-                self.backward_node(i, params, team);
+            if !self.layout.nodes[i].active {
+                continue;
+            }
+            match &self.tape.nodes[i].kind {
+                // A tape has it once, before all that use it.
+                Kind::Param(param) if params.is_live(param) => done(params, param),
+                Kind::Op(_) => self.backward_node(i, params, team),
+                _ => {}
             }
         }
     }
