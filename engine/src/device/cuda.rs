@@ -3,6 +3,8 @@
 //! Calls return before the work is done; what goes wrong in a kernel is reported by a later call. Everything is put on
 //! one stream, so that work is done in the order of the calls.
 
+mod pinned;
+
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
 
@@ -10,12 +12,14 @@ use cudarc::driver::result::{self, DriverError, stream::StreamKind};
 use cudarc::driver::sys;
 use inkgrad_kernels::launch::{Device, Error, Launch, Result};
 
+use self::pinned::Pinned;
+
 /// The oldest driver whose functions are used, as the driver counts: CUDA 12.0.
 const OLDEST_DRIVER: i32 = 12_000;
 /// Room for the compiler's messages.
 const LOG: usize = 8192;
 
-/// The first GPU of this machine.
+/// A GPU of this machine.
 #[derive(Debug)]
 pub struct Cuda {
     device: sys::CUdevice,
@@ -27,6 +31,8 @@ pub struct Cuda {
     modules: Vec<sys::CUmodule>,
     functions: HashMap<String, sys::CUfunction>,
     graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
+    /// The memory that large copies go through, from the first of them on; `None` within where the system has too little.
+    pinned: Option<Option<Pinned>>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; each call makes its context current first.
@@ -54,6 +60,16 @@ fn no_driver(is_static: bool) -> &'static str {
 /// # Errors
 /// If not: one line with what is missing.
 pub fn probe() -> Result<String> {
+    count()?;
+    let device = result::device::get(0).map_err(failed("the first GPU"))?;
+    result::device::get_name(device).map_err(failed("the first GPU's name"))
+}
+
+/// How many GPUs there are for a driver that is new enough.
+///
+/// # Errors
+/// If there is none: one line with what is missing.
+fn count() -> Result<usize> {
     // SAFETY: looks for a library by its name and opens it.
     if !unsafe { sys::is_culib_present() } {
         return Err(Error::Driver(no_driver(cfg!(all(unix, target_feature = "crt-static"))).into()));
@@ -68,11 +84,8 @@ pub fn probe() -> Result<String> {
         return Err(Error::Driver(problem));
     }
     match result::device::get_count().map_err(failed("counting GPUs"))? {
-        0 => Err(Error::Driver("the NVIDIA driver finds no GPU".into())),
-        _ => {
-            let device = result::device::get(0).map_err(failed("the first GPU"))?;
-            result::device::get_name(device).map_err(failed("the first GPU's name"))
-        }
+        count @ 1.. => Ok(count as usize),
+        _ => Err(Error::Driver("the NVIDIA driver finds no GPU".into())),
     }
 }
 
@@ -107,13 +120,13 @@ fn config(launch: &Launch, stream: sys::CUstream, attributes: &mut [sys::CUlaunc
 }
 
 impl Cuda {
-    /// Opens the first GPU.
+    /// Opens the GPU of one of several processes, `user`, which have them in turn.
     ///
     /// # Errors
     /// If there is none: one line with what is missing.
-    pub fn open() -> Result<Cuda> {
-        probe()?;
-        let device = result::device::get(0).map_err(failed("the first GPU"))?;
+    pub fn open(user: usize) -> Result<Cuda> {
+        let number = user % count()?;
+        let device = result::device::get(number as i32).map_err(failed("the GPU"))?;
         // SAFETY: the device is one that the driver gave; the context is released when this is dropped.
         let context = unsafe { result::primary_ctx::retain(device) }.map_err(failed("a context on the GPU"))?;
         // SAFETY: the context has just been made.
@@ -131,7 +144,7 @@ impl Cuda {
         };
         let (shared, architecture) = (ask(SHARED)?, architecture(ask(MAJOR)?, ask(MINOR)?));
         let (modules, functions, graphs) = (Vec::new(), HashMap::new(), HashMap::new());
-        Ok(Cuda { device, context, stream, shared, architecture, modules, functions, graphs })
+        Ok(Cuda { device, context, stream, shared, architecture, modules, functions, graphs, pinned: None })
     }
 
     /// Makes the context current in this thread.
@@ -275,16 +288,11 @@ impl Device for Cuda {
     }
 
     fn write(&mut self, to: u64, bytes: &[u8]) -> Result<()> {
-        self.bind()?;
-        // SAFETY: pageable memory is copied aside before the call returns.
-        unsafe { result::memcpy_htod_async(to, bytes, self.stream) }.map_err(failed("copying to the GPU"))
+        self.copy_in(to, bytes)
     }
 
     fn read(&mut self, from: u64, bytes: &mut [u8]) -> Result<()> {
-        self.bind()?;
-        // SAFETY: the bytes are not touched before the copy is done, which is waited for.
-        unsafe { result::memcpy_dtoh_async(bytes, from, self.stream) }.map_err(failed("copying from the GPU"))?;
-        self.synchronize()
+        self.copy_out(from, bytes)
     }
 
     fn zero(&mut self, to: u64, bytes: u64) -> Result<()> {
@@ -337,6 +345,7 @@ impl Drop for Cuda {
         for number in numbers {
             let _ = self.forget(number);
         }
+        self.pinned = None;
         // SAFETY: nothing uses the handles any more.
         unsafe {
             for &module in &self.modules {

@@ -94,9 +94,22 @@ impl Kind {
     /// # Errors
     /// Why it cannot be used.
     pub fn open(self, precision: Precision) -> Result<Option<Box<dyn launch::Device>>, DeviceError> {
+        self.open_one_of(0, precision)
+    }
+
+    /// The same for the process `user` of those that share the machine's devices: in turn, so that two of four on a machine with two
+    /// GPUs have the same one.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn open_one_of(
+        self,
+        user: usize,
+        precision: Precision,
+    ) -> Result<Option<Box<dyn launch::Device>>, DeviceError> {
         let mut device: Box<dyn launch::Device> = match self {
             Kind::Cpu => return Ok(None),
-            Kind::Cuda => open_cuda()?,
+            Kind::Cuda => open_cuda(user)?,
             Kind::Emulated => Box::new(Emulator::new(0)),
         };
         load_kernels(device.as_mut(), precision)?;
@@ -125,12 +138,12 @@ fn probe_cuda() -> Result<String, DeviceError> {
 }
 
 #[cfg(feature = "cuda")]
-fn open_cuda() -> Result<Box<dyn launch::Device>, DeviceError> {
-    Ok(Box::new(cuda::Cuda::open()?))
+fn open_cuda(user: usize) -> Result<Box<dyn launch::Device>, DeviceError> {
+    Ok(Box::new(cuda::Cuda::open(user)?))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn open_cuda() -> Result<Box<dyn launch::Device>, DeviceError> {
+fn open_cuda(_: usize) -> Result<Box<dyn launch::Device>, DeviceError> {
     Err(DeviceError::Driver("this build has no CUDA backend".into()))
 }
 

@@ -119,14 +119,29 @@ impl State {
         optimizer: &Optimizer<f32>,
     ) -> Result<(), DeviceError> {
         self.expect(params, optimizer);
-        for (span, values) in
-            [(self.values, &params.values), (self.first, &optimizer.first), (self.second, &optimizer.second)]
-        {
+        self.upload_values(device, params)?;
+        for (span, values) in [(self.first, &optimizer.first), (self.second, &optimizer.second)] {
             if span.len > 0 {
                 device.write(span.address, bytes_of(values))?;
             }
         }
         Ok(())
+    }
+
+    /// Copies parameters alone, which were moved elsewhere.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    ///
+    /// # Panics
+    /// If the state was made for another number of parameters.
+    #[track_caller]
+    pub fn upload_values(&self, device: &mut dyn Device, params: &Params<f32>) -> Result<(), DeviceError> {
+        self.expect_params(params);
+        match self.values.len {
+            0 => Ok(()),
+            _ => device.write(self.values.address, bytes_of(&params.values)),
+        }
     }
 
     /// Panics unless the parameters have as many numbers as those that it was made of.
