@@ -65,6 +65,7 @@ def main():
     kills()
     stops()
     refusals()
+    devices()
     shutil.rmtree(FOLDER, ignore_errors=True)
     if failures:
         sys.exit(f"{len(failures)} failed: {', '.join(failures)}")
@@ -293,8 +294,21 @@ def refusals():
     check("a full disk at rank 0: one line", done.returncode == 2 and len(said) == 1 and "too large" in said[0].lower(), done.stderr)
     check("a full disk at rank 0: all end", ended < 30, f"{ended:.1f} s")
 
-    done = run(*command(2, *RUN, "--device", "emulated", "--accumulate", 2, "--steps", 2, "--out", out))
-    check("a device among ranks", done.returncode == 2 and len(errors(done)) == 1, done.stderr)
+
+def devices():
+    """Gradients of emulated GPUs, one a rank."""
+    data = FOLDER / "few"
+    run(PROGRAM, "data", "synth", "--out", data, "--n", 20, "--seed", 1)
+    words = ["train", "cvae", "--channels", "4,4", "--latent", "4", "--batch-size", 6, "--threads", "1", "--data", data]
+    words += ["--device", "emulated", "--accumulate", 3, "--steps", 2]
+    alone = FOLDER / "device-alone"
+    done = run(PROGRAM, *words, "--out", alone)
+    check("a device, a process alone", done.returncode == 0, done.stderr)
+    for ranks in (2, 3):
+        out = FOLDER / f"device-{ranks}"
+        done = run(*command(ranks, *words, "--out", out))
+        same = done.returncode == 0 and weights(out) == weights(alone)
+        check(f"devices of {ranks} ranks: the same bytes", same, done.stderr)
 
 
 main()

@@ -196,7 +196,6 @@ impl Config {
             ("optimizer", self.optimizer == Optimizer::AdamW),
             ("freeze", !self.freeze.is_empty()),
             ("ema", self.ema.is_some()),
-            ("accumulate", self.accumulate > 1),
         ];
         match on_processor_alone.iter().find(|(_, given)| *given && self.device != DeviceKind::Cpu) {
             Some((key, _)) => {

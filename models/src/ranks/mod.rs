@@ -28,20 +28,22 @@ use std::ops::Range;
 pub use self::agreement::{agree, any, any_of_many, check_same, program};
 pub use self::dealing::{all_gather_f64, broadcast, check_count, deal, deal_rows, shares_of_rows};
 
-/// The processes that work together, as one of them sees them. Every method but the first three is called by all of them at the
+/// The processes that work together, as one of them sees them. Every method but the first four is called by all of them at the
 /// same time, in the same order, from whichever of a process's threads.
 pub trait Ranks: fmt::Debug + Sync {
     /// The number of this one, from 0.
     fn rank(&self) -> usize;
     /// How many there are.
     fn size(&self) -> usize;
+    /// The number of this one among those on its machine, from 0: by it they share the machine's devices.
+    fn local(&self) -> usize;
     /// The machine that this one runs on, for people to read.
     fn host(&self) -> String;
     /// The messages of all, in their order.
     fn all_gather_bytes(&self, own: &[u8]) -> Vec<Vec<u8>>;
-    /// Sends `counts[q]` of the numbers `to`, which lie one after the other, to rank *q*, and writes those that come into `from`, of
-    /// which `expected[q]` are from rank *q*.
-    fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]);
+    /// Sends messages to other ranks while `work` goes on, which fills each of `out` once, and receives `into` from them. A message has
+    /// the tag that its receiver expects, and as many numbers. `work` uses no method of this.
+    fn exchange_while(&self, out: Vec<Message>, into: Vec<Message>, work: &mut dyn FnMut(&mut dyn Outbox));
     /// Gives all of them all of `values`, of which rank *q* has the elements `shares[q]`; the shares lie one after the other.
     fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]);
     /// Gives rank 0 the numbers of all, `counts[q]` of rank *q*; others get none.
@@ -51,6 +53,26 @@ pub trait Ranks: fmt::Debug + Sync {
     fn is_root(&self) -> bool {
         self.rank() == 0
     }
+}
+
+/// Numbers that go to a rank or come from it, where they lie or are to lie.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// The other one; not this one itself, unless it is empty.
+    pub rank: usize,
+    /// Tells it apart from others between the two.
+    pub tag: usize,
+    /// Those that are empty on both sides are not sent.
+    pub numbers: &'a mut [f32],
+}
+
+/// Where messages are sent from while something else is done.
+pub trait Outbox {
+    /// Has message number `message` of those to be sent written, and sends it. What was sent before may make progress.
+    ///
+    /// # Panics
+    /// If it was sent already.
+    fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32]));
 }
 
 /// One process alone.
@@ -66,6 +88,10 @@ impl Ranks for Solo {
         1
     }
 
+    fn local(&self) -> usize {
+        0
+    }
+
     fn host(&self) -> String {
         "here".to_owned()
     }
@@ -74,8 +100,16 @@ impl Ranks for Solo {
         vec![own.to_vec()]
     }
 
-    fn exchange(&self, to: &[f32], _: &[usize], from: &mut [f32], _: &[usize]) {
-        from.copy_from_slice(to);
+    fn exchange_while(&self, out: Vec<Message>, into: Vec<Message>, work: &mut dyn FnMut(&mut dyn Outbox)) {
+        struct Nobody;
+        impl Outbox for Nobody {
+            fn send(&mut self, _: usize, _: &mut dyn FnMut(&mut [f32])) {}
+        }
+        assert!(
+            out.iter().chain(&into).all(|message| message.numbers.is_empty()),
+            "messages, and nobody else is there"
+        );
+        work(&mut Nobody);
     }
 
     fn all_gather(&self, _: &mut [f32], _: &[Range<usize>]) {}

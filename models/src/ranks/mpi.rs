@@ -9,11 +9,13 @@ use std::thread;
 
 use ::mpi::Threading;
 use ::mpi::collective::{CommunicatorCollectives, Root};
-use ::mpi::datatype::{Partition, PartitionMut};
+use ::mpi::datatype::PartitionMut;
 use ::mpi::environment::{Universe, initialize_with_threading, processor_name};
+use ::mpi::point_to_point::{Destination, Source};
+use ::mpi::request::{LocalScope, Request, scope};
 use ::mpi::topology::{Communicator, SimpleCommunicator};
 
-use super::Ranks;
+use super::{Message, Outbox, Ranks};
 use crate::{Error, Result};
 
 /// All processes that were started together. MPI ends when it is dropped, with all of them; where that is because one panics, it
@@ -21,6 +23,7 @@ use crate::{Error, Result};
 pub struct World {
     rank: usize,
     size: usize,
+    local: usize,
     host: String,
     /// Held by the thread that calls MPI: any may, one at a time.
     turn: Mutex<()>,
@@ -61,7 +64,8 @@ pub fn start() -> Result<World> {
     let host = processor_name().unwrap_or_else(|_| "a machine without a name".to_owned());
     let world = universe.world();
     let (rank, size) = (world.rank() as usize, world.size() as usize);
-    Ok(World { rank, size, host, turn: Mutex::new(()), _universe: universe })
+    let local = world.split_shared(world.rank()).rank() as usize;
+    Ok(World { rank, size, local, host, turn: Mutex::new(()), _universe: universe })
 }
 
 impl Drop for World {
@@ -88,6 +92,32 @@ fn places(counts: &[usize]) -> (Vec<i32>, Vec<i32>) {
     counts.iter().map(place).unzip()
 }
 
+/// Messages that are not sent yet, and those under way.
+struct Sending<'a, 's> {
+    world: &'s SimpleCommunicator,
+    scope: &'s LocalScope<'a>,
+    out: Vec<Option<Message<'a>>>,
+    sends: Vec<Option<Request<'a, [f32], &'s LocalScope<'a>>>>,
+    receives: Vec<Option<Request<'a, [f32], &'s LocalScope<'a>>>>,
+}
+
+impl Outbox for Sending<'_, '_> {
+    fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32])) {
+        let Message { rank, tag, numbers } = self.out[message].take().expect("a message that was not sent");
+        write(numbers);
+        if !numbers.is_empty() {
+            let to = self.world.process_at_rank(count(rank));
+            self.sends.push(Some(to.immediate_send_with_tag(self.scope, &*numbers, count(tag))));
+        }
+        // Libraries move messages while they are called.
+        for request in self.sends.iter_mut().chain(&mut self.receives) {
+            if let Some(under_way) = request.take() {
+                *request = under_way.test().err();
+            }
+        }
+    }
+}
+
 impl Ranks for World {
     fn rank(&self) -> usize {
         self.rank
@@ -95,6 +125,10 @@ impl Ranks for World {
 
     fn size(&self) -> usize {
         self.size
+    }
+
+    fn local(&self) -> usize {
+        self.local
     }
 
     fn host(&self) -> String {
@@ -120,11 +154,22 @@ impl Ranks for World {
         parts.collect()
     }
 
-    fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]) {
-        let ((counts, begins), (expected, places)) = (places(counts), places(expected));
-        let to = Partition::new(to, counts, begins);
+    fn exchange_while(&self, out: Vec<Message>, into: Vec<Message>, work: &mut dyn FnMut(&mut dyn Outbox)) {
         let Turn { world, _turn } = self.turn();
-        world.all_to_all_varcount_into(&to, &mut PartitionMut::new(from, expected, places));
+        scope(|scope| {
+            let into = into.into_iter().filter(|message| !message.numbers.is_empty());
+            let receives = into.map(|Message { rank, tag, numbers }| {
+                Some(world.process_at_rank(count(rank)).immediate_receive_into_with_tag(scope, numbers, count(tag)))
+            });
+            let receives = receives.collect();
+            let out = out.into_iter().map(Some).collect();
+            let mut sending = Sending { world: &world, scope, out, sends: Vec::new(), receives };
+            work(&mut sending);
+            let is_sent = |message: &Option<Message>| message.as_ref().is_none_or(|message| message.numbers.is_empty());
+            assert!(sending.out.iter().all(is_sent), "a message that is never sent");
+            sending.receives.into_iter().flatten().for_each(|receive| _ = receive.wait());
+            sending.sends.into_iter().flatten().for_each(|send| _ = send.wait());
+        });
     }
 
     fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]) {

@@ -7,7 +7,7 @@ use std::thread;
 
 use inkgrad_kernels::cpu::bytes::{from_little_endian, little_endian};
 
-use super::Ranks;
+use super::{Message, Outbox, Ranks};
 
 /// One thread of several.
 #[derive(Debug)]
@@ -65,6 +65,23 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
     from_little_endian(bytes).into_iter()
 }
 
+/// The messages that are not sent yet.
+struct Sending<'a> {
+    to: &'a [Sender<Vec<u8>>],
+    out: Vec<Option<Message<'a>>>,
+}
+
+impl Outbox for Sending<'_> {
+    fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32])) {
+        let Message { rank, tag, numbers } = self.out[message].take().expect("a message that was not sent");
+        write(numbers);
+        if !numbers.is_empty() {
+            // One that has panicked hears nothing.
+            drop(self.to[rank].send([&tag.to_le_bytes(), &bytes(numbers)[..]].concat()));
+        }
+    }
+}
+
 impl Ranks for Thread {
     fn rank(&self) -> usize {
         self.rank
@@ -72,6 +89,10 @@ impl Ranks for Thread {
 
     fn size(&self) -> usize {
         self.to.len()
+    }
+
+    fn local(&self) -> usize {
+        self.rank
     }
 
     fn host(&self) -> String {
@@ -82,17 +103,21 @@ impl Ranks for Thread {
         self.talk(std::iter::repeat_with(|| own.to_vec()))
     }
 
-    fn exchange(&self, to: &[f32], counts: &[usize], from: &mut [f32], expected: &[usize]) {
-        let mut rest = to;
-        let messages = counts.iter().map(|&count| {
-            let (own, others) = rest.split_at(count);
-            rest = others;
-            bytes(own)
-        });
-        let received = self.talk(messages);
-        let lengths: Vec<usize> = received.iter().map(|message| message.len() / size_of::<f32>()).collect();
-        assert_eq!(lengths, expected, "numbers from each rank");
-        from.iter_mut().zip(received.iter().flat_map(|message| numbers(message))).for_each(|(to, number)| *to = number);
+    fn exchange_while(&self, out: Vec<Message>, into: Vec<Message>, work: &mut dyn FnMut(&mut dyn Outbox)) {
+        let mut sending = Sending { to: &self.to, out: out.into_iter().map(Some).collect() };
+        work(&mut sending);
+        let is_sent = |message: &Option<Message>| message.as_ref().is_none_or(|message| message.numbers.is_empty());
+        assert!(sending.out.iter().all(is_sent), "a message that is never sent");
+        let from = self.from.lock().expect("no thread that has panicked");
+        let mut into: Vec<Message> = into.into_iter().filter(|message| !message.numbers.is_empty()).collect();
+        while let Some(rank) = into.last().map(|message| message.rank) {
+            let received = from[rank].recv().expect("a rank that has not panicked");
+            let (tag, received) = received.split_at(size_of::<usize>());
+            let is_it = |message: &Message| message.rank == rank && message.tag.to_le_bytes() == *tag;
+            let message = into.swap_remove(into.iter().position(is_it).expect("a message that is expected"));
+            assert_eq!(received.len(), size_of_val(message.numbers), "bytes of a message");
+            message.numbers.iter_mut().zip(numbers(received)).for_each(|(to, number)| *to = number);
+        }
     }
 
     fn all_gather(&self, values: &mut [f32], shares: &[Range<usize>]) {
@@ -119,15 +144,31 @@ mod tests {
     fn numbers_come_from_each_in_order() {
         let found = run(3, |ranks| {
             let own = ranks.rank() as f32;
-            // To rank q: q + 1 numbers.
-            let to: Vec<f32> = (0..3).flat_map(|q| vec![10.0 * own + q as f32; q + 1]).collect();
-            let mut from = vec![0.0; 3 * (ranks.rank() + 1)];
-            ranks.exchange(&to, &[1, 2, 3], &mut from, &[ranks.rank() + 1; 3]);
+            let others = || (0..3).filter(|&q| q != ranks.rank());
+            // To rank q: q + 1 numbers, the last message first; from each in the other order.
+            let (mut to, mut from) = (vec![vec![0.0; 3]; 3], vec![vec![0.0; ranks.rank() + 1]; 3]);
+            let out: Vec<Message> = to
+                .iter_mut()
+                .enumerate()
+                .filter(|(q, _)| *q != ranks.rank())
+                .map(|(q, numbers)| Message { rank: q, tag: 7 * q, numbers: &mut numbers[..=q] })
+                .collect();
+            let into = from
+                .iter_mut()
+                .enumerate()
+                .filter(|(q, _)| *q != ranks.rank())
+                .map(|(q, numbers)| Message { rank: q, tag: 7 * ranks.rank(), numbers })
+                .collect();
+            ranks.exchange_while(out, into, &mut |outbox| {
+                for (message, q) in others().enumerate().collect::<Vec<_>>().into_iter().rev() {
+                    outbox.send(message, &mut |numbers| numbers.fill(10.0 * own + q as f32));
+                }
+            });
             let mut values = [own; 4];
             ranks.all_gather(&mut values, &[0..1, 1..1, 1..4]);
             (from, values, ranks.gather(&[own, -own], &[2; 3]))
         });
-        assert_eq!(found[1].0, [1.0, 1.0, 11.0, 11.0, 21.0, 21.0]);
+        assert_eq!(found[1].0, [[1.0; 2], [0.0; 2], [21.0; 2]]);
         assert!(found.iter().all(|(_, values, _)| *values == [0.0, 2.0, 2.0, 2.0]));
         assert_eq!(found[0].2, [0.0, -0.0, 1.0, -1.0, 2.0, -2.0]);
         assert!(found[1].2.is_empty());

@@ -5,10 +5,14 @@ use std::ops::Range;
 use crate::data::Images;
 use crate::ranks::{Ranks, own_parts};
 
+/// The seed of the noise that drawings are evaluated with.
+pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
+
 /// The drawings of a step, or those of them that are at hand.
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
-    pub(super) images: &'a Images,
+    /// These, unless a device has them all.
+    pub(super) images: Option<&'a Images>,
     /// Where they are among these images.
     pub(super) rows: &'a [usize],
     /// Their numbers in the data, by which they have their labels and are changed.
@@ -24,12 +28,17 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Some of those in memory.
     pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
-        Batch { images, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
+        Batch { images: Some(images), rows: numbers, numbers, labels, before: 0, of: numbers.len() }
+    }
+
+    /// Some of those that a device has.
+    pub(super) fn on_device(labels: &'a [usize], numbers: &'a [usize]) -> Self {
+        Batch { images: None, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
     }
 
     /// Images that were read for this step, which are all of these, in `rows` from 0 on.
     pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
-        Batch { images, rows, numbers, labels, before: 0, of: numbers.len() }
+        Batch { images: Some(images), rows, numbers, labels, before: 0, of: numbers.len() }
     }
 
     /// The same of a step of `of` drawings, of which these are those behind `before` others.
@@ -64,4 +73,15 @@ pub(super) fn own_drawings(accumulate: usize, drawings: usize, ranks: &dyn Ranks
     let parts = parts_of(accumulate, drawings);
     let own = own_parts(parts, ranks.rank(), ranks.size());
     own.start * drawings / parts..own.end * drawings / parts
+}
+
+/// Those of an evaluation's drawings, in batches of `batch`, that a rank computes, and the number of the first batch.
+pub(super) fn own_batches<'a>(indices: &'a [usize], batch: usize, ranks: &dyn Ranks) -> (&'a [usize], u64) {
+    let own = own_parts(indices.len().div_ceil(batch), ranks.rank(), ranks.size());
+    (&indices[own.start * batch..indices.len().min(own.end * batch)], own.start as u64)
+}
+
+/// Passes over the drawings before step `step`, from 0; infinity where a pass has no length.
+pub(super) fn epoch(steps_per_epoch: Option<f64>, step: u64) -> f64 {
+    steps_per_epoch.map_or(f64::INFINITY, |steps| step as f64 / steps)
 }

@@ -5,24 +5,24 @@ use std::time::{Duration, Instant};
 use inkgrad_engine::{Clock, Team};
 use inkgrad_kernels::launch::Device;
 
-use super::batch::{Batch, own_drawings};
+use super::batch::{Batch, own_batches, own_drawings};
 use super::losses::Losses;
 use super::on_device::{DeviceStepper, Part, Upcoming};
 use super::step::Stepper;
-use super::{Trainer, config};
+use super::{Trainer, config, together};
 use crate::data::{Ahead, Drawings, Images, Stored};
-use crate::ranks::Solo;
+use crate::ranks::{Solo, agree};
 use crate::{Error, Result};
 
 /// The processor or device that computes the steps of a run.
 pub(super) enum Compute {
-    /// This processor.
+    /// This processor takes each step; a device may compute the gradients of its parts.
     Cpu(Box<Processor>),
-    /// A GPU or its emulation.
+    /// A GPU or its emulation takes them.
     Device(Box<DeviceStepper>),
 }
 
-/// This processor, and where its drawings come from.
+/// This processor, and where its drawings come from, unless a device has them.
 pub(super) struct Processor {
     stepper: Stepper,
     /// Those who read pictures that stay in their files.
@@ -57,10 +57,9 @@ impl Compute {
 impl Trainer {
     /// The configuration's choice, with all that it needs there.
     pub(super) fn compute(&self) -> Result<Compute> {
-        match self.config.device.kind().open(self.config.precision.kind()) {
+        match self.config.device.kind().open_one_of(self.ranks.local(), self.config.precision.kind()) {
             Ok(None) => {
-                let mut stepper = Stepper::for_run(&self.config);
-                stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
+                let stepper = self.stepper();
                 let reading = match &self.dataset.train.images {
                     Stored::Memory(_) => None,
                     Stored::Files(files) => Some(Reading {
@@ -89,7 +88,19 @@ impl Trainer {
                 error => error,
             })?;
         }
-        Ok(Compute::Device(Box::new(stepper)))
+        if self.config.accumulate == 1 && self.ranks.size() == 1 {
+            return Ok(Compute::Device(Box::new(stepper)));
+        }
+        let mut in_parts = self.stepper();
+        in_parts.device = Some(stepper);
+        Ok(Compute::Cpu(Box::new(Processor { stepper: in_parts, reading: None })))
+    }
+
+    /// One that takes the run's steps.
+    fn stepper(&self) -> Stepper {
+        let mut stepper = Stepper::for_run(&self.config);
+        stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
+        stepper
     }
 
     fn unusable(&self, error: &inkgrad_engine::Error) -> Error {
@@ -132,6 +143,7 @@ impl Trainer {
                 let Drawings { images, labels } = &self.dataset.train;
                 let read = reading.as_mut().and_then(|reading| Some((reading.next.take()?, &reading.rows)));
                 let batch = match (images, &read) {
+                    _ if stepper.device.is_some() => Batch::on_device(labels, self.batches.next(self.step)),
                     (Stored::Memory(images), _) => Batch::of(images, labels, self.batches.next(self.step)),
                     (Stored::Files(_), Some(((numbers, images), rows))) => {
                         let all = self.batches.len_of(self.step);
@@ -216,14 +228,28 @@ impl Trainer {
     pub(super) fn evaluate(&self, compute: &mut Compute, part: Part, indices: &[usize], team: &Team) -> Result<Losses> {
         // No more at a time than a step has.
         let batch = self.config.batch_size.div_ceil(self.config.accumulate);
+        let is_emulated = self.config.device == config::DeviceKind::Emulated;
         match compute {
-            Compute::Cpu(processor) => {
-                processor.stepper.evaluate_stored(&self.network, self.split(part), indices, batch, &*self.ranks, team)
-            }
             // The emulator would take hours; parameters were fetched for the record.
-            Compute::Device(_) if self.config.device == config::DeviceKind::Emulated => {
+            Compute::Device(_) if is_emulated => {
                 Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, &Solo, team)
             }
+            Compute::Cpu(processor) => match &mut processor.stepper.device {
+                Some(device) if !is_emulated => {
+                    let (own, first) = own_batches(indices, batch, &*self.ranks);
+                    let found = device.evaluate_batches(&self.network, part, own, batch, first);
+                    let found = agree(&*self.ranks, found.map_err(|error| self.failed(self.step, error)))?;
+                    Ok(together::mean_of_all(&*self.ranks, &found))
+                }
+                Some(_) => {
+                    let mut stepper = Stepper::default();
+                    stepper.evaluate_stored(&self.network, self.split(part), indices, batch, &*self.ranks, team)
+                }
+                None => {
+                    let (data, ranks) = (self.split(part), &*self.ranks);
+                    processor.stepper.evaluate_stored(&self.network, data, indices, batch, ranks, team)
+                }
+            },
             Compute::Device(stepper) => {
                 let evaluated = stepper.evaluate(&self.network, part, indices, batch);
                 evaluated.map_err(|error| self.failed(self.step, error))

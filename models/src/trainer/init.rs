@@ -15,6 +15,7 @@ use super::opened::{Opened, Which};
 use super::state::fill;
 use crate::features::sha256;
 use crate::model::{Models, Network};
+use crate::ranks::Ranks;
 use crate::run::config::{Config, DeviceKind};
 use crate::weights::{self, Loaded};
 use crate::{Error, Result, memory};
@@ -81,19 +82,22 @@ pub(super) fn check_memory(config: &Config, network: &Network<f32>) -> Result<()
     memory::check(bytes as u64, step)
 }
 
-/// Opens the device of a configuration, where it has one, and checks that a training step can be computed there: that every layer
-/// fits its blocks, and that memory is enough.
+/// Opens the device of a configuration, where it has one, and checks that a training step, or the part of it that is computed at a
+/// time, can be computed there: that every layer fits its blocks, and that memory is enough.
 ///
 /// # Errors
 /// If the device cannot be used, or a step does not fit it.
-pub(super) fn check_device(config: &Config, network: &Network<f32>) -> Result<Option<Box<dyn launch::Device>>> {
+pub(super) fn check_device(
+    config: &Config,
+    network: &Network<f32>,
+    ranks: &dyn Ranks,
+) -> Result<Option<Box<dyn launch::Device>>> {
     let unusable = |error: inkgrad_engine::Error| Error::input("--device", format!("{}: {error}", config.device));
     let precision = config.precision.kind();
-    let Some(mut device) = config.device.kind().open(precision).map_err(|error| unusable(error.into()))? else {
-        return Ok(None);
-    };
+    let opened = config.device.kind().open_one_of(ranks.local(), precision);
+    let Some(mut device) = opened.map_err(|error| unusable(error.into()))? else { return Ok(None) };
     let mut tape = Tape::new();
-    let graph = network.step(&mut tape, config.batch_size)?;
+    let graph = network.step(&mut tape, config.batch_size.div_ceil(config.accumulate))?;
     let (optimizer, _) = super::optimizer(config, 1, network.params.count(), 0..network.params.count());
     let fits = || -> inkgrad_engine::Result<()> {
         let state = State::new(&mut *device, &network.params, &optimizer)?.with_precision(precision);

@@ -2,17 +2,14 @@
 
 use inkgrad_engine::{Clock, Team};
 
-use super::batch::Batch;
+use super::batch::{Batch, EVALUATION_SEED, own_batches};
 use super::losses::{Losses, Sums};
 use super::step::{Stepper, fill, read, schedule};
 use super::together;
 use crate::Result;
 use crate::data::{Ahead, Drawings, Examples, Stored};
 use crate::model::Network;
-use crate::ranks::{Ranks, agree, own_parts};
-
-/// The seed of the noise that drawings are evaluated with.
-pub(super) const EVALUATION_SEED: u64 = 0x65_76_61_6c;
+use crate::ranks::{Ranks, agree};
 
 impl Stepper {
     /// The mean losses on the drawings `indices` of `data`.
@@ -48,10 +45,8 @@ impl Stepper {
         ranks: &dyn Ranks,
         team: &Team,
     ) -> Result<Losses> {
-        let own = own_parts(indices.len().div_ceil(batch), ranks.rank(), ranks.size());
-        let first = own.start as u64;
-        let indices = &indices[own.start * batch..indices.len().min(own.end * batch)];
-        let own = agree(ranks, self.evaluate_batches(network, data, indices, batch, first, team))?;
+        let (own, first) = own_batches(indices, batch, ranks);
+        let own = agree(ranks, self.evaluate_batches(network, data, own, batch, first, team))?;
         Ok(together::mean_of_all(ranks, &own))
     }
 

@@ -28,6 +28,7 @@ mod batch;
 mod batches;
 mod compute;
 mod events;
+mod exchange;
 mod failure;
 mod figures;
 mod fit;

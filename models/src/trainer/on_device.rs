@@ -1,7 +1,12 @@
 //! Training steps on a GPU or its emulation: data, parameters, moments and sums of losses stay there. A step is one list of
-//! launches that is captured once for each batch size; what tells steps apart is uploaded for many of them at once.
+//! launches that is captured once for each batch size; what tells steps apart is uploaded for many of them at once. A step in parts
+//! ([`parts`]) is summed and taken on the processor.
+
+mod parts;
+mod planned;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
@@ -12,11 +17,11 @@ use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
+use self::planned::{List, Planned};
+use super::batch::{EVALUATION_SEED, epoch};
 use super::losses::{Losses, Sums};
-use super::measure::EVALUATION_SEED;
-use super::step::epoch;
 use crate::data::{Drawings, Examples, Extents, Images, Pixels, Stored};
-use crate::model::{MAX_TERMS, Network, Scheduled, Training};
+use crate::model::{MAX_TERMS, Network};
 
 /// Which drawings a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +55,8 @@ pub struct DeviceStepper {
     prepared: VecDeque<usize>,
     /// Whether a step was launched whose losses are not read yet.
     unread: bool,
+    /// Whether the processor has moved the parameters since they were copied to the device.
+    is_outdated: bool,
     /// Steps of a pass over the drawings, by which weights that change find their values; without it they are as in the end.
     pub steps_per_epoch: Option<f64>,
 }
@@ -64,17 +71,10 @@ struct Data {
     labels: Table,
 }
 
-/// The plan of one batch size.
-struct Planned {
-    graph: Training,
-    /// Which drawings, `u32`: (steps, batch size).
-    index: Buffer,
-    /// The values of each input that changes from step to step, `f32`: (steps).
-    scheduled: Vec<(Scheduled, Buffer)>,
-    /// Forward, backward and update; and the first alone. Each has a number on the device.
-    step: Vec<Launch>,
-    forward: Vec<Launch>,
-    number: u64,
+impl fmt::Debug for DeviceStepper {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("DeviceStepper").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl DeviceStepper {
@@ -122,6 +122,7 @@ impl DeviceStepper {
             graphs: true,
             prepared,
             unread: false,
+            is_outdated: false,
             steps_per_epoch: None,
         })
     }
@@ -216,8 +217,9 @@ impl DeviceStepper {
         let numbers = graph.reported().map(|term| (plan.kept(term.tensor), batch as f64 / term.per));
         let numbers: Vec<(Span, f64)> = numbers.collect();
         forward.push(window.tally(&numbers, batch));
-        let step = [&forward, &plan.backward, &self.update].into_iter().flatten().cloned().collect();
-        Ok(Planned { graph, index, scheduled, step, forward, number: 2 * self.plans.len() as u64 })
+        let gradient: Vec<Launch> = [&forward, &plan.backward].into_iter().flatten().cloned().collect();
+        let step = gradient.iter().chain(&self.update).cloned().collect();
+        Ok(Planned { graph, index, scheduled, step, forward, gradient, number: self.plans.len() as u64 })
     }
 
     /// Uploads what the steps of a window are told: which drawings, and the rest of their records.
@@ -289,9 +291,9 @@ impl DeviceStepper {
     /// If no step is prepared.
     pub fn launch(&mut self, optimizer: &mut Optimizer<f32>) -> Result<usize> {
         let batch = self.prepared.pop_front().expect("a step is prepared");
-        let planned = &self.plans[&(Part::Training, batch)];
+        let (number, launches) = self.plans[&(Part::Training, batch)].list(List::Step);
         self.unread = true;
-        launch(&mut *self.device, self.graphs, planned.number, &planned.step)?;
+        launch(&mut *self.device, self.graphs, number, launches)?;
         optimizer.step += 1;
         Ok(batch)
     }
@@ -357,8 +359,8 @@ impl DeviceStepper {
             });
             self.fill(network, part, &sums, rows, |_| f64::INFINITY)?;
             for chunk in chunks {
-                let planned = &self.plans[&(part, chunk.len())];
-                launch(&mut *self.device, self.graphs, planned.number + 1, &planned.forward)?;
+                let (number, launches) = self.plans[&(part, chunk.len())].list(List::Forward);
+                launch(&mut *self.device, self.graphs, number, launches)?;
             }
             let totals = self.state.window.read(&mut *self.device)?;
             sums = self.named(&totals.sums);

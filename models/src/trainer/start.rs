@@ -8,7 +8,7 @@ use super::state::load_state;
 use super::{Trainer, init, loading, open_run_data};
 use crate::model::Models;
 use crate::ranks::{Ranks, agree, check_same, program};
-use crate::run::config::{Config, DeviceKind, Overrides};
+use crate::run::config::{Config, Overrides};
 use crate::run::folder::RunFolder;
 use crate::run::records::{self, RecordLog};
 use crate::run::sitting::Sitting;
@@ -51,7 +51,7 @@ impl Trainer {
             notes.extend(without);
             notes.extend(gives_way);
             init::freeze(&config, &mut network)?;
-            let device = init::check_device(&config, &network)?;
+            let device = init::check_device(&config, &network, &*ranks)?;
             Ok((dataset, batches, network, notes, device))
         };
         let loaded = load();
@@ -243,15 +243,12 @@ impl Trainer {
     }
 }
 
-/// Refuses ranks that would have nothing to do, and devices.
+/// Refuses ranks that would have nothing to do.
 fn check_ranks(config: &Config, ranks: &dyn Ranks) -> Result<()> {
     let (size, parts) = (ranks.size(), config.accumulate);
     if size > parts {
         let problem = format!("{parts}, expected at least {size}: a step has a part for each of the {size} ranks");
         return Err(Error::input("--accumulate", problem));
-    }
-    if size > 1 && config.device != DeviceKind::Cpu {
-        return Err(Error::input("--device", format!("{} among {size} ranks, expected cpu", config.device)));
     }
     Ok(())
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::{Accumulator, Optimizer};
-use inkgrad_engine::{Clock, Compile, Plan, Result, Tape, Team};
+use inkgrad_engine::{Clock, Compile, Param, Params, Plan, Result, Tape, Team};
 
-use super::batch::{Batch, parts_of};
+use super::batch::{Batch, epoch, parts_of};
+use super::exchange::{Exchange, Sending};
 use super::losses::{Losses, Sums};
-use super::together::{self, Exchange, Said};
+use super::on_device::DeviceStepper;
+use super::together::{self, Said};
 use crate::data::Examples;
 use crate::data::augment::Augmentation;
 use crate::model::{MAX_TERMS, Network, Term, Training};
@@ -31,6 +33,8 @@ pub struct Stepper {
     /// Beginnings of the names of parameters that no step moves, which are frozen in the network too: gradients that only they
     /// would need are left out.
     pub frozen: Vec<String>,
+    /// Computes the gradients in the processor's place: the drawings are there.
+    pub(super) device: Option<DeviceStepper>,
     sum: Accumulator<f32>,
     exchange: Exchange,
     /// [`Training::statistics`] of the last part.
@@ -39,6 +43,14 @@ pub struct Stepper {
     per: HashMap<usize, f64>,
     /// How the drawings of the next step are changed, where they are, and the pass that it belongs to.
     pub augmentation: Option<(Augmentation, u64)>,
+}
+
+/// The drawings of a step, or of a part, with the seed of their noise and the passes before it.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    batch: Batch<'a>,
+    clock: Clock,
+    epoch: f64,
 }
 
 impl Stepper {
@@ -129,15 +141,15 @@ impl Stepper {
         lr: f64,
         team: &Team,
     ) -> ModelsResult<Losses> {
-        let epoch = epoch(self.steps_per_epoch, clock.step);
+        let step = Step { batch, clock, epoch: epoch(self.steps_per_epoch, clock.step) };
         let losses = if parts_of(self.accumulate, batch.of) == 1 && ranks.size() == 1 {
-            self.gradient(network, batch, clock, epoch, team)?.0
+            self.gradient(network, step, team, &mut |_, _| {})?
         } else {
-            let whole = together::needs_whole(optimizer);
-            self.gradient_in_parts(network, batch, ranks, clock, epoch, whole, team)?
+            self.gradient_in_parts(network, step, ranks, together::needs_whole(optimizer), team)?
         };
         optimizer.update(&mut network.params, team, lr);
         Exchange::gather_moved(ranks, &mut network.params);
+        self.device.iter_mut().for_each(DeviceStepper::outdate);
         if !self.statistics.is_empty() {
             let statistics: Vec<&[f32]> = self.statistics.iter().map(Vec::as_slice).collect();
             network.track(&statistics);
@@ -145,21 +157,23 @@ impl Stepper {
         Ok(losses)
     }
 
-    /// Computes the gradient of the loss of the drawings `batch`; gives the losses, and the divisor of the one that is
-    /// differentiated.
+    /// Computes the gradient of the loss of a step's drawings and gives the losses. `done` is given each parameter as soon as its
+    /// gradient is there; a device has them all at once and does not say so.
     fn gradient(
         &mut self,
         network: &mut Network<f32>,
-        batch: Batch,
-        clock: Clock,
-        epoch: f64,
+        Step { batch, clock, epoch }: Step,
         team: &Team,
-    ) -> Result<(Losses, f64)> {
+        done: &mut dyn FnMut(&Params<f32>, &Param),
+    ) -> Result<Losses> {
+        if let Some(device) = &mut self.device {
+            return device.gradient(network, batch.numbers, clock, epoch);
+        }
         let augmentation = self.augmentation;
         let (graph, plan) = self.plan(network, batch.len());
         fill(graph, plan, batch);
-        if let Some((augmentation, pass)) = augmentation {
-            augmentation.change_all(batch.images.extents(), pass, batch.numbers, plan.input(graph.images), team);
+        if let (Some((augmentation, pass)), Some(images)) = (augmentation, batch.images) {
+            augmentation.change_all(images.extents(), pass, batch.numbers, plan.input(graph.images), team);
         }
         schedule(graph, plan, epoch);
         plan.forward(&network.params, team, clock);
@@ -167,72 +181,110 @@ impl Stepper {
         if !losses.loss.is_finite() {
             plan.forward_checked(&network.params, team, clock)?;
         }
-        plan.backward(&mut network.params, team);
-        let per = graph.loss.per;
+        plan.backward_with(&mut network.params, team, done);
         let found: Vec<Vec<f32>> = graph.statistics.iter().map(|&x| plan.value(x).to_vec()).collect();
         self.statistics = found;
-        Ok((losses, per))
+        Ok(losses)
     }
 
     /// The same from parts of them, as even as can be, one after the other, of which each rank takes neighbours. With B drawings in
     /// all and Bₖ in part k, whose loss is Lₖ/perₖ a drawing, the loss is per·Σₖ Bₖ/B · Lₖ/perₖ: that of all of them at once, where
-    /// drawings do not see each other. Each part has noise of its own.
-    #[allow(clippy::too_many_arguments)]
+    /// drawings do not see each other. Each part has noise of its own. Among ranks the gradient of the last part is sent while it is
+    /// computed.
     fn gradient_in_parts(
         &mut self,
         network: &mut Network<f32>,
-        batch: Batch,
+        step: Step,
         ranks: &dyn Ranks,
-        clock: Clock,
-        epoch: f64,
         whole: bool,
         team: &Team,
     ) -> ModelsResult<Losses> {
-        let (n, accumulate) = (batch.of, self.accumulate.max(1));
-        let parts = parts_of(accumulate, n);
-        let per = *self
-            .per
-            .entry(n)
-            .or_insert_with(|| network.step(&mut Tape::new(), n).expect("a network fits its own shapes").loss.per);
+        let parts = parts_of(self.accumulate, step.batch.of);
         let own = own_parts(parts, ranks.rank(), ranks.size());
+        // Apart from the plans, which are in the middle of a backward while these are used.
+        let (mut sum, mut exchange) = (std::mem::take(&mut self.sum), std::mem::take(&mut self.exchange));
+        sum.discard();
+        sum.begin_at(own.start);
+        exchange.prepare(ranks, &network.params);
         let (mut said, mut failure) = (Said::default(), None);
-        self.sum.discard();
-        self.sum.begin_at(own.start);
-        for part in own {
-            let batch = batch.part(part * n / parts..(part + 1) * n / parts);
-            let clock = Clock { step: clock.step.wrapping_mul(accumulate as u64) + part as u64, ..clock };
-            match self.gradient(network, batch, clock, epoch, team) {
-                Ok((losses, of_part)) => {
-                    let scale = per * batch.len() as f64 / (n as f64 * of_part);
-                    self.sum.take(&mut network.params, scale, team);
-                    said.losses.push(losses);
-                    said.statistics.push(std::mem::take(&mut self.statistics));
-                }
-                Err(error) => {
-                    said.problem = Some(error.to_string());
-                    failure = Some(error);
-                    break;
-                }
+        let mut add = |part: usize, sending: Option<&mut Sending>| match self
+            .add(network, step, part, parts, &mut sum, sending, team)
+        {
+            Ok(losses) => {
+                said.losses.push(losses);
+                said.statistics.push(std::mem::take(&mut self.statistics));
+                true
+            }
+            Err(error) => {
+                said.problem = Some(error.to_string());
+                failure = Some(error);
+                false
+            }
+        };
+        match ranks.size() {
+            1 => _ = own.clone().all(|part| add(part, None)),
+            _ => {
+                let is_fine = own.clone().rev().skip(1).rev().all(|part| add(part, None));
+                exchange.during(ranks, parts, &mut |mut sending| {
+                    let last = own.clone().next_back().filter(|_| is_fine);
+                    if !last.is_some_and(|part| add(part, Some(&mut sending))) {
+                        sending.nothing();
+                    }
+                });
             }
         }
-        said.live = self.sum.live().to_vec();
-        let all = together::bring_together(ranks, said);
-        let all = match (all, failure) {
+        said.live = sum.live().to_vec();
+        let all = match (together::bring_together(ranks, said), failure) {
             (Ok(all), _) => all,
             (Err(_), Some(error)) => return Err(error.into()),
             (Err(error), None) => return Err(error),
         };
         match ranks.size() {
-            1 => self.sum.give(&mut network.params, team),
-            _ => {
-                let Stepper { exchange, sum, .. } = self;
-                exchange.sum(ranks, sum, &mut network.params, (parts, whole), &all.live, team);
-            }
+            1 => sum.give(&mut network.params, team),
+            _ => exchange.sum(ranks, &mut sum, &mut network.params, (parts, whole), &all.live, team),
         }
+        (self.sum, self.exchange) = (sum, exchange);
         self.add_statistics(all.statistics);
         let mut sums = Sums::default();
         all.losses.iter().for_each(|losses| sums.add(losses));
         Ok(sums.mean())
+    }
+
+    /// Adds the gradient of a part to `sum`, and has it sent.
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        network: &mut Network<f32>,
+        step: Step,
+        part: usize,
+        parts: usize,
+        sum: &mut Accumulator<f32>,
+        sending: Option<&mut Sending>,
+        team: &Team,
+    ) -> Result<Losses> {
+        let n = step.batch.of;
+        let batch = step.batch.part(part * n / parts..(part + 1) * n / parts);
+        let accumulate = self.accumulate.max(1) as u64;
+        let clock = Clock { step: step.clock.step.wrapping_mul(accumulate) + part as u64, ..step.clock };
+        let scale = self.divisor(network, n) * batch.len() as f64 / (n as f64 * self.divisor(network, batch.len()));
+        let step = Step { batch, clock, ..step };
+        let Some(sending) = sending else {
+            let losses = self.gradient(network, step, team, &mut |_, _| {})?;
+            sum.take(&mut network.params, scale, team);
+            return Ok(losses);
+        };
+        sum.begin(&network.params);
+        let losses =
+            self.gradient(network, step, team, &mut |params, param| sending.done(params, param, sum, scale, team))?;
+        sending.rest(&network.params, sum, scale, team);
+        sum.end(&mut network.params);
+        Ok(losses)
+    }
+
+    /// The divisor of the loss of so many drawings, see [`Term::per`].
+    fn divisor(&mut self, network: &Network<f32>, drawings: usize) -> f64 {
+        let divisor = || network.step(&mut Tape::new(), drawings).expect("a network fits its own shapes").loss.per;
+        *self.per.entry(drawings).or_insert_with(divisor)
     }
 
     /// Sums the statistics of all parts.
@@ -248,11 +300,6 @@ impl Stepper {
     }
 }
 
-/// Passes over the drawings before step `step`, from 0; infinity where a pass has no length.
-pub(super) fn epoch(steps_per_epoch: Option<f64>, step: u64) -> f64 {
-    steps_per_epoch.map_or(f64::INFINITY, |steps| step as f64 / steps)
-}
-
 /// Fills the inputs that change from step to step.
 pub(super) fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
     for scheduled in &graph.scheduled {
@@ -261,7 +308,8 @@ pub(super) fn schedule(graph: &Training, plan: &mut Plan<f32>, epoch: f64) {
 }
 
 pub(super) fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
-    batch.images.gather(batch.rows, plan.input(graph.images));
+    let images = batch.images.expect("drawings here, where they are computed with");
+    images.gather(batch.rows, plan.input(graph.images));
     if let Some(labels) = graph.labels {
         let values = plan.input(labels).iter_mut().zip(batch.numbers);
         values.for_each(|(value, &i)| *value = batch.labels[i] as f32);

@@ -1,11 +1,10 @@
-//! A step's gradient from parts that several ranks compute.
+//! The news that ranks have for each other about the parts of a step that they computed.
 
-use inkgrad_engine::optim::{Accumulator, Block, Optimizer, Tree};
-use inkgrad_engine::{Params, Team};
+use inkgrad_engine::optim::Optimizer;
 
 use super::losses::{Losses, Sums};
 use crate::model::MAX_TERMS;
-use crate::ranks::{Ranks, own_parts, shares};
+use crate::ranks::Ranks;
 use crate::{Error, Result};
 
 /// A rank's message about the parts that it computed.
@@ -162,67 +161,6 @@ pub(super) fn mean_of_all(ranks: &dyn Ranks, own: &[Losses]) -> Losses {
         }
     }
     sums.mean()
-}
-
-/// Memory to sum gradients in.
-#[derive(Debug, Default)]
-pub(super) struct Exchange {
-    to: Vec<f32>,
-    from: Vec<f32>,
-    tree: Tree<f32>,
-}
-
-impl Exchange {
-    /// Adds what all ranks have accumulated of `parts` parts, each its share of the parameters, along the tree of all parts. Where a
-    /// gradient is to be shortened (`whole`) each gets all of the sum, else its share alone. `live` are the parameters that one of
-    /// them has a gradient of.
-    pub fn sum(
-        &mut self,
-        ranks: &dyn Ranks,
-        accumulator: &mut Accumulator<f32>,
-        params: &mut Params<f32>,
-        (parts, whole): (usize, bool),
-        live: &[bool],
-        team: &Team,
-    ) {
-        let (rank, size) = (ranks.rank(), ranks.size());
-        let shares = shares(params.count(), size);
-        let own = shares[rank].len();
-        let blocks = |rank| Tree::<f32>::blocks_of(own_parts(parts, rank, size));
-        self.to.clear();
-        for share in &shares {
-            accumulator.blocks().iter().for_each(|block| self.to.extend(&block.sum[share.clone()]));
-        }
-        let counts: Vec<usize> = shares.iter().map(|share| share.len() * accumulator.blocks().len()).collect();
-        let expected: Vec<usize> = (0..size).map(|rank| blocks(rank).len() * own).collect();
-        accumulator.discard();
-        self.from.resize(expected.iter().sum(), 0.0);
-        ranks.exchange(&self.to, &counts, &mut self.from, &expected);
-        if own > 0 {
-            let all = (0..size).flat_map(blocks).zip(self.from.chunks_exact(own));
-            for ((first, height), part) in all {
-                let mut sum = self.tree.memory(own);
-                sum.copy_from_slice(part);
-                self.tree.push(Block { first, height, sum }, team);
-            }
-            if let Some(sum) = self.tree.take(team) {
-                params.grads_mut()[shares[rank].clone()].copy_from_slice(&sum);
-                self.tree.reuse(sum);
-            }
-        }
-        if whole {
-            ranks.all_gather(params.grads_mut(), &shares);
-        }
-        params.set_live(live);
-    }
-
-    /// Gives each rank the shares of the parameters that the others have moved.
-    pub fn gather_moved(ranks: &dyn Ranks, params: &mut Params<f32>) {
-        if ranks.size() > 1 {
-            let shares = shares(params.count(), ranks.size());
-            ranks.all_gather(&mut params.values, &shares);
-        }
-    }
 }
 
 /// Whether an update needs the whole gradient.

@@ -8,7 +8,7 @@ use inkgrad_engine::{Clock, Team};
 use inkgrad_models::Result;
 use inkgrad_models::data::{self, Examples};
 use inkgrad_models::model::{Network, Spec};
-use inkgrad_models::ranks::{Ranks, Solo, agree, shares};
+use inkgrad_models::ranks::{Message, Ranks, Solo, agree, shares};
 use inkgrad_models::run::config::{Config, Precision};
 use inkgrad_models::trainer::Stepper;
 use serde::Serialize;
@@ -103,11 +103,23 @@ impl Measure<'_> {
     fn messages(&self, numbers: usize) -> Messages {
         let (size, rank) = (self.ranks.size(), self.ranks.rank());
         let shares = shares(numbers, size);
-        let counts: Vec<usize> = shares.iter().map(|share| share.len()).collect();
-        let (to, mut values) = (vec![1.0; numbers], vec![1.0; numbers]);
-        let (own, expected) = (counts[rank], vec![counts[rank]; size]);
-        let mut from = vec![0.0; own * size];
-        let exchange_ms = self.median_ms(15, || self.ranks.exchange(&to, &counts, &mut from, &expected));
+        let own = shares[rank].len();
+        let (mut to, mut from, mut values) = (vec![1.0; numbers], vec![0.0; own * size], vec![1.0; numbers]);
+        let exchange_ms = self.median_ms(15, || {
+            let mut rest = &mut to[..];
+            let out = shares.iter().enumerate().map(|(rank, share)| {
+                let (numbers, others) = std::mem::take(&mut rest).split_at_mut(share.len());
+                rest = others;
+                Message { rank, tag: 0, numbers }
+            });
+            let out: Vec<Message> = out.filter(|message| message.rank != rank).collect();
+            let from = from.chunks_exact_mut(own.max(1)).enumerate().filter(|(from, _)| *from != rank);
+            let into = from.map(|(rank, numbers)| Message { rank, tag: 0, numbers }).collect();
+            let messages = out.len();
+            self.ranks.exchange_while(out, into, &mut |outbox| {
+                (0..messages).for_each(|message| outbox.send(message, &mut |_| {}));
+            });
+        });
         let all_gather_ms = self.median_ms(15, || self.ranks.all_gather(&mut values, &shares));
         Messages { mib: (numbers * size_of::<f32>()) as f64 / f64::from(1 << 20), exchange_ms, all_gather_ms }
     }

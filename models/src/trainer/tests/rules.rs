@@ -262,10 +262,9 @@ fn what_would_not_be_heeded_is_refused_before_there_is_a_folder() {
         let expected = format!("--weight-decay: 0.1 with {name}, expected --optimizer adamw");
         assert_eq!(refused(decay(optimizer), &path), expected);
     }
-    let given: [(Config, &str); 4] = [
+    let given: [(Config, &str); 3] = [
         (decay(Optimizer::AdamW), "--optimizer: adamw"),
         (Config { ema: Some(0.9), ..base.clone() }, "--ema: 0.9"),
-        (Config { accumulate: 2, ..base.clone() }, "--accumulate: 2"),
         (Config { freeze: Prefixes(vec!["enc".into()]), ..base.clone() }, "--freeze: enc"),
     ];
     for (config, what) in given {
