@@ -18,6 +18,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("conv_weight_single.ptx", include_str!("../ptx/conv_weight_single.ptx")),
     ("elementwise.ptx", include_str!("../ptx/elementwise.ptx")),
     ("gemm.ptx", include_str!("../ptx/gemm.ptx")),
+    ("gemm_slices.ptx", include_str!("../ptx/gemm_slices.ptx")),
     ("gru.ptx", include_str!("../ptx/gru.ptx")),
     ("gru_backward.ptx", include_str!("../ptx/gru_backward.ptx")),
     ("layout.ptx", include_str!("../ptx/layout.ptx")),

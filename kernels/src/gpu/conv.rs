@@ -6,7 +6,7 @@
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len, slices};
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use super::layout::transpose;
-use super::reduce::{Axis, sum_axis};
+use super::reduce::{Axis, column_sums, sum_axis};
 use crate::cpu::conv::{Geometry, Grid};
 use crate::launch::Arg;
 
@@ -179,7 +179,7 @@ fn implicit_weight_gradient(
     let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
     let single = geometry.big.channels == 1 && columns <= WEIGHT_SINGLE_TAPS;
     let depth = if single { WEIGHT_SINGLE_DEPTH } else { WEIGHT_DEPTH };
-    let slice = pixels.div_ceil(slices(m, pixels, columns)).next_multiple_of(depth);
+    let slice = pixels.div_ceil(slices(m, pixels, columns, depth)).next_multiple_of(depth);
     let parts = pixels.div_ceil(slice);
     let to = if parts == 1 { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
     let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
@@ -192,8 +192,11 @@ fn implicit_weight_gradient(
         let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
         launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
     }
-    if parts > 1 {
-        sum_axis(launches, to.span, dw, Axis::parts(m * columns, parts));
+    match parts {
+        1 => {}
+        2..=8 => sum_axis(launches, to.span, dw, Axis::parts(m * columns, parts)),
+        // Eight threads for each sum instead of one.
+        _ => column_sums(launches, to.span, dw, Span::default()),
     }
 }
 

@@ -1,18 +1,16 @@
-//! Products of matrices (`gemm.ptx`; on tensor cores `gemm_tf32.ptx`).
+//! Products of matrices (`gemm.ptx`, on tensor cores `gemm_tf32.ptx`; sums that were cut, `gemm_slices.ptx`).
 
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
-use super::layout::{Rest, Rows, copy_rows};
-use super::reduce::{Axis, sum_axis};
 use crate::launch::Arg;
 
 /// Rows and columns of a product that a block owns.
 const TILE: usize = 64;
 /// Terms of a sum that a block multiplies at a time.
 const DEPTH: usize = 16;
-/// A product with fewer tiles than this is cut along its sums, if they are long (split-K).
-const FEW_TILES: usize = 64;
-/// The shortest part of a sum that is worth a block.
-const SLICE: usize = 256;
+/// A product with fewer tiles than an H100 has multiprocessors is cut along its sums (split-K), into as many as these are.
+const ENOUGH_TILES: usize = 132;
+/// The fewest turns of loading and multiplying that are worth a block.
+const TURNS: usize = 4;
 
 /// A matrix in device memory.
 #[derive(Debug, Clone, Copy)]
@@ -81,43 +79,52 @@ impl Epilogue {
 }
 
 /// Into how many parts the sums of a product of (m, k) and (k, n), here or in a convolution's weight gradient, are cut: a
-/// matter of its shape alone.
-pub(super) fn slices(m: usize, k: usize, n: usize) -> usize {
+/// matter of its shape alone. A turn multiplies `depth` terms.
+pub(super) fn slices(m: usize, k: usize, n: usize, depth: usize) -> usize {
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
-    if tiles >= FEW_TILES { 1 } else { (2 * FEW_TILES / tiles).min(k.div_ceil(SLICE)) }
+    if tiles >= ENOUGH_TILES { 1 } else { (ENOUGH_TILES / tiles).min(k.div_ceil(TURNS * depth)) }
 }
 
 /// Numbers of scratch for [`gemm`] of (m, k) and (k, n).
 pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
-    match slices(m, k, n) {
+    match slices(m, k, n, DEPTH) {
         1 => 0,
         slices => slices * m * n,
     }
 }
 
-/// C = A·B for `a: (m, k)` and `b: (k, n)`, or added, through the epilogue. `scratch`: [`gemm_scratch_len`], of use where C
-/// has no gaps and there is no ReLU.
+/// C = A·B for `a: (m, k)` and `b: (k, n)`, or added, through the epilogue. `scratch`: [`gemm_scratch_len`]; with less the sums
+/// are cut into fewer parts.
 ///
 /// # Panics
 /// If the shapes do not fit.
 pub fn gemm(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, scratch: Span) {
     assert_eq!((a.cols, c.rows, c.cols), (b.rows, a.rows, b.cols), "gemm: columns of A and B, shape of C");
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let parts = slices(m, k, n);
-    if parts == 1 || c.row_stride != n || epilogue.relu {
+    let parts = slices(m, k, n, DEPTH).min(scratch.len / (m * n).max(1));
+    if parts <= 1 {
         product(launches, a, b, c, epilogue, 1);
         return;
     }
     let partial = scratch.part(0, parts * m * n);
     let parts = product(launches, a, b, MatrixMut::new(Target::write(partial), m, n), Epilogue::NONE, parts);
-    let (partial, axis) = (partial.part(0, parts * m * n), Axis::parts(m * n, parts));
-    match epilogue.bias {
-        None => sum_axis(launches, partial, c.target, axis),
-        Some(bias) => {
-            copy_rows(launches, Rows { rows: m, width: n, repeat: 1 }, (bias, 0), (c.target, n), Rest::Goes);
-            sum_axis(launches, partial, Target { add: true, ..c.target }, axis);
-        }
-    }
+    add_slices(launches, partial.part(0, parts * m * n), c, epilogue);
+}
+
+/// C = Σ of the arrays of C's size that lie one behind the other in `slices`, or added, through the epilogue.
+pub fn add_slices(launches: &mut Launches, slices: Span, c: MatrixMut, epilogue: Epilogue) {
+    let elements = c.rows * c.cols;
+    let args = vec![
+        slices.read(),
+        c.target.arg(),
+        read_or_none(epilogue.bias),
+        int(elements),
+        int(c.cols),
+        int(c.row_stride),
+        int(slices.len / elements),
+        epilogue.flags(c.target.add),
+    ];
+    launches.each("gemm_slices", elements, args);
 }
 
 /// One launch of the product, its sums cut into about `slices` parts, which lie one behind the other. Returns how many.

@@ -5,6 +5,7 @@
 //! recurrent weights in the shared memory of a cluster (`lstm_cluster.ptx`). Elsewhere a block works by itself, and reads from
 //! the L2 cache what its shared memory does not hold (`lstm.ptx`).
 
+use super::elementwise::copy;
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
 use super::layout::{Rest, Rows, copy_rows, transpose};
@@ -250,9 +251,18 @@ pub(super) fn products(
     product(da_rows, Matrix::new(inputs.w_ih, gates, input), gradients.x, [inputs_of, input]);
     product(da_rows.transposed(), Matrix::new(inputs.x, inputs_of, input), gradients.w_ih, [gates, input]);
     product(dq_rows.transposed(), Matrix::new(h_prev, rows, hidden), gradients.w_hh, [gates, hidden]);
-    for (db, gradient) in [(gradients.b_ih, da), (gradients.b_hh, dq)] {
-        if let Some(db) = db {
-            column_sums(launches, gradient, db, scratch);
+    match (gradients.b_ih, gradients.b_hh) {
+        // An LSTM's are the same.
+        (Some(of_x), Some(of_h)) if da == dq && !of_x.add => {
+            column_sums(launches, da, of_x, scratch);
+            copy(launches, of_x.span, of_h);
+        }
+        (of_x, of_h) => {
+            for (db, gradient) in [(of_x, da), (of_h, dq)] {
+                if let Some(db) = db {
+                    column_sums(launches, gradient, db, scratch);
+                }
+            }
         }
     }
 }

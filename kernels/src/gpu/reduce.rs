@@ -92,7 +92,10 @@ pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis) {
 
 /// Numbers of scratch for [`column_sums`].
 pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
-    rows.div_ceil(ROWS) * columns
+    match rows.div_ceil(ROWS) {
+        0 | 1 => 0,
+        pieces => pieces * columns,
+    }
 }
 
 /// out = Σ over the rows of `x: (rows, columns)`, or added; `out` has a number for each column. `scratch`:
@@ -101,8 +104,14 @@ pub fn column_sums(launches: &mut Launches, x: Span, out: Target, scratch: Span)
     let columns = out.span.len;
     let rows = x.len / columns;
     let pieces = rows.div_ceil(ROWS);
+    let mut stage = |x: Span, y: Target, rows: usize, pieces: usize, piece: usize| {
+        let args = [x.read(), y.arg(), int(rows), int(columns), int(piece), y.flag()];
+        launches.grid("column_sums", [columns.div_ceil(COLUMN_BLOCK[0]), pieces, 1], COLUMN_BLOCK, 0, args);
+    };
+    if pieces <= 1 {
+        return stage(x, out, rows, 1, ROWS);
+    }
     let partial = scratch.part(0, pieces * columns);
-    let args = [x.read(), partial.write(), int(rows), int(columns), int(ROWS)];
-    launches.grid("column_sums", [columns.div_ceil(COLUMN_BLOCK[0]), pieces, 1], COLUMN_BLOCK, 0, args);
-    sum_axis(launches, partial, out, Axis::parts(columns, pieces));
+    stage(x, Target::write(partial), rows, pieces, ROWS);
+    stage(partial, out, pieces, 1, pieces);
 }

@@ -93,6 +93,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
     ("gemm", &[Op("linear"), Chosen(ragged), Chosen(more_ragged), Chosen(long_sums)]),
     ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
+    ("gemm_slices", &[Op("linear"), Chosen(long_sums), Sums(sums::slices)]),
     ("gru_forward", GRU),
     ("gru_backward", GRU),
     ("gru_cluster_forward", GRU_CLUSTER),
@@ -119,7 +120,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("reparameterize_backward", &[Op("reparameterize")]),
     ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Sums(sums::terms)]),
     ("column_sums", &[Op("linear"), Op("conv2d"), Sums(sums::columns)]),
-    ("sum_axis", &[Op("repeat"), Chosen(long_sums), Sums(sums::axis)]),
+    ("sum_axis", &[Op("repeat"), Sums(sums::axis)]),
 ];
 
 /// Mutants that compute the same as the original: kernel, change, which of those with this change, and why.
@@ -146,6 +147,7 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("fold", "setp.lt.and.f32 %p, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
+    ("gemm_slices", "setp.lt.and.f32 %p0, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm_tf32", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm_tf32", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),

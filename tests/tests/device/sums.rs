@@ -1,6 +1,7 @@
 //! Sums in a fixed order, to the bit: how many numbers a kernel loads at a time changes nothing.
 
 use inkgrad_engine::DeviceError;
+use inkgrad_kernels::gpu::gemm::{Epilogue, MatrixMut, add_slices};
 use inkgrad_kernels::gpu::layout::embedding_backward;
 use inkgrad_kernels::gpu::loss::mse;
 use inkgrad_kernels::gpu::reduce::{Axis, column_sums, column_sums_scratch_len, sum, sum_axis, sum_scratch_len};
@@ -59,25 +60,63 @@ pub fn axis(device: &mut dyn Device) -> Result<f64, DeviceError> {
     Ok(worst)
 }
 
+/// Sums of columns in the order of `column_sums`: eight threads take every eighth row of a piece, their sums are added in order, and
+/// those of the pieces alike.
+fn columns_of(values: &[f32], columns: usize, piece: usize) -> Vec<f32> {
+    let of_piece = |rows: &[f32]| {
+        let thread = |c: usize, ty: usize| rows.chunks(columns).skip(ty).step_by(8).fold(0.0, |sum, row| sum + row[c]);
+        let column = |c: usize| (1..8).fold(thread(c, 0), |sum, ty| sum + thread(c, ty));
+        (0..columns).map(column).collect::<Vec<_>>()
+    };
+    let pieces: Vec<f32> = values.chunks(piece * columns).flat_map(of_piece).collect();
+    if pieces.len() == columns { pieces } else { columns_of(&pieces, columns, pieces.len()) }
+}
+
 /// [`column_sums`] of rows that end at each place of a turn, and of more than one piece.
 pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
     const PIECE: usize = 256;
     let (mut worst, columns) = (0.0_f64, 5);
-    for rows in [1, 7, 8, 16, 24, 32, 40, 48, 56, 64, 65, 130, 256, 300, 520] {
-        let values = numbers(rows * columns);
+    for rows in [1, 7, 8, 16, 24, 32, 40, 48, 56, 64, 65, 130, 256, 300, 520, 2600] {
+        let (values, before) = (numbers(rows * columns), numbers(columns));
         let x = span(device, &values)?;
-        let y = span(device, &vec![0.0; columns])?;
         let scratch = span(device, &vec![0.0; column_sums_scratch_len(rows, columns)])?;
-        let found = run(device, y, |launches| column_sums(launches, x, Target::write(y), scratch))?;
-        let of = |c: usize, piece: usize| {
-            // Eight threads take every eighth row of a piece; their sums are added in order.
-            let end = rows.min((piece + 1) * PIECE);
-            let thread = |ty| (piece * PIECE + ty..end).step_by(8).fold(0.0, |sum, r| sum + values[r * columns + c]);
-            (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
-        };
-        let expected: Vec<f32> =
-            (0..columns).map(|c| (0..rows.div_ceil(PIECE)).fold(0.0, |sum, piece| sum + of(c, piece))).collect();
-        worst = worst.max(same(&found, &expected));
+        for add in [false, true] {
+            let y = Target { span: span(device, &before)?, add };
+            let found = run(device, y.span, |launches| column_sums(launches, x, y, scratch))?;
+            let sums = columns_of(&values, columns, PIECE).into_iter().zip(&before);
+            let expected: Vec<f32> = sums.map(|(sum, before)| if add { sum + before } else { sum }).collect();
+            worst = worst.max(same(&found, &expected));
+        }
+    }
+    Ok(worst)
+}
+
+/// [`add_slices`] of each count, with all that may follow; what is added to has longer rows than the slices, whose ends stay.
+pub fn slices(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    let (mut worst, rows, width) = (0.0_f64, 51, 6);
+    let shift = numbers(width);
+    let bias = span(device, &shift)?;
+    for count in COUNTS {
+        let values = numbers(count * rows * width);
+        let x = span(device, &values)?;
+        for (add, relu, has_bias) in
+            [(false, false, false), (true, false, false), (false, true, true), (true, true, true)]
+        {
+            let stride = if add { width + 1 } else { width };
+            let before = numbers(rows * stride);
+            let target = Target { span: span(device, &before)?, add };
+            let epilogue = Epilogue { bias: has_bias.then_some(bias), relu };
+            let c = MatrixMut::with_stride(target, rows, width, stride);
+            let found = run(device, target.span, |launches| add_slices(launches, x, c, epilogue))?;
+            let mut expected = before.clone();
+            for i in 0..rows * width {
+                let at = i / width * stride + i % width;
+                let sum = (0..count).fold(0.0, |sum, s| sum + values[s * rows * width + i]);
+                let sum = sum + if has_bias { shift[i % width] } else { 0.0 } + if add { before[at] } else { 0.0 };
+                expected[at] = if relu && sum < 0.0 { 0.0 } else { sum };
+            }
+            worst = worst.max(same(&found, &expected));
+        }
     }
     Ok(worst)
 }
@@ -150,5 +189,10 @@ fn sums_are_those_of_plain_loops_to_the_bit() {
 type Probe = fn(&mut dyn Device) -> Result<f64, DeviceError>;
 
 /// By the kernel.
-const PROBES: &[(&str, Probe)] =
-    &[("sum_axis", axis), ("column_sums", columns), ("sum_terms", terms), ("embedding_backward", classes)];
+const PROBES: &[(&str, Probe)] = &[
+    ("sum_axis", axis),
+    ("column_sums", columns),
+    ("gemm_slices", slices),
+    ("sum_terms", terms),
+    ("embedding_backward", classes),
+];

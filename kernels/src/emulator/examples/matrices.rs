@@ -29,6 +29,13 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: |workshop, n| product(workshop, Precision::Tf32, n),
     },
     Example {
+        entry: "gemm_slices",
+        about: "three slices of a product put together, with a bias and a ReLU",
+        size: "rows",
+        n: 40,
+        prepare: slices,
+    },
+    Example {
         entry: "transpose",
         about: "a square matrix turned through shared memory",
         size: "rows",
@@ -83,6 +90,13 @@ fn product(workshop: &mut Workshop, precision: Precision, n: usize) -> Result<Ou
     Ok(Output::Singles(if scratch.len > 0 { scratch.part(0, n * n) } else { c }))
 }
 
+fn slices(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let (x, bias, y) = (workshop.normal(3 * n * WIDTH)?, workshop.normal(WIDTH)?, workshop.empty(n * WIDTH)?);
+    let (c, epilogue) = (MatrixMut::new(Target::write(y), n, WIDTH), Epilogue { bias: Some(bias), relu: true });
+    gemm::add_slices(&mut workshop.launches, x, c, epilogue);
+    Ok(Output::Singles(y))
+}
+
 fn transpose(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let (x, y) = (workshop.normal(n * n)?, workshop.empty(n * n)?);
     layout::transpose(&mut workshop.launches, x, [1, n, n], Target::write(y));
@@ -124,7 +138,8 @@ fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let (x, out) = (workshop.normal(n * COLUMNS)?, workshop.empty(COLUMNS)?);
     let scratch = workshop.empty(reduce::column_sums_scratch_len(n, COLUMNS))?;
     reduce::column_sums(&mut workshop.launches, x, Target::write(out), scratch);
-    Ok(Output::Singles(scratch.part(0, COLUMNS)))
+    // Many rows are summed by pieces, of which the first stands there.
+    Ok(Output::Singles(if scratch.len > 0 { scratch.part(0, COLUMNS) } else { out }))
 }
 
 fn sum_axis(workshop: &mut Workshop, n: usize) -> Result<Output> {
