@@ -82,6 +82,7 @@ impl<T: Float> Accumulator<T> {
     ///
     /// let (mut tape, mut params) = (Tape::<f32>::new(), Params::new());
     /// let (a, b) = (params.declare("a", [1], Init::Constant(3.0)), params.declare("b", [1], Init::Constant(5.0)));
+    /// params.initialise(1);
     /// let at_a = tape.param(&a);
     /// let square = tape.mul(at_a, at_a)?;
     /// let at_b = tape.param(&b);
