@@ -6,8 +6,10 @@ A step on R ranks, of B drawings in all and P parameters:
 
 t0 + t1·b is a rank's own time for b drawings; a is Adam's time a parameter (28 bytes at 10 GB/s), of which each rank moves its share.
 A rank sends each owner its share of the gradient, with as many parts as ranks, and the parameters that it moved to all. MPI's gathers go
-in ⌈log2 R⌉ rounds; of an exchange of all with all, 64 messages are taken to cost their latency and the rest to overlap. The gradient
-travels while the backward goes on, for h of a rank's own time, but for its last piece of 65,536 numbers; without --overlap h is 0.
+in ⌈log2 R⌉ rounds; of an exchange of all with all, 64 messages are taken to cost their latency and the rest, further pieces too, to
+overlap. The gradient travels while the backward goes on, for h of a rank's own time, but for what is there at its end alone: the last
+piece, 65,536 numbers, of the share of the first layers, which all ranks send to one owner then. `last` is its part of that share.
+Without --overlap h is 0.
 """
 
 import argparse
@@ -23,7 +25,8 @@ def step(model, ranks, batch, latency, bandwidth, overlap):
     bits = (ranks - 1).bit_length()
     own = t1 * batch / ranks
     data = 4 * parameters * (ranks - 1) / ranks / bandwidth * 1e3
-    waits = max(data - overlap * own, data * min(PIECE / parameters, 1))
+    last = min(PIECE * ranks / parameters, 1)
+    waits = max(data - overlap * own, data * last)
     messages = (3 * bits + 2 * min(ranks - 1, PAIRS)) * latency * (ranks > 1)
     return t0 + own + ADAM_MS * parameters / ranks + waits + data + messages
 

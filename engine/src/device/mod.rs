@@ -97,8 +97,7 @@ impl Kind {
         self.open_one_of(0, precision)
     }
 
-    /// The same for the process `user` of those that share the machine's devices: in turn, so that two of four on a machine with two
-    /// GPUs have the same one.
+    /// The same for process number `user` of those that share a machine's n devices: it has number `user` mod n.
     ///
     /// # Errors
     /// Why it cannot be used.

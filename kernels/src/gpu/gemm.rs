@@ -7,7 +7,8 @@ use crate::launch::Arg;
 const TILE: usize = 64;
 /// Terms of a sum that a block multiplies at a time.
 const DEPTH: usize = 16;
-/// A product with fewer tiles than an H100 has multiprocessors is cut along its sums (split-K), into as many as these are.
+/// The multiprocessors of an H100. A product with fewer tiles is cut along its sums (split-K), so that tiles times slices are at most
+/// as many.
 const ENOUGH_TILES: usize = 132;
 /// The fewest turns of loading and multiplying that are worth a block.
 const TURNS: usize = 4;
@@ -93,8 +94,8 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
     }
 }
 
-/// C = A·B for `a: (m, k)` and `b: (k, n)`, or added, through the epilogue. `scratch`: [`gemm_scratch_len`]; with less the sums
-/// are cut into fewer parts.
+/// C = A·B for `a: (m, k)` and `b: (k, n)`, or added, through the epilogue. `scratch`: [`gemm_scratch_len`]; with less of it the sums
+/// are cut into fewer parts, with none not at all.
 ///
 /// # Panics
 /// If the shapes do not fit.

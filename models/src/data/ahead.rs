@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 /// Threads that read. They sleep while a disk works, and several reads at once are what a solid-state disk needs to be fast.
 const READERS: usize = 4;
 
-/// A list of pictures, and where they go.
-type Request = (Vec<usize>, Sender<Result<Images>>);
+/// A list of pictures, others whose memory they may have, and where they go.
+type Request = (Vec<usize>, Option<Images>, Sender<Result<Images>>);
 
 /// Where the pictures of a list come from.
 type Reply = Receiver<Result<Images>>;
@@ -26,6 +26,8 @@ pub struct Ahead {
     /// Lists that were asked for and not yet taken, each with where its pictures come from; `None` where nobody reads ahead.
     pending: VecDeque<(Vec<usize>, Option<Reply>)>,
     readers: Vec<JoinHandle<()>>,
+    /// Pictures that nobody needs any more.
+    spare: Vec<Images>,
 }
 
 impl Ahead {
@@ -42,15 +44,16 @@ impl Ahead {
                 loop {
                     // A statement of its own: the lock is given back before the disk is waited for.
                     let request = receiver.lock().map(|receiver| receiver.recv());
-                    let Ok(Ok((indices, to))) = request else { break };
+                    let Ok(Ok((indices, spare, to))) = request else { break };
                     // Nobody waits for it any more where this fails.
-                    let _ = to.send(rows.read(&indices));
+                    let _ = to.send(rows.read_into(&indices, spare));
                 }
             };
             Builder::new().name(format!("reader-{n}")).spawn(read).ok()
         };
         let readers = (1..=READERS).map_while(start).collect();
-        Ahead { rows: rows.clone(), requests: Some(requests), pending: VecDeque::new(), readers }
+        let (pending, spare) = (VecDeque::new(), Vec::new());
+        Ahead { rows: rows.clone(), requests: Some(requests), pending, readers, spare }
     }
 
     /// Asks for the pictures at `indices`.
@@ -58,10 +61,17 @@ impl Ahead {
         let from = self.requests.as_ref().filter(|_| !self.readers.is_empty()).map(|requests| {
             let (to, from) = mpsc::channel();
             // Readers that are gone are told of by `take`.
-            let _ = requests.send((indices.clone(), to));
+            let _ = requests.send((indices.clone(), self.spare.pop(), to));
             from
         });
         self.pending.push_back((indices, from));
+    }
+
+    /// Takes pictures whose memory others may have.
+    pub fn reuse(&mut self, images: Images) {
+        if self.spare.len() < Self::DEPTH {
+            self.spare.push(images);
+        }
     }
 
     /// Lists that were asked for and not yet taken.

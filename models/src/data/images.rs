@@ -114,6 +114,11 @@ impl Images {
         self.extents
     }
 
+    /// Their memory.
+    pub(super) fn into_pixels(self) -> Pixels {
+        self.pixels
+    }
+
     /// Pictures of values that have been checked already.
     pub(super) fn from_checked(extents: Extents, pixels: Pixels) -> Self {
         Self { extents, pixels }

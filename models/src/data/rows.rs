@@ -111,21 +111,37 @@ impl Rows {
     /// # Panics
     /// When an index has no picture.
     pub fn read(&self, indices: &[usize]) -> Result<Images> {
+        self.read_into(indices, None)
+    }
+
+    /// The same in the memory of pictures that nobody needs any more: the system would have to clear new memory for each batch.
+    pub(super) fn read_into(&self, indices: &[usize], spare: Option<Images>) -> Result<Images> {
         let mut pixels = self.no_pixels();
-        match &mut pixels {
-            Pixels::U8(pixels) => pixels.reserve_exact(indices.len() * self.extents.len()),
-            Pixels::F32(pixels) => pixels.reserve_exact(indices.len() * self.extents.len()),
+        match (&mut pixels, spare.map(Images::into_pixels)) {
+            (Pixels::U8(pixels), Some(Pixels::U8(spare))) => *pixels = spare,
+            (Pixels::F32(pixels), Some(Pixels::F32(spare))) => *pixels = spare,
+            _ => {}
         }
+        match &mut pixels {
+            Pixels::U8(pixels) => empty(pixels, indices.len() * self.extents.len()),
+            Pixels::F32(pixels) => empty(pixels, indices.len() * self.extents.len()),
+        }
+        let mut used = vec![false; self.files.len()];
         let mut block = Vec::new();
         let mut places = indices.iter().map(|&index| self.place(index)).peekable();
-        while let Some(Place { file, row }) = places.next() {
+        let mut read = Ok(());
+        while let (Some(Place { file, row }), true) = (places.next(), read.is_ok()) {
             // Neighbours in one go.
             let mut rows = 1;
             while places.next_if(|next| (next.file, next.row) == (file, row + rows)).is_some() {
                 rows += 1;
             }
-            self.files[file as usize].read(row as usize, rows as usize, self.extents, &mut block, &mut pixels)?;
+            used[file as usize] = true;
+            read = self.files[file as usize].read(row as usize, rows as usize, self.extents, &mut block, &mut pixels);
         }
+        // A file that somebody else has written to explains whatever was found there.
+        self.files.iter().zip(used).filter(|(_, used)| *used).try_for_each(|(file, _)| file.check_unchanged())?;
+        read?;
         let images = Images::from_checked(self.extents, pixels);
         match self.side {
             Some(side) => images.resized(side),
@@ -151,6 +167,12 @@ impl Rows {
             }
         }
     }
+}
+
+/// Makes a list empty, with room for `count`.
+fn empty<T>(list: &mut Vec<T>, count: usize) {
+    list.clear();
+    list.reserve_exact(count);
 }
 
 /// How a file keeps pictures.
@@ -257,22 +279,28 @@ impl PictureFile {
         Ok(found)
     }
 
-    /// Adds pictures from number `row` on to `pixels`.
+    /// Refuses contents that somebody has changed: the bytes that were read are of those that the fingerprint is of only if nobody has
+    /// written to the file.
+    fn check_unchanged(&self) -> Result<()> {
+        let bad = |problem: String| Error::input(self.path.display(), problem);
+        let now = stamp(&self.file).map_err(|error| bad(error.to_string()))?;
+        if now == self.stamp {
+            return Ok(());
+        }
+        let (found, expected) = (now.0, self.stamp.0);
+        Err(bad(match found < expected {
+            true => format!("another program cut it to {found} bytes while it was in use, expected {expected}"),
+            false => "another program wrote to it while it was in use, expected it to stay as it is".to_owned(),
+        }))
+    }
+
+    /// Adds pictures from number `row` on to `pixels`. What was read counts if the file is [unchanged](Self::check_unchanged).
     fn read(&self, row: usize, rows: usize, extents: Extents, block: &mut Vec<u8>, pixels: &mut Pixels) -> Result<()> {
         let bad = |problem: String| Error::input(self.path.display(), problem);
         let each = extents.len();
         let bytes = each * self.format.element.size();
         block.resize(rows * bytes, 0);
         let read = read_exact_at(&self.file, block, self.start + (row * bytes) as u64);
-        // The bytes that were read are of the contents that the fingerprint is of only if nobody has written to the file.
-        let now = stamp(&self.file).map_err(|error| bad(error.to_string()))?;
-        if now != self.stamp {
-            let (found, expected) = (now.0, self.stamp.0);
-            return Err(bad(match found < expected {
-                true => format!("another program cut it to {found} bytes while it was in use, expected {expected}"),
-                false => "another program wrote to it while it was in use, expected it to stay as it is".to_owned(),
-            }));
-        }
         read.map_err(|error| bad(format!("image {row} cannot be read: {error}")))?;
         let begin = pixels.len();
         self.format.decode(block, pixels);

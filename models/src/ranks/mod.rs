@@ -75,6 +75,12 @@ pub trait Outbox {
     fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32]));
 }
 
+/// Panics if one of these messages has numbers, which its receiver waits for.
+fn expect_sent(unsent: &[Option<Message>]) {
+    let is_empty = unsent.iter().flatten().all(|message| message.numbers.is_empty());
+    assert!(is_empty, "a message that is never sent");
+}
+
 /// One process alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Solo;

@@ -1,7 +1,8 @@
 //! Ranks that `mpirun` (or `srun`) has started, on one machine or many, through MPI.
 //!
-//! MPI counts in 32 bits: a share of the parameters, times the blocks of a rank's parts, has at most 2³¹ − 1 numbers.
+//! MPI counts in 32 bits: there are at most 2³¹ − 1 parameters.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -78,7 +79,7 @@ impl Drop for World {
 
 /// As MPI counts.
 fn count(n: usize) -> i32 {
-    i32::try_from(n).expect("at most 2147483647 numbers at a time, as MPI counts: more ranks have smaller shares")
+    i32::try_from(n).expect("at most 2147483647, as MPI counts")
 }
 
 /// The counts of messages that lie one after the other, and where each begins.
@@ -93,27 +94,33 @@ fn places(counts: &[usize]) -> (Vec<i32>, Vec<i32>) {
 }
 
 /// Messages that are not sent yet, and those under way.
-struct Sending<'a, 's> {
+struct Out<'a, 's> {
     world: &'s SimpleCommunicator,
     scope: &'s LocalScope<'a>,
-    out: Vec<Option<Message<'a>>>,
-    sends: Vec<Option<Request<'a, [f32], &'s LocalScope<'a>>>>,
-    receives: Vec<Option<Request<'a, [f32], &'s LocalScope<'a>>>>,
+    unsent: Vec<Option<Message<'a>>>,
+    under_way: VecDeque<Request<'a, [f32], &'s LocalScope<'a>>>,
 }
 
-impl Outbox for Sending<'_, '_> {
+impl Drop for Out<'_, '_> {
+    /// A panic in the middle takes all ranks with it: a request that is dropped would end this one alone.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.world.abort(101);
+        }
+    }
+}
+
+impl Outbox for Out<'_, '_> {
     fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32])) {
-        let Message { rank, tag, numbers } = self.out[message].take().expect("a message that was not sent");
+        let Message { rank, tag, numbers } = self.unsent[message].take().expect("a message that was not sent");
         write(numbers);
         if !numbers.is_empty() {
             let to = self.world.process_at_rank(count(rank));
-            self.sends.push(Some(to.immediate_send_with_tag(self.scope, &*numbers, count(tag))));
+            self.under_way.push_back(to.immediate_send_with_tag(self.scope, &*numbers, count(tag)));
         }
-        // Libraries move messages while they are called.
-        for request in self.sends.iter_mut().chain(&mut self.receives) {
-            if let Some(under_way) = request.take() {
-                *request = under_way.test().err();
-            }
+        // Libraries move all messages while they are asked about one.
+        if let Some(Err(waiting)) = self.under_way.pop_front().map(Request::test) {
+            self.under_way.push_front(waiting);
         }
     }
 }
@@ -159,16 +166,14 @@ impl Ranks for World {
         scope(|scope| {
             let into = into.into_iter().filter(|message| !message.numbers.is_empty());
             let receives = into.map(|Message { rank, tag, numbers }| {
-                Some(world.process_at_rank(count(rank)).immediate_receive_into_with_tag(scope, numbers, count(tag)))
+                world.process_at_rank(count(rank)).immediate_receive_into_with_tag(scope, numbers, count(tag))
             });
-            let receives = receives.collect();
-            let out = out.into_iter().map(Some).collect();
-            let mut sending = Sending { world: &world, scope, out, sends: Vec::new(), receives };
-            work(&mut sending);
-            let is_sent = |message: &Option<Message>| message.as_ref().is_none_or(|message| message.numbers.is_empty());
-            assert!(sending.out.iter().all(is_sent), "a message that is never sent");
-            sending.receives.into_iter().flatten().for_each(|receive| _ = receive.wait());
-            sending.sends.into_iter().flatten().for_each(|send| _ = send.wait());
+            let under_way = receives.collect();
+            let unsent = out.into_iter().map(Some).collect();
+            let mut out = Out { world: &world, scope, unsent, under_way };
+            work(&mut out);
+            super::expect_sent(&out.unsent);
+            std::mem::take(&mut out.under_way).into_iter().for_each(|request| _ = request.wait());
         });
     }
 

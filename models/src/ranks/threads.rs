@@ -66,14 +66,14 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = f32> {
 }
 
 /// The messages that are not sent yet.
-struct Sending<'a> {
+struct Out<'a> {
     to: &'a [Sender<Vec<u8>>],
-    out: Vec<Option<Message<'a>>>,
+    unsent: Vec<Option<Message<'a>>>,
 }
 
-impl Outbox for Sending<'_> {
+impl Outbox for Out<'_> {
     fn send(&mut self, message: usize, write: &mut dyn FnMut(&mut [f32])) {
-        let Message { rank, tag, numbers } = self.out[message].take().expect("a message that was not sent");
+        let Message { rank, tag, numbers } = self.unsent[message].take().expect("a message that was not sent");
         write(numbers);
         if !numbers.is_empty() {
             // One that has panicked hears nothing.
@@ -104,10 +104,9 @@ impl Ranks for Thread {
     }
 
     fn exchange_while(&self, out: Vec<Message>, into: Vec<Message>, work: &mut dyn FnMut(&mut dyn Outbox)) {
-        let mut sending = Sending { to: &self.to, out: out.into_iter().map(Some).collect() };
-        work(&mut sending);
-        let is_sent = |message: &Option<Message>| message.as_ref().is_none_or(|message| message.numbers.is_empty());
-        assert!(sending.out.iter().all(is_sent), "a message that is never sent");
+        let mut out = Out { to: &self.to, unsent: out.into_iter().map(Some).collect() };
+        work(&mut out);
+        super::expect_sent(&out.unsent);
         let from = self.from.lock().expect("no thread that has panicked");
         let mut into: Vec<Message> = into.into_iter().filter(|message| !message.numbers.is_empty()).collect();
         while let Some(rank) = into.last().map(|message| message.rank) {

@@ -31,7 +31,7 @@ impl<'a> Batch<'a> {
         Batch { images: Some(images), rows: numbers, numbers, labels, before: 0, of: numbers.len() }
     }
 
-    /// Some of those that a device has.
+    /// Some of those that a device has: their numbers are all that it is told.
     pub(super) fn on_device(labels: &'a [usize], numbers: &'a [usize]) -> Self {
         Batch { images: None, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
     }

@@ -17,9 +17,9 @@ use crate::{Error, Result};
 /// The processor or device that computes the steps of a run.
 pub(super) enum Compute {
     /// This processor takes each step; a device may compute the gradients of its parts.
-    Cpu(Box<Processor>),
-    /// A GPU or its emulation takes them.
-    Device(Box<DeviceStepper>),
+    ByStep(Box<Processor>),
+    /// A GPU or its emulation takes many that it was told of.
+    ByWindow(Box<DeviceStepper>),
 }
 
 /// This processor, and where its drawings come from, unless a device has them.
@@ -48,8 +48,8 @@ impl Compute {
     /// a device when it has done all that it was told.
     pub(super) fn read_due(&self, last: Instant) -> bool {
         match self {
-            Compute::Cpu(_) => true,
-            Compute::Device(stepper) => stepper.prepared() == 0 || last.elapsed() >= READ_INTERVAL,
+            Compute::ByStep(_) => true,
+            Compute::ByWindow(stepper) => stepper.prepared() == 0 || last.elapsed() >= READ_INTERVAL,
         }
     }
 }
@@ -69,7 +69,7 @@ impl Trainer {
                         rows: (0..self.config.batch_size).collect(),
                     }),
                 };
-                Ok(Compute::Cpu(Box::new(Processor { stepper, reading })))
+                Ok(Compute::ByStep(Box::new(Processor { stepper, reading })))
             }
             Ok(Some(device)) => self.compute_on(device),
             Err(error) => Err(self.unusable(&error.into())),
@@ -79,7 +79,11 @@ impl Trainer {
     /// A device, with parameters, moments and the data set there.
     pub(super) fn compute_on(&self, device: Box<dyn Device>) -> Result<Compute> {
         let precision = self.config.precision.kind();
-        let opened = DeviceStepper::on(device, precision, &self.network, &self.optimizer);
+        let in_parts = self.config.accumulate > 1 || self.ranks.size() > 1;
+        let opened = match in_parts {
+            true => DeviceStepper::of_gradients(device, precision, &self.network),
+            false => DeviceStepper::on(device, precision, &self.network, &self.optimizer),
+        };
         let mut stepper = opened.map_err(|error| self.unusable(&error))?;
         stepper.steps_per_epoch = Some(self.batches.steps_of_a_pass());
         for part in [Part::Training, Part::Test].into_iter().filter(|&part| !self.split(part).is_empty()) {
@@ -88,12 +92,12 @@ impl Trainer {
                 error => error,
             })?;
         }
-        if self.config.accumulate == 1 && self.ranks.size() == 1 {
-            return Ok(Compute::Device(Box::new(stepper)));
+        if !in_parts {
+            return Ok(Compute::ByWindow(Box::new(stepper)));
         }
-        let mut in_parts = self.stepper();
-        in_parts.device = Some(stepper);
-        Ok(Compute::Cpu(Box::new(Processor { stepper: in_parts, reading: None })))
+        let mut by_step = self.stepper();
+        by_step.device = Some(stepper);
+        Ok(Compute::ByStep(Box::new(Processor { stepper: by_step, reading: None })))
     }
 
     /// One that takes the run's steps.
@@ -119,7 +123,7 @@ impl Trainer {
     /// # Errors
     /// If they cannot be read.
     pub(super) fn read_ahead(&mut self, compute: &mut Compute) -> Result<()> {
-        let Compute::Cpu(processor) = compute else { return Ok(()) };
+        let Compute::ByStep(processor) = compute else { return Ok(()) };
         let Some(Reading { ahead, asked, next, .. }) = &mut processor.reading else { return Ok(()) };
         while ahead.pending() < Ahead::DEPTH && *asked < self.batches.total() {
             let batch = self.batches.next(*asked);
@@ -136,12 +140,13 @@ impl Trainer {
     pub(super) fn advance(&mut self, compute: &mut Compute, team: &Team) -> Result<usize> {
         let next = self.step + 1;
         let drawings = match compute {
-            Compute::Cpu(processor) => {
+            Compute::ByStep(processor) => {
                 let (rate, clock) = (self.rate(self.step), self.clock(self.step));
                 let Processor { stepper, reading } = &mut **processor;
                 stepper.augmentation = self.batches.augmentation(&self.config, self.step);
                 let Drawings { images, labels } = &self.dataset.train;
-                let read = reading.as_mut().and_then(|reading| Some((reading.next.take()?, &reading.rows)));
+                let taken = reading.as_mut().and_then(|reading| reading.next.take());
+                let read = taken.as_ref().zip(reading.as_ref().map(|reading| &reading.rows));
                 let batch = match (images, &read) {
                     _ if stepper.device.is_some() => Batch::on_device(labels, self.batches.next(self.step)),
                     (Stored::Memory(images), _) => Batch::of(images, labels, self.batches.next(self.step)),
@@ -158,11 +163,14 @@ impl Trainer {
                     Error::Engine(error) => self.failed(next, error),
                     error => self.stopped(next, format!("the loss is not finite: {error}")),
                 })?;
+                if let (Some(reading), Some((_, images))) = (reading, taken) {
+                    reading.ahead.reuse(images);
+                }
                 self.average.iter_mut().for_each(|average| average.update(&self.network.params, team));
                 self.sums.add(&losses);
                 losses.drawings
             }
-            Compute::Device(stepper) => {
+            Compute::ByWindow(stepper) => {
                 if stepper.prepared() == 0 {
                     let upcoming = self.upcoming();
                     let prepared = stepper.prepare(&self.network, &self.optimizer, &self.sums, &upcoming);
@@ -207,7 +215,7 @@ impl Trainer {
     /// # Errors
     /// If a loss since the last time was not finite; if the device failed.
     pub(super) fn read(&mut self, compute: &mut Compute) -> Result<()> {
-        let Compute::Device(stepper) = compute else { return Ok(()) };
+        let Compute::ByWindow(stepper) = compute else { return Ok(()) };
         match stepper.read(&mut self.sums).map_err(|error| self.failed(self.step, error))? {
             None => Ok(()),
             Some(step) => Err(self.stopped(step, "the loss is not finite".to_owned())),
@@ -220,7 +228,7 @@ impl Trainer {
     /// As [`Trainer::read`].
     pub(super) fn fetch(&mut self, compute: &mut Compute) -> Result<()> {
         self.read(compute)?;
-        let Compute::Device(stepper) = compute else { return Ok(()) };
+        let Compute::ByWindow(stepper) = compute else { return Ok(()) };
         stepper.download(&mut self.network, &mut self.optimizer).map_err(|error| self.failed(self.step, error))
     }
 
@@ -231,26 +239,22 @@ impl Trainer {
         let is_emulated = self.config.device == config::DeviceKind::Emulated;
         match compute {
             // The emulator would take hours; parameters were fetched for the record.
-            Compute::Device(_) if is_emulated => {
+            Compute::ByWindow(_) if is_emulated => {
                 Stepper::default().evaluate_stored(&self.network, self.split(part), indices, batch, &Solo, team)
             }
-            Compute::Cpu(processor) => match &mut processor.stepper.device {
+            Compute::ByStep(processor) => match &mut processor.stepper.device {
                 Some(device) if !is_emulated => {
                     let (own, first) = own_batches(indices, batch, &*self.ranks);
                     let found = device.evaluate_batches(&self.network, part, own, batch, first);
                     let found = agree(&*self.ranks, found.map_err(|error| self.failed(self.step, error)))?;
                     Ok(together::mean_of_all(&*self.ranks, &found))
                 }
-                Some(_) => {
-                    let mut stepper = Stepper::default();
-                    stepper.evaluate_stored(&self.network, self.split(part), indices, batch, &*self.ranks, team)
-                }
-                None => {
+                _ => {
                     let (data, ranks) = (self.split(part), &*self.ranks);
                     processor.stepper.evaluate_stored(&self.network, data, indices, batch, ranks, team)
                 }
             },
-            Compute::Device(stepper) => {
+            Compute::ByWindow(stepper) => {
                 let evaluated = stepper.evaluate(&self.network, part, indices, batch);
                 evaluated.map_err(|error| self.failed(self.step, error))
             }

@@ -8,7 +8,7 @@ use inkgrad_engine::{Param, Params, Team};
 
 use crate::ranks::{Message, Outbox, Ranks, own_parts, shares};
 
-/// Elements that are sent at once, at most: enough that a message's latency is small beside its time.
+/// Elements of a message, at most: enough that its latency is small beside its time.
 const PIECE: usize = 1 << 16;
 
 /// Memory to sum gradients in.
@@ -17,6 +17,8 @@ pub(super) struct Exchange {
     pieces: Vec<Piece>,
     /// How many parameters each has numbers of.
     params: Vec<usize>,
+    /// How many numbers and ranks they are cut for.
+    cut_for: (usize, usize),
     to: Vec<f32>,
     from: Vec<f32>,
     tree: Tree<f32>,
@@ -122,9 +124,11 @@ impl Sending<'_> {
 }
 
 impl Exchange {
-    /// Cuts the parameters into pieces, once.
+    /// Cuts the parameters into pieces, where they are not cut yet.
     pub(super) fn prepare(&mut self, ranks: &dyn Ranks, params: &Params<f32>) {
-        if self.pieces.is_empty() && ranks.size() > 1 {
+        let cut_for = (params.count(), ranks.size());
+        if self.cut_for != cut_for && ranks.size() > 1 {
+            self.cut_for = cut_for;
             self.pieces = pieces(params.count(), ranks.size());
             let meets = |piece: &Piece| params.iter().filter(|param| piece.meets(&param.range())).count();
             self.params = self.pieces.iter().map(meets).collect();
@@ -163,20 +167,20 @@ impl Exchange {
         team: &Team,
     ) {
         let (rank, size) = (ranks.rank(), ranks.size());
-        // In the order of arrival: rank by rank, piece by piece.
-        let mut places = vec![0..0; size * self.pieces.len()];
-        let mut end = 0;
-        for (from, i, len) in incoming(&self.pieces, parts, rank, size) {
-            places[from * self.pieces.len() + i] = end..end + len;
-            end += len;
-        }
-        for (i, piece) in self.pieces.iter().enumerate().filter(|(_, piece)| piece.owner == rank) {
+        let share = shares(params.count(), size)[rank].clone();
+        for (_, piece) in own_pieces(&self.pieces, rank) {
+            // Messages lie rank by rank, of each piece by piece, of each block by block.
+            let (mut before, len) = (0, piece.range.len());
             for from in 0..size {
-                let received = &self.from[places[from * self.pieces.len() + i].clone()];
-                for (b, (first, height)) in blocks(parts, from, size).into_iter().enumerate() {
+                let blocks = blocks(parts, from, size);
+                let place = before + blocks.len() * (piece.range.start - share.start);
+                if from != rank {
+                    before += blocks.len() * share.len();
+                }
+                for (b, (first, height)) in blocks.into_iter().enumerate() {
                     let part = match from == rank {
                         true => &accumulator.blocks()[b].sum[piece.range.clone()],
-                        false => &received[b * piece.range.len()..][..piece.range.len()],
+                        false => &self.from[place + b * len..][..len],
                     };
                     let mut sum = self.tree.memory(part.len());
                     sum.copy_from_slice(part);
@@ -205,6 +209,13 @@ impl Exchange {
     }
 }
 
+/// The pieces that a rank owns, which are neighbours, each with its number.
+fn own_pieces(pieces: &[Piece], rank: usize) -> impl Iterator<Item = (usize, &Piece)> + Clone {
+    let begin = pieces.partition_point(|piece| piece.owner < rank);
+    let end = pieces.partition_point(|piece| piece.owner <= rank);
+    (begin..end).map(|i| (i, &pieces[i]))
+}
+
 /// The messages that a rank gets: who sends it, which piece, how many numbers.
 fn incoming(
     pieces: &[Piece],
@@ -214,8 +225,7 @@ fn incoming(
 ) -> impl Iterator<Item = (usize, usize, usize)> + Clone {
     (0..size).filter(move |&from| from != rank).flat_map(move |from| {
         let blocks = blocks(parts, from, size).len();
-        let own = pieces.iter().enumerate().filter(move |(_, piece)| piece.owner == rank);
-        own.map(move |(i, piece)| (from, i, blocks * piece.range.len()))
+        own_pieces(pieces, rank).map(move |(i, piece)| (from, i, blocks * piece.range.len()))
     })
 }
 

@@ -273,10 +273,10 @@ impl Trainer {
     /// If a file cannot be written, or the loss is not finite; the last checkpoint stays as it was.
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         let compute = match self.device.take() {
-            Some(device) => self.compute_on(device)?,
-            None => self.compute()?,
+            Some(device) => self.compute_on(device),
+            None => self.compute(),
         };
-        self.sitting(compute, observer)
+        self.sitting(agree(&*self.ranks, compute)?, observer)
     }
 
     /// The same on a device that is given, with the kernels of the configuration's precision loaded.
@@ -285,8 +285,8 @@ impl Trainer {
     /// As [`Trainer::run`].
     pub fn run_on(&mut self, device: Box<dyn Device>, observer: &mut dyn Observer) -> Result<Outcome> {
         self.device = None;
-        let compute = self.compute_on(device)?;
-        self.sitting(compute, observer)
+        let compute = self.compute_on(device);
+        self.sitting(agree(&*self.ranks, compute)?, observer)
     }
 
     fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
@@ -339,7 +339,7 @@ impl Trainer {
                     break;
                 }
             }
-            if record_due || matches!(compute, Compute::Cpu(_)) {
+            if record_due || matches!(compute, Compute::ByStep(_)) {
                 observer.look(self);
             }
             let [stop, save] = any(&*self.ranks, [observer.stop(), saved.elapsed() >= every]);

@@ -293,7 +293,7 @@ impl DeviceStepper {
         let batch = self.prepared.pop_front().expect("a step is prepared");
         let (number, launches) = self.plans[&(Part::Training, batch)].list(List::Step);
         self.unread = true;
-        launch(&mut *self.device, self.graphs, number, launches)?;
+        launch_list(&mut *self.device, self.graphs, number, launches)?;
         optimizer.step += 1;
         Ok(batch)
     }
@@ -360,7 +360,7 @@ impl DeviceStepper {
             self.fill(network, part, &sums, rows, |_| f64::INFINITY)?;
             for chunk in chunks {
                 let (number, launches) = self.plans[&(part, chunk.len())].list(List::Forward);
-                launch(&mut *self.device, self.graphs, number, launches)?;
+                launch_list(&mut *self.device, self.graphs, number, launches)?;
             }
             let totals = self.state.window.read(&mut *self.device)?;
             sums = self.named(&totals.sums);
@@ -392,7 +392,7 @@ fn table(device: &mut dyn launch::Device, images: &Images) -> Result<Table> {
 }
 
 /// Launches a list, as one graph or kernel by kernel.
-fn launch(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Launch]) -> Result<()> {
+fn launch_list(device: &mut dyn launch::Device, graph: bool, number: u64, list: &[Launch]) -> Result<()> {
     match graph {
         true => Ok(device.replay(number, list)?),
         false => Ok(list.iter().try_for_each(|launch| device.launch(launch))?),

@@ -217,6 +217,7 @@ impl Stepper {
             }
             Err(error) => {
                 said.problem = Some(error.to_string());
+                said.is_device = matches!(error, inkgrad_engine::Error::Device(_));
                 failure = Some(error);
                 false
             }
@@ -224,10 +225,10 @@ impl Stepper {
         match ranks.size() {
             1 => _ = own.clone().all(|part| add(part, None)),
             _ => {
-                let is_fine = own.clone().rev().skip(1).rev().all(|part| add(part, None));
+                let last = own.end.checked_sub(1).filter(|last| own.contains(last));
+                let is_fine = (own.start..last.unwrap_or(own.start)).all(|part| add(part, None));
                 exchange.during(ranks, parts, &mut |mut sending| {
-                    let last = own.clone().next_back().filter(|_| is_fine);
-                    if !last.is_some_and(|part| add(part, Some(&mut sending))) {
+                    if !last.is_some_and(|part| is_fine && add(part, Some(&mut sending))) {
                         sending.nothing();
                     }
                 });
@@ -264,7 +265,8 @@ impl Stepper {
     ) -> Result<Losses> {
         let n = step.batch.of;
         let batch = step.batch.part(part * n / parts..(part + 1) * n / parts);
-        let accumulate = self.accumulate.max(1) as u64;
+        // A step that is not cut, for it has one drawing, has the noise that it has where nothing is.
+        let accumulate = if parts == 1 { 1 } else { self.accumulate as u64 };
         let clock = Clock { step: step.clock.step.wrapping_mul(accumulate) + part as u64, ..step.clock };
         let scale = self.divisor(network, n) * batch.len() as f64 / (n as f64 * self.divisor(network, batch.len()));
         let step = Step { batch, clock, ..step };

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 pub(super) struct Said {
     /// Why one could not be computed.
     pub problem: Option<String>,
+    /// Whether that is because of the rank's device.
+    pub is_device: bool,
     /// The losses of each.
     pub losses: Vec<Losses>,
     /// [`crate::model::Training::statistics`] of each.
@@ -78,6 +80,7 @@ impl Said {
         let problem = self.problem.as_deref().unwrap_or_default().as_bytes();
         to.count(problem.len());
         to.0.extend(problem);
+        to.count(usize::from(self.is_device));
         to.count(self.losses.len());
         self.losses.iter().for_each(|losses| losses.write(&mut to));
         to.count(self.live.len());
@@ -102,6 +105,7 @@ impl Said {
         let count = from.count();
         let problem = bytes(&mut from, count);
         let problem = (!problem.is_empty()).then(|| String::from_utf8_lossy(&problem).into_owned());
+        let is_device = from.count() == 1;
         let parts = from.count();
         let losses = (0..parts).map(|_| Losses::read(&mut from)).collect();
         let count = from.count();
@@ -120,7 +124,7 @@ impl Said {
             (0..tensors).map(of_tensor).collect()
         });
         let statistics = statistics.collect();
-        Said { problem, losses, statistics, live }
+        Said { problem, is_device, losses, statistics, live }
     }
 }
 
@@ -139,7 +143,10 @@ pub(super) fn bring_together(ranks: &dyn Ranks, own: Said) -> Result<Said> {
     for (rank, bytes) in ranks.all_gather_bytes(&own.to_bytes()).iter().enumerate() {
         let said = Said::from_bytes(bytes);
         if let Some(problem) = said.problem {
-            return Err(Error::input(format_args!("rank {rank}"), problem));
+            return Err(match said.is_device {
+                true => inkgrad_engine::Error::Device(format!("rank {rank}: {problem}")).into(),
+                false => Error::input(format_args!("rank {rank}"), problem),
+            });
         }
         all.losses.extend(said.losses);
         all.statistics.extend(said.statistics);
@@ -176,9 +183,15 @@ mod tests {
     fn what_a_rank_says_is_read_as_it_was_said() {
         let losses = |n: usize| Losses { loss: 0.1 * n as f64, terms: [n as f64; MAX_TERMS], drawings: n };
         let statistics = vec![vec![vec![1.0, 2.0], vec![]], vec![vec![3.0, 4.0], vec![5.0]]];
-        let said = Said { problem: None, losses: vec![losses(3), losses(4)], statistics, live: vec![true, false] };
+        let said = Said {
+            problem: None,
+            is_device: false,
+            losses: vec![losses(3), losses(4)],
+            statistics,
+            live: vec![true, false],
+        };
         assert_eq!(Said::from_bytes(&said.to_bytes()), said);
-        let failed = Said { problem: Some("not finite".to_owned()), ..Said::default() };
+        let failed = Said { problem: Some("lost".to_owned()), is_device: true, ..Said::default() };
         assert_eq!(Said::from_bytes(&failed.to_bytes()), failed);
         assert_eq!(Said::from_bytes(&Said::default().to_bytes()), Said::default());
     }

@@ -54,15 +54,14 @@ impl Cuda {
         self.bind()?;
         let Some(mut pinned) = self.pinned_for(bytes.len()) else { return self.copy_to(to, bytes) };
         let copied = Pinned::parts(bytes.len()).try_for_each(|part| {
-            // Its bytes of before may still be on their way.
-            self.synchronize()?;
             let staged = &mut pinned.bytes()[..part.len()];
             staged.copy_from_slice(&bytes[part.clone()]);
-            self.copy_to(to + part.start as u64, staged)
+            self.copy_to(to + part.start as u64, staged)?;
+            // Before it holds other bytes.
+            self.synchronize()
         });
-        let done = self.synchronize();
         self.pinned = Some(Some(pinned));
-        copied.and(done)
+        copied
     }
 
     /// Waits for the work before it, then copies from the GPU.
@@ -89,7 +88,7 @@ impl Cuda {
 
     /// Puts a copy to the GPU on the stream; pageable memory is copied aside before it returns.
     fn copy_to(&self, to: u64, bytes: &[u8]) -> Result<()> {
-        // SAFETY: pageable memory has been copied when the call returns, and the other is this one's, which waits before it changes it.
+        // SAFETY: pageable memory has been copied when the call returns; pinned memory stays as it is until `copy_in` has waited.
         unsafe { result::memcpy_htod_async(to, bytes, self.stream) }.map_err(failed("copying to the GPU"))
     }
 

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use inkgrad_engine::device::{Precision, load_kernels};
+use inkgrad_kernels::emulator::Emulator;
+
 use super::*;
 use crate::data::augment::Augment;
 use crate::ranks::threads;
@@ -90,6 +93,12 @@ fn any_number_of_ranks_leaves_the_same_bytes() {
     // Shortened gradients, and moments of descent.
     let optimizer = Config { clip_norm: Some(0.5), optimizer: Optimizer::Sgd, ..config(&data, "cnn-vae", 12) };
     assert_same(&folder, "twelve", &optimizer);
+    // A last batch of one drawing, which no part is cut from.
+    let remainder = Config { batch_size: 21, ..config(&data, "cnn-vae", 4) };
+    let (trainer, _) =
+        Trainer::start(&Models::builtin(), remainder.clone(), &folder.path().join("sizes"), false).unwrap();
+    assert_eq!(trainer.batches.len_of(3), 1);
+    assert_same(&folder, "remainder", &remainder);
     // Weights that rise from step to step, changed drawings in files, steps instead of passes.
     let streamed = Config {
         data_memory: 0.0,
@@ -128,6 +137,31 @@ fn devices_of_several_ranks_leave_the_bytes_of_one() {
     for (expected, found) in expected.iter().zip(&found) {
         let error = (expected.loss - found.loss).abs() / expected.loss;
         assert!(error < 1e-5, "{expected:?} on the processor, {found:?} on a device");
+    }
+}
+
+#[test]
+fn a_device_that_fails_ends_all_ranks_with_its_rank() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, models) = (few(&folder), Models::builtin());
+    let config = Config { batch_size: 10, device: DeviceKind::Emulated, ema: None, ..config(&data, "cnn-ae", 2) };
+    let failing: [(&str, fn(&mut Emulator), &str); 2] = [
+        ("full", |device| device.set_capacity(1 << 12), "--device: emulated: "),
+        ("lost", |device| device.set_limit(1000), "step 1: emulated: "),
+    ];
+    for (name, fail, says) in failing {
+        let path = folder.path().join(name);
+        let lines = threads::run(2, |rank| {
+            let mut device = Emulator::new(0);
+            if rank.rank() == 1 {
+                fail(&mut device);
+            }
+            load_kernels(&mut device, Precision::Fp32).unwrap();
+            let started = Trainer::start_among(&models, config.clone(), &path, false, Box::new(rank), &mut |_, _| {});
+            started.unwrap().0.run_on(Box::new(device), &mut ()).unwrap_err().to_string()
+        });
+        assert!(lines.iter().all(|line| line.contains(says)), "{lines:?}");
+        assert!(lines[0].contains("rank 1"), "{lines:?}");
     }
 }
 
