@@ -145,16 +145,16 @@ fn a_device_that_fails_ends_all_ranks_with_its_rank() {
     let folder = tempfile::tempdir().unwrap();
     let (data, models) = (few(&folder), Models::builtin());
     let config = Config { batch_size: 10, device: DeviceKind::Emulated, ema: None, ..config(&data, "cnn-ae", 2) };
-    let failing: [(&str, fn(&mut Emulator), &str); 2] = [
-        ("full", |device| device.set_capacity(1 << 12), "--device: emulated: "),
-        ("lost", |device| device.set_limit(1000), "step 1: emulated: "),
-    ];
-    for (name, fail, says) in failing {
+    // Bytes that it has, and instructions after which it fails.
+    for (name, capacity, limit, says) in
+        [("full", 1 << 12, u64::MAX, "--device: emulated: "), ("lost", 1 << 30, 1000, "step 1: emulated: ")]
+    {
         let path = folder.path().join(name);
         let lines = threads::run(2, |rank| {
             let mut device = Emulator::new(0);
             if rank.rank() == 1 {
-                fail(&mut device);
+                device.set_capacity(capacity);
+                device.set_limit(limit);
             }
             load_kernels(&mut device, Precision::Fp32).unwrap();
             let started = Trainer::start_among(&models, config.clone(), &path, false, Box::new(rank), &mut |_, _| {});
