@@ -1,7 +1,7 @@
 //! An NVIDIA GPU through its driver, which is opened at run time.
 //!
-//! Calls return before the work is done, but for copies of 64 KiB and more; what goes wrong in a kernel is reported by a later call. Everything is put on
-//! one stream, so that work is done in the order of the calls.
+//! Calls return before the work is done, but for copies of 64 KiB and more; what goes wrong in a kernel is reported by a later call.
+//! Everything is put on one stream, so that work is done in the order of the calls.
 
 mod pinned;
 
@@ -31,9 +31,8 @@ pub struct Cuda {
     modules: Vec<sys::CUmodule>,
     functions: HashMap<String, sys::CUfunction>,
     graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
-    /// The memory that large copies go through, from the first of them on; `None` within where the system has too little, and while a
-    /// copy uses it.
-    pinned: Option<Option<Pinned>>,
+    /// The memory that large copies go through, from the first of them on.
+    pinned: Option<Pinned>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; each call makes its context current first.

@@ -6,7 +6,7 @@
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len, slices};
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use super::layout::transpose;
-use super::reduce::{Axis, column_sums, sum_axis};
+use super::reduce::sum_arrays;
 use crate::cpu::conv::{Geometry, Grid};
 use crate::launch::Arg;
 
@@ -192,11 +192,8 @@ fn implicit_weight_gradient(
         let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
         launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
     }
-    match parts {
-        1 => {}
-        2..=8 => sum_axis(launches, to.span, dw, Axis::parts(m * columns, parts)),
-        // Eight threads for each sum instead of one.
-        _ => column_sums(launches, to.span, dw, Span::default()),
+    if parts > 1 {
+        sum_arrays(launches, to.span, dw);
     }
 }
 

@@ -90,6 +90,15 @@ pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis) {
     launches.each("sum_axis", y.span.len, args);
 }
 
+/// y = Σ of the arrays of y's size that lie one behind the other in `x`, at most [`ROWS`], or added.
+pub(super) fn sum_arrays(launches: &mut Launches, x: Span, y: Target) {
+    match x.len / y.span.len {
+        // A turn of one thread for each sum.
+        count @ ..=8 => sum_axis(launches, x, y, Axis::parts(y.span.len, count)),
+        _ => column_sums(launches, x, y, Span::default()),
+    }
+}
+
 /// Numbers of scratch for [`column_sums`].
 pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
     match rows.div_ceil(ROWS) {

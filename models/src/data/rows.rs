@@ -116,12 +116,8 @@ impl Rows {
 
     /// The same in the memory of pictures that nobody needs any more: the system would have to clear new memory for each batch.
     pub(super) fn read_into(&self, indices: &[usize], spare: Option<Images>) -> Result<Images> {
-        let mut pixels = self.no_pixels();
-        match (&mut pixels, spare.map(Images::into_pixels)) {
-            (Pixels::U8(pixels), Some(Pixels::U8(spare))) => *pixels = spare,
-            (Pixels::F32(pixels), Some(Pixels::F32(spare))) => *pixels = spare,
-            _ => {}
-        }
+        let spare = spare.map(Images::into_pixels).filter(|spare| spare.type_name() == self.pixel_type());
+        let mut pixels = spare.unwrap_or_else(|| self.no_pixels());
         match &mut pixels {
             Pixels::U8(pixels) => empty(pixels, indices.len() * self.extents.len()),
             Pixels::F32(pixels) => empty(pixels, indices.len() * self.extents.len()),

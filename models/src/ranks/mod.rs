@@ -66,6 +66,21 @@ pub struct Message<'a> {
     pub numbers: &'a mut [f32],
 }
 
+impl<'a> Message<'a> {
+    /// Cuts memory into messages that lie one after the other: of each the rank, the tag and how many numbers.
+    ///
+    /// # Panics
+    /// If there is too little of it.
+    pub fn cut(mut memory: &'a mut [f32], messages: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Self> {
+        let cut = messages.map(|(rank, tag, len)| {
+            let (numbers, rest) = std::mem::take(&mut memory).split_at_mut(len);
+            memory = rest;
+            Message { rank, tag, numbers }
+        });
+        cut.collect()
+    }
+}
+
 /// Where messages are sent from while something else is done.
 pub trait Outbox {
     /// Has message number `message` of those to be sent written, and sends it. What was sent before may make progress.

@@ -28,17 +28,17 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Some of those in memory.
     pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
-        Batch { images: Some(images), rows: numbers, numbers, labels, before: 0, of: numbers.len() }
+        Self::read(images, labels, numbers, numbers)
+    }
+
+    /// Images that were read for this step, which are all of these, in `rows` from 0 on.
+    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
+        Batch { images: Some(images), rows, ..Self::on_device(labels, numbers) }
     }
 
     /// Some of those that a device has: their numbers are all that it is told.
     pub(super) fn on_device(labels: &'a [usize], numbers: &'a [usize]) -> Self {
         Batch { images: None, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
-    }
-
-    /// Images that were read for this step, which are all of these, in `rows` from 0 on.
-    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
-        Batch { images: Some(images), rows, numbers, labels, before: 0, of: numbers.len() }
     }
 
     /// The same of a step of `of` drawings, of which these are those behind `before` others.

@@ -50,16 +50,6 @@ fn blocks(parts: usize, rank: usize, ranks: usize) -> Vec<(usize, u32)> {
     Tree::<f32>::blocks_of(own_parts(parts, rank, ranks))
 }
 
-/// Memory cut into messages: to, or from, each rank as many numbers as are said, and what tells it apart from others of that rank.
-fn cut(mut memory: &mut [f32], messages: impl Iterator<Item = (usize, usize, usize)>) -> Vec<Message<'_>> {
-    let cut = messages.map(|(rank, tag, len)| {
-        let (numbers, rest) = std::mem::take(&mut memory).split_at_mut(len);
-        memory = rest;
-        Message { rank, tag, numbers }
-    });
-    cut.collect()
-}
-
 /// The pieces of a rank's last gradient, which are sent one after the other.
 pub(super) struct Sending<'a> {
     pieces: &'a [Piece],
@@ -148,7 +138,7 @@ impl Exchange {
         let incoming = incoming(pieces, parts, rank, size);
         self.to.resize(outgoing.clone().map(|(.., len)| len).sum(), 0.0);
         self.from.resize(incoming.clone().map(|(.., len)| len).sum(), 0.0);
-        let (out, into) = (cut(&mut self.to, outgoing), cut(&mut self.from, incoming));
+        let (out, into) = (Message::cut(&mut self.to, outgoing), Message::cut(&mut self.from, incoming));
         ranks.exchange_while(out, into, &mut |outbox| {
             let waiting = self.params.iter().copied().map(Some).collect();
             compute(Sending { pieces, waiting, rank, outbox });

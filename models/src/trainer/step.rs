@@ -207,21 +207,20 @@ impl Stepper {
         sum.begin_at(own.start);
         exchange.prepare(ranks, &network.params);
         let (mut said, mut failure) = (Said::default(), None);
-        let mut add = |part: usize, sending: Option<&mut Sending>| match self
-            .add(network, step, part, parts, &mut sum, sending, team)
-        {
-            Ok(losses) => {
-                said.losses.push(losses);
-                said.statistics.push(std::mem::take(&mut self.statistics));
-                true
-            }
-            Err(error) => {
-                said.problem = Some(error.to_string());
-                said.is_device = matches!(error, inkgrad_engine::Error::Device(_));
-                failure = Some(error);
-                false
-            }
-        };
+        let mut add =
+            |part: usize, sending: Option<&mut Sending>| match self.add(network, step, part, &mut sum, sending, team) {
+                Ok(losses) => {
+                    said.losses.push(losses);
+                    said.statistics.push(std::mem::take(&mut self.statistics));
+                    true
+                }
+                Err(error) => {
+                    said.problem = Some(error.to_string());
+                    said.is_device = matches!(error, inkgrad_engine::Error::Device(_));
+                    failure = Some(error);
+                    false
+                }
+            };
         match ranks.size() {
             1 => _ = own.clone().all(|part| add(part, None)),
             _ => {
@@ -252,18 +251,17 @@ impl Stepper {
     }
 
     /// Adds the gradient of a part to `sum`, and has it sent.
-    #[allow(clippy::too_many_arguments)]
     fn add(
         &mut self,
         network: &mut Network<f32>,
         step: Step,
         part: usize,
-        parts: usize,
         sum: &mut Accumulator<f32>,
         sending: Option<&mut Sending>,
         team: &Team,
     ) -> Result<Losses> {
         let n = step.batch.of;
+        let parts = parts_of(self.accumulate, n);
         let batch = step.batch.part(part * n / parts..(part + 1) * n / parts);
         // A step that is not cut, for it has one drawing, has the noise that it has where nothing is.
         let accumulate = if parts == 1 { 1 } else { self.accumulate as u64 };

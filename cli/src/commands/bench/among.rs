@@ -103,21 +103,16 @@ impl Measure<'_> {
     fn messages(&self, numbers: usize) -> Messages {
         let (size, rank) = (self.ranks.size(), self.ranks.rank());
         let shares = shares(numbers, size);
-        let own = shares[rank].len();
-        let (mut to, mut from, mut values) = (vec![1.0; numbers], vec![0.0; own * size], vec![1.0; numbers]);
+        // To each other rank its share, from each this one's.
+        let others = |len: usize, other: usize| if other == rank { 0 } else { len };
+        let (mut to, mut from, mut values) =
+            (vec![1.0; numbers], vec![0.0; shares[rank].len() * size], vec![1.0; numbers]);
         let exchange_ms = self.median_ms(15, || {
-            let mut rest = &mut to[..];
-            let out = shares.iter().enumerate().map(|(rank, share)| {
-                let (numbers, others) = std::mem::take(&mut rest).split_at_mut(share.len());
-                rest = others;
-                Message { rank, tag: 0, numbers }
-            });
-            let out: Vec<Message> = out.filter(|message| message.rank != rank).collect();
-            let from = from.chunks_exact_mut(own.max(1)).enumerate().filter(|(from, _)| *from != rank);
-            let into = from.map(|(rank, numbers)| Message { rank, tag: 0, numbers }).collect();
-            let messages = out.len();
+            let counts = shares.iter().enumerate().map(|(to, share)| (to, 0, others(share.len(), to)));
+            let out = Message::cut(&mut to, counts);
+            let into = Message::cut(&mut from, (0..size).map(|from| (from, 0, others(shares[rank].len(), from))));
             self.ranks.exchange_while(out, into, &mut |outbox| {
-                (0..messages).for_each(|message| outbox.send(message, &mut |_| {}));
+                (0..size).for_each(|message| outbox.send(message, &mut |_| {}));
             });
         });
         let all_gather_ms = self.median_ms(15, || self.ranks.all_gather(&mut values, &shares));

@@ -60,7 +60,7 @@ impl Cuda {
             // Before it holds other bytes.
             self.synchronize()
         });
-        self.pinned = Some(Some(pinned));
+        self.pinned = Some(pinned);
         copied
     }
 
@@ -74,16 +74,16 @@ impl Cuda {
             bytes[part].copy_from_slice(staged);
             Ok(())
         });
-        self.pinned = Some(Some(pinned));
+        self.pinned = Some(pinned);
         copied
     }
 
-    /// The memory that a copy of so many bytes goes through, if it is worth it; to be put back.
+    /// The memory that a copy of so many bytes goes through, if it is worth it and the system has some; to be put back.
     fn pinned_for(&mut self, bytes: usize) -> Option<Pinned> {
-        if bytes < WORTH_IT {
-            return None;
+        match bytes < WORTH_IT {
+            true => None,
+            false => self.pinned.take().or_else(|| Pinned::new().ok()),
         }
-        self.pinned.get_or_insert_with(|| Pinned::new().ok()).take()
     }
 
     /// Puts a copy to the GPU on the stream; pageable memory is copied aside before it returns.
