@@ -66,17 +66,30 @@ enum Estimate {
 }
 
 /// The first is the most exact as a rule: its step lies near the cube root of the rounding error. Where the two gradients
-/// differ, the others are tried. The sum that a gradient is may nearly cancel, and its terms' rounding with a small step exceed
-/// it: larger steps. Between x − h and x + h some ReLU may have switched on: smaller ones. A wrong gradient differs from each.
-const ESTIMATES: [Estimate; 5] = [
+/// differ, the others are tried. The sum that a gradient is may nearly cancel, or the gradient be small beside the loss, and
+/// rounding with a small step exceed it: larger steps. Between x − h and x + h some ReLU may have switched on: smaller ones. A
+/// wrong gradient differs from each.
+const ESTIMATES: [Estimate; 6] = [
     Estimate::Central(1e-5),
     Estimate::FivePoint(1e-4),
     Estimate::FivePoint(1e-3),
     Estimate::Central(1e-6),
     Estimate::Central(1e-7),
+    Estimate::FivePoint(LONGEST),
 ];
 
+/// The longest step, whose estimate is blurred least by the loss's own rounding: of up to so many of its last digits, which is all
+/// that differences can say of a gradient.
+const LONGEST: f64 = 1e-2;
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
 impl Estimate {
+    fn step(self) -> f64 {
+        match self {
+            Estimate::Central(h) | Estimate::FivePoint(h) => h,
+        }
+    }
+
     /// The derivative at 0 of `loss`.
     fn of(self, mut loss: impl FnMut(f64) -> f64) -> f64 {
         match self {
@@ -174,8 +187,17 @@ impl Problem<'_> {
             let mut nearest = Compared { error: f64::INFINITY, analytic, numeric: f64::NAN };
             for estimate in ESTIMATES {
                 let numeric = estimate.of(&mut *loss);
-                let error = relative((analytic - numeric).abs(), scale.max(analytic.abs()).max(numeric.abs()));
-                if exceeds(nearest.error, error) || error.is_nan() {
+                let scale = scale.max(analytic.abs()).max(numeric.abs());
+                let mut difference = (analytic - numeric).abs();
+                let last = estimate.step() == LONGEST;
+                if last {
+                    let rounding = ROUNDING * loss(0.0).abs() / LONGEST;
+                    // A difference that is NaN stays so.
+                    difference = if difference <= rounding { 0.0 } else { difference - rounding };
+                }
+                let error = relative(difference, scale);
+                // So long a step may end where the function is not defined, which says nothing about its derivative.
+                if exceeds(nearest.error, error) || (error.is_nan() && !last) {
                     nearest = Compared { error, numeric, ..nearest };
                 }
                 if nearest.error <= TOLERANCE || nearest.error.is_nan() {

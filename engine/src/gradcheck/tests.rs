@@ -149,6 +149,28 @@ fn weight_of(x: &[f64]) -> f64 {
     u[0]
 }
 
+/// The loss is 10⁹ times as large as what one input has to do with it: of so small a gradient, differences of short steps are mostly
+/// rounding, and yet a wrong one is told from it.
+#[test]
+fn gradients_that_are_small_beside_the_loss_are_checked() {
+    let beside = |wrong: bool| {
+        let input = |values: &[f64]| CaseInput { shape: [2].into(), values: values.to_vec(), differentiable: true };
+        case!("beside", vec![input(&[3.0, 2.0]), input(&[0.7, -0.4])], |tape, x| {
+            let large = tape.mul(x[0], x[0])?;
+            let square = if wrong { tape.record(Faulty::Wrong, &x[1..])? } else { tape.mul(x[1], x[1])? };
+            let small = tape.scale(square, 1e-8)?;
+            let both = tape.add(large, small)?;
+            tape.sum(both)
+        })
+    };
+    for seed in 0..20 {
+        let outcome = check_case(&beside(false), &Team::solo(), seed).unwrap();
+        assert!(outcome.passes(), "{outcome}");
+    }
+    let found = failure(&beside(true));
+    assert!(found.contains("at input 1, element ") && found.contains("the gradient is"), "{found}");
+}
+
 #[test]
 fn a_point_without_a_derivative_is_named() {
     let found = failure(&of(Faulty::Abs, [3], &[0.5, 0.0, 1.5]));

@@ -8,7 +8,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{Along, copy_along, sum_along};
 use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
 
-use super::broadcast::{device_copy_along, device_sum_along};
+use super::broadcast::{device_copy_along, device_sum_along, device_sum_scratch_len};
 use super::case::{Spec, case};
 use super::for_pieces;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -101,18 +101,19 @@ impl<T: Float> Op<T> for AxisSum {
 }
 
 impl DeviceOp for AxisSum {
-    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
-        let scratch = if self.mean { output.len() } else { 0 };
-        Memory { saved: 0, forward_scratch: scratch, backward_scratch: scratch }
+    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+        let scaled = if self.mean { output.len() } else { 0 };
+        let sums = device_sum_scratch_len(self.along(inputs));
+        Memory { saved: 0, forward_scratch: scaled + sums, backward_scratch: scaled }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let along = self.along(run.shapes);
         if !self.mean {
-            return device_sum_along(launches, along, run.x[0], Target::write(run.y));
+            return device_sum_along(launches, along, run.x[0], Target::write(run.y), run.scratch);
         }
-        let sums = run.scratch.part(0, run.y.len);
-        device_sum_along(launches, along, run.x[0], Target::write(sums));
+        let (sums, scratch) = run.scratch.split(run.y.len);
+        device_sum_along(launches, along, run.x[0], Target::write(sums), scratch);
         elementwise::scale(launches, sums, self.scale(run.shapes[0]) as f32, Target::write(run.y));
     }
 

@@ -193,15 +193,23 @@ pub(super) fn device_copy_along(launches: &mut Launches, along: Along, x: Span, 
     layout::copy_rows(launches, rows, (x, along.inner), (y, along.inner), Rest::Goes);
 }
 
-/// y\[o, i\] = Σₛ x\[o, s, i\] on a GPU, or added.
-pub(super) fn device_sum_along(launches: &mut Launches, along: Along, x: Span, y: Target) {
+/// Numbers of scratch for [`device_sum_along`].
+pub(super) fn device_sum_scratch_len(along: Along) -> usize {
+    reduce::sum_axis_scratch_len(along.rest(), along.count)
+}
+
+/// y\[o, i\] = Σₛ x\[o, s, i\] on a GPU, or added. `scratch`: [`device_sum_scratch_len`].
+pub(super) fn device_sum_along(launches: &mut Launches, along: Along, x: Span, y: Target, scratch: Span) {
     let Along { count, inner, .. } = along;
-    reduce::sum_axis(launches, x, y, reduce::Axis { inner, outer: count * inner, step: inner, count });
+    reduce::sum_axis(launches, x, y, reduce::Axis { inner, outer: count * inner, step: inner, count }, scratch);
 }
 
 impl DeviceOp for Broadcast {
     fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
-        Op::<f32>::memory(self, inputs, output)
+        let (list, n) = passes(inputs[0], output);
+        let sums = list[..n].iter().map(|&pass| device_sum_scratch_len(pass)).max().unwrap_or(0);
+        let len = between(&list[..n]);
+        Memory { saved: 0, forward_scratch: len, backward_scratch: len + sums }
     }
 
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
@@ -224,13 +232,14 @@ impl DeviceOp for Broadcast {
         let Some((first, later)) = list[..n].split_first() else {
             return inkgrad_kernels::gpu::elementwise::copy(launches, run.dy, dx);
         };
-        let (mut from, mut scratch) = (run.dy, run.scratch);
+        let (mut between, sums) = run.scratch.split(between(&list[..n]));
+        let mut from = run.dy;
         for &pass in later.iter().rev() {
-            let (to, rest) = scratch.split(pass.rest());
-            device_sum_along(launches, pass, from, Target::write(to));
-            (from, scratch) = (to, rest);
+            let (to, rest) = between.split(pass.rest());
+            device_sum_along(launches, pass, from, Target::write(to), sums);
+            (from, between) = (to, rest);
         }
-        device_sum_along(launches, *first, from, dx);
+        device_sum_along(launches, *first, from, dx, sums);
     }
 }
 

@@ -147,7 +147,7 @@ impl DeviceOp for Conv {
         let pixels = output.len() / output.last();
         let gradients = gpu::conv::up_scratch_len(&geometry, precision)
             .max(gpu::conv::weight_gradient_scratch_len(&geometry, precision))
-            .max(gpu::reduce::column_sums_scratch_len(pixels, output.last()));
+            .max(gpu::reduce::sum_axis_scratch_len(output.last(), pixels));
         Memory {
             saved: gpu::conv::packed_len(&geometry, precision),
             forward_scratch: gpu::conv::down_scratch_len(&geometry, precision),

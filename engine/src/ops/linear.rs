@@ -126,7 +126,7 @@ impl DeviceOp for Linear {
         use gpu::gemm::gemm_scratch_len;
         let (b, i, o) = extents(inputs);
         let gradients =
-            gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)).max(gpu::reduce::column_sums_scratch_len(b, o));
+            gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)).max(gpu::reduce::sum_axis_scratch_len(o, b));
         Memory {
             saved: 0,
             forward_scratch: gemm_scratch_len(b, i, o),

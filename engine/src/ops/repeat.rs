@@ -1,12 +1,12 @@
 //! y[b, t] = x[b] for each of T steps: a vector made a sequence.
 //!
 //! - CPU: the loops below
-//! - GPU: `kernels/ptx/layout.ptx`
+//! - GPU: `kernels/ptx/layout.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `repeat` in `graphs.json`
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{
-    Launches, Target,
+    Launches, Precision, Target,
     layout::{self, Rest, Rows},
     reduce::{self, Axis},
 };
@@ -15,7 +15,7 @@ use super::case::{Spec, case};
 use super::put;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
-use crate::op::{Backward, Forward, Op, Reads};
+use crate::op::{Backward, Forward, Memory, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
 
 #[derive(Debug)]
@@ -71,6 +71,11 @@ impl<T: Float> Op<T> for Repeat {
 }
 
 impl DeviceOp for Repeat {
+    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+        let backward_scratch = reduce::sum_axis_scratch_len(inputs[0].len(), self.steps);
+        Memory { backward_scratch, ..Memory::NONE }
+    }
+
     fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
         let (rows, d) = (run.y.len / run.y_shape.last(), run.y_shape.last());
         let rows = Rows { rows, width: d, repeat: self.steps };
@@ -81,7 +86,7 @@ impl DeviceOp for Repeat {
         let d = run.y_shape.last();
         if let Some(dx) = run.dx[0] {
             let axis = Axis { inner: d, outer: self.steps * d, step: d, count: self.steps };
-            reduce::sum_axis(launches, run.dy, dx, axis);
+            reduce::sum_axis(launches, run.dy, dx, axis, run.scratch);
         }
     }
 }

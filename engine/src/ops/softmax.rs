@@ -19,7 +19,7 @@ use inkgrad_kernels::gpu::{
     layout::{self, Rest, Rows},
 };
 
-use super::broadcast::{device_copy_along, device_sum_along};
+use super::broadcast::{device_copy_along, device_sum_along, device_sum_scratch_len};
 use super::case::{CaseInput, Draw, Spec, case};
 use super::elementwise::PIECE;
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -202,7 +202,7 @@ impl DeviceOp for Softmax {
         Memory {
             saved: 0,
             forward_scratch: probabilities_scratch_len(inputs[0]),
-            backward_scratch: output.len() + 2 * rows,
+            backward_scratch: output.len() + 2 * rows + device_sum_scratch_len(along(output)),
         }
     }
 
@@ -216,9 +216,9 @@ impl DeviceOp for Softmax {
         let along = along(run.y_shape);
         let (each, rest) = run.scratch.split(run.dy.len);
         let (sums, rest) = rest.split(along.outer);
-        let minus = rest.part(0, along.outer);
+        let (minus, scratch) = rest.split(along.outer);
         elementwise::multiply(launches, run.y, run.dy, Target::write(each));
-        device_sum_along(launches, along, each, Target::write(sums));
+        device_sum_along(launches, along, each, Target::write(sums), scratch);
         elementwise::copy(launches, each, dx);
         elementwise::scale(launches, sums, -1.0, Target::write(minus));
         device_copy_along(launches, along, minus, Target::write(each));
@@ -232,7 +232,7 @@ impl DeviceOp for LogSoftmax {
         Memory {
             saved: 0,
             forward_scratch: output.len() + probabilities_scratch_len(inputs[0]) + 2 * rows,
-            backward_scratch: 2 * output.len() + 2 * rows,
+            backward_scratch: 2 * output.len() + 2 * rows + device_sum_scratch_len(along(output)),
         }
     }
 
@@ -258,9 +258,9 @@ impl DeviceOp for LogSoftmax {
         let (p, rest) = run.scratch.split(run.dy.len);
         let (each, rest) = rest.split(run.dy.len);
         let (sums, rest) = rest.split(along.outer);
-        let minus = rest.part(0, along.outer);
+        let (minus, scratch) = rest.split(along.outer);
         gpu::activation::exp(launches, run.y, p);
-        device_sum_along(launches, along, run.dy, Target::write(sums));
+        device_sum_along(launches, along, run.dy, Target::write(sums), scratch);
         elementwise::scale(launches, sums, -1.0, Target::write(minus));
         device_copy_along(launches, along, minus, Target::write(each));
         elementwise::copy(launches, run.dy, dx);

@@ -6,7 +6,7 @@
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len, slices};
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use super::layout::transpose;
-use super::reduce::sum_arrays;
+use super::reduce::column_sums;
 use crate::cpu::conv::{Geometry, Grid};
 use crate::launch::Arg;
 
@@ -193,7 +193,7 @@ fn implicit_weight_gradient(
         launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
     }
     if parts > 1 {
-        sum_arrays(launches, to.span, dw);
+        column_sums(launches, to.span, dw, Span::default());
     }
 }
 

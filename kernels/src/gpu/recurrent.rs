@@ -9,7 +9,7 @@ use super::elementwise::copy;
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
 use super::layout::{Rest, Rows, copy_rows, transpose};
-use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis};
+use super::reduce::{Axis, column_sums, sum_axis, sum_axis_scratch_len};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
 use crate::ptx::CLUSTERS_FROM;
@@ -143,7 +143,7 @@ pub(super) fn products_scratch_len(shape: &RecurrentShape, gates: usize) -> usiz
     let parts = gemm_scratch_len(inputs, width, input)
         .max(gemm_scratch_len(width, inputs, input))
         .max(gemm_scratch_len(width, rows, hidden))
-        .max(column_sums_scratch_len(rows, width));
+        .max(sum_axis_scratch_len(width, rows));
     once_len(shape, gates) + parts
 }
 
@@ -239,7 +239,7 @@ pub(super) fn products(
     let of_x = if repeated { once } else { da };
     if repeated && (gradients.x.is_some() || gradients.w_ih.is_some()) {
         let steps = Axis { inner: gates, outer: time * gates, step: gates, count: time };
-        sum_axis(launches, da, Target::write(once), steps);
+        sum_axis(launches, da, Target::write(once), steps, scratch);
     }
     let (da_rows, dq_rows) = (Matrix::new(of_x, inputs_of, gates), Matrix::new(dq, rows, gates));
     let mut product = |a: Matrix, b: Matrix, to: Option<Target>, [m, n]: [usize; 2]| {

@@ -5,9 +5,11 @@ use crate::launch::Arg;
 
 /// Elements of a block's piece of a long sum.
 const PIECE: usize = 4096;
-/// Rows of a block's piece of a column sum, and the extents of its block of threads.
-const ROWS: usize = 256;
-const COLUMN_BLOCK: [usize; 3] = [32, 8, 1];
+/// Terms that one thread adds; of more, eight threads add some each.
+const FEW: usize = 8;
+/// Terms of a block's piece of [`sum_axis`], and the extents of its block of threads.
+const TERMS: usize = 256;
+const BLOCK: [usize; 3] = [32, 8, 1];
 
 /// Which term is summed; the numbers of the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -77,50 +79,49 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// `count` arrays of `len` elements that lie one behind the other.
+    /// `count` arrays of `len` elements that lie one behind the other, or the rows of a matrix.
     pub fn parts(len: usize, count: usize) -> Axis {
         Axis { inner: len, outer: 0, step: len, count }
     }
 }
 
-/// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added.
-pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis) {
-    let Axis { inner, outer, step, count } = axis;
-    let args = [x.read(), y.arg(), int(y.span.len), int(inner), int(outer), int(step), int(count), y.flag()];
-    launches.each("sum_axis", y.span.len, args);
-}
-
-/// y = Σ of the arrays of y's size that lie one behind the other in `x`, at most [`ROWS`], or added.
-pub(super) fn sum_arrays(launches: &mut Launches, x: Span, y: Target) {
-    match x.len / y.span.len {
-        // A turn of one thread for each sum.
-        count @ ..=8 => sum_axis(launches, x, y, Axis::parts(y.span.len, count)),
-        _ => column_sums(launches, x, y, Span::default()),
-    }
-}
-
-/// Numbers of scratch for [`column_sums`].
-pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
-    match rows.div_ceil(ROWS) {
+/// Numbers of scratch for [`sum_axis`] of `count` terms for each of `len` sums.
+pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
+    match count.div_ceil(TERMS) {
         0 | 1 => 0,
-        pieces => pieces * columns,
+        pieces => pieces * len,
     }
 }
 
-/// out = Σ over the rows of `x: (rows, columns)`, or added; `out` has a number for each column. `scratch`:
-/// [`column_sums_scratch_len`].
-pub fn column_sums(launches: &mut Launches, x: Span, out: Target, scratch: Span) {
-    let columns = out.span.len;
-    let rows = x.len / columns;
-    let pieces = rows.div_ceil(ROWS);
-    let mut stage = |x: Span, y: Target, rows: usize, pieces: usize, piece: usize| {
-        let args = [x.read(), y.arg(), int(rows), int(columns), int(piece), y.flag()];
-        launches.grid("column_sums", [columns.div_ceil(COLUMN_BLOCK[0]), pieces, 1], COLUMN_BLOCK, 0, args);
-    };
+/// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added. `scratch`: [`sum_axis_scratch_len`].
+///
+/// More than [`FEW`] terms are summed by eight threads, more than [`TERMS`] by several blocks: long sums are as fast as short
+/// ones, and as exact, since no sum has many terms that are added one after the other.
+pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis, scratch: Span) {
+    let pieces = axis.count.div_ceil(TERMS);
     if pieces <= 1 {
-        return stage(x, out, rows, 1, ROWS);
+        return sum_once(launches, x, y, axis, 1);
     }
-    let partial = scratch.part(0, pieces * columns);
-    stage(x, Target::write(partial), rows, pieces, ROWS);
-    stage(partial, out, pieces, 1, pieces);
+    let partial = scratch.part(0, pieces * y.span.len);
+    sum_once(launches, x, Target::write(partial), axis, pieces);
+    sum_once(launches, partial, y, Axis::parts(y.span.len, pieces), 1);
+}
+
+/// One launch: each of `pieces` parts of the terms gives an array of sums.
+fn sum_once(launches: &mut Launches, x: Span, y: Target, axis: Axis, pieces: usize) {
+    let Axis { inner, outer, step, count } = axis;
+    let n = y.span.len / pieces;
+    let [n_arg, inner, outer, step, terms] = [n, inner, outer, step, count].map(int);
+    if count <= FEW {
+        return launches.each("sum_axis", n, [x.read(), y.arg(), n_arg, inner, outer, step, terms, y.flag()]);
+    }
+    let piece = int(if pieces > 1 { TERMS } else { count });
+    let args = [x.read(), y.arg(), n_arg, inner, outer, step, terms, piece, y.flag()];
+    launches.grid("column_sums", [n.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
+}
+
+/// y = Σ of the arrays of y's size that lie one behind the other in `x`, or the columns' sums of a matrix, or added. `scratch`:
+/// [`sum_axis_scratch_len`].
+pub fn column_sums(launches: &mut Launches, x: Span, y: Target, scratch: Span) {
+    sum_axis(launches, x, y, Axis::parts(y.span.len, x.len / y.span.len), scratch);
 }

@@ -72,7 +72,7 @@ fn a_few_blocks_tell_what_all_blocks_of_a_step_do() {
 #[ignore = "slow"]
 fn what_bounds_a_launch_is_named() {
     use inkgrad_kernels::gpu::gemm::{Epilogue, Matrix, MatrixMut, gemm};
-    use inkgrad_kernels::gpu::reduce::{Axis, sum_axis};
+    use inkgrad_kernels::gpu::layout::embedding_backward;
     use inkgrad_kernels::gpu::{Launches, Span, Target, elementwise};
     let device = loaded(Estimator::new(Emulator::new(0), &H100));
     let mut device = device.lock().unwrap();
@@ -81,7 +81,8 @@ fn what_bounds_a_launch_is_named() {
     let [a, b, c, d] = [0, 1, 2, 3].map(|i| Span { address: address + 4 * i * n as u64, len: n });
     let mut launches = Launches::default();
     elementwise::fill(&mut launches, 1.0, Target::write(a.part(0, 64)));
-    sum_axis(&mut launches, a, Target::write(b.part(0, 512)), Axis::parts(512, 400));
+    // One thread a number of 64 classes' rows of 8, which looks at 400 labels.
+    embedding_backward(&mut launches, a.part(0, 400), b.part(0, 400 * 8), Target::write(c.part(0, 64 * 8)));
     let square = |span| Matrix::new(span, 2048, 2048);
     gemm(&mut launches, square(a), square(b), MatrixMut::new(Target::write(c), 2048, 2048), Epilogue::NONE, d);
     elementwise::add(&mut launches, a, b, d);

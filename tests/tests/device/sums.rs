@@ -4,7 +4,7 @@ use inkgrad_engine::DeviceError;
 use inkgrad_kernels::gpu::gemm::{Epilogue, MatrixMut, add_slices};
 use inkgrad_kernels::gpu::layout::embedding_backward;
 use inkgrad_kernels::gpu::loss::mse;
-use inkgrad_kernels::gpu::reduce::{Axis, column_sums, column_sums_scratch_len, sum, sum_axis, sum_scratch_len};
+use inkgrad_kernels::gpu::reduce::{Axis, sum, sum_axis, sum_axis_scratch_len, sum_scratch_len};
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use inkgrad_kernels::launch::{Device, download, upload};
 
@@ -36,56 +36,56 @@ fn same(found: &[f32], expected: &[f32]) -> f64 {
 /// Sums of so many terms: each remainder of eight, and more than one turn.
 const COUNTS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 16, 17, 40];
 
-/// [`sum_axis`] of terms that lie far apart, and of slices one behind the other.
-pub fn axis(device: &mut dyn Device) -> Result<f64, DeviceError> {
-    let (mut worst, inner, groups) = (0.0_f64, 3, 2);
-    for count in COUNTS {
-        let values = numbers(groups * count * inner);
-        let before = numbers(groups * inner);
-        let x = span(device, &values)?;
-        for add in [false, true] {
-            let y = Target { span: span(device, &before)?, add };
-            let axis = Axis { inner, outer: count * inner, step: inner, count };
-            let found = run(device, y.span, |launches| sum_axis(launches, x, y, axis))?;
-            let expected: Vec<f32> = (0..groups * inner)
-                .map(|i| {
-                    let first = i / inner * count * inner + i % inner;
-                    let before = if add { before[i] } else { 0.0 };
-                    (0..count).fold(before, |total, s| total + values[first + s * inner])
-                })
-                .collect();
-            worst = worst.max(same(&found, &expected));
-        }
+/// The terms' sum in the order of `sum_axis` and `column_sums`: few one after the other; of more, eight threads take every
+/// eighth of a piece, their sums are added in order, and those of the pieces alike.
+fn sum_in_order(terms: &[f32], before: Option<f32>) -> f32 {
+    const FEW: usize = 8;
+    const PIECE: usize = 256;
+    if terms.len() <= FEW {
+        return terms.iter().fold(before.unwrap_or(0.0), |sum, term| sum + term);
+    }
+    let by_eight = |piece: &[f32]| {
+        let thread = |ty: usize| piece.iter().skip(ty).step_by(8).fold(0.0, |sum, term| sum + term);
+        (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
+    };
+    let pieces: Vec<f32> = terms.chunks(PIECE).map(by_eight).collect();
+    match pieces[..] {
+        [sum] => sum + before.unwrap_or(0.0),
+        _ if pieces.len() <= FEW => sum_in_order(&pieces, before),
+        _ => by_eight(&pieces) + before.unwrap_or(0.0),
+    }
+}
+
+/// [`sum_axis`] along the axis in the middle of three.
+fn along(device: &mut dyn Device, [groups, count, inner]: [usize; 3]) -> Result<f64, DeviceError> {
+    let (values, before) = (numbers(groups * count * inner), numbers(groups * inner));
+    let (x, mut worst) = (span(device, &values)?, 0.0_f64);
+    let scratch = span(device, &vec![0.0; sum_axis_scratch_len(before.len(), count)])?;
+    for add in [false, true] {
+        let y = Target { span: span(device, &before)?, add };
+        let axis = Axis { inner, outer: count * inner, step: inner, count };
+        let found = run(device, y.span, |launches| sum_axis(launches, x, y, axis, scratch))?;
+        let sum = |i: usize| {
+            let terms = values[i / inner * count * inner + i % inner..].iter().step_by(inner);
+            sum_in_order(&terms.copied().take(count).collect::<Vec<_>>(), add.then_some(before[i]))
+        };
+        worst = worst.max(same(&found, &(0..before.len()).map(sum).collect::<Vec<_>>()));
     }
     Ok(worst)
 }
 
-/// Sums of columns in the order of `column_sums`: eight threads take every eighth row of a piece, their sums are added in order, and
-/// those of the pieces alike.
-fn columns_of(values: &[f32], columns: usize, piece: usize) -> Vec<f32> {
-    let of_piece = |rows: &[f32]| {
-        let thread = |c: usize, ty: usize| rows.chunks(columns).skip(ty).step_by(8).fold(0.0, |sum, row| sum + row[c]);
-        let column = |c: usize| (1..8).fold(thread(c, 0), |sum, ty| sum + thread(c, ty));
-        (0..columns).map(column).collect::<Vec<_>>()
-    };
-    let pieces: Vec<f32> = values.chunks(piece * columns).flat_map(of_piece).collect();
-    if pieces.len() == columns { pieces } else { columns_of(&pieces, columns, pieces.len()) }
+/// [`sum_axis`] of few terms that lie far apart.
+pub fn axis(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    (1..=8).try_fold(0.0, |worst: f64, count| Ok(worst.max(along(device, [2, count, 3])?)))
 }
 
-/// [`column_sums`] of rows that end at each place of a turn, and of more than one piece.
+/// [`sum_axis`] of terms that end at each place of a turn, and of more than one piece, few and many; of neighbours, and of
+/// a matrix's columns.
 pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
-    const PIECE: usize = 256;
-    let (mut worst, columns) = (0.0_f64, 5);
-    for rows in [1, 7, 8, 16, 24, 32, 40, 48, 56, 64, 65, 130, 256, 300, 520, 2600] {
-        let (values, before) = (numbers(rows * columns), numbers(columns));
-        let x = span(device, &values)?;
-        let scratch = span(device, &vec![0.0; column_sums_scratch_len(rows, columns)])?;
-        for add in [false, true] {
-            let y = Target { span: span(device, &before)?, add };
-            let found = run(device, y.span, |launches| column_sums(launches, x, y, scratch))?;
-            let sums = columns_of(&values, columns, PIECE).into_iter().zip(&before);
-            let expected: Vec<f32> = sums.map(|(sum, before)| if add { sum + before } else { sum }).collect();
-            worst = worst.max(same(&found, &expected));
+    let mut worst = 0.0_f64;
+    for count in [9, 16, 24, 32, 40, 48, 56, 64, 65, 130, 256, 300, 520, 2600] {
+        for [groups, inner] in [[2, 3], [1, 5], [36, 1]] {
+            worst = worst.max(along(device, [groups, count, inner])?);
         }
     }
     Ok(worst)

@@ -3,8 +3,8 @@
 use super::{Example, Output, Result, Workshop};
 use crate::gpu::gemm::{self, Epilogue, Matrix, MatrixMut};
 use crate::gpu::layout::{self, Rest, Rows, Table};
-use crate::gpu::reduce::{self, Axis};
-use crate::gpu::{Precision, Target};
+use crate::gpu::reduce;
+use crate::gpu::{Precision, Span, Target};
 use crate::launch::Buffer;
 
 /// Numbers of a row, where rows are what is counted.
@@ -136,7 +136,7 @@ fn gather(workshop: &mut Workshop, n: usize) -> Result<Output> {
 fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
     const COLUMNS: usize = 40;
     let (x, out) = (workshop.normal(n * COLUMNS)?, workshop.empty(COLUMNS)?);
-    let scratch = workshop.empty(reduce::column_sums_scratch_len(n, COLUMNS))?;
+    let scratch = workshop.empty(reduce::sum_axis_scratch_len(COLUMNS, n))?;
     reduce::column_sums(&mut workshop.launches, x, Target::write(out), scratch);
     // Many rows are summed by pieces, of which the first stands there.
     Ok(Output::Singles(if scratch.len > 0 { scratch.part(0, COLUMNS) } else { out }))
@@ -144,6 +144,6 @@ fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
 
 fn sum_axis(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let (x, y) = (workshop.normal(4 * n)?, workshop.empty(n)?);
-    reduce::sum_axis(&mut workshop.launches, x, Target::write(y), Axis::parts(n, 4));
+    reduce::column_sums(&mut workshop.launches, x, Target::write(y), Span::default());
     Ok(Output::Singles(y))
 }
