@@ -31,7 +31,14 @@ pub const MODULES: &[(&str, &str)] = &[
     ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 
-/// Products on tensor cores, for GPUs from sm_80 on.
+/// Products of fp32 on tensor cores, for GPUs that have them for tf32.
+pub const TENSOR: &[(&str, &str)] =
+    &[("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx"))];
+
+/// The first architecture with tensor cores for tf32.
+pub const TENSOR_FROM: u32 = 80;
+
+/// Products of tf32, for GPUs that have tensor cores for them.
 pub const TF32: (&str, &str) = ("gemm_tf32.ptx", include_str!("../ptx/gemm_tf32.ptx"));
 
 /// Recurrent layers whose weights stay on chip, for GPUs with clusters of blocks.
@@ -47,7 +54,7 @@ pub const CLUSTERS_FROM: u32 = 90;
 
 /// The modules of all architectures.
 pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    MODULES.iter().chain([&TF32]).chain(CLUSTERS)
+    MODULES.iter().chain([&TF32]).chain(TENSOR).chain(CLUSTERS)
 }
 
 /// The module that declares an entry point.

@@ -123,8 +123,9 @@ impl Kind {
 pub fn load_kernels(device: &mut dyn launch::Device, precision: Precision) -> Result<(), DeviceError> {
     // An older GPU cannot load what is for tensor cores or clusters.
     let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
-    let clusters = if device.architecture() >= ptx::CLUSTERS_FROM { ptx::CLUSTERS } else { &[] };
-    for (name, text) in ptx::MODULES.iter().chain(tf32).chain(clusters) {
+    let from = |first: u32, modules: &'static [_]| if device.architecture() >= first { modules } else { &[] };
+    let (tensor, clusters) = (from(ptx::TENSOR_FROM, ptx::TENSOR), from(ptx::CLUSTERS_FROM, ptx::CLUSTERS));
+    for (name, text) in ptx::MODULES.iter().chain(tf32).chain(tensor).chain(clusters) {
         device.load_module(name, text)?;
     }
     Ok(())

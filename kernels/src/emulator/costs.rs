@@ -16,6 +16,12 @@ pub fn flops(op: &Op, kernel: &Kernel) -> u64 {
     }
 }
 
+/// Cycles for which an instruction of a warp takes its scheduler's tensor core, beside which the scheduler issues others: 2,048
+/// operations of eight columns, of which mma.sync reaches about five eighths of an H100's 494 TFLOP/s.
+pub fn tensor(op: &Op) -> u32 {
+    if let Op::Mma { .. } = op { 6 } else { 0 }
+}
+
 /// Cycles for which an instruction of a warp takes its scheduler, and cycles until what it computes can be used; memory's
 /// latency is for who knows the address.
 ///
@@ -38,8 +44,7 @@ pub fn issue(op: &Op, gpu: &Hardware) -> (u32, u32) {
         Op::Wide1 { .. } | Op::Wide2 { .. } | Op::Wide3 { .. } | Op::WideShift { .. } => (2, 2 * plain),
         Op::MulWide { .. } | Op::Widen { .. } | Op::Narrow { .. } => (2, plain),
         Op::Shuffle { .. } | Op::Vote { .. } | Op::Reduce { .. } => (1, gpu.shuffle),
-        // 2,048 operations an instruction of eight columns; mma.sync reaches about five eighths of the 494 TFLOP/s.
-        Op::Mma { .. } => (6, 33),
+        Op::Mma { .. } => (1, 33),
         _ => (1, plain),
     }
 }

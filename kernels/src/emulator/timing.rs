@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use super::costs::issue;
+use super::costs::{issue, tensor};
 use super::hardware::Hardware;
 use super::inst::{Op, Place, Space};
 use super::kernel::{Kernel, Slot, Uses};
@@ -39,6 +39,8 @@ struct Clock {
     base: u64,
     issued: u64,
     last: u64,
+    /// What they take of the tensor core.
+    tensor: u64,
     /// When the last store to global and to shared memory was issued.
     stored: [u64; 2],
     /// When asynchronous copies have come.
@@ -69,8 +71,8 @@ impl Clock {
 
     /// A label or a jump: what follows is not issued before what stands before it.
     fn pass(&mut self) {
-        self.base = self.last.max(self.base + self.issued);
-        self.issued = 0;
+        self.base = self.last.max(self.base + self.issued.max(self.tensor));
+        (self.issued, self.tensor) = (0, 0);
     }
 }
 
@@ -78,6 +80,7 @@ impl Clock {
 #[derive(Debug, Clone, Copy, Default)]
 struct Work {
     schedulers: [u64; 8],
+    tensor: [u64; 8],
     memory: u64,
     sectors: u64,
 }
@@ -173,6 +176,7 @@ impl<'a> Timing<'a> {
         let (cycles, latency) = issue(&inst.op, self.gpu);
         let scheduler = warp.index % self.gpu.schedulers as usize;
         self.work.schedulers[scheduler] += u64::from(cycles);
+        self.work.tensor[scheduler] += u64::from(tensor(&inst.op));
         let mut at = self.clocks[warp.index].base.max(self.clocks[warp.index].ready(uses, inst.guard));
         let mut latency = latency;
         if mask != 0 {
@@ -180,6 +184,7 @@ impl<'a> Timing<'a> {
         }
         let clock = &mut self.clocks[warp.index];
         clock.issued += u64::from(cycles);
+        clock.tensor += u64::from(tensor(&inst.op));
         clock.last = clock.last.max(at + u64::from(cycles));
         if mask != 0 {
             uses.writes.iter().for_each(|&slot| clock.set(slot, at + u64::from(latency)));
@@ -297,12 +302,12 @@ impl<'a> Timing<'a> {
 
     /// Adds what the present phase takes, of all warps.
     fn end_phase(&mut self) {
-        let Work { schedulers, memory, sectors } = std::mem::take(&mut self.work);
+        let Work { schedulers, tensor, memory, sectors } = std::mem::take(&mut self.work);
         self.clocks.iter_mut().for_each(Clock::pass);
         let end = self.clocks.iter().map(|clock| clock.base).max().unwrap_or(0);
         let chain = end.saturating_sub(self.start);
         let port = (32 * sectors).div_ceil(u64::from(self.gpu.level2_port));
-        let busy = schedulers.into_iter().max().unwrap_or(0).max(memory).max(port);
+        let busy = schedulers.into_iter().chain(tensor).max().unwrap_or(0).max(memory).max(port);
         self.time.chain += chain;
         self.time.busy += busy;
         self.time.cycles += chain.max(busy);

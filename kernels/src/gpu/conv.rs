@@ -9,10 +9,13 @@ use super::layout::transpose;
 use super::reduce::column_sums;
 use crate::cpu::conv::{Geometry, Grid};
 use crate::launch::Arg;
+use crate::ptx::TENSOR_FROM;
 
 /// Pixels and channels of the output that a block of `conv_down` and `conv_up` owns.
 const TILE_PIXELS: usize = 128;
 const TILE_CHANNELS: usize = 32;
+/// Threads of a block of the kernels for tensor cores.
+const TENSOR_THREADS: usize = 128;
 /// Pixels that a warp of `conv_up_single` owns, and warps of a block.
 const SINGLE_PIXELS: usize = 8;
 const SINGLE_WARPS: usize = 8;
@@ -93,7 +96,11 @@ pub fn down(
             args.extend(extents(geometry));
             args.push(epilogue.flags(small.add));
             let grid = [n.div_ceil(TILE_CHANNELS), pixels.div_ceil(TILE_PIXELS), 1];
-            launches.grid("conv_down", grid, [THREADS, 1, 1], 0, args);
+            let (entry, threads) = match on_tensor_cores(launches, [geometry.big.channels, n], [big, w, small.span]) {
+                true => ("conv_down_tensor", TENSOR_THREADS),
+                false => ("conv_down", THREADS),
+            };
+            launches.grid(entry, grid, [threads, 1, 1], 0, args);
         }
         Precision::Tf32 => {
             let (patches, scratch) = scratch.split(pixels * columns);
@@ -195,6 +202,13 @@ fn implicit_weight_gradient(
     if parts > 1 {
         column_sums(launches, to.span, dw, Span::default());
     }
+}
+
+/// Whether a product of fp32 whose sums go over pictures of so many channels, and whose result has so many, can be computed on tensor
+/// cores: the kernels take sixteen terms and two results that lie side by side, and read and write them together.
+fn on_tensor_cores(launches: &Launches, [summed, result]: [usize; 2], spans: [Span; 3]) -> bool {
+    let aligned = spans.iter().all(|span| span.address.is_multiple_of(16));
+    launches.architecture >= TENSOR_FROM && aligned && summed.is_multiple_of(16) && result.is_multiple_of(2)
 }
 
 /// The kernels' arguments for the extents of pictures and kernel.

@@ -1,4 +1,4 @@
-//! The three convolution kernels with everything that their epilogues can do, against the plain formulas.
+//! The convolution kernels with everything that their epilogues can do, against the plain formulas.
 
 use inkgrad_engine::DeviceError;
 use inkgrad_engine::gradcheck::on_device::{TOLERANCE, error};
@@ -9,15 +9,15 @@ use inkgrad_kernels::gpu::conv;
 use inkgrad_kernels::gpu::gemm::Epilogue;
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use inkgrad_kernels::launch::{Device, download, upload};
-use inkgrad_kernels::ptx::MODULES;
+use inkgrad_kernels::ptx::{MODULES, TENSOR, TENSOR_FROM};
 use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::opened;
 
-use Kernel::{Down, Up, UpSingle, WeightGradient, WeightGradientSingle};
+use Kernel::{Down, DownTensor, Up, UpSingle, WeightGradient, WeightGradientSingle};
 
-/// One of the three, and those with a big picture of one channel.
+/// One of the three, those with a big picture of one channel, and those for tensor cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
     Down,
@@ -25,11 +25,28 @@ pub enum Kernel {
     UpSingle,
     WeightGradient,
     WeightGradientSingle,
+    DownTensor,
+}
+
+/// All, and the kernels' names.
+const ALL: [(Kernel, &str); 6] = [
+    (Down, "conv_down"),
+    (DownTensor, "conv_down_tensor"),
+    (Up, "conv_up"),
+    (UpSingle, "conv_up_single"),
+    (WeightGradient, "conv_weight"),
+    (WeightGradientSingle, "conv_weight_single"),
+];
+
+impl Kernel {
+    fn on_tensor_cores(self) -> bool {
+        matches!(self, DownTensor)
+    }
 }
 
 /// Pictures and a kernel: odd extents, kernels smaller and larger than their stride, one channel or more than a tile's.
 fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
-    let single = matches!(kernel, UpSingle | WeightGradientSingle);
+    let (single, tensor) = (matches!(kernel, UpSingle | WeightGradientSingle), kernel.on_tensor_cores());
     let largest = if single { 4 } else { 5 };
     let kernel = (draw.whole(1, largest), draw.whole(1, largest));
     let stride = (draw.whole(1, 3), draw.whole(1, 3));
@@ -40,6 +57,8 @@ fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
     let (height, width) = (kernel.0 + draw.whole(0, most), kernel.1 + draw.whole(0, most));
     let (few, many) = (draw.whole(1, 7), draw.whole(17, 66));
     let (small, big) = match channels {
+        // Whole sixteens are summed.
+        _ if tensor => (2 * few.max(many / 2 * (channels / 2)), 16 * draw.whole(1, 3)),
         _ if single => (many, 1),
         0 => (few, few),
         1 => (1, few),
@@ -79,14 +98,14 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
     let found = run(kernel, &geometry, [&small, &big, &w, &bias], [add, relu, biased], device);
 
     let mut expected = match kernel {
-        Down => small.clone(),
+        Down | DownTensor => small.clone(),
         Up | UpSingle => big.clone(),
         WeightGradient | WeightGradientSingle => w.clone(),
     };
     let mut sums = vec![0.0; expected.len()];
     let given = biased.then_some(&bias[..]);
     match kernel {
-        Down => naive::down(&geometry, &big, &w, given, Store::Write, &mut sums),
+        Down | DownTensor => naive::down(&geometry, &big, &w, given, Store::Write, &mut sums),
         Up | UpSingle => naive::up(&geometry, &small, &w, given, Store::Write, &mut sums),
         WeightGradient | WeightGradientSingle => naive::weight_gradient(&geometry, &small, &big, &mut sums, false),
     }
@@ -121,12 +140,13 @@ fn run(
     let saved = if packed > 0 { span(device, &vec![0.0; packed])? } else { Span::default() };
     let scratch = span(device, &vec![0.0; room.max(1)])?;
 
-    let mut launches = Launches { precision: Precision::Fp32, ..Launches::default() };
+    let architecture = if kernel.on_tensor_cores() { TENSOR_FROM } else { 0 };
+    let mut launches = Launches { precision: Precision::Fp32, architecture, ..Launches::default() };
     let packed = conv::pack_weights(&mut launches, geometry, w, saved);
     let epilogue = Epilogue { bias: biased.then_some(bias), relu };
     let target = |span: Span| Target { span, add };
     let written = match kernel {
-        Down => {
+        Down | DownTensor => {
             conv::down(&mut launches, geometry, big, packed, epilogue, target(small), scratch);
             small
         }
@@ -153,7 +173,7 @@ proptest! {
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
         let mut device = opened(Precision::Fp32);
-        for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
+        for (kernel, _) in ALL {
             let (label, found) = compare(kernel, seed, &mut *device);
             match found {
                 Ok(error) => prop_assert!(error < TOLERANCE, "{label}: {error:.1e}"),
@@ -166,16 +186,16 @@ proptest! {
 #[test]
 fn shared_memory_has_no_bank_conflicts() {
     let mut emulator = Emulator::new(5);
-    for (name, text) in MODULES {
+    for (name, text) in MODULES.iter().chain(TENSOR) {
         emulator.load_module(name, text).unwrap();
     }
     for seed in 0..8 {
-        for kernel in [Down, Up, UpSingle, WeightGradient, WeightGradientSingle] {
+        for (kernel, _) in ALL {
             compare(kernel, seed, &mut emulator).1.unwrap();
         }
     }
     let counters = emulator.counters().iter().filter(|(entry, _)| entry.starts_with("conv_"));
     let conflicts: Vec<_> = counters.map(|(entry, counters)| (entry.as_str(), counters.bank_conflicts)).collect();
-    let none = ["conv_down", "conv_up", "conv_up_single", "conv_weight", "conv_weight_single"].map(|entry| (entry, 0));
+    let none = ALL.map(|(_, entry)| (entry, 0));
     assert_eq!(conflicts, none);
 }

@@ -79,6 +79,7 @@ const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_fr
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_down", &[Convolution(Kernel::Down)]),
+    ("conv_down_tensor", &[Convolution(Kernel::DownTensor)]),
     ("conv_up", &[Convolution(Kernel::Up)]),
     ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
     ("conv_weight", &[Convolution(Kernel::WeightGradient)]),

@@ -5,6 +5,7 @@ use crate::cpu::conv::{Geometry, Grid};
 use crate::gpu::conv;
 use crate::gpu::gemm::Epilogue;
 use crate::gpu::{Precision, Target};
+use crate::ptx::TENSOR_FROM;
 
 pub(super) const EXAMPLES: &[Example] = &[
     Example {
@@ -13,6 +14,16 @@ pub(super) const EXAMPLES: &[Example] = &[
         size: "rows of a square picture",
         n: 28,
         prepare: |workshop, n| down(workshop, Precision::Fp32, three(n, 16, 32)),
+    },
+    Example {
+        entry: "conv_down_tensor",
+        about: "the same on tensor cores, each number the sum of two",
+        size: "rows of a square picture",
+        n: 28,
+        prepare: |workshop, n| {
+            workshop.launches.architecture = TENSOR_FROM;
+            down(workshop, Precision::Fp32, three(n, 16, 32))
+        },
     },
     Example {
         entry: "conv_up",

@@ -66,9 +66,9 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "column_sums",
-        about: "sums over the rows of a matrix of 40 columns, by pieces",
-        size: "rows",
-        n: 300,
+        about: "sums over the 300 rows of a matrix, by pieces",
+        size: "columns",
+        n: 40,
         prepare: column_sums,
     },
     Example {
@@ -134,12 +134,12 @@ fn gather(workshop: &mut Workshop, n: usize) -> Result<Output> {
 }
 
 fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
-    const COLUMNS: usize = 40;
-    let (x, out) = (workshop.normal(n * COLUMNS)?, workshop.empty(COLUMNS)?);
-    let scratch = workshop.empty(reduce::sum_axis_scratch_len(COLUMNS, n))?;
+    const ROWS: usize = 300;
+    let (x, out) = (workshop.normal(ROWS * n)?, workshop.empty(n)?);
+    let scratch = workshop.empty(reduce::sum_axis_scratch_len(n, ROWS))?;
     reduce::column_sums(&mut workshop.launches, x, Target::write(out), scratch);
-    // Many rows are summed by pieces, of which the first stands there.
-    Ok(Output::Singles(if scratch.len > 0 { scratch.part(0, COLUMNS) } else { out }))
+    // The sums of the first piece stand there.
+    Ok(Output::Singles(scratch.part(0, n)))
 }
 
 fn sum_axis(workshop: &mut Workshop, n: usize) -> Result<Output> {
