@@ -32,8 +32,10 @@ pub const MODULES: &[(&str, &str)] = &[
 ];
 
 /// Products of fp32 on tensor cores, for GPUs that have them for tf32.
-pub const TENSOR: &[(&str, &str)] =
-    &[("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx"))];
+pub const TENSOR: &[(&str, &str)] = &[
+    ("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx")),
+    ("conv_up_tensor.ptx", include_str!("../ptx/conv_up_tensor.ptx")),
+];
 
 /// The first architecture with tensor cores for tf32.
 pub const TENSOR_FROM: u32 = 80;

@@ -149,8 +149,12 @@ fn implicit_up(launches: &mut Launches, geometry: &Geometry, small: Span, w: Spa
         let grid = [warps.div_ceil(SINGLE_WARPS), 1, classes];
         launches.grid("conv_up_single", grid, [THREADS, 1, 1], weights, args);
     } else {
-        let grid = [grid.channels.div_ceil(TILE_CHANNELS), (batch * rows * columns).div_ceil(TILE_PIXELS), classes];
-        launches.grid("conv_up", grid, [THREADS, 1, 1], 0, args);
+        let blocks = [grid.channels.div_ceil(TILE_CHANNELS), (batch * rows * columns).div_ceil(TILE_PIXELS), classes];
+        let (entry, threads) = match on_tensor_cores(launches, [channels, grid.channels], [small, w, big.span]) {
+            true => ("conv_up_tensor", TENSOR_THREADS),
+            false => ("conv_up", THREADS),
+        };
+        launches.grid(entry, blocks, [threads, 1, 1], 0, args);
     }
 }
 
@@ -205,10 +209,10 @@ fn implicit_weight_gradient(
 }
 
 /// Whether a product of fp32 whose sums go over pictures of so many channels, and whose result has so many, can be computed on tensor
-/// cores: the kernels take sixteen terms and two results that lie side by side, and read and write them together.
+/// cores: the kernels take sixteen terms of one tap at a time, and read and write up to four neighbours together.
 fn on_tensor_cores(launches: &Launches, [summed, result]: [usize; 2], spans: [Span; 3]) -> bool {
     let aligned = spans.iter().all(|span| span.address.is_multiple_of(16));
-    launches.architecture >= TENSOR_FROM && aligned && summed.is_multiple_of(16) && result.is_multiple_of(2)
+    launches.architecture >= TENSOR_FROM && aligned && summed.is_multiple_of(16) && result.is_multiple_of(4)
 }
 
 /// The kernels' arguments for the extents of pictures and kernel.

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::opened;
 
-use Kernel::{Down, DownTensor, Up, UpSingle, WeightGradient, WeightGradientSingle};
+use Kernel::{Down, DownTensor, Up, UpSingle, UpTensor, WeightGradient, WeightGradientSingle};
 
 /// One of the three, those with a big picture of one channel, and those for tensor cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +26,30 @@ pub enum Kernel {
     WeightGradient,
     WeightGradientSingle,
     DownTensor,
+    UpTensor,
 }
 
 /// All, and the kernels' names.
-const ALL: [(Kernel, &str); 6] = [
+const ALL: [(Kernel, &str); 7] = [
     (Down, "conv_down"),
     (DownTensor, "conv_down_tensor"),
     (Up, "conv_up"),
     (UpSingle, "conv_up_single"),
+    (UpTensor, "conv_up_tensor"),
     (WeightGradient, "conv_weight"),
     (WeightGradientSingle, "conv_weight_single"),
 ];
 
 impl Kernel {
     fn on_tensor_cores(self) -> bool {
-        matches!(self, DownTensor)
+        matches!(self, DownTensor | UpTensor)
     }
 }
 
 /// Pictures and a kernel: odd extents, kernels smaller and larger than their stride, one channel or more than a tile's.
 fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
     let (single, tensor) = (matches!(kernel, UpSingle | WeightGradientSingle), kernel.on_tensor_cores());
+    let summed_is_small = kernel == UpTensor;
     let largest = if single { 4 } else { 5 };
     let kernel = (draw.whole(1, largest), draw.whole(1, largest));
     let stride = (draw.whole(1, 3), draw.whole(1, 3));
@@ -58,7 +61,10 @@ fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
     let (few, many) = (draw.whole(1, 7), draw.whole(17, 66));
     let (small, big) = match channels {
         // Whole sixteens are summed.
-        _ if tensor => (2 * few.max(many / 2 * (channels / 2)), 16 * draw.whole(1, 3)),
+        _ if tensor => {
+            let (summed, result) = (16 * draw.whole(1, 3), 4 * few.max(many / 4 * (channels / 2)));
+            if summed_is_small { (summed, result) } else { (result, summed) }
+        }
         _ if single => (many, 1),
         0 => (few, few),
         1 => (1, few),
@@ -92,21 +98,21 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
     let big = numbers(&mut draw, geometry.batch * geometry.big.len());
     let w = numbers(&mut draw, geometry.weights());
     let bias = match kernel {
-        Up | UpSingle => numbers(&mut draw, geometry.big.channels),
+        Up | UpSingle | UpTensor => numbers(&mut draw, geometry.big.channels),
         _ => numbers(&mut draw, geometry.small.channels),
     };
     let found = run(kernel, &geometry, [&small, &big, &w, &bias], [add, relu, biased], device);
 
     let mut expected = match kernel {
         Down | DownTensor => small.clone(),
-        Up | UpSingle => big.clone(),
+        Up | UpSingle | UpTensor => big.clone(),
         WeightGradient | WeightGradientSingle => w.clone(),
     };
     let mut sums = vec![0.0; expected.len()];
     let given = biased.then_some(&bias[..]);
     match kernel {
         Down | DownTensor => naive::down(&geometry, &big, &w, given, Store::Write, &mut sums),
-        Up | UpSingle => naive::up(&geometry, &small, &w, given, Store::Write, &mut sums),
+        Up | UpSingle | UpTensor => naive::up(&geometry, &small, &w, given, Store::Write, &mut sums),
         WeightGradient | WeightGradientSingle => naive::weight_gradient(&geometry, &small, &big, &mut sums, false),
     }
     for (y, sum) in expected.iter_mut().zip(sums) {
@@ -150,7 +156,7 @@ fn run(
             conv::down(&mut launches, geometry, big, packed, epilogue, target(small), scratch);
             small
         }
-        Up | UpSingle => {
+        Up | UpSingle | UpTensor => {
             conv::up(&mut launches, geometry, small, packed, epilogue, target(big), scratch);
             big
         }

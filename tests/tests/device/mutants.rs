@@ -81,6 +81,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_down", &[Convolution(Kernel::Down)]),
     ("conv_down_tensor", &[Convolution(Kernel::DownTensor)]),
     ("conv_up", &[Convolution(Kernel::Up)]),
+    ("conv_up_tensor", &[Convolution(Kernel::UpTensor)]),
     ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
     ("conv_weight", &[Convolution(Kernel::WeightGradient)]),
     ("conv_weight_single", &[Convolution(Kernel::WeightGradientSingle)]),

@@ -33,6 +33,16 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: |workshop, n| up(workshop, Precision::Fp32, four(n, 16, 32)),
     },
     Example {
+        entry: "conv_up_tensor",
+        about: "the same on tensor cores, each number the sum of two",
+        size: "rows of a square picture",
+        n: 7,
+        prepare: |workshop, n| {
+            workshop.launches.architecture = TENSOR_FROM;
+            up(workshop, Precision::Fp32, four(n, 16, 32))
+        },
+    },
+    Example {
         entry: "conv_up_single",
         about: "a transposed convolution to one channel: 4x4, stride 2, of 16 channels",
         size: "rows of a square picture",
