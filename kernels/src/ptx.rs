@@ -35,6 +35,7 @@ pub const MODULES: &[(&str, &str)] = &[
 pub const TENSOR: &[(&str, &str)] = &[
     ("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx")),
     ("conv_up_tensor.ptx", include_str!("../ptx/conv_up_tensor.ptx")),
+    ("conv_weight_tensor.ptx", include_str!("../ptx/conv_weight_tensor.ptx")),
 ];
 
 /// The first architecture with tensor cores for tf32.

@@ -14,8 +14,11 @@ use crate::ptx::TENSOR_FROM;
 /// Pixels and channels of the output that a block of `conv_down` and `conv_up` owns.
 const TILE_PIXELS: usize = 128;
 const TILE_CHANNELS: usize = 32;
-/// Threads of a block of the kernels for tensor cores.
+/// Threads of a block of the kernels for tensor cores, terms of one tap that they take at a time, and numbers of a picture that
+/// they read or write together.
 const TENSOR_THREADS: usize = 128;
+const TERMS: usize = 16;
+const NEIGHBOURS: usize = 4;
 /// Pixels that a warp of `conv_up_single` owns, and warps of a block.
 const SINGLE_PIXELS: usize = 8;
 const SINGLE_WARPS: usize = 8;
@@ -96,7 +99,11 @@ pub fn down(
             args.extend(extents(geometry));
             args.push(epilogue.flags(small.add));
             let grid = [n.div_ceil(TILE_CHANNELS), pixels.div_ceil(TILE_PIXELS), 1];
-            let (entry, threads) = match on_tensor_cores(launches, [geometry.big.channels, n], [big, w, small.span]) {
+            let (entry, threads) = match on_tensor_cores(
+                launches,
+                [(geometry.big.channels, TERMS), (n, NEIGHBOURS)],
+                [big, w, small.span],
+            ) {
                 true => ("conv_down_tensor", TENSOR_THREADS),
                 false => ("conv_down", THREADS),
             };
@@ -150,10 +157,11 @@ fn implicit_up(launches: &mut Launches, geometry: &Geometry, small: Span, w: Spa
         launches.grid("conv_up_single", grid, [THREADS, 1, 1], weights, args);
     } else {
         let blocks = [grid.channels.div_ceil(TILE_CHANNELS), (batch * rows * columns).div_ceil(TILE_PIXELS), classes];
-        let (entry, threads) = match on_tensor_cores(launches, [channels, grid.channels], [small, w, big.span]) {
-            true => ("conv_up_tensor", TENSOR_THREADS),
-            false => ("conv_up", THREADS),
-        };
+        let (entry, threads) =
+            match on_tensor_cores(launches, [(channels, TERMS), (grid.channels, NEIGHBOURS)], [small, w, big.span]) {
+                true => ("conv_up_tensor", TENSOR_THREADS),
+                false => ("conv_up", THREADS),
+            };
         launches.grid(entry, blocks, [threads, 1, 1], 0, args);
     }
 }
@@ -201,18 +209,23 @@ fn implicit_weight_gradient(
         launches.grid("conv_weight_single", grid, [THREADS, 1, 1], 0, args);
     } else {
         let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
-        launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
+        let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
+        let (entry, threads) = match on_tensor_cores(launches, multiples, [small, big]) {
+            true => ("conv_weight_tensor", TENSOR_THREADS),
+            false => ("conv_weight", THREADS),
+        };
+        launches.grid(entry, grid, [threads, 1, 1], 0, args);
     }
     if parts > 1 {
         column_sums(launches, to.span, dw, Span::default());
     }
 }
 
-/// Whether a product of fp32 whose sums go over pictures of so many channels, and whose result has so many, can be computed on tensor
-/// cores: the kernels take sixteen terms of one tap at a time, and read and write up to four neighbours together.
-fn on_tensor_cores(launches: &Launches, [summed, result]: [usize; 2], spans: [Span; 3]) -> bool {
-    let aligned = spans.iter().all(|span| span.address.is_multiple_of(16));
-    launches.architecture >= TENSOR_FROM && aligned && summed.is_multiple_of(16) && result.is_multiple_of(4)
+/// Whether kernels of fp32 for tensor cores can do it: where the device has them, pictures have channels in `multiples` of what they
+/// take together, and what is read or written so lies on a border of 16 bytes.
+fn on_tensor_cores<const N: usize>(launches: &Launches, multiples: [(usize, usize); 2], spans: [Span; N]) -> bool {
+    let whole = multiples.iter().all(|&(channels, together)| channels.is_multiple_of(together));
+    launches.architecture >= TENSOR_FROM && whole && spans.iter().all(|span| span.address.is_multiple_of(16))
 }
 
 /// The kernels' arguments for the extents of pictures and kernel.

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::opened;
 
-use Kernel::{Down, DownTensor, Up, UpSingle, UpTensor, WeightGradient, WeightGradientSingle};
+use Kernel::{Down, DownTensor, Up, UpSingle, UpTensor, WeightGradient, WeightGradientSingle, WeightGradientTensor};
 
 /// One of the three, those with a big picture of one channel, and those for tensor cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,11 @@ pub enum Kernel {
     WeightGradientSingle,
     DownTensor,
     UpTensor,
+    WeightGradientTensor,
 }
 
 /// All, and the kernels' names.
-const ALL: [(Kernel, &str); 7] = [
+const ALL: [(Kernel, &str); 8] = [
     (Down, "conv_down"),
     (DownTensor, "conv_down_tensor"),
     (Up, "conv_up"),
@@ -38,18 +39,19 @@ const ALL: [(Kernel, &str); 7] = [
     (UpTensor, "conv_up_tensor"),
     (WeightGradient, "conv_weight"),
     (WeightGradientSingle, "conv_weight_single"),
+    (WeightGradientTensor, "conv_weight_tensor"),
 ];
 
 impl Kernel {
     fn on_tensor_cores(self) -> bool {
-        matches!(self, DownTensor | UpTensor)
+        matches!(self, DownTensor | UpTensor | WeightGradientTensor)
     }
 }
 
 /// Pictures and a kernel: odd extents, kernels smaller and larger than their stride, one channel or more than a tile's.
 fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
     let (single, tensor) = (matches!(kernel, UpSingle | WeightGradientSingle), kernel.on_tensor_cores());
-    let summed_is_small = kernel == UpTensor;
+    let (summed_is_small, weight) = (kernel == UpTensor, kernel == WeightGradientTensor);
     let largest = if single { 4 } else { 5 };
     let kernel = (draw.whole(1, largest), draw.whole(1, largest));
     let stride = (draw.whole(1, 3), draw.whole(1, 3));
@@ -62,7 +64,8 @@ fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
     let (small, big) = match channels {
         // Whole sixteens are summed.
         _ if tensor => {
-            let (summed, result) = (16 * draw.whole(1, 3), 4 * few.max(many / 4 * (channels / 2)));
+            let terms = if weight { 4 } else { 16 };
+            let (summed, result) = (terms * draw.whole(1, 3), 4 * few.max(many / 4 * (channels / 2)));
             if summed_is_small { (summed, result) } else { (result, summed) }
         }
         _ if single => (many, 1),
@@ -106,18 +109,20 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
     let mut expected = match kernel {
         Down | DownTensor => small.clone(),
         Up | UpSingle | UpTensor => big.clone(),
-        WeightGradient | WeightGradientSingle => w.clone(),
+        WeightGradient | WeightGradientSingle | WeightGradientTensor => w.clone(),
     };
     let mut sums = vec![0.0; expected.len()];
     let given = biased.then_some(&bias[..]);
     match kernel {
         Down | DownTensor => naive::down(&geometry, &big, &w, given, Store::Write, &mut sums),
         Up | UpSingle | UpTensor => naive::up(&geometry, &small, &w, given, Store::Write, &mut sums),
-        WeightGradient | WeightGradientSingle => naive::weight_gradient(&geometry, &small, &big, &mut sums, false),
+        WeightGradient | WeightGradientSingle | WeightGradientTensor => {
+            naive::weight_gradient(&geometry, &small, &big, &mut sums, false)
+        }
     }
     for (y, sum) in expected.iter_mut().zip(sums) {
         *y = if add { *y + sum } else { sum };
-        if relu && !matches!(kernel, WeightGradient | WeightGradientSingle) {
+        if relu && !matches!(kernel, WeightGradient | WeightGradientSingle | WeightGradientTensor) {
             *y = y.max(0.0);
         }
     }
@@ -160,7 +165,7 @@ fn run(
             conv::up(&mut launches, geometry, small, packed, epilogue, target(big), scratch);
             big
         }
-        WeightGradient | WeightGradientSingle => {
+        WeightGradient | WeightGradientSingle | WeightGradientTensor => {
             conv::weight_gradient(&mut launches, geometry, small, big, target(w), scratch);
             w
         }

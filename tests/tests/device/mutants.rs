@@ -85,6 +85,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
     ("conv_weight", &[Convolution(Kernel::WeightGradient)]),
     ("conv_weight_single", &[Convolution(Kernel::WeightGradientSingle)]),
+    ("conv_weight_tensor", &[Convolution(Kernel::WeightGradientTensor)]),
     ("unfold", &[Tf32Op("conv2d")]),
     ("fold", &[Tf32Op("conv2d"), Tf32Op("conv_transpose2d")]),
     ("scale", &[Op("scale")]),

@@ -64,6 +64,16 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: |workshop, n| weight_gradient(workshop, three(n, 1, 32)),
     },
     Example {
+        entry: "conv_weight_tensor",
+        about: "the gradient of 16 to 32 channels on tensor cores, each number the sum of two",
+        size: "rows of a square picture",
+        n: 14,
+        prepare: |workshop, n| {
+            workshop.launches.architecture = TENSOR_FROM;
+            weight_gradient(workshop, three(n, 16, 32))
+        },
+    },
+    Example {
         entry: "unfold",
         about: "a picture's patches laid out (im2col): 3x3, stride 2, 2 channels",
         size: "rows of a square picture",
