@@ -5,6 +5,7 @@ use inkgrad_kernels::gpu::reduce::sum_scratch_len;
 use inkgrad_kernels::gpu::step::RECORD;
 use inkgrad_kernels::gpu::{Launches, Precision, Span, optimizer};
 use inkgrad_kernels::launch::{Device, Launch, bytes_of, bytes_of_mut};
+use inkgrad_kernels::ptx::CLUSTERS_FROM;
 
 use super::window::{WINDOW, Window};
 use crate::optim::{Optimizer, Rule};
@@ -93,7 +94,7 @@ impl State {
 
     /// The same of kernels that need no clusters.
     pub(super) fn launches_without_clusters(&self) -> Launches {
-        Launches { architecture: 0, ..self.launches() }
+        Launches { architecture: self.architecture.min(CLUSTERS_FROM - 1), ..self.launches() }
     }
 
     /// Gives the memory back.

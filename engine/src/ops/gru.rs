@@ -17,7 +17,8 @@
 //! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `gru_cluster….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/gru.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_slices.ptx`, `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`,
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/gemm_slices.ptx`,
+//!   `kernels/ptx/gru.ptx`, `kernels/ptx/gru_backward.ptx`,
 //!   `kernels/ptx/gru_cluster.ptx`, `kernels/ptx/gru_cluster_backward.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `gru` in `ops.json`
 

@@ -1,7 +1,7 @@
 //! y = x·Wᵀ + b, optionally without b, optionally followed by a ReLU in the same pass.
 //!
 //! - CPU: `kernels/src/cpu/gemm.rs`, `kernels/src/cpu/activation.rs`, `kernels/src/cpu/reduce.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/reduce.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `linear` in `ops.json`
 
 use inkgrad_kernels::Float;

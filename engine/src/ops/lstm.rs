@@ -17,7 +17,8 @@
 //! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `lstm_cluster….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/lstm.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_slices.ptx`, `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`,
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/gemm_slices.ptx`,
+//!   `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`,
 //!   `kernels/ptx/lstm_backward.ptx`, `kernels/ptx/lstm_cluster.ptx`, `kernels/ptx/lstm_cluster_backward.ptx`,
 //!   `kernels/ptx/reduce.ptx`
 //! - PyTorch: `lstm` in `ops.json`

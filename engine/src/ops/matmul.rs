@@ -2,7 +2,7 @@
 //! operand may be stored transposed.
 //!
 //! - CPU: `kernels/src/cpu/gemm.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`
 //! - PyTorch: `matmul` in `ops.json`
 
 use inkgrad_kernels::Float;

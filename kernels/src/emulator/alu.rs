@@ -185,6 +185,9 @@ vectorised! {
             // A NaN loses against a number.
             F2::FMin => float2(a, b, |x, y| if x < y || y.is_nan() { x } else { y }),
             F2::FMax => float2(a, b, |x, y| if x > y || y.is_nan() { x } else { y }),
+            // With `.NaN` it wins.
+            F2::FMinNan => float2(a, b, |x, y| if x < y || x.is_nan() { x } else { y }),
+            F2::FMaxNan => float2(a, b, |x, y| if x > y || x.is_nan() { x } else { y }),
             // PTX has the sign first.
             F2::CopySign => each2(a, b, |x, y| (x & 0x8000_0000) | (y & 0x7fff_ffff)),
         }

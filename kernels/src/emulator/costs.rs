@@ -8,7 +8,10 @@ use super::kernel::Kernel;
 pub fn flops(op: &Op, kernel: &Kernel) -> u64 {
     match op {
         Op::Map1 { f: F1::Rcp | F1::Sqrt | F1::Rsqrt | F1::Ex2 | F1::Lg2 | F1::Tanh | F1::Sin | F1::Cos, .. } => 1,
-        Op::Map2 { f: F2::FAdd | F2::FSub | F2::FMul | F2::FDiv | F2::FMin | F2::FMax, .. } => 1,
+        Op::Map2 {
+            f: F2::FAdd | F2::FSub | F2::FMul | F2::FDiv | F2::FMin | F2::FMax | F2::FMinNan | F2::FMaxNan,
+            ..
+        } => 1,
         Op::Wide2 { f: W2::DAdd | W2::DSub | W2::DMul | W2::DDiv, .. } => 1,
         Op::Map3 { f: F3::Fma, .. } | Op::Wide3 { f: W3::DFma, .. } => 2,
         Op::Mma { index } => 2 * 16 * 8 * kernel.mmas[*index as usize].k as u64 / 32,

@@ -69,6 +69,8 @@ pub enum F2 {
     FDiv,
     FMin,
     FMax,
+    FMinNan,
+    FMaxNan,
     CopySign,
 }
 

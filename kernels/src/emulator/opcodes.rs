@@ -49,6 +49,7 @@ const WARP: &[&str] = &["sync", "aligned"];
 const SPACES: &[&str] = &["global", "shared", "shared::cta", "shared::cluster", "const", "param"];
 const CLUSTER: &[&str] = &["cluster", "arrive", "wait", "release", "acquire", "relaxed"];
 const HALVES: &[&str] = &["lo", "hi", "wide"];
+const NAN: &[&str] = &["NaN"];
 const ATOMIC: &[&str] = &["add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"];
 const COMPARISONS: &[&str] = &[
     "eq", "ne", "lt", "lo", "le", "ls", "gt", "hi", "ge", "hs", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan",
@@ -85,13 +86,13 @@ const TABLE: &[Line] = &[
         let signed = o.signed();
         d.map2(o, [Some(F2::Rem { signed }), None], [Some(W2::Rem { signed }), None])
     }),
-    line("min", 3..=3, &[], |d, o| {
-        let signed = o.signed();
-        d.map2(o, [Some(F2::Min { signed }), Some(F2::FMin)], [Some(W2::Min { signed }), Some(W2::DMin)])
+    line("min", 3..=3, &[NAN], |d, o| match (o.has("NaN"), o.signed()) {
+        (true, _) => d.map2(o, [None, Some(F2::FMinNan)], [None, None]),
+        (_, signed) => d.map2(o, [Some(F2::Min { signed }), Some(F2::FMin)], [Some(W2::Min { signed }), Some(W2::DMin)]),
     }),
-    line("max", 3..=3, &[], |d, o| {
-        let signed = o.signed();
-        d.map2(o, [Some(F2::Max { signed }), Some(F2::FMax)], [Some(W2::Max { signed }), Some(W2::DMax)])
+    line("max", 3..=3, &[NAN], |d, o| match (o.has("NaN"), o.signed()) {
+        (true, _) => d.map2(o, [None, Some(F2::FMaxNan)], [None, None]),
+        (_, signed) => d.map2(o, [Some(F2::Max { signed }), Some(F2::FMax)], [Some(W2::Max { signed }), Some(W2::DMax)]),
     }),
     line("neg", 2..=2, &[], |d, o| d.map1(o, [Some(F1::Neg), Some(F1::FNeg)], [Some(W1::Neg), Some(W1::DNeg)])),
     line("abs", 2..=2, &[], |d, o| d.map1(o, [Some(F1::Abs), Some(F1::FAbs)], [None, Some(W1::DAbs)])),

@@ -3,10 +3,10 @@
 //! one channel). In tf32 the patches are laid out in memory (im2col) and multiplied on tensor cores (`conv.ptx`,
 //! `gemm_tf32.ptx`). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
 
-use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len, slices};
+use super::gemm::{ENOUGH_TILES, Epilogue, Matrix, MatrixMut, TENSOR_THREADS, gemm, gemm_scratch_len, slices};
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use super::layout::transpose;
-use super::reduce::column_sums;
+use super::reduce::{UNAIDED, column_sums};
 use crate::cpu::conv::{Geometry, Grid};
 use crate::launch::Arg;
 use crate::ptx::TENSOR_FROM;
@@ -14,9 +14,8 @@ use crate::ptx::TENSOR_FROM;
 /// Pixels and channels of the output that a block of `conv_down` and `conv_up` owns.
 const TILE_PIXELS: usize = 128;
 const TILE_CHANNELS: usize = 32;
-/// Threads of a block of the kernels for tensor cores, terms of one tap that they take at a time, and numbers of a picture that
-/// they read or write together.
-const TENSOR_THREADS: usize = 128;
+/// Terms of one tap that the kernels for tensor cores take at a time, and numbers of a picture that they read or write
+/// together.
 const TERMS: usize = 16;
 const NEIGHBOURS: usize = 4;
 /// Pixels that a warp of `conv_up_single` owns, and warps of a block.
@@ -27,6 +26,9 @@ const SINGLE_SHARED: usize = 48 << 10;
 /// Rows and columns of the weights that a block of `conv_weight` owns, and pixels that it sums at a time.
 const WEIGHT_TILE: usize = 64;
 const WEIGHT_DEPTH: usize = 16;
+/// Blocks that a weight gradient is cut into where its weights are few: two for each multiprocessor of an H100, since one waits at each
+/// turn.
+const WEIGHT_BLOCKS: usize = 264;
 /// Channels and taps that a block of `conv_weight_single` owns, and pixels that its warps sum at a time.
 const WEIGHT_SINGLE_CHANNELS: usize = 32;
 const WEIGHT_SINGLE_TAPS: usize = 16;
@@ -70,7 +72,8 @@ pub fn up_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
 pub fn weight_gradient_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
     let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
     // The parts of the sums.
-    gemm_scratch_len(s, rows, columns) + unfolded(precision, rows * columns)
+    let parts = s * columns * weight_slices(geometry, WEIGHT_DEPTH);
+    parts.max(gemm_scratch_len(s, rows, columns)) + unfolded(precision, rows * columns)
 }
 
 /// `numbers` where patches are laid out in memory.
@@ -187,6 +190,13 @@ pub fn weight_gradient(
     }
 }
 
+/// Into how many parts the sums of a weight gradient are cut.
+fn weight_slices(geometry: &Geometry, depth: usize) -> usize {
+    let (pixels, columns) = patches(geometry);
+    let enough = if depth == WEIGHT_DEPTH { WEIGHT_BLOCKS } else { ENOUGH_TILES };
+    slices([geometry.small.channels, pixels, columns], depth, enough).min(UNAIDED)
+}
+
 fn implicit_weight_gradient(
     launches: &mut Launches,
     geometry: &Geometry,
@@ -198,7 +208,7 @@ fn implicit_weight_gradient(
     let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
     let single = geometry.big.channels == 1 && columns <= WEIGHT_SINGLE_TAPS;
     let depth = if single { WEIGHT_SINGLE_DEPTH } else { WEIGHT_DEPTH };
-    let slice = pixels.div_ceil(slices(m, pixels, columns, depth)).next_multiple_of(depth);
+    let slice = pixels.div_ceil(weight_slices(geometry, depth)).next_multiple_of(depth);
     let parts = pixels.div_ceil(slice);
     let to = if parts == 1 { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
     let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];

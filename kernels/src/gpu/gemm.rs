@@ -2,14 +2,17 @@
 
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use crate::launch::Arg;
+use crate::ptx::TENSOR_FROM;
 
+/// Threads of a block of the kernels of fp32 for tensor cores.
+pub(super) const TENSOR_THREADS: usize = 128;
 /// Rows and columns of a product that a block owns.
 const TILE: usize = 64;
 /// Terms of a sum that a block multiplies at a time.
 const DEPTH: usize = 16;
 /// The multiprocessors of an H100. A product with fewer tiles is cut along its sums (split-K), so that tiles times slices are at most
 /// as many.
-const ENOUGH_TILES: usize = 132;
+pub(super) const ENOUGH_TILES: usize = 132;
 /// The fewest turns of loading and multiplying that are worth a block.
 const TURNS: usize = 4;
 
@@ -79,16 +82,16 @@ impl Epilogue {
     }
 }
 
-/// Into how many parts the sums of a product of (m, k) and (k, n), here or in a convolution's weight gradient, are cut: a
-/// matter of its shape alone. A turn multiplies `depth` terms.
-pub(super) fn slices(m: usize, k: usize, n: usize, depth: usize) -> usize {
+/// Into how many parts the sums of a product of (m, k) and (k, n), here or in a convolution's weight gradient, are cut to have up to
+/// `enough` blocks: a matter of its shape alone. A turn multiplies `depth` terms.
+pub(super) fn slices([m, k, n]: [usize; 3], depth: usize, enough: usize) -> usize {
     let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
-    if tiles >= ENOUGH_TILES { 1 } else { (ENOUGH_TILES / tiles).min(k.div_ceil(TURNS * depth)) }
+    if tiles >= enough { 1 } else { (enough / tiles).min(k.div_ceil(TURNS * depth)) }
 }
 
 /// Numbers of scratch for [`gemm`] of (m, k) and (k, n).
 pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
-    match slices(m, k, n, DEPTH) {
+    match slices([m, k, n], DEPTH, ENOUGH_TILES) {
         1 => 0,
         slices => slices * m * n,
     }
@@ -102,7 +105,7 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 pub fn gemm(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, scratch: Span) {
     assert_eq!((a.cols, c.rows, c.cols), (b.rows, a.rows, b.cols), "gemm: columns of A and B, shape of C");
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let parts = slices(m, k, n, DEPTH).min(scratch.len / (m * n).max(1));
+    let parts = slices([m, k, n], DEPTH, ENOUGH_TILES).min(scratch.len / (m * n).max(1));
     if parts <= 1 {
         product(launches, a, b, c, epilogue, 1);
         return;
@@ -130,9 +133,10 @@ pub fn add_slices(launches: &mut Launches, slices: Span, c: MatrixMut, epilogue:
 
 /// One launch of the product, its sums cut into about `slices` parts, which lie one behind the other. Returns how many.
 fn product(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, slices: usize) -> usize {
-    let entry = match launches.precision {
-        Precision::Fp32 => "gemm",
-        Precision::Tf32 => "gemm_tf32",
+    let (entry, threads) = match launches.precision {
+        Precision::Fp32 if launches.architecture >= TENSOR_FROM => ("gemm_tensor", TENSOR_THREADS),
+        Precision::Fp32 => ("gemm", THREADS),
+        Precision::Tf32 => ("gemm_tf32", THREADS),
     };
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let slice = k.div_ceil(slices).next_multiple_of(DEPTH);
@@ -154,6 +158,6 @@ fn product(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue
         int(m * n),
         epilogue.flags(c.target.add),
     ];
-    launches.grid(entry, [n.div_ceil(TILE), m.div_ceil(TILE), slices], [THREADS, 1, 1], 0, args);
+    launches.grid(entry, [n.div_ceil(TILE), m.div_ceil(TILE), slices], [threads, 1, 1], 0, args);
     slices
 }

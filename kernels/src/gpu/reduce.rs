@@ -9,6 +9,8 @@ const PIECE: usize = 4096;
 const FEW: usize = 8;
 /// Terms of a block's piece of [`sum_axis`], and the extents of its block of threads.
 const TERMS: usize = 256;
+/// Arrays, or rows, that are summed without scratch.
+pub(super) const UNAIDED: usize = TERMS;
 const BLOCK: [usize; 3] = [32, 8, 1];
 
 /// Which term is summed; the numbers of the kernel.

@@ -127,6 +127,8 @@ fn floats_compute() {
     check("min.f32 %d, %a, %b; max.f32 %d, %d, %c;", 0.0, &|x, y, z| x.min(y).max(z));
     check("neg.f32 %d, %a; abs.f32 %d, %d;", 0.0, &|x, _, _| x.abs());
     check("mov.b32 %e, 0f7FC00000; max.f32 %d, %a, %e;", 0.0, &|x, _, _| x);
+    check("min.NaN.f32 %d, %a, %b; max.NaN.f32 %d, %d, %c;", 0.0, &|x, y, z| x.min(y).max(z));
+    check("mov.b32 %e, 0f7FC00000; max.NaN.f32 %d, %e, %a; min.NaN.f32 %d, %a, %d;", 0.0, &|_, _, _| f32::NAN);
     check("rcp.rn.f32 %d, %a;", 0.0, &|x, _, _| 1.0 / x);
     check("abs.f32 %e, %a; sqrt.rn.f32 %d, %e;", 0.0, &|x, _, _| x.abs().sqrt());
     check("abs.f32 %e, %a; rsqrt.approx.f32 %d, %e;", 3e-7, &|x, _, _| 1.0 / x.abs().sqrt());

@@ -1,7 +1,7 @@
 //! Cases that are chosen, beside those that are drawn: shapes at the borders of tiles and blocks.
 
 use inkgrad_engine::Shape;
-use inkgrad_engine::ops::{Case, CaseInput, Draw, OPS};
+use inkgrad_engine::ops::{Case, CaseInput, Conv, ConvTranspose, Draw, OPS};
 
 /// Numbers of all inputs.
 pub fn size(case: &Case) -> usize {
@@ -49,6 +49,39 @@ pub fn narrow() -> Case {
 /// The same with sums that end within a tile's second half.
 pub fn more_narrow() -> Case {
     linear_relu([9, 29, 30])
+}
+
+/// A layer with a ReLU that has more than a tensor core's eight rows, and sums of seven and fifteen more than a tile's terms.
+pub fn ragged_relu() -> Case {
+    linear_relu([23, 31, 39])
+}
+
+/// The same the other way round.
+pub fn more_ragged_relu() -> Case {
+    linear_relu([31, 23, 47])
+}
+
+/// A convolution whose sums, all three, go over sixteens of channels.
+pub fn conv_of_sixteens() -> Case {
+    let (mut draw, conv) = (Draw::small(1), Conv { stride: (2, 2), padding: (1, 1), relu: false });
+    Case {
+        label: "x (2, 9, 9, 32), weight (16, 32, 3, 3)".to_owned(),
+        inputs: vec![draw.values([2, 9, 9, 32]), draw.weights([16, 32, 3, 3], 288), draw.biases(16)],
+        f32: Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], conv)),
+        f64: Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], conv)),
+    }
+}
+
+/// The same of a transposed convolution.
+pub fn conv_transpose_of_sixteens() -> Case {
+    let (mut draw, stride) = (Draw::small(1), (2, 2));
+    let conv = ConvTranspose { stride, padding: (1, 1), output_padding: (0, 0), relu: false };
+    Case {
+        label: "x (2, 5, 5, 16), weight (16, 32, 4, 4)".to_owned(),
+        inputs: vec![draw.values([2, 5, 5, 16]), draw.weights([16, 32, 4, 4], 64), draw.biases(32)],
+        f32: Box::new(move |tape, x| tape.conv_transpose2d(x[0], x[1], x[2], conv)),
+        f64: Box::new(move |tape, x| tape.conv_transpose2d(x[0], x[1], x[2], conv)),
+    }
 }
 
 /// A softmax that has nothing to choose from.

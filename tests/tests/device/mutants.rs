@@ -19,8 +19,8 @@ use inkgrad_kernels::ptx;
 use crate::cases::{
     EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_in_eights, gru_of_cluster,
     gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_in_eights,
-    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow,
-    noise, one_class, ragged,
+    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged,
+    more_ragged_relu, narrow, noise, one_class, ragged, ragged_relu,
 };
 use crate::convolutions::{self, Kernel};
 use crate::sums;
@@ -31,7 +31,9 @@ enum Probe {
     Op(&'static str),
     /// One case.
     Chosen(fn() -> Case),
-    /// One case where a block may have so many bytes of shared memory.
+    /// Another probe on a GPU without tensor cores and clusters.
+    Older(&'static Probe),
+    /// One case on such a GPU where a block may have so many bytes of shared memory.
     Within(usize, fn() -> Case),
     /// One case with products in tf32.
     Tf32(fn() -> Case),
@@ -49,7 +51,7 @@ enum Probe {
     Sums(fn(&mut dyn Device) -> Result<f64, DeviceError>),
 }
 
-use Probe::{Chosen, Convolution, Gather, Op, Steps, Sums, Tf32, Tf32Op, Update, Within};
+use Probe::{Chosen, Convolution, Gather, Older, Op, Steps, Sums, Tf32, Tf32Op, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -74,7 +76,18 @@ const GRU: &[Probe] = &[
     Within(GRU_BYTES[1], gru_with_rest),
     Within(EIGHTS_BYTES[1], gru_in_eights),
 ];
+const GEMM_TENSOR: &[Probe] = &[
+    Op("linear"),
+    Chosen(ragged),
+    Chosen(more_ragged),
+    Chosen(ragged_relu),
+    Chosen(more_ragged_relu),
+    Chosen(long_sums),
+];
 const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
+
+/// The architecture of a GPU without tensor cores for tf32.
+const OLDER: u32 = 70;
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
@@ -94,7 +107,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("multiply", &[Op("mul")]),
     ("activation", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp")]),
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
-    ("gemm", &[Op("linear"), Chosen(ragged), Chosen(more_ragged), Chosen(long_sums)]),
+    ("gemm", &[Older(&Op("linear")), Older(&Chosen(ragged)), Older(&Chosen(more_ragged)), Older(&Chosen(long_sums))]),
+    ("gemm_tensor", GEMM_TENSOR),
     ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
     ("gemm_slices", &[Op("linear"), Chosen(long_sums), Sums(sums::slices)]),
     ("gru_forward", GRU),
@@ -143,6 +157,9 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("conv_up", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("conv_up", "setp.lt.u32 %k_ok, %ky, %taps_y; made setp.le.u32", 0, "what is read meets weights of 0"),
     ("conv_up", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
+    ("conv_up_tensor", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
+    ("conv_weight_tensor", "setp.ge.u32 %p, %next, %k_end; made setp.gt.u32", 0, "one more tile, of zeros"),
+    ("gemm_tensor", "setp.ge.u32 %p, %next, %k_end; made setp.gt.u32", 0, "one more tile, of zeros"),
     ("conv_up_single", "setp.lt.and.f32 %p, %c0, 0f00000000, %upper; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("conv_weight", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("conv_weight_single", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
@@ -239,7 +256,12 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         Tf32(case) => {
             Box::new(AGAIN.into_iter().map(move |again| scaled(compare(&case(), again, Precision::Tf32, emulator))))
         }
+        Older(probe) => {
+            emulator.set_architecture(OLDER);
+            run(probe, emulator)
+        }
         Within(bytes, case) => {
+            emulator.set_architecture(OLDER);
             emulator.set_shared_bytes(bytes);
             Box::new(std::iter::once(compare(&case(), 0, Precision::Fp32, emulator)))
         }

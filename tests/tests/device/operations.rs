@@ -10,9 +10,10 @@ use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::cases::{
-    GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_of, gru_of_cluster, gru_of_cluster_from_state,
-    gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_of, lstm_of_cluster, lstm_of_cluster_from_state,
-    lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged, size,
+    GRU_BYTES, LSTM_BYTES, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores, gru_from_state, gru_of,
+    gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_of,
+    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow,
+    noise, one_class, ragged, size,
 };
 use crate::{device, opened};
 
@@ -39,6 +40,16 @@ pub const PROCESSOR_ALONE: [&str; 14] = [
 fn emulator() -> Emulator {
     let mut emulator = Emulator::new(5);
     for (name, text) in ptx::all() {
+        emulator.load_module(name, text).unwrap();
+    }
+    emulator
+}
+
+/// One that is as old as can be: without tensor cores and clusters.
+pub fn older() -> Emulator {
+    let mut emulator = Emulator::new(5);
+    emulator.set_architecture(70);
+    for (name, text) in ptx::MODULES {
         emulator.load_module(name, text).unwrap();
     }
     emulator
@@ -76,8 +87,9 @@ proptest! {
         let mut device = opened(Precision::Fp32);
         let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
         let blocks = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
+        let sixteens = [conv_of_sixteens(), conv_transpose_of_sixteens()];
         let clusters = [lstm_of_cluster_from_state(), gru_of_cluster_from_state()];
-        for case in products.into_iter().chain(blocks).chain(clusters) {
+        for case in products.into_iter().chain(blocks).chain(sixteens).chain(clusters) {
             check("a chosen case", &case, 0, &mut *device)?;
         }
         for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
@@ -133,7 +145,8 @@ fn recurrent_layers_are_the_same_to_the_bit_however_much_of_their_weights_is_kep
         y.iter().chain(params.grads()).map(|x| x.to_bits()).collect::<Vec<u32>>()
     };
     for (case, limits) in [(lstm_with_rest(), LSTM_BYTES), (gru_with_rest(), GRU_BYTES)] {
-        let mut emulator = emulator();
+        // Their own products need little shared memory.
+        let mut emulator = older();
         let expected = bits(&mut emulator, &case);
         for bytes in limits {
             emulator.set_shared_bytes(bytes);
@@ -203,12 +216,7 @@ fn layers_for_which_clusters_do_not_fit_are_computed_without() {
         );
     };
     for case in [lstm_of_cluster(), gru_of_cluster()] {
-        let mut older = Emulator::new(5);
-        older.set_architecture(89);
-        for (name, text) in ptx::MODULES {
-            older.load_module(name, text).unwrap();
-        }
-        without(&case, older);
+        without(&case, older());
         let mut small = emulator();
         small.set_shared_bytes(48 << 10);
         without(&case, small);
@@ -222,6 +230,57 @@ fn layers_for_which_clusters_do_not_fit_are_computed_without() {
     without(&gru_of(256), part);
     without(&lstm_of(96), emulator());
     without(&gru_of(68), emulator());
+}
+
+/// Whose products are others.
+#[test]
+fn operations_of_products_agree_with_the_cpu_on_an_older_gpu_too() {
+    let mut older = older();
+    let drawn = ["linear", "matmul", "conv2d", "conv_transpose2d", "lstm", "gru"].map(|name| {
+        let spec = OPS.iter().find(|spec| spec.name == name).expect("an operation");
+        (0..3).map(|seed| (spec.draw)(&mut Draw::small(seed)))
+    });
+    let chosen = [long_sums(), ragged(), more_ragged(), conv_of_sixteens(), conv_transpose_of_sixteens()];
+    for (case, again) in drawn.into_iter().flatten().chain(chosen).zip(AGAIN.into_iter().cycle()) {
+        check("older", &case, again, &mut older).unwrap();
+    }
+    assert!(older.counters().keys().all(|entry| !entry.ends_with("_tensor") && !entry.contains("cluster")));
+}
+
+/// Sums of products on tensor cores are as exact as others: of numbers of one sign, whose errors would add up.
+#[test]
+fn numbers_of_two_halves_are_numbers_of_fp32() {
+    let case = |value: fn(usize) -> f64| {
+        let mut case = long_sums();
+        for x in &mut case.inputs {
+            x.values.iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
+        }
+        case
+    };
+    // Whose halves are both there, and which are all but one number of tf32 and the next.
+    let values: [fn(usize) -> f64; 2] = [
+        |i| f64::from(1.0 + (i * i % 1009) as f32 / 1009.0),
+        |i| f64::from(1.0 + f32::EPSILON * (4095 + i % 3) as f32),
+    ];
+    for value in values {
+        let case = case(value);
+        let errors =
+            [&mut emulator(), &mut older()].map(|emulator| compare(&case, 0, Precision::Fp32, emulator).unwrap());
+        assert!(errors[0] < 1e-6 && errors[0] < 2.0 * errors[1] + 1e-7, "{errors:?}");
+    }
+}
+
+#[test]
+fn products_have_no_bank_conflicts() {
+    let (mut newer, mut older) = (emulator(), older());
+    for case in [ragged(), more_ragged(), long_sums()] {
+        for emulator in [&mut newer, &mut older] {
+            run(&case, 0, Precision::Fp32, emulator).unwrap();
+        }
+    }
+    for counters in [newer.counters()["gemm_tensor"], older.counters()["gemm"]] {
+        assert!(counters.shared_accesses > 0 && counters.bank_conflicts == 0, "{counters:?}");
+    }
 }
 
 #[test]

@@ -23,8 +23,8 @@ use inkgrad_kernels::launch::Device;
 use inkgrad_kernels::ptx;
 use serde_json::Value;
 
-use crate::cases::{gru_of_cluster, lstm_of_cluster};
-use crate::operations::PROCESSOR_ALONE;
+use crate::cases::{conv_of_sixteens, conv_transpose_of_sixteens, gru_of_cluster, lstm_of_cluster};
+use crate::operations::{PROCESSOR_ALONE, older};
 
 /// The launches that the loss of [`Recorded`] adds to an operation's own.
 const LOSS: [&str; 3] = ["elementwise.ptx", "reduce.ptx", "layout.ptx"];
@@ -108,7 +108,7 @@ impl Page {
         Ok(())
     }
 
-    fn check_gpu(&self, device: &mut dyn Device) -> Result<(), String> {
+    fn check_gpu(&self, devices: &mut [Box<dyn Device>]) -> Result<(), String> {
         let (without, some) = self.apart(self.line("GPU")?);
         let named: BTreeSet<&str> = some.iter().flat_map(|part| quoted(part)).collect();
         let (mut own, mut all) = (BTreeSet::new(), BTreeSet::new());
@@ -118,10 +118,12 @@ impl Page {
             }
             if !without.contains(spec.name) {
                 let drawn = (0..6).map(|seed| (spec.draw)(&mut Draw::small(seed)));
-                for case in drawn.chain(of_clusters(spec.name)) {
-                    let (forward, both) = launched(&case, device);
-                    own.extend(forward.into_iter().chain(both.iter().copied().filter(|file| !LOSS.contains(file))));
-                    all.extend(both);
+                for case in drawn.chain(of_size(spec.name)) {
+                    for device in &mut *devices {
+                        let (forward, both) = launched(&case, &mut **device);
+                        own.extend(forward.into_iter().chain(both.iter().copied().filter(|file| !LOSS.contains(file))));
+                        all.extend(both);
+                    }
                 }
             }
         }
@@ -179,18 +181,23 @@ fn cases(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// A case of a recurrent layer with so many units that clusters of blocks share its weights; small cases are drawn with fewer.
-fn of_clusters(name: &str) -> Option<Case> {
+/// A case of a size that kernels of their own are for: a recurrent layer with so many units that clusters of blocks share its weights, a
+/// convolution of so many channels that tensor cores can sum them. Small cases are drawn with fewer.
+fn of_size(name: &str) -> Option<Case> {
     match name {
+        "conv2d" => Some(conv_of_sixteens()),
+        "conv_transpose2d" => Some(conv_transpose_of_sixteens()),
         "lstm" => Some(lstm_of_cluster()),
         "gru" => Some(gru_of_cluster()),
         _ => None,
     }
 }
 
-/// A device with clusters, whichever the other tests run on: launches are listed here, and none is run.
-fn with_clusters() -> Box<dyn Device> {
-    engine::Kind::Emulated.open(Precision::Fp32).unwrap().expect("a device beside the processor")
+/// The newest GPU that there are kernels for and the oldest, whichever the other tests run on: launches are listed here, and none is
+/// run.
+fn newest_and_oldest() -> [Box<dyn Device>; 2] {
+    let newest = engine::Kind::Emulated.open(Precision::Fp32).unwrap().expect("a device beside the processor");
+    [newest, Box::new(older())]
 }
 
 /// The files of the kernels that a case's forward launches; with those of its backward and its loss.
@@ -221,8 +228,8 @@ fn every_operation_s_page_leads_to_its_kernels_and_its_parity_case() {
     let pages = Page::all();
     let covered: usize = pages.iter().map(|page| page.specs.len()).sum();
     assert_eq!(covered, OPS.len(), "operations whose file was not found, or found twice");
-    let mut device = with_clusters();
-    let mut checks = |page: &Page| [page.check_cpu(), page.check_gpu(&mut *device), page.check_pytorch()];
+    let mut devices = newest_and_oldest();
+    let mut checks = |page: &Page| [page.check_cpu(), page.check_gpu(&mut devices), page.check_pytorch()];
     let faults: Vec<String> = pages.iter().flat_map(|page| checks(page).map(Result::err)).flatten().collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -231,22 +238,22 @@ fn every_operation_s_page_leads_to_its_kernels_and_its_parity_case() {
 fn faults_of_pages_are_found() {
     let spec = OPS.iter().find(|spec| spec.name == "mul").expect("an operation");
     let page = |lines: &str| Page { file: "mul.rs".to_owned(), text: lines.to_owned(), specs: vec![spec] };
-    let mut device = with_clusters();
+    let mut devices = newest_and_oldest();
     let good = "//! y.\n//!\n//! - CPU: the loops below\n//! - GPU: `kernels/ptx/elementwise.ptx`,\n//!   `kernels/ptx/layout.ptx`\n\
                 //! - PyTorch: `mul` in\n//!   `ops.json`\n";
     let good = page(good);
-    assert_eq!((good.check_cpu(), good.check_gpu(&mut *device), good.check_pytorch()), (Ok(()), Ok(()), Ok(())));
+    assert_eq!((good.check_cpu(), good.check_gpu(&mut devices), good.check_pytorch()), (Ok(()), Ok(()), Ok(())));
     let bad = page(
         "//! - CPU: `kernels/src/cpu/gone.rs`\n//! - GPU: `kernels/ptx/gru.ptx`\n//! - PyTorch: `gone` in `ops.json`\n",
     );
     assert!(bad.check_cpu().unwrap_err().contains("no such file"));
-    let found = bad.check_gpu(&mut *device).unwrap_err();
+    let found = bad.check_gpu(&mut devices).unwrap_err();
     assert!(
         found.contains("elementwise.ptx\"") && found.contains("does not launch [\"kernels/ptx/gru.ptx\"]"),
         "{found}"
     );
     assert!(bad.check_pytorch().unwrap_err().contains("no case of `gone`"));
-    let none = page("//! - GPU: none, no kernel multiplies\n").check_gpu(&mut *device).unwrap_err();
+    let none = page("//! - GPU: none, no kernel multiplies\n").check_gpu(&mut devices).unwrap_err();
     assert!(none.contains("PROCESSOR_ALONE"), "{none}");
     assert!(page("//! y.\n").check_cpu().unwrap_err().contains("no line"));
 }

@@ -6,6 +6,7 @@ use crate::gpu::layout::{self, Rest, Rows, Table};
 use crate::gpu::reduce;
 use crate::gpu::{Precision, Span, Target};
 use crate::launch::Buffer;
+use crate::ptx::TENSOR_FROM;
 
 /// Numbers of a row, where rows are what is counted.
 const WIDTH: usize = 8;
@@ -20,6 +21,16 @@ pub(super) const EXAMPLES: &[Example] = &[
         size: "rows",
         n: 128,
         prepare: |workshop, n| product(workshop, Precision::Fp32, n),
+    },
+    Example {
+        entry: "gemm_tensor",
+        about: "C = A*B on tensor cores, each number the sum of two, square",
+        size: "rows",
+        n: 64,
+        prepare: |workshop, n| {
+            workshop.launches.architecture = TENSOR_FROM;
+            product(workshop, Precision::Fp32, n)
+        },
     },
     Example {
         entry: "gemm_tf32",
