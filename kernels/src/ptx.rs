@@ -28,6 +28,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
     ("random.ptx", include_str!("../ptx/random.ptx")),
     ("reduce.ptx", include_str!("../ptx/reduce.ptx")),
+    ("relu_backward.ptx", include_str!("../ptx/relu_backward.ptx")),
     ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 

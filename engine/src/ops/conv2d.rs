@@ -5,7 +5,7 @@
 //! - GPU: `kernels/ptx/conv_down.ptx`, `kernels/ptx/conv_down_tensor.ptx`, `kernels/ptx/conv_up.ptx`,
 //!   `kernels/ptx/conv_up_single.ptx`, `kernels/ptx/conv_up_tensor.ptx`, `kernels/ptx/conv_weight.ptx`,
 //!   `kernels/ptx/conv_weight_single.ptx`, `kernels/ptx/conv_weight_tensor.ptx`, `kernels/ptx/layout.ptx`,
-//!   `kernels/ptx/reduce.ptx`
+//!   `kernels/ptx/reduce.ptx`, `kernels/ptx/relu_backward.ptx`
 //! - PyTorch: `conv2d` in `ops.json`
 
 use std::ops::RangeInclusive;
@@ -148,7 +148,7 @@ impl DeviceOp for Conv {
         let pixels = output.len() / output.last();
         let gradients = gpu::conv::up_scratch_len(&geometry, precision)
             .max(gpu::conv::weight_gradient_scratch_len(&geometry, precision))
-            .max(gpu::reduce::sum_axis_scratch_len(output.last(), pixels));
+            .max(gpu::reduce::column_sums_scratch_len(pixels, output.last()));
         Memory {
             saved: gpu::conv::packed_len(&geometry, precision),
             forward_scratch: gpu::conv::down_scratch_len(&geometry, precision),
@@ -165,16 +165,13 @@ impl DeviceOp for Conv {
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, [run.y, run.dy], run.dx[2], run.scratch);
         if let Some(dx) = run.dx[0] {
             let w = gpu::conv::packed_weights(run.x[1], run.saved);
             gpu::conv::up(launches, &geometry, dy, w, Epilogue::NONE, dx, scratch);
         }
         if let Some(dw) = run.dx[1] {
             gpu::conv::weight_gradient(launches, &geometry, dy, run.x[0], dw, scratch);
-        }
-        if let Some(db) = run.dx[2] {
-            gpu::reduce::column_sums(launches, dy, db, scratch);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! y = x·Wᵀ + b, optionally without b, optionally followed by a ReLU in the same pass.
 //!
 //! - CPU: `kernels/src/cpu/gemm.rs`, `kernels/src/cpu/activation.rs`, `kernels/src/cpu/reduce.rs`
-//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/reduce.ptx`
+//! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/reduce.ptx`, `kernels/ptx/relu_backward.ptx`
 //! - PyTorch: `linear` in `ops.json`
 
 use inkgrad_kernels::Float;
@@ -126,7 +126,7 @@ impl DeviceOp for Linear {
         use gpu::gemm::gemm_scratch_len;
         let (b, i, o) = extents(inputs);
         let gradients =
-            gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)).max(gpu::reduce::sum_axis_scratch_len(o, b));
+            gemm_scratch_len(b, o, i).max(gemm_scratch_len(o, b, i)).max(gpu::reduce::column_sums_scratch_len(b, o));
         Memory {
             saved: 0,
             forward_scratch: gemm_scratch_len(b, i, o),
@@ -145,7 +145,7 @@ impl DeviceOp for Linear {
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
         use gpu::gemm::{Matrix, MatrixMut, gemm};
         let (b, i, o) = extents(run.shapes);
-        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, [run.y, run.dy], run.dx[2], run.scratch);
         let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
         if let Some(dx) = run.dx[0] {
             // dx = dy · W
@@ -154,10 +154,6 @@ impl DeviceOp for Linear {
         if let Some(dw) = run.dx[1] {
             // dW = dyᵀ · x
             gemm(launches, dy_matrix.transposed(), x, MatrixMut::new(dw, o, i), Epilogue::NONE, scratch);
-        }
-        if let Some(db) = run.dx[2] {
-            // db = Σ dy over the batch
-            gpu::reduce::column_sums(launches, dy, db, scratch);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The element-wise functions of one input and their gradients (`elementwise.ptx`).
 
 use super::launches::{Launches, Span, Target, int};
+use super::reduce::{column_sums, relu_backward_sums};
 
 /// Which function; the numbers of the kernels.
 #[derive(Debug, Clone, Copy)]
@@ -42,18 +43,27 @@ activation!(tanh, tanh_backward, Tanh, y, "tanh x", "dy·(1 − y²)");
 activation!(softplus, softplus_backward, Softplus, x, "ln(1 + eˣ)", "dy·σ(x)");
 activation!(exp, exp_backward, Exp, y, "eˣ", "dy·y");
 
-/// Numbers of scratch that [`through_relu`] takes of what it is given.
+/// Numbers of scratch that [`through_relu`] takes of what it is given; beside them it needs those for the sums of columns.
 pub fn relu_scratch_len(relu: bool, output: usize) -> usize {
     if relu { output } else { 0 }
 }
 
-/// The gradient before a fused ReLU: dy where y > 0, in the first [`relu_scratch_len`] numbers of `scratch`, or `dy` itself
-/// where there is no ReLU. Returns it with the rest of the scratch.
-pub fn through_relu(launches: &mut Launches, relu: bool, y: Span, dy: Span, scratch: Span) -> (Span, Span) {
-    if !relu {
-        return (dy, scratch);
+/// The first steps of the backward of a layer with a bias and, if `relu`, a fused ReLU: returns the gradient before the ReLU, dy where
+/// y > 0, in the first [`relu_scratch_len`] numbers of `scratch`, or `dy` itself where there is none; and the rest of the scratch.
+/// `db`, where it is asked for, becomes the sums of its columns; these need [`column_sums_scratch_len`](super::reduce::column_sums_scratch_len) of the rest.
+pub fn through_relu(
+    launches: &mut Launches,
+    relu: bool,
+    [y, dy]: [Span; 2],
+    db: Option<Target>,
+    scratch: Span,
+) -> (Span, Span) {
+    let (before, scratch) = if relu { scratch.split(dy.len) } else { (dy, scratch) };
+    match (relu, db) {
+        (true, Some(db)) => relu_backward_sums(launches, y, dy, before, db, scratch),
+        (true, None) => relu_backward(launches, y, dy, Target::write(before)),
+        (false, Some(db)) => column_sums(launches, dy, db, scratch),
+        (false, None) => {}
     }
-    let (masked, scratch) = scratch.split(dy.len);
-    relu_backward(launches, y, dy, Target::write(masked));
-    (masked, scratch)
+    (before, scratch)
 }

@@ -9,7 +9,7 @@ use super::elementwise::copy;
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
 use super::layout::{Rest, Rows, copy_rows, transpose};
-use super::reduce::{Axis, column_sums, sum_axis, sum_axis_scratch_len};
+use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis, sum_axis_scratch_len};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
 use crate::ptx::CLUSTERS_FROM;
@@ -143,7 +143,8 @@ pub(super) fn products_scratch_len(shape: &RecurrentShape, gates: usize) -> usiz
     let parts = gemm_scratch_len(inputs, width, input)
         .max(gemm_scratch_len(width, inputs, input))
         .max(gemm_scratch_len(width, rows, hidden))
-        .max(sum_axis_scratch_len(width, rows));
+        .max(column_sums_scratch_len(rows, width))
+        .max(sum_axis_scratch_len(once_len(shape, gates), shape.time));
     once_len(shape, gates) + parts
 }
 

@@ -122,8 +122,67 @@ fn sum_once(launches: &mut Launches, x: Span, y: Target, axis: Axis, pieces: usi
     launches.grid("column_sums", [n.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
 }
 
+/// How many rows of few columns are taken as one, so that a warp reads neighbours: as many as are 32 wide together.
+fn wide(rows: usize, columns: usize) -> usize {
+    let together = BLOCK[0] / columns.max(1);
+    let whole = together > 0 && BLOCK[0].is_multiple_of(columns) && rows.is_multiple_of(together);
+    if whole && rows / together > FEW { together } else { 1 }
+}
+
+/// Numbers of scratch for [`column_sums`] and [`relu_backward_sums`].
+pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
+    let together = wide(rows, columns);
+    match (rows / together).div_ceil(TERMS) * together {
+        0 | 1 => 0,
+        partial => partial * columns,
+    }
+}
+
 /// y = Σ of the arrays of y's size that lie one behind the other in `x`, or the columns' sums of a matrix, or added. `scratch`:
-/// [`sum_axis_scratch_len`].
+/// [`column_sums_scratch_len`]; up to [`UNAIDED`] arrays need none.
 pub fn column_sums(launches: &mut Launches, x: Span, y: Target, scratch: Span) {
-    sum_axis(launches, x, y, Axis::parts(y.span.len, x.len / y.span.len), scratch);
+    let columns = y.span.len;
+    let rows = x.len / columns;
+    let together = if scratch.len == 0 { 1 } else { wide(rows, columns) };
+    by_pieces(launches, [rows, columns], together, y, scratch, |launches, to, [rows, columns], pieces| {
+        sum_once(launches, x, to, Axis::parts(columns, rows), pieces);
+    });
+}
+
+/// dx = dy where y > 0 else 0, and `sums` = the sums of its columns, or added: as many as `sums` has numbers. `scratch`:
+/// [`column_sums_scratch_len`].
+pub fn relu_backward_sums(launches: &mut Launches, y: Span, dy: Span, dx: Span, sums: Target, scratch: Span) {
+    let columns = sums.span.len;
+    let rows = dy.len / columns;
+    by_pieces(
+        launches,
+        [rows, columns],
+        wide(rows, columns),
+        sums,
+        scratch,
+        |launches, to, [rows, columns], pieces| {
+            let piece = if pieces > 1 { TERMS } else { rows };
+            let args = [y.read(), dy.read(), dx.write(), to.arg(), int(rows), int(columns), int(piece), to.flag()];
+            launches.grid("relu_backward_sums", [columns.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
+        },
+    );
+}
+
+/// The sums of columns by a launch for pieces of rows, `together` of them taken as one, and where there are several a second launch.
+fn by_pieces(
+    launches: &mut Launches,
+    [rows, columns]: [usize; 2],
+    together: usize,
+    y: Target,
+    scratch: Span,
+    first: impl FnOnce(&mut Launches, Target, [usize; 2], usize),
+) {
+    let extents = [rows / together, columns * together];
+    let pieces = extents[0].div_ceil(TERMS);
+    if pieces * together <= 1 {
+        return first(launches, y, extents, 1);
+    }
+    let partial = scratch.part(0, pieces * together * columns);
+    first(launches, Target::write(partial), extents, pieces);
+    sum_once(launches, partial, y, Axis::parts(columns, pieces * together), 1);
 }

@@ -137,6 +137,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("reparameterize_backward", &[Op("reparameterize")]),
     ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Sums(sums::terms)]),
     ("column_sums", &[Op("linear"), Op("conv2d"), Sums(sums::columns)]),
+    ("relu_backward_sums", &[Sums(sums::through_relu)]),
     ("sum_axis", &[Op("repeat"), Sums(sums::axis)]),
 ];
 

@@ -4,7 +4,10 @@ use inkgrad_engine::DeviceError;
 use inkgrad_kernels::gpu::gemm::{Epilogue, MatrixMut, add_slices};
 use inkgrad_kernels::gpu::layout::embedding_backward;
 use inkgrad_kernels::gpu::loss::mse;
-use inkgrad_kernels::gpu::reduce::{Axis, sum, sum_axis, sum_axis_scratch_len, sum_scratch_len};
+use inkgrad_kernels::gpu::reduce::{
+    Axis, column_sums, column_sums_scratch_len, relu_backward_sums, sum, sum_axis, sum_axis_scratch_len,
+    sum_scratch_len,
+};
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
 use inkgrad_kernels::launch::{Device, download, upload};
 
@@ -89,6 +92,85 @@ pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
         }
     }
     Ok(worst)
+}
+
+/// Extents of matrices whose rows are taken several at a time, and of some whose are not: rows that end at each place of a turn, and
+/// more than one piece.
+const EXTENTS: [[usize; 2]; 10] =
+    [[80, 16], [36, 16], [72, 8], [1300, 16], [320, 1], [33, 16], [40, 5], [300, 40], [20, 33], [6, 32]];
+
+/// The sums of a matrix's columns: of few columns several rows are one, and the results are summed like pieces.
+fn sums_of_columns(values: &[f32], columns: usize, before: &[Option<f32>]) -> Vec<f32> {
+    let rows = values.len() / columns;
+    let together = match 32 / columns {
+        0 | 1 => 1,
+        fit if 32 % columns == 0 && rows % fit == 0 && rows / fit > 8 => fit,
+        _ => 1,
+    };
+    let wide = together * columns;
+    let by_eight = |terms: &[f32]| -> f32 {
+        let thread = |ty: usize| terms.iter().skip(ty).step_by(8).fold(0.0, |sum, term| sum + term);
+        (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
+    };
+    let terms = |c: usize| values[c..].iter().step_by(wide).copied().collect::<Vec<f32>>();
+    // The sums of each piece of 256 rows, a row of columns after the other.
+    let pieces = (rows / together).div_ceil(256);
+    let partial: Vec<f32> = (0..pieces)
+        .flat_map(|piece| (0..wide).map(move |c| (piece, c)))
+        .map(|(piece, c)| by_eight(terms(c).chunks(256).nth(piece).expect("a piece")))
+        .collect();
+    let end = |c: usize| match partial.len() / columns {
+        1 => partial[c] + before[c].unwrap_or(0.0),
+        count @ 2..=8 => (0..count).fold(before[c].unwrap_or(0.0), |sum, i| sum + partial[i * columns + c]),
+        _ => {
+            let of_pieces: Vec<f32> = partial[c..].iter().step_by(columns).copied().collect();
+            by_eight(&of_pieces) + before[c].unwrap_or(0.0)
+        }
+    };
+    (0..columns).map(end).collect()
+}
+
+/// [`column_sums`] and [`relu_backward_sums`], of which the one sums what the other writes.
+fn of_columns(device: &mut dyn Device, relu: bool) -> Result<f64, DeviceError> {
+    let mut worst = 0.0_f64;
+    for [rows, columns] in EXTENTS {
+        let (values, before) = (numbers(rows * columns), numbers(columns));
+        let y: Vec<f32> = numbers(rows * columns + 3).split_off(3);
+        let masked: Vec<f32> = values.iter().zip(&y).map(|(&dy, &y)| if y > 0.0 { dy } else { 0.0 }).collect();
+        let (dy, y, dx) = (span(device, &values)?, span(device, &y)?, span(device, &values)?);
+        let scratch = span(device, &vec![0.0; column_sums_scratch_len(rows, columns).max(1)])?;
+        for add in [false, true] {
+            let sums = Target { span: span(device, &before)?, add };
+            let found = run(device, sums.span, |launches| match relu {
+                true => relu_backward_sums(launches, y, dy, dx, sums, scratch),
+                false => column_sums(launches, dy, sums, scratch),
+            })?;
+            let summed = if relu { &masked } else { &values };
+            let before: Vec<Option<f32>> = before.iter().map(|&before| add.then_some(before)).collect();
+            // Few rows are added one after the other where no ReLU is.
+            let expected = match relu || rows > 8 {
+                true => sums_of_columns(summed, columns, &before),
+                false => (0..columns)
+                    .map(|c| sum_in_order(&values[c..].iter().step_by(columns).copied().collect::<Vec<_>>(), before[c]))
+                    .collect(),
+            };
+            worst = worst.max(same(&found, &expected));
+            if relu {
+                worst = worst.max(same(&download(device, dx.address, dx.len)?, &masked));
+            }
+        }
+    }
+    Ok(worst)
+}
+
+/// [`column_sums`] of few columns and many.
+pub fn matrices(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    of_columns(device, false)
+}
+
+/// [`relu_backward_sums`].
+pub fn through_relu(device: &mut dyn Device) -> Result<f64, DeviceError> {
+    of_columns(device, true)
 }
 
 /// [`add_slices`] of each count, with all that may follow; what is added to has longer rows than the slices, whose ends stay.
@@ -188,10 +270,12 @@ fn sums_are_those_of_plain_loops_to_the_bit() {
 /// Compares sums on a device with plain loops: 0 where all bits are the same.
 type Probe = fn(&mut dyn Device) -> Result<f64, DeviceError>;
 
-/// By the kernel.
+/// By the kernel, or what it sums.
 const PROBES: &[(&str, Probe)] = &[
     ("sum_axis", axis),
     ("column_sums", columns),
+    ("column_sums of matrices", matrices),
+    ("relu_backward_sums", through_relu),
     ("gemm_slices", slices),
     ("sum_terms", terms),
     ("embedding_backward", classes),

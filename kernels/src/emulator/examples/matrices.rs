@@ -83,6 +83,13 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: column_sums,
     },
     Example {
+        entry: "relu_backward_sums",
+        about: "the gradient before a ReLU of 300 rows, and the sums of its columns, by pieces",
+        size: "columns",
+        n: 40,
+        prepare: relu_backward_sums,
+    },
+    Example {
         entry: "sum_axis",
         about: "four arrays added one after the other",
         size: "elements",
@@ -147,10 +154,18 @@ fn gather(workshop: &mut Workshop, n: usize) -> Result<Output> {
 fn column_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
     const ROWS: usize = 300;
     let (x, out) = (workshop.normal(ROWS * n)?, workshop.empty(n)?);
-    let scratch = workshop.empty(reduce::sum_axis_scratch_len(n, ROWS))?;
+    let scratch = workshop.empty(reduce::column_sums_scratch_len(ROWS, n))?;
     reduce::column_sums(&mut workshop.launches, x, Target::write(out), scratch);
     // The sums of the first piece stand there.
     Ok(Output::Singles(scratch.part(0, n)))
+}
+
+fn relu_backward_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    const ROWS: usize = 300;
+    let (y, dy, dx) = (workshop.normal(ROWS * n)?, workshop.normal(ROWS * n)?, workshop.empty(ROWS * n)?);
+    let (sums, scratch) = (workshop.empty(n)?, workshop.empty(reduce::column_sums_scratch_len(ROWS, n))?);
+    reduce::relu_backward_sums(&mut workshop.launches, y, dy, dx, Target::write(sums), scratch);
+    Ok(Output::Singles(dx))
 }
 
 fn sum_axis(workshop: &mut Workshop, n: usize) -> Result<Output> {
