@@ -8,7 +8,7 @@
 //! Of a cluster all blocks run and the first is timed. The others do the same work at the same time: who waits at the cluster's barrier
 //! waits for the warps of the first block.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::costs::{issue, tensor};
 use super::hardware::Hardware;
@@ -43,8 +43,9 @@ struct Clock {
     tensor: u64,
     /// When the last store to global and to shared memory was issued.
     stored: [u64; 2],
-    /// When asynchronous copies have come.
+    /// When the asynchronous copies have come that are in no group yet, and those of each group that has not been waited for.
     copied: u64,
+    groups: VecDeque<u64>,
     /// The round of the cluster's barrier at which it waits.
     waiting: Option<usize>,
     narrow: Vec<u64>,
@@ -209,14 +210,26 @@ impl<'a> Timing<'a> {
                 let shared = place.space == Space::Shared;
                 (at, if shared { self.gpu.shared_latency } else { self.gpu.level2_latency })
             }
-            Op::CopyAsync { to, from, bytes, .. } => {
-                let latency = self.read(warp, from, bytes as usize, mask);
+            Op::CopyAsync { to, from, bytes, source } => {
+                // A length of none fills with zeros and reads nothing.
+                let reads = |lane: &usize| source.is_none_or(|source| warp.n(source)[*lane] > 0);
+                let reading = lanes(mask).filter(reads).fold(0, |reading, lane| reading | 1 << lane);
+                let latency = self.read(warp, from, bytes as usize, reading);
                 self.write(warp, to, bytes as usize, mask, at);
                 let copied = &mut self.clocks[index].copied;
                 *copied = (*copied).max(at + u64::from(latency));
                 (at, latency)
             }
-            Op::CopyWait { .. } => (at.max(self.clocks[index].copied), latency),
+            Op::CopyCommit => {
+                let clock = &mut self.clocks[index];
+                clock.groups.push_back(std::mem::take(&mut clock.copied));
+                (at, latency)
+            }
+            Op::CopyWait { pending } => {
+                let clock = &mut self.clocks[index];
+                let arrived = clock.groups.len().saturating_sub(pending as usize);
+                (clock.groups.drain(..arrived).fold(at, u64::max), latency)
+            }
             Op::Shuffle { .. } => {
                 self.work.memory += 1;
                 (at, latency)
