@@ -36,6 +36,7 @@ pub const MODULES: &[(&str, &str)] = &[
 pub const TENSOR: &[(&str, &str)] = &[
     ("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx")),
     ("conv_up_tensor.ptx", include_str!("../ptx/conv_up_tensor.ptx")),
+    ("conv_weight_sums.ptx", include_str!("../ptx/conv_weight_sums.ptx")),
     ("conv_weight_tensor.ptx", include_str!("../ptx/conv_weight_tensor.ptx")),
     ("gemm_tensor.ptx", include_str!("../ptx/gemm_tensor.ptx")),
 ];

@@ -4,8 +4,8 @@
 //! - CPU: `kernels/src/cpu/conv/mod.rs`, `kernels/src/cpu/reduce.rs`
 //! - GPU: `kernels/ptx/conv_down.ptx`, `kernels/ptx/conv_down_tensor.ptx`, `kernels/ptx/conv_up.ptx`,
 //!   `kernels/ptx/conv_up_single.ptx`, `kernels/ptx/conv_up_tensor.ptx`, `kernels/ptx/conv_weight.ptx`,
-//!   `kernels/ptx/conv_weight_single.ptx`, `kernels/ptx/conv_weight_tensor.ptx`, `kernels/ptx/layout.ptx`,
-//!   `kernels/ptx/reduce.ptx`, `kernels/ptx/relu_backward.ptx`
+//!   `kernels/ptx/conv_weight_single.ptx`, `kernels/ptx/conv_weight_sums.ptx`, `kernels/ptx/conv_weight_tensor.ptx`,
+//!   `kernels/ptx/layout.ptx`, `kernels/ptx/reduce.ptx`, `kernels/ptx/relu_backward.ptx`
 //! - PyTorch: `conv_transpose2d` in `ops.json`
 
 use std::ops::RangeInclusive;

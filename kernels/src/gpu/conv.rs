@@ -210,21 +210,27 @@ fn implicit_weight_gradient(
     let depth = if single { WEIGHT_SINGLE_DEPTH } else { WEIGHT_DEPTH };
     let slice = pixels.div_ceil(weight_slices(geometry, depth)).next_multiple_of(depth);
     let parts = pixels.div_ceil(slice);
+    let pictures = [small.read(), big.read()];
+    let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
+    let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
+    if !single && on_tensor_cores(launches, multiples, [small, big]) {
+        let slices = scratch.part(0, parts * m * columns);
+        let mut args = [&pictures[..], &[slices.write(), int(pixels), int(m)]].concat();
+        args.extend(extents(geometry));
+        args.push(int(slice));
+        launches.grid("conv_weight_tensor", grid, [TENSOR_THREADS, 1, 1], 0, args);
+        let numbers = [m * columns, geometry.taps(), geometry.big.channels, parts].map(int);
+        let args = [&[slices.read(), dw.arg()], &numbers[..], &[dw.flag()]].concat();
+        return launches.each("conv_weight_sums", m * columns, args);
+    }
     let to = if parts == 1 { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
-    let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
+    let mut args = [&pictures[..], &[to.arg(), int(pixels), int(m)]].concat();
     args.extend(extents(geometry));
     args.extend([int(slice), to.flag()]);
     if single {
-        let grid = [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts];
-        launches.grid("conv_weight_single", grid, [THREADS, 1, 1], 0, args);
+        launches.grid("conv_weight_single", [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts], [THREADS, 1, 1], 0, args);
     } else {
-        let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
-        let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
-        let (entry, threads) = match on_tensor_cores(launches, multiples, [small, big]) {
-            true => ("conv_weight_tensor", TENSOR_THREADS),
-            false => ("conv_weight", THREADS),
-        };
-        launches.grid(entry, grid, [threads, 1, 1], 0, args);
+        launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
     }
     if parts > 1 {
         column_sums(launches, to.span, dw, Span::default());

@@ -61,24 +61,44 @@ pub fn more_ragged_relu() -> Case {
     linear_relu([31, 23, 47])
 }
 
-/// A convolution whose sums, all three, go over sixteens of channels.
-pub fn conv_of_sixteens() -> Case {
-    let (mut draw, conv) = (Draw::small(1), Conv { stride: (2, 2), padding: (1, 1), relu: false });
+/// A layer with rows in all quarters of a tile, and sums of two tiles and seven terms.
+pub fn three_tiles() -> Case {
+    linear([55, 39, 61])
+}
+
+/// The same with columns in a tile's first half alone, and eight terms more.
+pub fn more_of_three_tiles() -> Case {
+    linear([55, 47, 30])
+}
+
+fn conv([x, w]: [[usize; 4]; 2], conv: Conv) -> Case {
+    let mut draw = Draw::small(1);
+    let inputs = vec![draw.values(x), draw.weights(w, w[1] * w[2] * w[3]), draw.biases(w[0])];
     Case {
-        label: "x (2, 9, 9, 32), weight (16, 32, 3, 3)".to_owned(),
-        inputs: vec![draw.values([2, 9, 9, 32]), draw.weights([16, 32, 3, 3], 288), draw.biases(16)],
+        label: format!("x {x:?}, weight {w:?}, {conv:?}"),
+        inputs,
         f32: Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], conv)),
         f64: Box::new(move |tape, x| tape.conv2d(x[0], x[1], x[2], conv)),
     }
 }
 
-/// The same of a transposed convolution.
+/// A convolution whose sums, all three, go over sixteens of channels, and whose weights' gradient is cut into six.
+pub fn conv_of_sixteens() -> Case {
+    conv([[3, 21, 21, 32], [16, 32, 3, 3]], Conv { stride: (2, 2), padding: (1, 1), relu: false })
+}
+
+/// A convolution whose second tile of sums lies below the picture at its lower border, in all quarters of a block's pixels.
+pub fn conv_of_columns() -> Case {
+    conv([[4, 5, 5, 16], [4, 16, 2, 1]], Conv { stride: (1, 1), padding: (1, 0), relu: false })
+}
+
+/// A transposed convolution of the same kind, whose weights' gradient is cut into eight.
 pub fn conv_transpose_of_sixteens() -> Case {
     let (mut draw, stride) = (Draw::small(1), (2, 2));
     let conv = ConvTranspose { stride, padding: (1, 1), output_padding: (0, 0), relu: false };
     Case {
-        label: "x (2, 5, 5, 16), weight (16, 32, 4, 4)".to_owned(),
-        inputs: vec![draw.values([2, 5, 5, 16]), draw.weights([16, 32, 4, 4], 64), draw.biases(32)],
+        label: "x (2, 15, 16, 16), weight (16, 32, 4, 4)".to_owned(),
+        inputs: vec![draw.values([2, 15, 16, 16]), draw.weights([16, 32, 4, 4], 64), draw.biases(32)],
         f32: Box::new(move |tape, x| tape.conv_transpose2d(x[0], x[1], x[2], conv)),
         f64: Box::new(move |tape, x| tape.conv_transpose2d(x[0], x[1], x[2], conv)),
     }

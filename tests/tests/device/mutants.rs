@@ -17,10 +17,11 @@ use inkgrad_kernels::launch::{Buffer, Check, Device, bytes_of, download, upload}
 use inkgrad_kernels::ptx;
 
 use crate::cases::{
-    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, equal_scores, gru_from_state, gru_in_eights, gru_of_cluster,
-    gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_in_eights,
-    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged,
-    more_ragged_relu, narrow, noise, one_class, ragged, ragged_relu,
+    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
+    gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums,
+    lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest,
+    more_narrow, more_of_three_tiles, more_ragged, more_ragged_relu, narrow, noise, one_class, ragged, ragged_relu,
+    three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::sums;
@@ -82,6 +83,8 @@ const GEMM_TENSOR: &[Probe] = &[
     Chosen(more_ragged),
     Chosen(ragged_relu),
     Chosen(more_ragged_relu),
+    Chosen(three_tiles),
+    Chosen(more_of_three_tiles),
     Chosen(long_sums),
 ];
 const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
@@ -92,12 +95,16 @@ const OLDER: u32 = 70;
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_down", &[Convolution(Kernel::Down)]),
-    ("conv_down_tensor", &[Convolution(Kernel::DownTensor)]),
+    ("conv_down_tensor", &[Convolution(Kernel::DownTensor), Chosen(conv_of_columns)]),
     ("conv_up", &[Convolution(Kernel::Up)]),
     ("conv_up_tensor", &[Convolution(Kernel::UpTensor)]),
     ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
     ("conv_weight", &[Convolution(Kernel::WeightGradient)]),
     ("conv_weight_single", &[Convolution(Kernel::WeightGradientSingle)]),
+    (
+        "conv_weight_sums",
+        &[Convolution(Kernel::WeightGradientTensor), Chosen(conv_of_sixteens), Chosen(conv_transpose_of_sixteens)],
+    ),
     ("conv_weight_tensor", &[Convolution(Kernel::WeightGradientTensor)]),
     ("unfold", &[Tf32Op("conv2d")]),
     ("fold", &[Tf32Op("conv2d"), Tf32Op("conv_transpose2d")]),
@@ -159,8 +166,10 @@ const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("conv_up", "setp.lt.u32 %k_ok, %ky, %taps_y; made setp.le.u32", 0, "what is read meets weights of 0"),
     ("conv_up", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
     ("conv_up_tensor", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
-    ("conv_weight_tensor", "setp.ge.u32 %p, %next, %k_end; made setp.gt.u32", 0, "one more tile, of zeros"),
-    ("gemm_tensor", "setp.ge.u32 %p, %next, %k_end; made setp.gt.u32", 0, "one more tile, of zeros"),
+    ("conv_down_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
+    ("conv_up_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
+    ("conv_weight_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
+    ("gemm_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
     ("conv_up_single", "setp.lt.and.f32 %p, %c0, 0f00000000, %upper; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("conv_weight", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("conv_weight_single", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),

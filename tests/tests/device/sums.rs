@@ -96,8 +96,22 @@ pub fn columns(device: &mut dyn Device) -> Result<f64, DeviceError> {
 
 /// Extents of matrices whose rows are taken several at a time, and of some whose are not: rows that end at each place of a turn, and
 /// more than one piece.
-const EXTENTS: [[usize; 2]; 10] =
-    [[80, 16], [36, 16], [72, 8], [1300, 16], [320, 1], [33, 16], [40, 5], [300, 40], [20, 33], [6, 32]];
+const EXTENTS: [[usize; 2]; 14] = [
+    [80, 16],
+    [36, 16],
+    [72, 8],
+    [1300, 16],
+    [320, 1],
+    [33, 16],
+    [40, 5],
+    [300, 40],
+    [20, 33],
+    [6, 32],
+    [7, 33],
+    [28, 40],
+    [52, 33],
+    [60, 5],
+];
 
 /// The sums of a matrix's columns: of few columns several rows are one, and the results are summed like pieces.
 fn sums_of_columns(values: &[f32], columns: usize, before: &[Option<f32>]) -> Vec<f32> {
@@ -135,7 +149,9 @@ fn of_columns(device: &mut dyn Device, relu: bool) -> Result<f64, DeviceError> {
     let mut worst = 0.0_f64;
     for [rows, columns] in EXTENTS {
         let (values, before) = (numbers(rows * columns), numbers(columns));
-        let y: Vec<f32> = numbers(rows * columns + 3).split_off(3);
+        // Some are the border itself.
+        let mut y: Vec<f32> = numbers(rows * columns + 3).split_off(3);
+        y.iter_mut().step_by(3).for_each(|y| *y = 0.0);
         let masked: Vec<f32> = values.iter().zip(&y).map(|(&dy, &y)| if y > 0.0 { dy } else { 0.0 }).collect();
         let (dy, y, dx) = (span(device, &values)?, span(device, &y)?, span(device, &values)?);
         let scratch = span(device, &vec![0.0; column_sums_scratch_len(rows, columns).max(1)])?;

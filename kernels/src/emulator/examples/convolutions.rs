@@ -54,14 +54,14 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "a convolution's weight gradient: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 14,
-        prepare: |workshop, n| weight_gradient(workshop, three(n, 16, 32)),
+        prepare: |workshop, n| weight_gradient(workshop, three(n, 16, 32), false),
     },
     Example {
         entry: "conv_weight_single",
         about: "a convolution's weight gradient: 3x3, stride 2, 1 to 32 channels",
         size: "rows of a square picture",
         n: 28,
-        prepare: |workshop, n| weight_gradient(workshop, three(n, 1, 32)),
+        prepare: |workshop, n| weight_gradient(workshop, three(n, 1, 32), false),
     },
     Example {
         entry: "conv_weight_tensor",
@@ -70,7 +70,17 @@ pub(super) const EXAMPLES: &[Example] = &[
         n: 14,
         prepare: |workshop, n| {
             workshop.launches.architecture = TENSOR_FROM;
-            weight_gradient(workshop, three(n, 16, 32))
+            weight_gradient(workshop, three(n, 16, 32), false)
+        },
+    },
+    Example {
+        entry: "conv_weight_sums",
+        about: "the sums of its slices, in PyTorch's order",
+        size: "rows of a square picture",
+        n: 14,
+        prepare: |workshop, n| {
+            workshop.launches.architecture = TENSOR_FROM;
+            weight_gradient(workshop, three(n, 16, 32), true)
         },
     },
     Example {
@@ -143,14 +153,15 @@ fn up(workshop: &mut Workshop, precision: Precision, geometry: Geometry) -> Resu
     Ok(Output::Singles(big))
 }
 
-fn weight_gradient(workshop: &mut Workshop, geometry: Geometry) -> Result<Output> {
+/// A weight gradient, of which a slice is looked at if there are some, or the `whole`.
+fn weight_gradient(workshop: &mut Workshop, geometry: Geometry, whole: bool) -> Result<Output> {
     let (small, big) = (workshop.normal(geometry.small.len())?, workshop.normal(geometry.big.len())?);
     let (dw, scratch) = (
         workshop.empty(geometry.weights())?,
         workshop.empty(conv::weight_gradient_scratch_len(&geometry, Precision::Fp32))?,
     );
     conv::weight_gradient(&mut workshop.launches, &geometry, small, big, Target::write(dw), scratch);
-    // Sums over many pixels are cut into parts, which a second launch adds; the first part is looked at.
-    let parts = workshop.launches.list.len() > 1;
-    Ok(Output::Singles(if parts { scratch.part(0, geometry.weights()) } else { dw }))
+    // Sums over many pixels are cut into slices, which a second launch adds.
+    let slices = workshop.launches.list.len() > 1 && !whole;
+    Ok(Output::Singles(if slices { scratch.part(0, geometry.weights()) } else { dw }))
 }
