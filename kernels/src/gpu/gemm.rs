@@ -1,4 +1,5 @@
-//! Products of matrices (`gemm.ptx`, on tensor cores `gemm_tf32.ptx`; sums that were cut, `gemm_slices.ptx`).
+//! Products of matrices (`gemm.ptx`; on tensor cores `gemm_tensor.ptx` in fp32, `gemm_tf32.ptx` in tf32; sums that were cut,
+//! `gemm_slices.ptx`).
 
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use crate::launch::Arg;

@@ -97,7 +97,7 @@ pub(super) const THREADS: usize = 256;
 /// The precision of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 24 bits of mantissa.
+    /// 24 bits of mantissa: on tensor cores, where there are, three products for one of numbers that are each the sum of two.
     #[default]
     Fp32,
     /// Factors of 11 bits of mantissa on tensor cores, sums in fp32.
