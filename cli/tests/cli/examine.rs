@@ -74,13 +74,16 @@ fn a_step_on_a_gpu_is_estimated_kernel_by_kernel() {
     let launch = found["assumptions"]["launch_us"].as_f64().unwrap();
     assert!(launches > 20.0 && us > launch * launches && us < 1e3, "{step}");
     assert!((step["images_per_s"].as_f64().unwrap() * us / 4e6 - 1.0).abs() < 1e-9);
-    let gemm = kernels.iter().find(|kernel| kernel["kernel"] == "gemm").unwrap();
+    let gemm = kernels.iter().find(|kernel| kernel["kernel"] == "gemm_tensor").unwrap();
     assert!(gemm["chain_us"].as_f64().unwrap() > 0.5 && gemm["bound"].is_string(), "{gemm}");
     // The order of warps and blocks is drawn anew, the numbers are the same.
     assert_eq!(place.json(&bench), found);
     let text = place.ok(&bench);
     assert!(text.contains("nothing here ran on one") && text.contains("1.3 µs a launch"), "{text}");
-    assert!(text.lines().any(|line| line.starts_with("gemm ")) && text.contains("classifier, batch 4 "), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("gemm_tensor ")) && text.contains("classifier, batch 4 "),
+        "{text}"
+    );
     place.in_conflict(&[&bench[..], &["--steps", "3"]].concat(), ["--estimate", "--steps"]);
     let tf32 = place.ok(&[&bench[..], &["--precision", "tf32"]].concat());
     assert!(tf32.contains("gemm_tf32 "), "{tf32}");

@@ -39,7 +39,7 @@ struct Clock {
     base: u64,
     issued: u64,
     last: u64,
-    /// What they take of the tensor core.
+    /// Cycles that they take of the tensor core.
     tensor: u64,
     /// When the last store to global and to shared memory was issued.
     stored: [u64; 2],

@@ -1,7 +1,7 @@
 //! Both convolutions and their gradients. In fp32 they are implicit GEMMs: the kernels look up the elements of the matrix of
 //! patches in the picture (`conv_down.ptx`, `conv_up.ptx`, `conv_weight.ptx`; the last two have a twin for big pictures of
-//! one channel, all three one for tensor cores). In tf32 the patches are laid out in memory (im2col) and multiplied on tensor cores (`conv.ptx`,
-//! `gemm_tf32.ptx`). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
+//! one channel, all three one for tensor cores). In tf32 the patches are laid out in memory (im2col) and multiplied on tensor
+//! cores (`conv.ptx`, `gemm_tf32.ptx`). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
 
 use super::gemm::{ENOUGH_TILES, Epilogue, Matrix, MatrixMut, TENSOR_THREADS, gemm, gemm_scratch_len, slices};
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};

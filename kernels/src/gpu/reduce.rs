@@ -9,6 +9,8 @@ const PIECE: usize = 4096;
 const FEW: usize = 8;
 /// Terms of a block's piece of [`sum_axis`], and the extents of its block of threads.
 const TERMS: usize = 256;
+/// Blocks that a grid may have along y.
+const MOST_PIECES: usize = 65_535;
 /// Arrays, or rows, that are summed without scratch.
 pub(super) const UNAIDED: usize = TERMS;
 const BLOCK: [usize; 3] = [32, 8, 1];
@@ -87,9 +89,14 @@ impl Axis {
     }
 }
 
+/// Terms of a block's piece of a sum: [`TERMS`], more where a grid's y could not count the pieces.
+fn piece(count: usize) -> usize {
+    count.div_ceil(MOST_PIECES).max(TERMS)
+}
+
 /// Numbers of scratch for [`sum_axis`] of `count` terms for each of `len` sums.
 pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
-    match count.div_ceil(TERMS) {
+    match count.div_ceil(piece(count)) {
         0 | 1 => 0,
         pieces => pieces * len,
     }
@@ -97,10 +104,10 @@ pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
 
 /// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added. `scratch`: [`sum_axis_scratch_len`].
 ///
-/// More than [`FEW`] terms are summed by eight threads, more than [`TERMS`] by several blocks: long sums are as fast as short
-/// ones, and as exact, since no sum has many terms that are added one after the other.
+/// More than eight terms are summed by eight threads, more than 256 by several blocks: long sums are as fast as short ones, and as
+/// exact, since no sum has many terms that are added one after the other.
 pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis, scratch: Span) {
-    let pieces = axis.count.div_ceil(TERMS);
+    let pieces = axis.count.div_ceil(piece(axis.count));
     if pieces <= 1 {
         return sum_once(launches, x, y, axis, 1);
     }
@@ -117,7 +124,7 @@ fn sum_once(launches: &mut Launches, x: Span, y: Target, axis: Axis, pieces: usi
     if count <= FEW {
         return launches.each("sum_axis", n, [x.read(), y.arg(), n_arg, inner, outer, step, terms, y.flag()]);
     }
-    let piece = int(if pieces > 1 { TERMS } else { count });
+    let piece = int(if pieces > 1 { piece(count) } else { count });
     let args = [x.read(), y.arg(), n_arg, inner, outer, step, terms, piece, y.flag()];
     launches.grid("column_sums", [n.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
 }
@@ -132,14 +139,15 @@ fn wide(rows: usize, columns: usize) -> usize {
 /// Numbers of scratch for [`column_sums`] and [`relu_backward_sums`].
 pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
     let together = wide(rows, columns);
-    match (rows / together).div_ceil(TERMS) * together {
+    let rows = rows / together;
+    match rows.div_ceil(piece(rows)) * together {
         0 | 1 => 0,
         partial => partial * columns,
     }
 }
 
 /// y = Σ of the arrays of y's size that lie one behind the other in `x`, or the columns' sums of a matrix, or added. `scratch`:
-/// [`column_sums_scratch_len`]; up to [`UNAIDED`] arrays need none.
+/// [`column_sums_scratch_len`]; up to 256 arrays need none.
 pub fn column_sums(launches: &mut Launches, x: Span, y: Target, scratch: Span) {
     let columns = y.span.len;
     let rows = x.len / columns;
@@ -161,7 +169,7 @@ pub fn relu_backward_sums(launches: &mut Launches, y: Span, dy: Span, dx: Span, 
         sums,
         scratch,
         |launches, to, [rows, columns], pieces| {
-            let piece = if pieces > 1 { TERMS } else { rows };
+            let piece = if pieces > 1 { piece(rows) } else { rows };
             let args = [y.read(), dy.read(), dx.write(), to.arg(), int(rows), int(columns), int(piece), to.flag()];
             launches.grid("relu_backward_sums", [columns.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
         },
@@ -178,7 +186,7 @@ fn by_pieces(
     first: impl FnOnce(&mut Launches, Target, [usize; 2], usize),
 ) {
     let extents = [rows / together, columns * together];
-    let pieces = extents[0].div_ceil(TERMS);
+    let pieces = extents[0].div_ceil(piece(extents[0]));
     if pieces * together <= 1 {
         return first(launches, y, extents, 1);
     }

@@ -118,7 +118,7 @@ fn sums_of_columns(values: &[f32], columns: usize, before: &[Option<f32>]) -> Ve
     let rows = values.len() / columns;
     let together = match 32 / columns {
         0 | 1 => 1,
-        fit if 32 % columns == 0 && rows % fit == 0 && rows / fit > 8 => fit,
+        fit if 32 % columns == 0 && rows.is_multiple_of(fit) && rows / fit > 8 => fit,
         _ => 1,
     };
     let wide = together * columns;

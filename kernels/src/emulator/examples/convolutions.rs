@@ -17,7 +17,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "conv_down_tensor",
-        about: "the same on tensor cores, each number the sum of two",
+        about: "a convolution on tensor cores: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 28,
         prepare: |workshop, n| {
@@ -34,7 +34,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "conv_up_tensor",
-        about: "the same on tensor cores, each number the sum of two",
+        about: "a transposed convolution on tensor cores: 4x4, stride 2, 32 to 16 channels",
         size: "rows of a square picture",
         n: 7,
         prepare: |workshop, n| {
@@ -65,7 +65,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "conv_weight_tensor",
-        about: "the gradient of 16 to 32 channels on tensor cores, each number the sum of two",
+        about: "a convolution's weight gradient on tensor cores: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 14,
         prepare: |workshop, n| {
@@ -75,7 +75,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "conv_weight_sums",
-        about: "the sums of its slices, in PyTorch's order",
+        about: "a weight gradient's slices added, in PyTorch's order: 3x3, 16 to 32 channels",
         size: "rows of a square picture",
         n: 14,
         prepare: |workshop, n| {

@@ -24,7 +24,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "gemm_tensor",
-        about: "C = A*B on tensor cores, each number the sum of two, square",
+        about: "C = A*B on tensor cores in fp32, square",
         size: "rows",
         n: 64,
         prepare: |workshop, n| {
@@ -34,7 +34,7 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "gemm_tf32",
-        about: "C = A*B on tensor cores, square",
+        about: "C = A*B on tensor cores in tf32, square",
         size: "rows",
         n: 64,
         prepare: |workshop, n| product(workshop, Precision::Tf32, n),
