@@ -82,6 +82,8 @@ const ESTIMATES: [Estimate; 6] = [
 /// that differences can say of a gradient.
 const LONGEST: f64 = 1e-2;
 const ROUNDING: f64 = 16.0 * f64::EPSILON;
+/// The part of a gradient that this may be.
+const SLIGHT: f64 = 1e-2;
 
 impl Estimate {
     fn step(self) -> f64 {
@@ -192,8 +194,10 @@ impl Problem<'_> {
                 let last = estimate.step() == LONGEST;
                 if last {
                     let rounding = ROUNDING * loss(0.0).abs() / LONGEST;
-                    // A difference that is NaN stays so.
-                    difference = if difference <= rounding { 0.0 } else { difference - rounding };
+                    // Of a gradient that drowns in it, nothing is said. A difference that is NaN stays so.
+                    if rounding <= SLIGHT * scale {
+                        difference = if difference <= rounding { 0.0 } else { difference - rounding };
+                    }
                 }
                 let error = relative(difference, scale);
                 // So long a step may end where the function is not defined, which says nothing about its derivative.

@@ -104,8 +104,8 @@ pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
 
 /// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added. `scratch`: [`sum_axis_scratch_len`].
 ///
-/// More than eight terms are summed by eight threads, more than 256 by several blocks: long sums are as fast as short ones, and as
-/// exact, since no sum has many terms that are added one after the other.
+/// More than eight terms are summed by eight threads, more than 256 by several blocks, whose sums eight threads add: a sum of a million
+/// terms has 500 that are added one after the other.
 pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis, scratch: Span) {
     let pieces = axis.count.div_ceil(piece(axis.count));
     if pieces <= 1 {

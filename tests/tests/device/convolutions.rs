@@ -148,7 +148,9 @@ fn run(
         allocations.push(address);
         Ok(Span { address, len: values.len() })
     };
-    let (small, big, w, bias) = (span(device, small)?, span(device, big)?, span(device, w)?, span(device, bias)?);
+    let (small, big, w) = (span(device, small)?, span(device, big)?, span(device, w)?);
+    // As parameters do, it may lie behind an odd number of others.
+    let bias = span(device, &[&[0.0], bias].concat())?.part(1, bias.len());
     // Weights of one channel or one tap are in order as they are.
     let packed = conv::packed_len(geometry, Precision::Fp32);
     assert_eq!(packed, if geometry.big.channels > 1 && geometry.taps() > 1 { w.len } else { 0 });
