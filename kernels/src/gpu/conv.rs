@@ -71,9 +71,10 @@ pub fn up_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
 /// Numbers of scratch for [`weight_gradient`].
 pub fn weight_gradient_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
     let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-    // The parts of the sums.
-    let parts = s * columns * weight_slices(geometry, WEIGHT_DEPTH);
-    parts.max(gemm_scratch_len(s, rows, columns)) + unfolded(precision, rows * columns)
+    match precision {
+        Precision::Fp32 => WeightCut::of(geometry).parts * s * columns,
+        Precision::Tf32 => rows * columns + gemm_scratch_len(s, rows, columns),
+    }
 }
 
 /// `numbers` where patches are laid out in memory.
@@ -190,11 +191,24 @@ pub fn weight_gradient(
     }
 }
 
-/// Into how many parts the sums of a weight gradient are cut.
-fn weight_slices(geometry: &Geometry, depth: usize) -> usize {
-    let (pixels, columns) = patches(geometry);
-    let enough = if depth == WEIGHT_DEPTH { WEIGHT_BLOCKS } else { ENOUGH_TILES };
-    slices([geometry.small.channels, pixels, columns], depth, enough).min(UNAIDED)
+/// How the sums of a weight gradient over pixels are cut.
+struct WeightCut {
+    /// Whether the kernels for one big channel are taken.
+    single: bool,
+    /// Pixels of a part.
+    slice: usize,
+    parts: usize,
+}
+
+impl WeightCut {
+    fn of(geometry: &Geometry) -> WeightCut {
+        let (pixels, columns) = patches(geometry);
+        let single = geometry.big.channels == 1 && columns <= WEIGHT_SINGLE_TAPS;
+        let (depth, enough) = if single { (WEIGHT_SINGLE_DEPTH, ENOUGH_TILES) } else { (WEIGHT_DEPTH, WEIGHT_BLOCKS) };
+        let parts = slices([geometry.small.channels, pixels, columns], depth, enough).min(UNAIDED);
+        let slice = pixels.div_ceil(parts).next_multiple_of(depth);
+        WeightCut { single, slice, parts: pixels.div_ceil(slice) }
+    }
 }
 
 fn implicit_weight_gradient(
@@ -206,27 +220,22 @@ fn implicit_weight_gradient(
     scratch: Span,
 ) {
     let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
-    let single = geometry.big.channels == 1 && columns <= WEIGHT_SINGLE_TAPS;
-    let depth = if single { WEIGHT_SINGLE_DEPTH } else { WEIGHT_DEPTH };
-    let slice = pixels.div_ceil(weight_slices(geometry, depth)).next_multiple_of(depth);
-    let parts = pixels.div_ceil(slice);
-    let pictures = [small.read(), big.read()];
+    let WeightCut { single, slice, parts } = WeightCut::of(geometry);
     let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
+    let tensor = !single && on_tensor_cores(launches, multiples, [small, big]);
+    // Those of tensor cores have another order than dw.
+    let to = if parts == 1 && !tensor { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
+    let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
+    args.extend(extents(geometry));
+    args.push(int(slice));
     let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
-    if !single && on_tensor_cores(launches, multiples, [small, big]) {
-        let slices = scratch.part(0, parts * m * columns);
-        let mut args = [&pictures[..], &[slices.write(), int(pixels), int(m)]].concat();
-        args.extend(extents(geometry));
-        args.push(int(slice));
+    if tensor {
         launches.grid("conv_weight_tensor", grid, [TENSOR_THREADS, 1, 1], 0, args);
         let numbers = [m * columns, geometry.taps(), geometry.big.channels, parts].map(int);
-        let args = [&[slices.read(), dw.arg()], &numbers[..], &[dw.flag()]].concat();
+        let args = [&[to.span.read(), dw.arg()], &numbers[..], &[dw.flag()]].concat();
         return launches.each("conv_weight_sums", m * columns, args);
     }
-    let to = if parts == 1 { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
-    let mut args = [&pictures[..], &[to.arg(), int(pixels), int(m)]].concat();
-    args.extend(extents(geometry));
-    args.extend([int(slice), to.flag()]);
+    args.push(to.flag());
     if single {
         launches.grid("conv_weight_single", [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts], [THREADS, 1, 1], 0, args);
     } else {

@@ -9,11 +9,11 @@ const PIECE: usize = 4096;
 const FEW: usize = 8;
 /// Terms of a block's piece of [`sum_axis`], and the extents of its block of threads.
 const TERMS: usize = 256;
+const BLOCK: [usize; 3] = [32, 8, 1];
 /// Blocks that a grid may have along y.
 const MOST_PIECES: usize = 65_535;
 /// Arrays, or rows, that are summed without scratch.
 pub(super) const UNAIDED: usize = TERMS;
-const BLOCK: [usize; 3] = [32, 8, 1];
 
 /// Which term is summed; the numbers of the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -96,10 +96,7 @@ fn piece(count: usize) -> usize {
 
 /// Numbers of scratch for [`sum_axis`] of `count` terms for each of `len` sums.
 pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
-    match count.div_ceil(piece(count)) {
-        0 | 1 => 0,
-        pieces => pieces * len,
-    }
+    partial_len([count, len], 1)
 }
 
 /// y\[o·inner + c\] = Σₛ x\[o·outer + s·step + c\] over `count` terms, or added. `scratch`: [`sum_axis_scratch_len`].
@@ -107,13 +104,9 @@ pub fn sum_axis_scratch_len(len: usize, count: usize) -> usize {
 /// More than eight terms are summed by eight threads, more than 256 by several blocks, whose sums eight threads add: a sum of a million
 /// terms has 500 that are added one after the other.
 pub fn sum_axis(launches: &mut Launches, x: Span, y: Target, axis: Axis, scratch: Span) {
-    let pieces = axis.count.div_ceil(piece(axis.count));
-    if pieces <= 1 {
-        return sum_once(launches, x, y, axis, 1);
-    }
-    let partial = scratch.part(0, pieces * y.span.len);
-    sum_once(launches, x, Target::write(partial), axis, pieces);
-    sum_once(launches, partial, y, Axis::parts(y.span.len, pieces), 1);
+    by_pieces(launches, [axis.count, y.span.len], 1, y, scratch, |launches, to, _, pieces| {
+        sum_once(launches, x, to, axis, pieces);
+    });
 }
 
 /// One launch: each of `pieces` parts of the terms gives an array of sums.
@@ -138,12 +131,7 @@ fn wide(rows: usize, columns: usize) -> usize {
 
 /// Numbers of scratch for [`column_sums`] and [`relu_backward_sums`].
 pub fn column_sums_scratch_len(rows: usize, columns: usize) -> usize {
-    let together = wide(rows, columns);
-    let rows = rows / together;
-    match rows.div_ceil(piece(rows)) * together {
-        0 | 1 => 0,
-        partial => partial * columns,
-    }
+    partial_len([rows, columns], wide(rows, columns))
 }
 
 /// y = Σ of the arrays of y's size that lie one behind the other in `x`, or the columns' sums of a matrix, or added. `scratch`:
@@ -169,14 +157,24 @@ pub fn relu_backward_sums(launches: &mut Launches, y: Span, dy: Span, dx: Span, 
         sums,
         scratch,
         |launches, to, [rows, columns], pieces| {
-            let piece = if pieces > 1 { piece(rows) } else { rows };
-            let args = [y.read(), dy.read(), dx.write(), to.arg(), int(rows), int(columns), int(piece), to.flag()];
+            let numbers = [rows, columns, piece(rows)].map(int);
+            let args = [&[y.read(), dy.read(), dx.write(), to.arg()], &numbers[..], &[to.flag()]].concat();
             launches.grid("relu_backward_sums", [columns.div_ceil(BLOCK[0]), pieces, 1], BLOCK, 0, args);
         },
     );
 }
 
-/// The sums of columns by a launch for pieces of rows, `together` of them taken as one, and where there are several a second launch.
+/// Numbers that [`by_pieces`] keeps between its two launches; none where it has one.
+fn partial_len([rows, columns]: [usize; 2], together: usize) -> usize {
+    let rows = rows / together;
+    match rows.div_ceil(piece(rows)) * together {
+        0 | 1 => 0,
+        partial => partial * columns,
+    }
+}
+
+/// The sums of columns by a launch for pieces of rows, `together` of them taken as one, and where there are several a second
+/// launch. `first` is given where its sums go, the extents, and how many pieces there are.
 fn by_pieces(
     launches: &mut Launches,
     [rows, columns]: [usize; 2],
@@ -186,11 +184,12 @@ fn by_pieces(
     first: impl FnOnce(&mut Launches, Target, [usize; 2], usize),
 ) {
     let extents = [rows / together, columns * together];
-    let pieces = extents[0].div_ceil(piece(extents[0]));
-    if pieces * together <= 1 {
-        return first(launches, y, extents, 1);
+    match partial_len([rows, columns], together) {
+        0 => first(launches, y, extents, 1),
+        len => {
+            let partial = scratch.part(0, len);
+            first(launches, Target::write(partial), extents, len / extents[1]);
+            sum_once(launches, partial, y, Axis::parts(columns, len / columns), 1);
+        }
     }
-    let partial = scratch.part(0, pieces * together * columns);
-    first(launches, Target::write(partial), extents, pieces);
-    sum_once(launches, partial, y, Axis::parts(columns, pieces * together), 1);
 }

@@ -1,6 +1,8 @@
 //! Kernels with one fault each: a deleted barrier or zeroing, a bound off by one, an index turned around, a guard left out,
 //! an address one number further on. Each has to be noticed: by a check of the emulator, or by a result that differs.
 
+mod equivalent;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use inkgrad_engine::device::state::State;
@@ -16,6 +18,7 @@ use inkgrad_kernels::gpu::{Launches, Precision, Span};
 use inkgrad_kernels::launch::{Buffer, Check, Device, bytes_of, download, upload};
 use inkgrad_kernels::ptx;
 
+use self::equivalent::EQUIVALENT;
 use crate::cases::{
     EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
     gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums,
@@ -24,6 +27,7 @@ use crate::cases::{
     three_tiles,
 };
 use crate::convolutions::{self, Kernel};
+use crate::operations::OLDER;
 use crate::sums;
 
 /// A way to see whether a kernel computes what it should.
@@ -89,9 +93,6 @@ const GEMM_TENSOR: &[Probe] = &[
 ];
 const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
 
-/// The architecture of a GPU without tensor cores for tf32.
-const OLDER: u32 = 70;
-
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_down", &[Convolution(Kernel::Down)]),
@@ -146,91 +147,6 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("column_sums", &[Op("linear"), Op("conv2d"), Sums(sums::columns)]),
     ("relu_backward_sums", &[Sums(sums::through_relu)]),
     ("sum_axis", &[Op("repeat"), Sums(sums::axis)]),
-];
-
-/// Mutants that compute the same as the original: kernel, change, which of those with this change, and why.
-const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
-    ("activation", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
-    ("activation", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 1, "the magnitude of 0"),
-    (
-        "activation",
-        "setp.lt.f32 %p, %w, 0f3F200000; made setp.le.f32",
-        0,
-        "both of tanh's formulas hold where they meet",
-    ),
-    ("conv_down", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("conv_down", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("conv_down", "setp.lt.u32 %k_ok, %ky, %kernel_y; made setp.le.u32", 0, "what is read meets weights of 0"),
-    ("conv_up", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("conv_up", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("conv_up", "setp.lt.u32 %k_ok, %ky, %taps_y; made setp.le.u32", 0, "what is read meets weights of 0"),
-    ("conv_up", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
-    ("conv_down_tensor", "cp.async.wait_all; deleted", 0, "zeros that nobody reads"),
-    ("conv_up_tensor", "cp.async.wait_all; deleted", 0, "zeros that nobody reads"),
-    ("conv_weight_tensor", "cp.async.wait_all; deleted", 0, "zeros that nobody reads"),
-    ("gemm_tensor", "cp.async.wait_all; deleted", 0, "zeros that nobody reads"),
-    ("conv_up_tensor", "setp.ge.u32 %p, %m_base, %m; made setp.gt.u32", 0, "a block without pixels stores nothing"),
-    ("conv_down_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
-    ("conv_up_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
-    ("conv_weight_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
-    ("gemm_tensor", "setp.lt.u32 %p, %k, %k_end; made setp.le.u32", 0, "one more tile, of zeros"),
-    ("conv_up_single", "setp.lt.and.f32 %p, %c0, 0f00000000, %upper; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("conv_weight", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("conv_weight_single", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("conv_weight_single", "setp.lt.u32 %n_ok, %j, %n; made setp.le.u32", 0, "a tap whose sums are not stored"),
-    ("fold", "setp.lt.and.f32 %p, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("gemm_slices", "setp.lt.and.f32 %p0, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm_tf32", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm_tf32", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
-    ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
-    ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
-    (
-        "gru_cluster_backward",
-        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "gru_cluster_forward",
-        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "gru_cluster_forward",
-        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
-        0,
-        "both formulas hold where they meet",
-    ),
-    (
-        "lstm_cluster_backward",
-        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "lstm_cluster_forward",
-        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "lstm_cluster_forward",
-        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
-        0,
-        "both formulas hold where they meet",
-    ),
-    (
-        "lstm_cluster_forward",
-        "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
-        1,
-        "both formulas hold where they meet",
-    ),
-    ("reparameterize", "setp.ge.u32 %p, %c0, 0xC0000000; made setp.gt.u32", 0, "both formulas hold where they meet"),
-    ("reparameterize", "setp.ge.f32 %p, %u, 0f3FB504F3; made setp.gt.f32", 0, "both formulas hold where they meet"),
-    ("sum_terms", "setp.lt.f32 %p, %v, 0f00000000; made setp.le.f32", 0, "the larger of 0 and 0"),
 ];
 
 /// The module of an entry point.

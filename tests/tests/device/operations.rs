@@ -45,10 +45,13 @@ fn emulator() -> Emulator {
     emulator
 }
 
-/// One that is as old as can be: without tensor cores and clusters.
+/// The architecture of a GPU as old as can be: without tensor cores for tf32, and without clusters.
+pub const OLDER: u32 = 70;
+
+/// One of that architecture.
 pub fn older() -> Emulator {
     let mut emulator = Emulator::new(5);
-    emulator.set_architecture(70);
+    emulator.set_architecture(OLDER);
     for (name, text) in ptx::MODULES {
         emulator.load_module(name, text).unwrap();
     }

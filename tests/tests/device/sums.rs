@@ -39,6 +39,12 @@ fn same(found: &[f32], expected: &[f32]) -> f64 {
 /// Sums of so many terms: each remainder of eight, and more than one turn.
 const COUNTS: [usize; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 16, 17, 40];
 
+/// The sum by eight threads, of which each takes every eighth term; theirs are added in order.
+fn by_eight(terms: &[f32]) -> f32 {
+    let thread = |ty: usize| terms.iter().skip(ty).step_by(8).fold(0.0, |sum, term| sum + term);
+    (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
+}
+
 /// The terms' sum in the order of `sum_axis` and `column_sums`: few one after the other; of more, eight threads take every
 /// eighth of a piece, their sums are added in order, and those of the pieces alike.
 fn sum_in_order(terms: &[f32], before: Option<f32>) -> f32 {
@@ -47,10 +53,6 @@ fn sum_in_order(terms: &[f32], before: Option<f32>) -> f32 {
     if terms.len() <= FEW {
         return terms.iter().fold(before.unwrap_or(0.0), |sum, term| sum + term);
     }
-    let by_eight = |piece: &[f32]| {
-        let thread = |ty: usize| piece.iter().skip(ty).step_by(8).fold(0.0, |sum, term| sum + term);
-        (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
-    };
     let pieces: Vec<f32> = terms.chunks(PIECE).map(by_eight).collect();
     match pieces[..] {
         [sum] => sum + before.unwrap_or(0.0),
@@ -122,10 +124,6 @@ fn sums_of_columns(values: &[f32], columns: usize, before: &[Option<f32>]) -> Ve
         _ => 1,
     };
     let wide = together * columns;
-    let by_eight = |terms: &[f32]| -> f32 {
-        let thread = |ty: usize| terms.iter().skip(ty).step_by(8).fold(0.0, |sum, term| sum + term);
-        (1..8).fold(thread(0), |sum, ty| sum + thread(ty))
-    };
     let terms = |c: usize| values[c..].iter().step_by(wide).copied().collect::<Vec<f32>>();
     // The sums of each piece of 256 rows, a row of columns after the other.
     let pieces = (rows / together).div_ceil(256);
@@ -133,13 +131,9 @@ fn sums_of_columns(values: &[f32], columns: usize, before: &[Option<f32>]) -> Ve
         .flat_map(|piece| (0..wide).map(move |c| (piece, c)))
         .map(|(piece, c)| by_eight(terms(c).chunks(256).nth(piece).expect("a piece")))
         .collect();
-    let end = |c: usize| match partial.len() / columns {
-        1 => partial[c] + before[c].unwrap_or(0.0),
-        count @ 2..=8 => (0..count).fold(before[c].unwrap_or(0.0), |sum, i| sum + partial[i * columns + c]),
-        _ => {
-            let of_pieces: Vec<f32> = partial[c..].iter().step_by(columns).copied().collect();
-            by_eight(&of_pieces) + before[c].unwrap_or(0.0)
-        }
+    let end = |c: usize| {
+        let of_pieces: Vec<f32> = partial[c..].iter().step_by(columns).copied().collect();
+        sum_in_order(&of_pieces, before[c])
     };
     (0..columns).map(end).collect()
 }

@@ -5,7 +5,6 @@ use crate::cpu::conv::{Geometry, Grid};
 use crate::gpu::conv;
 use crate::gpu::gemm::Epilogue;
 use crate::gpu::{Precision, Target};
-use crate::ptx::TENSOR_FROM;
 
 pub(super) const EXAMPLES: &[Example] = &[
     Example {
@@ -20,10 +19,7 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "a convolution on tensor cores: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 28,
-        prepare: |workshop, n| {
-            workshop.launches.architecture = TENSOR_FROM;
-            down(workshop, Precision::Fp32, three(n, 16, 32))
-        },
+        prepare: |workshop, n| down(workshop.with_tensor_cores(), Precision::Fp32, three(n, 16, 32)),
     },
     Example {
         entry: "conv_up",
@@ -37,10 +33,7 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "a transposed convolution on tensor cores: 4x4, stride 2, 32 to 16 channels",
         size: "rows of a square picture",
         n: 7,
-        prepare: |workshop, n| {
-            workshop.launches.architecture = TENSOR_FROM;
-            up(workshop, Precision::Fp32, four(n, 16, 32))
-        },
+        prepare: |workshop, n| up(workshop.with_tensor_cores(), Precision::Fp32, four(n, 16, 32)),
     },
     Example {
         entry: "conv_up_single",
@@ -68,20 +61,14 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "a convolution's weight gradient on tensor cores: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 14,
-        prepare: |workshop, n| {
-            workshop.launches.architecture = TENSOR_FROM;
-            weight_gradient(workshop, three(n, 16, 32), false)
-        },
+        prepare: |workshop, n| weight_gradient(workshop.with_tensor_cores(), three(n, 16, 32), false),
     },
     Example {
         entry: "conv_weight_sums",
         about: "a weight gradient's slices added, in PyTorch's order: 3x3, 16 to 32 channels",
         size: "rows of a square picture",
         n: 14,
-        prepare: |workshop, n| {
-            workshop.launches.architecture = TENSOR_FROM;
-            weight_gradient(workshop, three(n, 16, 32), true)
-        },
+        prepare: |workshop, n| weight_gradient(workshop.with_tensor_cores(), three(n, 16, 32), true),
     },
     Example {
         entry: "unfold",

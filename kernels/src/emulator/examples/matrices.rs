@@ -6,7 +6,6 @@ use crate::gpu::layout::{self, Rest, Rows, Table};
 use crate::gpu::reduce;
 use crate::gpu::{Precision, Span, Target};
 use crate::launch::Buffer;
-use crate::ptx::TENSOR_FROM;
 
 /// Numbers of a row, where rows are what is counted.
 const WIDTH: usize = 8;
@@ -27,10 +26,7 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "C = A*B on tensor cores in fp32, square",
         size: "rows",
         n: 64,
-        prepare: |workshop, n| {
-            workshop.launches.architecture = TENSOR_FROM;
-            product(workshop, Precision::Fp32, n)
-        },
+        prepare: |workshop, n| product(workshop.with_tensor_cores(), Precision::Fp32, n),
     },
     Example {
         entry: "gemm_tf32",

@@ -137,6 +137,12 @@ struct Workshop<'a> {
 }
 
 impl Workshop<'_> {
+    /// The same for a GPU whose tensor cores multiply in fp32.
+    fn with_tensor_cores(&mut self) -> &mut Self {
+        self.launches.architecture = ptx::TENSOR_FROM;
+        self
+    }
+
     fn upload<T: Word>(&mut self, values: &[T]) -> Result<u64> {
         upload(self.emulator, values)
     }
