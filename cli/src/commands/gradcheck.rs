@@ -81,19 +81,29 @@ impl Gradcheck {
         Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Analytic against numeric gradients, in `f64`.
+    /// Analytic against numeric gradients, in `f64`. Checks are small and many, so that each is one thread's where there are enough.
     fn numerically(&self, ops: &[&Spec], models: &[ModelSpec], team: &Team) -> Result<Vec<Row>> {
-        let ops = ops.iter().map(|spec| Ok(check_op(spec, team)));
         let variants = models.iter().flat_map(|&spec| {
             let others = if self.image.is_some() { check::sized(&spec) } else { check::resized(&spec) };
             let others = others.into_iter().chain(check::objectives(&spec));
             check::variants(&spec).into_iter().chain(others).map(move |variant| (spec, variant))
         });
-        let models = variants.map(|(spec, (name, config))| {
-            let outcome = check::check_model(spec, &name, &self.sized(config), team)?;
-            Ok(Row::new("model", name, outcome.place.clone(), &outcome))
-        });
-        ops.chain(models).collect()
+        let variants: Vec<(ModelSpec, (String, Config))> = variants.collect();
+        let check = |at: usize, team: &Team| match ops.get(at) {
+            Some(spec) => Ok(check_op(spec, team)),
+            None => {
+                let (spec, (name, config)) = &variants[at - ops.len()];
+                let outcome = check::check_model(*spec, name, &self.sized(config.clone()), team)?;
+                Ok(Row::new("model", name.clone(), outcome.place.clone(), &outcome))
+            }
+        };
+        let count = ops.len() + variants.len();
+        if count < team.threads() {
+            return (0..count).map(|at| check(at, team)).collect();
+        }
+        let mut rows: Vec<Option<Result<Row>>> = (0..count).map(|_| None).collect();
+        team.pieces([(&mut rows, 1)], |at, [row]| row[0] = Some(check(at, &team.alone())));
+        rows.into_iter().map(|row| row.expect("each piece is one row")).collect()
     }
 
     /// A device's gradients against the processor's, in `f32`.
