@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
 # Every property test many times on one tree, each time with other cases: `tests/repeat.sh N [FILTER]` runs those whose
 # binary and name hold FILTER (an extended regular expression) with the seeds 1 to N, each with its own number of cases unless
-# PROPTEST_CASES says another. INKGRAD_SEED=S begins at S instead. Prints the seed and the output of each failure; exit status 1 if
-# there was one, 2 if nothing could be run.
+# PROPTEST_CASES says another. Prints a line for each seed, and the output of each failure; exit status 1 if there was one, 2 if nothing
+# could be run.
+#
+# INKGRAD_SEED=S begins at S. INKGRAD_JOBS=J runs J seeds at a time (all processors), each on one thread. INKGRAD_LOG=FILE keeps the
+# lines, and seeds that stand in it are not run again: interrupted, the same command goes on where it stopped, if the tree is the same.
 set -euo pipefail
+log=$(realpath "${INKGRAD_LOG:-/dev/null}")
 cd "$(dirname "$0")/.."
 times=${1:?expected how many times} filter=${2:-.} first=${INKGRAD_SEED:-1}
-# As .ci/run builds its tests, so that they are built once.
-features=inkgrad-engine/proptest,inkgrad/tui
+# Optimised, which takes longer to build and half the time to run, with the assertions and the checks of overflow that tests have; apart
+# from what `cargo test` and `cargo build --release` have built.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/repeat
+build=(--release --config profile.release.debug-assertions=true --config profile.release.overflow-checks=true
+    --config profile.release.package.inkgrad-tests.opt-level=3
+    --features inkgrad-engine/proptest -p inkgrad-kernels -p inkgrad-engine -p inkgrad-models -p inkgrad-tests)
 
 # FILE NAME of what stands in a `proptest!` or a `gradient_property!`, and of the tests of properties themselves.
 properties() {
@@ -24,9 +32,30 @@ properties() {
 
 # BINARY-SOURCE EXECUTABLE, as cargo names them.
 executables() {
-    cargo test --features "$features" --lib --tests --no-run 2>&1 | tee /dev/stderr |
+    cargo test "${build[@]}" --lib --tests --no-run 2>&1 | tee /dev/stderr |
         sed -nE 's/^ *Executable (unittests )?([^ ]+) \((.*)\)$/\2 \3/p'
 }
+
+# One seed through the lines FOLDER EXECUTABLE TEST… of the file.
+seed() {
+    local seed=$1 plan=$2 log=$3 started=$SECONDS failed=0 folder executable output
+    local -a names
+    while read -r folder executable names; do
+        read -ra names <<<"$names"
+        output=$(cd "$folder" &&
+            PROPTEST_RNG_SEED=$seed "$executable" --include-ignored --exact "${names[@]}" --test-threads 1 2>&1) &&
+            grep -q "^test result: ok. ${#names[@]} passed" <<<"$output" && continue
+        failed=$((failed + 1))
+        printf 'PROPTEST_RNG_SEED=%s %s\n%s\n' "$seed" "${executable##*/}" "$output"
+    done <"$plan"
+    [ $failed = 0 ] && echo "$seed ok $((SECONDS - started)) s" | tee -a "$log" && return
+    echo "$seed failed" | tee -a "$log"
+    return 1
+}
+if [ "${3:-}" = one ]; then
+    seed "$4" "$5" "$6"
+    exit
+fi
 
 built=$(executables)
 declare -A tests=() folders=()
@@ -49,17 +78,15 @@ while read -r file name; do
 done < <(properties)
 [ ${#tests[@]} -gt 0 ] || { echo "no property is called $filter" >&2; exit 2; }
 
-failed=0
+plan=$(mktemp)
+trap 'rm -f "$plan"' EXIT
 for executable in "${!tests[@]}"; do
-    read -ra names <<<"${tests[$executable]}"
-    started=$SECONDS
-    for ((seed = first; seed < first + times; seed++)); do
-        output=$(cd "${folders[$executable]}" &&
-            PROPTEST_RNG_SEED=$seed "$executable" --include-ignored --exact "${names[@]}" --test-threads "${RUST_TEST_THREADS:-1}" 2>&1) &&
-            grep -q "^test result: ok. ${#names[@]} passed" <<<"$output" && continue
-        failed=$((failed + 1))
-        printf 'seed %s of %s\n%s\n' "$seed" "${executable##*/}" "$output"
-    done
-    printf '%s: %s times in %s s: %s\n' "${executable##*/}" "$times" $((SECONDS - started)) "${names[*]}"
+    echo "${folders[$executable]} $executable${tests[$executable]}" >>"$plan"
 done
-[ $failed = 0 ] || { echo "$failed runs failed"; exit 1; }
+if [ "$log" != /dev/null ]; then
+    commit=$(git describe --always --dirty --abbrev=40)
+    [ -s "$log" ] || echo "commit $commit" >"$log"
+    grep -qx "commit $commit" "$log" || { echo "$log is of another tree, expected $commit" >&2; exit 2; }
+fi
+{ seq "$first" $((first + times - 1)) | grep -vxFf <(grep -oE '^[0-9]+' "$log") || true; } |
+    RUST_TEST_THREADS=1 xargs -P "${INKGRAD_JOBS:-$(nproc)}" -I SEED tests/repeat.sh 1 "" one SEED "$plan" "$log"
