@@ -89,4 +89,4 @@ if [ "$log" != /dev/null ]; then
     grep -qx "commit $commit" "$log" || { echo "$log is of another tree, expected $commit" >&2; exit 2; }
 fi
 { seq "$first" $((first + times - 1)) | grep -vxFf <(grep -oE '^[0-9]+' "$log") || true; } |
-    RUST_TEST_THREADS=1 xargs -P "${INKGRAD_JOBS:-$(nproc)}" -I SEED tests/repeat.sh 1 "" one SEED "$plan" "$log"
+    RUST_TEST_THREADS=1 xargs -P "${INKGRAD_JOBS:-$(nproc)}" -I SEED tests/repeat.sh 1 "" one SEED "$plan" "$log" || exit 1
