@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod model;
 pub mod network;
 pub mod palette;
+mod permutation;
 pub mod prelude;
 mod protobuf;
 pub mod ranks;

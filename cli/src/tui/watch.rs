@@ -69,7 +69,7 @@ impl Watch {
             false => None,
             true => {
                 let chosen = spread(source.len());
-                let labels = chosen.iter().map(|&i| source.labels[i]).collect();
+                let labels = chosen.iter().map(|&i| source.labels.at(i)).collect();
                 Some((source.images.take(&chosen)?, labels))
             }
         };

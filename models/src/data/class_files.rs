@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::extents::Layout;
 use super::npy::Array;
-use super::rows::Place;
-use super::split::{self, Drawing, Plan};
+use super::split::{self, Order, Place, Plan};
 use super::{
-    Dataset, Drawings, Extents, Images, LoadOptions, Origin, Pixels, Room, Rows, Stored, class_names, course,
+    Dataset, Drawings, Extents, Images, Labels, LoadOptions, Origin, Pixels, Room, Rows, Stored, class_names, course,
     folder_name, inner_file, is_clutter, kept_in_memory, left_out, ndjson,
 };
 use crate::error::{Error, Result};
@@ -67,17 +66,14 @@ pub(super) fn load(folder: &Path, options: &LoadOptions, room: Room) -> Result<D
         false => None,
     };
     let [train, test] = match stored {
-        Some(rows) => {
-            [&plan.train, &plan.test].map(|order| Stored::Files(rows.ordered(order.iter().map(Drawing::place))))
-        }
+        Some(rows) => [&plan.train, &plan.test].map(|order| Stored::Files(rows.ordered(order.clone()))),
         None => read_all(&sources, &counts, &plan, (extents, recognized_only))?.map(Stored::Memory),
     };
-    let labels = |order: &[Drawing]| order.iter().map(|drawing| drawing.class as usize).collect();
     Ok(Dataset {
         name: folder_name(folder),
         classes,
-        train: Drawings { images: train, labels: labels(&plan.train) },
-        test: Drawings { images: test, labels: labels(&plan.test) },
+        train: Drawings { images: train, labels: Labels::of_files(plan.train) },
+        test: Drawings { images: test, labels: Labels::of_files(plan.test) },
         validation: 0,
         origin: Origin::ClassFiles { path: folder.to_owned(), test_fraction, seed, unrecognized },
         left_out,
@@ -128,6 +124,7 @@ fn read_all(
     (extents, recognized_only): (Extents, bool),
 ) -> Result<[Images; 2]> {
     // Images go straight to their places in the splits, so only one class is in memory twice.
+    let orders = [plan.train.listed(), plan.test.listed()];
     let mut images: Option<[Pixels; 2]> = None;
     for (class, source) in sources.iter().enumerate() {
         let bad = |problem| Error::input(source.path.display(), problem);
@@ -136,18 +133,12 @@ fn read_all(
             return Err(bad(CHANGED));
         }
         let splits = images.get_or_insert_with(|| room_for(plan, drawings.pixels(), extents.len()));
-        for (split, order) in splits.iter_mut().zip([&plan.train, &plan.test]) {
+        for (split, order) in splits.iter_mut().zip(&orders) {
             scatter(drawings.pixels(), extents.len(), class, order, split).map_err(bad)?;
         }
     }
     let none = || [Pixels::U8(Vec::new()), Pixels::U8(Vec::new())];
     Ok(images.unwrap_or_else(none).map(|pixels| Images::from_checked(extents, pixels)))
-}
-
-impl Drawing {
-    fn place(&self) -> Place {
-        Place { file: self.class, row: self.row }
-    }
 }
 
 /// Why values of another type than the first class's do not do.
@@ -237,7 +228,7 @@ fn find_classes(folder: &Path) -> Result<BTreeMap<String, Source>> {
 
 /// Room for both splits in the type of `source`, `each` values a picture.
 fn room_for(plan: &Plan, source: &Pixels, each: usize) -> [Pixels; 2] {
-    [&plan.train, &plan.test].map(|order| match source {
+    [&plan.train, &plan.test].map(|order: &Order| match source {
         Pixels::U8(_) => Pixels::U8(vec![0; order.len() * each]),
         Pixels::F32(_) => Pixels::F32(vec![0.0; order.len() * each]),
     })
@@ -248,13 +239,13 @@ fn scatter(
     source: &Pixels,
     each: usize,
     class: usize,
-    order: &[Drawing],
+    order: &[Place],
     split: &mut Pixels,
 ) -> Result<(), &'static str> {
-    fn copy<T: Copy>(source: &[T], each: usize, class: usize, order: &[Drawing], split: &mut [T]) {
-        for (place, drawing) in split.chunks_exact_mut(each).zip(order) {
-            if drawing.class as usize == class {
-                place.copy_from_slice(&source[drawing.row as usize * each..][..each]);
+    fn copy<T: Copy>(source: &[T], each: usize, class: usize, order: &[Place], split: &mut [T]) {
+        for (picture, place) in split.chunks_exact_mut(each).zip(order) {
+            if place.file as usize == class {
+                picture.copy_from_slice(&source[place.row as usize * each..][..each]);
             }
         }
     }

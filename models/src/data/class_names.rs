@@ -29,10 +29,10 @@ pub(super) fn read_or_number(folder: &Path, parts: &mut [&mut LabelledFiles]) ->
         let known = format!("less than {MOST_UNNAMED} where there is no {FILE}");
         check(parts, MOST_UNNAMED, &known)?;
         // A number that no drawing has makes no class: labels 1 to 26 are 26 classes, called by their numbers.
-        let used: BTreeSet<usize> = parts.iter().flat_map(|part| &part.drawings.labels).copied().collect();
+        let used: BTreeSet<usize> = parts.iter().flat_map(|part| part.drawings.labels.iter()).collect();
         let classes: Vec<usize> = used.into_iter().collect();
-        for label in parts.iter_mut().flat_map(|part| &mut part.drawings.labels) {
-            *label = classes.partition_point(|class| class < label);
+        for labels in parts.iter_mut().map(|part| &mut part.drawings.labels) {
+            *labels = labels.iter().map(|label| classes.partition_point(|&class| class < label)).collect();
         }
         Ok(classes.iter().map(usize::to_string).collect())
     }
@@ -88,7 +88,7 @@ pub(super) fn check_name(place: impl Display, class: &str) -> Result<()> {
 
 fn check(parts: &[&mut LabelledFiles], classes: usize, known: &str) -> Result<()> {
     for part in parts {
-        if let Some((i, label)) = part.drawings.labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
+        if let Some((i, label)) = part.drawings.labels.iter().enumerate().find(|&(_, label)| label >= classes) {
             return Err(Error::input(
                 part.labels_path.display(),
                 format_args!("label {i} is {label}, expected {known}"),

@@ -68,7 +68,11 @@ impl OpenPart {
             Ok(format) if stays => Stored::Files(images.into_rows(format)?),
             _ => Stored::Memory(images.into_images()?),
         };
-        Ok(LabelledFiles { drawings: Drawings { images, labels: labels.into_labels()? }, images_path, labels_path })
+        Ok(LabelledFiles {
+            drawings: Drawings { images, labels: labels.into_labels()?.into_iter().collect() },
+            images_path,
+            labels_path,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::rows::Rows;
-use super::{Dataset, Examples, Extents, Images, Pixels};
+use super::{Dataset, Examples, Extents, Images, Labels, Pixels};
 use crate::digest::hexadecimal;
 use crate::error::Result;
 use crate::memory;
@@ -14,7 +14,7 @@ pub struct Drawings {
     /// The pictures, all of the same extents.
     pub images: Stored,
     /// Class of each drawing, an index into [`Dataset::classes`].
-    pub labels: Vec<usize>,
+    pub labels: Labels,
 }
 
 /// Pictures in memory or in files.
@@ -145,25 +145,25 @@ impl Drawings {
     /// # Panics
     /// When an index has no drawing.
     pub fn take(&self, indices: &[usize]) -> Result<Examples> {
-        let labels = indices.iter().map(|&i| self.labels[i]).collect();
+        let labels = indices.iter().map(|&i| self.labels.at(i)).collect();
         Ok(Examples { images: self.images.take(indices)?, labels })
     }
 
     /// Adds others of the same extents at the end.
     pub(super) fn append(&mut self, others: Drawings) -> Result<(), String> {
         self.images.append(others.images)?;
-        self.labels.extend(others.labels);
+        self.labels.append(&others.labels);
         Ok(())
     }
 
     fn into_memory(self) -> Result<Examples> {
-        Ok(Examples { images: self.images.into_memory()?, labels: self.labels })
+        Ok(Examples { images: self.images.into_memory()?, labels: self.labels.iter().collect() })
     }
 }
 
 impl From<Examples> for Drawings {
     fn from(Examples { images, labels }: Examples) -> Self {
-        Drawings { images: Stored::Memory(images), labels }
+        Drawings { images: Stored::Memory(images), labels: labels.into_iter().collect() }
     }
 }
 
@@ -181,7 +181,7 @@ impl Dataset<Drawings> {
         for split in [&self.train, &self.test] {
             hash.update(format!("{} {}\n", split.len(), split.images.pixel_type()));
             split.images.hash(&mut hash, &mut |done| watch(before + done, all))?;
-            split.labels.iter().for_each(|&label| hash.update((label as u64).to_le_bytes()));
+            split.labels.iter().for_each(|label| hash.update((label as u64).to_le_bytes()));
             before += split.len();
         }
         if self.validation > 0 {

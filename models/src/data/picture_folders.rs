@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::extents::SIDES;
 use super::pictures::{self, Pictures};
-use super::split::{self, Drawing, Plan};
+use super::split::{self, Place, Plan};
 use super::{Dataset, Examples, Extents, LoadOptions, Origin, class_names, folder_name, is_clutter, left_out};
 use crate::error::{Error, Result};
 
@@ -129,8 +129,8 @@ fn in_order<'a>(part: &'a Classes, classes: &[String], test_fraction: f64, seed:
     let files = |class: &String| part.get(class).map_or(&[][..], Pictures::files);
     let counts: Vec<usize> = classes.iter().map(|class| files(class).len()).collect();
     let Plan { train, test } = Plan::new(&counts, test_fraction, seed);
-    let file = |Drawing { class, row }| (files(&classes[class as usize])[row as usize].as_path(), class as usize);
-    [train, test].map(|order| order.into_iter().map(file).collect())
+    let file = |Place { file, row }| (files(&classes[file as usize])[row as usize].as_path(), file as usize);
+    [train, test].map(|order| order.iter().map(file).collect())
 }
 
 /// Refuses pictures that no network takes, by the first, before all are read.

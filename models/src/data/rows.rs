@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use super::images::{MASK, check_values, ones};
 use super::npy::header::{Element, Header};
 use super::npy::values::{f32_from_f16, interleave};
+use super::split::{Order, Place};
 use super::{Extents, Images, Pixels};
 use crate::error::{Error, Result};
 
@@ -28,14 +29,7 @@ pub struct Rows {
     /// How many pictures the files before each have, and at the end all.
     firsts: Vec<usize>,
     /// Where each picture lies; of `None` one after the other.
-    order: Option<Arc<[Place]>>,
-}
-
-/// A picture of a file.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) file: u32,
-    pub(super) row: u32,
+    order: Option<Order>,
 }
 
 impl Rows {
@@ -46,8 +40,8 @@ impl Rows {
     }
 
     /// The same files' pictures in another order, or some of them.
-    pub(super) fn ordered(&self, order: impl Iterator<Item = Place>) -> Self {
-        Rows { order: Some(order.collect()), ..self.clone() }
+    pub(super) fn ordered(&self, order: Order) -> Self {
+        Rows { order: Some(order), ..self.clone() }
     }
 
     /// Adds others of the same extents at the end.
@@ -73,7 +67,7 @@ impl Rows {
 
     /// Number of pictures.
     pub fn len(&self) -> usize {
-        self.order.as_ref().map_or(self.firsts[self.files.len()], |order| order.len())
+        self.order.as_ref().map_or(self.firsts[self.files.len()], Order::len)
     }
 
     /// Whether there is no picture.
@@ -155,7 +149,7 @@ impl Rows {
 
     fn place(&self, index: usize) -> Place {
         match &self.order {
-            Some(order) => order[index],
+            Some(order) => order.at(index),
             None => {
                 assert!(index < self.len(), "picture {index} of {}", self.len());
                 let file = self.firsts.partition_point(|&first| first <= index) - 1;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::data::Images;
+use crate::data::{Images, LabelsOf};
 use crate::ranks::{Ranks, own_parts};
 
 /// The seed of the noise that drawings are evaluated with.
@@ -18,7 +18,7 @@ pub(super) struct Batch<'a> {
     /// Their numbers in the data, by which they have their labels and are changed.
     pub(super) numbers: &'a [usize],
     /// The labels of the data.
-    pub(super) labels: &'a [usize],
+    pub(super) labels: &'a dyn LabelsOf,
     /// How many drawings of the step come before these.
     before: usize,
     /// How many the step has.
@@ -27,17 +27,17 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Some of those in memory.
-    pub(super) fn of(images: &'a Images, labels: &'a [usize], numbers: &'a [usize]) -> Self {
+    pub(super) fn of(images: &'a Images, labels: &'a dyn LabelsOf, numbers: &'a [usize]) -> Self {
         Self::read(images, labels, numbers, numbers)
     }
 
     /// Images that were read for this step, which are all of these, in `rows` from 0 on.
-    pub(super) fn read(images: &'a Images, labels: &'a [usize], numbers: &'a [usize], rows: &'a [usize]) -> Self {
+    pub(super) fn read(images: &'a Images, labels: &'a dyn LabelsOf, numbers: &'a [usize], rows: &'a [usize]) -> Self {
         Batch { images: Some(images), rows, ..Self::on_device(labels, numbers) }
     }
 
     /// Some of those that a device has: their numbers are all that it is told.
-    pub(super) fn on_device(labels: &'a [usize], numbers: &'a [usize]) -> Self {
+    pub(super) fn on_device(labels: &'a dyn LabelsOf, numbers: &'a [usize]) -> Self {
         Batch { images: None, rows: numbers, numbers, labels, before: 0, of: numbers.len() }
     }
 

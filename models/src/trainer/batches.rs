@@ -1,11 +1,10 @@
 //! Which drawings a step trains on: a pure function of seed and step, so that a resumed run needs no saved shuffle.
 
-use rand::rngs::ChaCha8Rng;
+use rand::RngExt;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 
-use super::permutation::Permutation;
 use crate::data::augment::Augmentation;
+use crate::permutation::{LISTED, Permutation, rng};
 use crate::run::config::Config;
 use crate::{Error, Result};
 
@@ -54,17 +53,8 @@ enum Pool {
     },
 }
 
-/// The most drawings that are listed. A run of fewer has the order that it has always had.
-const LISTED: usize = 1 << 23;
-
 /// Streams of one seed: validation split, then one a pass or step.
 const SPLIT: u64 = u64::MAX;
-
-pub(super) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
-    rng
-}
 
 /// Records between two evaluations where a run is counted in steps.
 const RECORDS_PER_EVALUATION: u64 = 5;

@@ -63,8 +63,8 @@ pub(super) fn check_classes(
     held_back: &[usize],
 ) -> Result<Option<String>> {
     let mut counts = vec![0usize; dataset.classes.len()];
-    dataset.train.labels.iter().for_each(|&label| counts[label] += 1);
-    held_back.iter().for_each(|&drawing| counts[dataset.train.labels[drawing]] -= 1);
+    dataset.train.labels.iter().for_each(|label| counts[label] += 1);
+    held_back.iter().for_each(|&drawing| counts[dataset.train.labels.at(drawing)] -= 1);
     let names: Vec<String> =
         counts.iter().zip(&dataset.classes).filter(|(n, _)| **n == 0).map(|(_, name)| format!("{name:?}")).collect();
     if names.is_empty() {

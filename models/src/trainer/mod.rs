@@ -42,7 +42,6 @@ mod observer;
 mod on_device;
 mod opened;
 mod own_weights;
-mod permutation;
 mod projector;
 mod record;
 mod rescue;

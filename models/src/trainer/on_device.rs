@@ -138,7 +138,7 @@ impl DeviceStepper {
     /// If the device has too little memory.
     pub fn upload(&mut self, part: Part, split: &Examples) -> Result<()> {
         let images = table(&mut *self.device, &split.images)?;
-        self.know(part, images, split.images.extents(), &split.labels)
+        self.know(part, images, split.images.extents(), split.labels.iter().copied())
     }
 
     /// The same of drawings wherever they are: those in files come here some at a time.
@@ -163,12 +163,12 @@ impl DeviceStepper {
                 Table { data: Buffer::read(address, bytes), bytes: !files.is_float() }
             }
         };
-        Ok(self.know(part, images, drawings.images.extents(), &drawings.labels)?)
+        Ok(self.know(part, images, drawings.images.extents(), drawings.labels.iter())?)
     }
 
     /// Remembers where pictures are, and copies their labels to the device.
-    fn know(&mut self, part: Part, images: Table, extents: Extents, labels: &[usize]) -> Result<()> {
-        let labels: Vec<f32> = labels.iter().map(|&label| label as f32).collect();
+    fn know(&mut self, part: Part, images: Table, extents: Extents, labels: impl Iterator<Item = usize>) -> Result<()> {
+        let labels: Vec<f32> = labels.map(|label| label as f32).collect();
         let data = Buffer::read(upload(&mut *self.device, &labels)?, 4 * labels.len() as u64);
         self.data.insert(part, Data { images, width: extents.len(), labels: Table { data, bytes: false } });
         Ok(())

@@ -312,7 +312,7 @@ pub(super) fn fill(graph: &Training, plan: &mut Plan<f32>, batch: Batch) {
     images.gather(batch.rows, plan.input(graph.images));
     if let Some(labels) = graph.labels {
         let values = plan.input(labels).iter_mut().zip(batch.numbers);
-        values.for_each(|(value, &i)| *value = batch.labels[i] as f32);
+        values.for_each(|(value, &i)| *value = batch.labels.label(i) as f32);
     }
 }
 

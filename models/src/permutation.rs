@@ -1,14 +1,23 @@
 //! Orders of so many drawings that a list of them would take more memory than a step does.
 
-use rand::RngExt;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 
-use super::batches::rng;
+/// The most numbers that are listed in a random order; the order of more is computed. So orders of fewer are what they have always been.
+pub(crate) const LISTED: usize = 1 << 23;
+
+/// One of the streams of a seed.
+pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(stream);
+    rng
+}
 
 /// A permutation of the numbers below `count` that is computed place by place: a Feistel network (Luby and Rackoff 1988) over the
 /// next power of 4, walked along its cycle until it comes to a number that is small enough (Black and Rogaway 2002, section 4). On
 /// average that takes less than four turns.
 #[derive(Debug, Clone)]
-pub(super) struct Permutation {
+pub(crate) struct Permutation {
     count: u64,
     /// Bits of each half.
     half: u32,
