@@ -188,6 +188,55 @@ pub trait Device {
     /// # Errors
     /// Errors from that work.
     fn synchronize(&mut self) -> Result<()>;
+
+    /// How this device sends memory to other processes' devices and receives theirs, in a few words; of most there is no way but
+    /// through the host.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn link(&self) -> Result<String> {
+        Err(no_link())
+    }
+
+    /// What others have to know to join a group of devices that this one begins.
+    ///
+    /// # Errors
+    /// If it has no [`link`](Device::link).
+    fn begin_group(&mut self) -> Result<Vec<u8>> {
+        Err(no_link())
+    }
+
+    /// Joins the group of `ranks` devices, as number `rank`: all of them call this at the same time.
+    ///
+    /// # Errors
+    /// If one of them is not reached.
+    fn join_group(&mut self, _group: &[u8], _rank: usize, _ranks: usize) -> Result<()> {
+        Err(no_link())
+    }
+
+    /// Sends memory to other devices of the group, after the work before it, and receives from them. Of two devices each sends what
+    /// the other receives, as many bytes in the same order.
+    ///
+    /// # Errors
+    /// If no group was joined, or one of them is lost.
+    fn exchange(&mut self, _out: &[Transfer], _into: &[Transfer]) -> Result<()> {
+        Err(no_link())
+    }
+}
+
+fn no_link() -> Error {
+    Error::Driver("this device sends others nothing by itself".to_owned())
+}
+
+/// Device memory that goes to another device of a group, or where that device's comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transfer {
+    /// The other one's number.
+    pub rank: usize,
+    /// Where the memory begins.
+    pub address: u64,
+    /// How far it reaches; not 0.
+    pub bytes: u64,
 }
 
 /// A number as it lies in device memory.

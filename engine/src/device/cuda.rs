@@ -3,6 +3,8 @@
 //! Calls return before the work is done, but for copies of 64 KiB and more; what goes wrong in a kernel is reported by a later call.
 //! Everything is put on one stream, so that work is done in the order of the calls.
 
+#[cfg(feature = "nccl")]
+mod nccl;
 mod pinned;
 
 use std::collections::HashMap;
@@ -11,6 +13,9 @@ use std::ffi::{CString, c_void};
 use cudarc::driver::result::{self, DriverError, stream::StreamKind};
 use cudarc::driver::sys;
 use inkgrad_kernels::launch::{Device, Error, Launch, Result};
+
+#[cfg(feature = "nccl")]
+use inkgrad_kernels::launch::Transfer;
 
 use self::pinned::Pinned;
 
@@ -33,6 +38,9 @@ pub struct Cuda {
     graphs: HashMap<u64, (sys::CUgraph, sys::CUgraphExec)>,
     /// The memory that large copies go through, from the first of them on.
     pinned: Option<Pinned>,
+    /// Other processes' GPUs, once they were joined.
+    #[cfg(feature = "nccl")]
+    group: Option<nccl::Group>,
 }
 
 // SAFETY: the driver's handles may be used from any thread; each call makes its context current first.
@@ -62,7 +70,11 @@ fn no_driver(is_static: bool) -> &'static str {
 pub fn probe() -> Result<String> {
     count()?;
     let device = result::device::get(0).map_err(failed("the first GPU"))?;
-    result::device::get_name(device).map_err(failed("the first GPU's name"))
+    let name = result::device::get_name(device).map_err(failed("the first GPU's name"))?;
+    // What ranks on several of them can use.
+    #[cfg(feature = "nccl")]
+    let name = format!("{name}; {}", nccl::probe().unwrap_or_else(|error| error.to_string()));
+    Ok(name)
 }
 
 /// How many GPUs there are for a driver that is new enough.
@@ -144,7 +156,19 @@ impl Cuda {
         };
         let (shared, architecture) = (ask(SHARED)?, architecture(ask(MAJOR)?, ask(MINOR)?));
         let (modules, functions, graphs) = (Vec::new(), HashMap::new(), HashMap::new());
-        Ok(Cuda { device, context, stream, shared, architecture, modules, functions, graphs, pinned: None })
+        Ok(Cuda {
+            device,
+            context,
+            stream,
+            shared,
+            architecture,
+            modules,
+            functions,
+            graphs,
+            pinned: None,
+            #[cfg(feature = "nccl")]
+            group: None,
+        })
     }
 
     /// Makes the context current in this thread.
@@ -335,6 +359,33 @@ impl Device for Cuda {
         // SAFETY: the stream lives as long as this.
         unsafe { result::stream::synchronize(self.stream) }.map_err(failed("the GPU's work"))
     }
+
+    #[cfg(feature = "nccl")]
+    fn link(&self) -> Result<String> {
+        nccl::probe()
+    }
+
+    #[cfg(feature = "nccl")]
+    fn begin_group(&mut self) -> Result<Vec<u8>> {
+        self.bind()?;
+        nccl::begin()
+    }
+
+    #[cfg(feature = "nccl")]
+    fn join_group(&mut self, group: &[u8], rank: usize, ranks: usize) -> Result<()> {
+        self.bind()?;
+        self.group = Some(nccl::Group::join(group, rank, ranks)?);
+        Ok(())
+    }
+
+    #[cfg(feature = "nccl")]
+    fn exchange(&mut self, out: &[Transfer], into: &[Transfer]) -> Result<()> {
+        self.bind()?;
+        match &self.group {
+            Some(group) => group.exchange(out, into, self.stream),
+            None => Err(Error::Driver("NCCL: an exchange with nobody, expected a group that was joined".into())),
+        }
+    }
 }
 
 impl Drop for Cuda {
@@ -346,6 +397,8 @@ impl Drop for Cuda {
             let _ = self.forget(number);
         }
         self.pinned = None;
+        #[cfg(feature = "nccl")]
+        drop(self.group.take());
         // SAFETY: nothing uses the handles any more.
         unsafe {
             for &module in &self.modules {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Device, Launch, Result};
+use super::{Device, Launch, Result, Transfer};
 
 fn lock<D>(device: &Mutex<D>) -> MutexGuard<'_, D> {
     device.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,5 +60,21 @@ impl<D: Device> Device for Arc<Mutex<D>> {
 
     fn synchronize(&mut self) -> Result<()> {
         lock(self).synchronize()
+    }
+
+    fn link(&self) -> Result<String> {
+        lock(self).link()
+    }
+
+    fn begin_group(&mut self) -> Result<Vec<u8>> {
+        lock(self).begin_group()
+    }
+
+    fn join_group(&mut self, group: &[u8], rank: usize, ranks: usize) -> Result<()> {
+        lock(self).join_group(group, rank, ranks)
+    }
+
+    fn exchange(&mut self, out: &[Transfer], into: &[Transfer]) -> Result<()> {
+        lock(self).exchange(out, into)
     }
 }

@@ -11,7 +11,7 @@ use super::on_device::{DeviceStepper, Part, Upcoming};
 use super::step::Stepper;
 use super::{Trainer, config, together};
 use crate::data::{Ahead, Drawings, Images, Stored};
-use crate::ranks::{Solo, agree};
+use crate::ranks::{Ranks, Solo, agree};
 use crate::{Error, Result};
 
 /// The processor or device that computes the steps of a run.
@@ -50,6 +50,19 @@ impl Compute {
         match self {
             Compute::ByStep(_) => true,
             Compute::ByWindow(stepper) => stepper.prepared() == 0 || last.elapsed() >= READ_INTERVAL,
+        }
+    }
+
+    /// Links the devices of several ranks where each has a way to the others; `inkgrad devices` says why one has none.
+    ///
+    /// # Errors
+    /// If one of them does not reach the others.
+    pub(super) fn link(&mut self, ranks: &dyn Ranks) -> Result<()> {
+        match self {
+            Compute::ByStep(processor) if ranks.size() > 1 => {
+                processor.stepper.device.as_mut().map_or(Ok(()), |device| device.link(ranks))
+            }
+            _ => Ok(()),
         }
     }
 }

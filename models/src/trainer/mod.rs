@@ -288,8 +288,9 @@ impl Trainer {
         self.sitting(agree(&*self.ranks, compute)?, observer)
     }
 
-    fn sitting(&mut self, compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
+    fn sitting(&mut self, mut compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         let (earlier, started) = (self.earlier, Instant::now());
+        compute.link(&*self.ranks)?;
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = self.config.precision.pool(self.config.threads).enter(|team| self.train(compute, team, observer));
         let finished = trained.and_then(|outcome| {

@@ -2,6 +2,7 @@
 //! launches that is captured once for each batch size; what tells steps apart is uploaded for many of them at once. A step in parts
 //! ([`parts`]) is summed and taken on the processor.
 
+mod linked;
 mod parts;
 mod planned;
 
@@ -17,6 +18,7 @@ use inkgrad_engine::{Clock, Compile, Error, Result, Tape};
 use inkgrad_kernels::gpu::layout::{Table, gather};
 use inkgrad_kernels::launch::{self, Buffer, Launch, bytes_of, upload};
 
+use self::linked::Linked;
 use self::planned::{List, Planned};
 use super::batch::{EVALUATION_SEED, epoch};
 use super::losses::{Losses, Sums};
@@ -57,6 +59,8 @@ pub struct DeviceStepper {
     unread: bool,
     /// Whether the processor has moved the parameters since they were copied to the device.
     is_outdated: bool,
+    /// Sums of parts that are exchanged from device to device.
+    linked: Option<Linked>,
     /// Steps of a pass over the drawings, by which weights that change find their values; without it they are as in the end.
     pub steps_per_epoch: Option<f64>,
 }
@@ -123,6 +127,7 @@ impl DeviceStepper {
             prepared,
             unread: false,
             is_outdated: false,
+            linked: None,
             steps_per_epoch: None,
         })
     }

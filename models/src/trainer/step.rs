@@ -14,7 +14,7 @@ use super::together::{self, Said};
 use crate::data::Examples;
 use crate::data::augment::Augmentation;
 use crate::model::{MAX_TERMS, Network, Term, Training};
-use crate::ranks::{Ranks, Solo, own_parts};
+use crate::ranks::{Ranks, Solo, own_parts, shares};
 use crate::run::config::Config;
 use crate::{Error, Result as ModelsResult};
 
@@ -142,14 +142,22 @@ impl Stepper {
         team: &Team,
     ) -> ModelsResult<Losses> {
         let step = Step { batch, clock, epoch: epoch(self.steps_per_epoch, clock.step) };
+        let whole = together::needs_whole(optimizer);
         let losses = if parts_of(self.accumulate, batch.of) == 1 && ranks.size() == 1 {
             self.gradient(network, step, team, &mut |_, _| {})?
+        } else if self.linked().is_some() {
+            self.gradient_among_devices(network, step, ranks, whole)?
         } else {
-            self.gradient_in_parts(network, step, ranks, together::needs_whole(optimizer), team)?
+            self.gradient_in_parts(network, step, ranks, whole, team)?
         };
         optimizer.update(&mut network.params, team, lr);
-        Exchange::gather_moved(ranks, &mut network.params);
-        self.device.iter_mut().for_each(DeviceStepper::outdate);
+        match self.linked() {
+            Some(device) => device.exchange_moved(ranks, &mut network.params)?,
+            None => {
+                Exchange::gather_moved(ranks, &mut network.params);
+                self.device.iter_mut().for_each(DeviceStepper::outdate);
+            }
+        }
         if !self.statistics.is_empty() {
             let statistics: Vec<&[f32]> = self.statistics.iter().map(Vec::as_slice).collect();
             network.track(&statistics);
@@ -215,8 +223,7 @@ impl Stepper {
                     true
                 }
                 Err(error) => {
-                    said.problem = Some(error.to_string());
-                    said.is_device = matches!(error, inkgrad_engine::Error::Device(_));
+                    said.fail(&error);
                     failure = Some(error);
                     false
                 }
@@ -234,20 +241,70 @@ impl Stepper {
             }
         }
         said.live = sum.live().to_vec();
-        let all = match (together::bring_together(ranks, said), failure) {
-            (Ok(all), _) => all,
-            (Err(_), Some(error)) => return Err(error.into()),
-            (Err(error), None) => return Err(error),
-        };
+        let all = together::bring_together(ranks, said, failure)?;
         match ranks.size() {
             1 => sum.give(&mut network.params, team),
             _ => exchange.sum(ranks, &mut sum, &mut network.params, (parts, whole), &all.live, team),
         }
         (self.sum, self.exchange) = (sum, exchange);
         self.add_statistics(all.statistics);
-        let mut sums = Sums::default();
-        all.losses.iter().for_each(|losses| sums.add(losses));
-        Ok(sums.mean())
+        Ok(mean(&all.losses))
+    }
+
+    /// The device that has a link to those of the other ranks, if it is one.
+    fn linked(&mut self) -> Option<&mut DeviceStepper> {
+        self.device.as_mut().filter(|device| device.is_linked())
+    }
+
+    /// The same on devices that have a link to each other. They exchange nothing before all are known to have computed their parts: a
+    /// device waits for the others without end.
+    fn gradient_among_devices(
+        &mut self,
+        network: &mut Network<f32>,
+        step: Step,
+        ranks: &dyn Ranks,
+        whole: bool,
+    ) -> ModelsResult<Losses> {
+        let parts = parts_of(self.accumulate, step.batch.of);
+        let own = own_parts(parts, ranks.rank(), ranks.size());
+        let (mut said, mut failure) = (Said::default(), None);
+        self.device.iter_mut().for_each(DeviceStepper::begin_parts);
+        for part in own {
+            let (Step { batch, clock, epoch }, scale) = self.part(network, step, part);
+            let device = self.device.as_mut().expect("a device that is linked");
+            match device.add_part(network, batch.numbers, clock, epoch, (part, scale)) {
+                Ok(losses) => said.losses.push(losses),
+                Err(error) => {
+                    said.fail(&error);
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        said.statistics = vec![Vec::new(); said.losses.len()];
+        // Parameters that no loss depends on have a gradient of zero there.
+        said.live = vec![true; network.params.iter().count()];
+        let all = together::bring_together(ranks, said, failure)?;
+        let device = self.device.as_mut().expect("a device that is linked");
+        device.exchange_gradients(ranks, parts, &mut network.params)?;
+        if whole {
+            let shares = shares(network.params.count(), ranks.size());
+            ranks.all_gather(network.params.grads_mut(), &shares);
+        }
+        network.params.set_live(&all.live);
+        Ok(mean(&all.losses))
+    }
+
+    /// A part of a step, as a step of its own, and the weight of its gradient.
+    fn part<'b>(&mut self, network: &Network<f32>, step: Step<'b>, part: usize) -> (Step<'b>, f64) {
+        let n = step.batch.of;
+        let parts = parts_of(self.accumulate, n);
+        let batch = step.batch.part(part * n / parts..(part + 1) * n / parts);
+        // A step that is not cut, for it has one drawing, has the noise that it has where nothing is.
+        let accumulate = if parts == 1 { 1 } else { self.accumulate as u64 };
+        let clock = Clock { step: step.clock.step.wrapping_mul(accumulate) + part as u64, ..step.clock };
+        let scale = self.divisor(network, n) * batch.len() as f64 / (n as f64 * self.divisor(network, batch.len()));
+        (Step { batch, clock, ..step }, scale)
     }
 
     /// Adds the gradient of a part to `sum`, and has it sent.
@@ -260,14 +317,7 @@ impl Stepper {
         sending: Option<&mut Sending>,
         team: &Team,
     ) -> Result<Losses> {
-        let n = step.batch.of;
-        let parts = parts_of(self.accumulate, n);
-        let batch = step.batch.part(part * n / parts..(part + 1) * n / parts);
-        // A step that is not cut, for it has one drawing, has the noise that it has where nothing is.
-        let accumulate = if parts == 1 { 1 } else { self.accumulate as u64 };
-        let clock = Clock { step: step.clock.step.wrapping_mul(accumulate) + part as u64, ..step.clock };
-        let scale = self.divisor(network, n) * batch.len() as f64 / (n as f64 * self.divisor(network, batch.len()));
-        let step = Step { batch, clock, ..step };
+        let (step, scale) = self.part(network, step, part);
         let Some(sending) = sending else {
             let losses = self.gradient(network, step, team, &mut |_, _| {})?;
             sum.take(&mut network.params, scale, team);
@@ -298,6 +348,13 @@ impl Stepper {
             }
         }
     }
+}
+
+/// The mean of the losses of all parts.
+fn mean(parts: &[Losses]) -> Losses {
+    let mut sums = Sums::default();
+    parts.iter().for_each(|losses| sums.add(losses));
+    sums.mean()
 }
 
 /// Fills the inputs that change from step to step.

@@ -75,6 +75,12 @@ impl Losses {
 }
 
 impl Said {
+    /// A part could not be computed.
+    pub(super) fn fail(&mut self, error: &inkgrad_engine::Error) {
+        self.problem = Some(error.to_string());
+        self.is_device = matches!(error, inkgrad_engine::Error::Device(_));
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let mut to = Bytes::default();
         let problem = self.problem.as_deref().unwrap_or_default().as_bytes();
@@ -128,11 +134,20 @@ impl Said {
     }
 }
 
-/// Brings together what all ranks said of a step: the parts' losses and statistics in the order of the parts.
+/// Brings together what all ranks said of a step: the parts' losses and statistics in the order of the parts. `failure` is the error
+/// because of which this one could not compute its own.
 ///
 /// # Errors
-/// If one of them could not compute its own.
-pub(super) fn bring_together(ranks: &dyn Ranks, own: Said) -> Result<Said> {
+/// That, or another rank's.
+pub(super) fn bring_together(ranks: &dyn Ranks, own: Said, failure: Option<inkgrad_engine::Error>) -> Result<Said> {
+    let all = of_all(ranks, own);
+    match failure {
+        Some(error) => Err(error.into()),
+        None => all,
+    }
+}
+
+fn of_all(ranks: &dyn Ranks, own: Said) -> Result<Said> {
     if ranks.size() == 1 {
         return match own.problem {
             None => Ok(own),

@@ -45,15 +45,27 @@ impl DeviceStepper {
         clock: Clock,
         epoch: f64,
     ) -> Result<Losses> {
+        let losses = self.gradient_there(network, batch, clock, epoch)?;
+        self.state.download_grads(&mut *self.device, &mut network.params)?;
+        // Parameters that no loss depends on have a gradient of zero.
+        network.params.set_live(&vec![true; network.params.iter().count()]);
+        Ok(losses)
+    }
+
+    /// The same without bringing the gradient here.
+    pub(super) fn gradient_there(
+        &mut self,
+        network: &Network<f32>,
+        batch: &[usize],
+        clock: Clock,
+        epoch: f64,
+    ) -> Result<Losses> {
         self.renew(network)?;
         let losses = self.losses(network, (Part::Training, List::Gradient), batch, clock, epoch)?;
         if !losses.loss.is_finite() {
             let node = self.plans[&(Part::Training, batch.len())].graph.loss.tensor.index();
             return Err(Error::NotFinite { op: "loss".to_owned(), node });
         }
-        self.state.download_grads(&mut *self.device, &mut network.params)?;
-        // Parameters that no loss depends on have a gradient of zero.
-        network.params.set_live(&vec![true; network.params.iter().count()]);
         Ok(losses)
     }
 

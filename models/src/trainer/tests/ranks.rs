@@ -1,10 +1,14 @@
 //! Runs of several ranks: the bits of one alone, whoever computes which part.
 
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
-use inkgrad_engine::device::{Precision, load_kernels};
+use inkgrad_engine::device::{Kind, Precision, load_kernels};
 use inkgrad_kernels::emulator::Emulator;
+use inkgrad_kernels::launch::{self, Device, Launch, Transfer};
 
 use super::*;
 use crate::data::augment::Augment;
@@ -137,6 +141,119 @@ fn devices_of_several_ranks_leave_the_bytes_of_one() {
     for (expected, found) in expected.iter().zip(&found) {
         let error = (expected.loss - found.loss).abs() / expected.loss;
         assert!(error < 1e-5, "{expected:?} on the processor, {found:?} on a device");
+    }
+}
+
+/// What devices of a group have sent and not yet received, by sender and receiver.
+type Wire = (Mutex<HashMap<(usize, usize), VecDeque<Vec<u8>>>>, Condvar);
+
+/// A device with a link to those of other threads, as NCCL is one to other processes' GPUs.
+struct Linked {
+    device: Box<dyn Device>,
+    wire: Arc<Wire>,
+    rank: usize,
+    /// Exchanges so far.
+    exchanges: Arc<AtomicU64>,
+}
+
+impl Device for Linked {
+    fn load_module(&mut self, name: &str, ptx: &str) -> launch::Result<()> {
+        self.device.load_module(name, ptx)
+    }
+    fn architecture(&self) -> u32 {
+        self.device.architecture()
+    }
+    fn holds_clusters(&mut self, launch: &Launch) -> launch::Result<bool> {
+        self.device.holds_clusters(launch)
+    }
+    fn shared_bytes_per_block(&self) -> usize {
+        self.device.shared_bytes_per_block()
+    }
+    fn alloc(&mut self, bytes: u64) -> launch::Result<u64> {
+        self.device.alloc(bytes)
+    }
+    fn free(&mut self, address: u64) -> launch::Result<()> {
+        self.device.free(address)
+    }
+    fn write(&mut self, to: u64, bytes: &[u8]) -> launch::Result<()> {
+        self.device.write(to, bytes)
+    }
+    fn read(&mut self, from: u64, bytes: &mut [u8]) -> launch::Result<()> {
+        self.device.read(from, bytes)
+    }
+    fn zero(&mut self, to: u64, bytes: u64) -> launch::Result<()> {
+        self.device.zero(to, bytes)
+    }
+    fn launch(&mut self, launch: &Launch) -> launch::Result<()> {
+        self.device.launch(launch)
+    }
+    fn synchronize(&mut self) -> launch::Result<()> {
+        self.device.synchronize()
+    }
+    fn link(&self) -> launch::Result<String> {
+        Ok("a wire".to_owned())
+    }
+    fn begin_group(&mut self) -> launch::Result<Vec<u8>> {
+        Ok(b"the group".to_vec())
+    }
+    fn join_group(&mut self, group: &[u8], rank: usize, _: usize) -> launch::Result<()> {
+        assert_eq!((group, rank), (&b"the group"[..], self.rank));
+        Ok(())
+    }
+    fn exchange(&mut self, out: &[Transfer], into: &[Transfer]) -> launch::Result<()> {
+        let (wire, arrived) = &*self.wire;
+        for &Transfer { rank, address, bytes } in out {
+            let mut sent = vec![0; bytes as usize];
+            self.device.read(address, &mut sent)?;
+            wire.lock().unwrap().entry((self.rank, rank)).or_default().push_back(sent);
+            arrived.notify_all();
+        }
+        for &Transfer { rank, address, bytes } in into {
+            let there =
+                |wire: &mut HashMap<_, VecDeque<_>>| wire.get(&(rank, self.rank)).is_none_or(VecDeque::is_empty);
+            let mut wire = arrived.wait_while(wire.lock().unwrap(), there).unwrap();
+            let received = wire.get_mut(&(rank, self.rank)).and_then(VecDeque::pop_front).unwrap();
+            assert_eq!(received.len() as u64, bytes, "as many bytes as the other sends");
+            self.device.write(address, &received)?;
+        }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+#[ignore = "slow"]
+fn devices_that_send_each_other_gradients_leave_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, models) = (few(&folder), Models::builtin());
+    let device = DeviceKind::Emulated;
+    let small = |model, parts| Config { batch_size: 10, device, ema: None, ..config(&data, model, parts) };
+    // Uneven parts of a last batch, of which some ranks have none; gradients that are shortened as a whole; moments of descent.
+    for (name, config) in [
+        ("plain", small("cvae", 5)),
+        ("shortened", Config { clip_norm: Some(0.5), ..small("cnn-ae", 6) }),
+        ("descent", Config { optimizer: Optimizer::Sgd, ..small("cnn-ae", 4) }),
+    ] {
+        let path = |ranks: usize| folder.path().join(format!("{name}-{ranks}"));
+        train(&config, &path(1), 1, u64::MAX);
+        let expected = (files(&path(1)), recorded(&path(1)));
+        for ranks in 2..=4 {
+            let (wire, exchanges) = (Arc::new(Wire::default()), Arc::new(AtomicU64::new(0)));
+            let outcomes = threads::run(ranks, |rank| {
+                let device = Kind::Emulated.open(Precision::Fp32).unwrap().unwrap();
+                let (wire, exchanges) = (Arc::clone(&wire), Arc::clone(&exchanges));
+                let device = Linked { device, wire, rank: rank.rank(), exchanges };
+                let started =
+                    Trainer::start_among(&models, config.clone(), &path(ranks), false, Box::new(rank), &mut |_, _| {});
+                let (mut trainer, _) = started.unwrap();
+                (trainer.run_on(Box::new(device), &mut ()).unwrap(), trainer.batches.total())
+            });
+            let steps = outcomes[0].1;
+            assert_eq!(outcomes, vec![(Outcome::Finished, steps); ranks]);
+            assert!((files(&path(ranks)), recorded(&path(ranks))) == expected, "{name}: {ranks} ranks");
+            // Gradients and parameters, of each step.
+            assert_eq!(exchanges.load(Ordering::Relaxed), 2 * steps * ranks as u64, "{name}: {ranks} ranks");
+        }
     }
 }
 
