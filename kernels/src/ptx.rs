@@ -10,7 +10,6 @@
 /// Each module's file name and text, of those that every GPU can load.
 pub const MODULES: &[(&str, &str)] = &[
     ("axpy.ptx", include_str!("../ptx/axpy.ptx")),
-    ("conv.ptx", include_str!("../ptx/conv.ptx")),
     ("conv_down.ptx", include_str!("../ptx/conv_down.ptx")),
     ("conv_up.ptx", include_str!("../ptx/conv_up.ptx")),
     ("conv_up_single.ptx", include_str!("../ptx/conv_up_single.ptx")),
@@ -32,7 +31,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 
-/// Products of fp32 on tensor cores, for GPUs that have them for tf32.
+/// Products on tensor cores, in fp32 or tf32, for GPUs that have them.
 pub const TENSOR: &[(&str, &str)] = &[
     ("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx")),
     ("conv_up_tensor.ptx", include_str!("../ptx/conv_up_tensor.ptx")),
@@ -43,9 +42,6 @@ pub const TENSOR: &[(&str, &str)] = &[
 
 /// The first architecture with tensor cores for tf32.
 pub const TENSOR_FROM: u32 = 80;
-
-/// Products of tf32, for GPUs that have tensor cores for them.
-pub const TF32: (&str, &str) = ("gemm_tf32.ptx", include_str!("../ptx/gemm_tf32.ptx"));
 
 /// Recurrent layers whose weights stay on chip, for GPUs with clusters of blocks.
 pub const CLUSTERS: &[(&str, &str)] = &[
@@ -60,7 +56,7 @@ pub const CLUSTERS_FROM: u32 = 90;
 
 /// The modules of all architectures.
 pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    MODULES.iter().chain([&TF32]).chain(TENSOR).chain(CLUSTERS)
+    MODULES.iter().chain(TENSOR).chain(CLUSTERS)
 }
 
 /// The module that declares an entry point.

@@ -116,16 +116,21 @@ impl Kind {
     }
 }
 
-/// Loads all kernels of a precision that the device's architecture has.
+/// Loads all kernels that the device's architecture has.
 ///
 /// # Errors
-/// If the device refuses one.
+/// If it has none of that precision, or refuses a kernel.
 pub fn load_kernels(device: &mut dyn launch::Device, precision: Precision) -> Result<(), DeviceError> {
+    if precision == Precision::Tf32 && device.architecture() < ptx::TENSOR_FROM {
+        let (found, expected) = (device.architecture(), ptx::TENSOR_FROM);
+        return Err(DeviceError::Driver(format!(
+            "sm_{found} has no tensor cores for tf32, expected sm_{expected} or newer"
+        )));
+    }
     // An older GPU cannot load what is for tensor cores or clusters.
-    let tf32 = (precision == Precision::Tf32).then_some(&ptx::TF32);
     let from = |first: u32, modules: &'static [_]| if device.architecture() >= first { modules } else { &[] };
     let (tensor, clusters) = (from(ptx::TENSOR_FROM, ptx::TENSOR), from(ptx::CLUSTERS_FROM, ptx::CLUSTERS));
-    for (name, text) in ptx::MODULES.iter().chain(tf32).chain(tensor).chain(clusters) {
+    for (name, text) in ptx::MODULES.iter().chain(tensor).chain(clusters) {
         device.load_module(name, text)?;
     }
     Ok(())

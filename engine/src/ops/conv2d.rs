@@ -143,15 +143,14 @@ impl<T: Float> Op<T> for Conv {
 }
 
 impl DeviceOp for Conv {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, precision: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
         let geometry = self.geometry(inputs, output);
         let pixels = output.len() / output.last();
-        let gradients = gpu::conv::up_scratch_len(&geometry, precision)
-            .max(gpu::conv::weight_gradient_scratch_len(&geometry, precision))
+        let gradients = gpu::conv::weight_gradient_scratch_len(&geometry)
             .max(gpu::reduce::column_sums_scratch_len(pixels, output.last()));
         Memory {
-            saved: gpu::conv::packed_len(&geometry, precision),
-            forward_scratch: gpu::conv::down_scratch_len(&geometry, precision),
+            saved: gpu::conv::packed_len(&geometry),
+            forward_scratch: 0,
             backward_scratch: gpu::activation::relu_scratch_len(self.relu, output.len()) + gradients,
         }
     }
@@ -160,7 +159,7 @@ impl DeviceOp for Conv {
         let geometry = self.geometry(run.shapes, run.y_shape);
         let w = gpu::conv::pack_weights(launches, &geometry, run.x[1], run.saved);
         let epilogue = Epilogue { bias: Some(run.x[2]), relu: self.relu };
-        gpu::conv::down(launches, &geometry, run.x[0], w, epilogue, Target::write(run.y), run.scratch);
+        gpu::conv::down(launches, &geometry, run.x[0], w, epilogue, Target::write(run.y));
     }
 
     fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
@@ -168,7 +167,7 @@ impl DeviceOp for Conv {
         let (dy, scratch) = gpu::activation::through_relu(launches, self.relu, [run.y, run.dy], run.dx[2], run.scratch);
         if let Some(dx) = run.dx[0] {
             let w = gpu::conv::packed_weights(run.x[1], run.saved);
-            gpu::conv::up(launches, &geometry, dy, w, Epilogue::NONE, dx, scratch);
+            gpu::conv::up(launches, &geometry, dy, w, Epilogue::NONE, dx);
         }
         if let Some(dw) = run.dx[1] {
             gpu::conv::weight_gradient(launches, &geometry, dy, run.x[0], dw, scratch);

@@ -1,10 +1,9 @@
-//! Both convolutions and their gradients. In fp32 they are implicit GEMMs: the kernels look up the elements of the matrix of
-//! patches in the picture (`conv_down.ptx`, `conv_up.ptx`, `conv_weight.ptx`; the last two have a twin for big pictures of
-//! one channel, all three one for tensor cores). In tf32 the patches are laid out in memory (im2col) and multiplied on tensor
-//! cores (`conv.ptx`, `gemm_tf32.ptx`). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
+//! Both convolutions and their gradients. They are implicit GEMMs: the kernels look up the elements of the matrix of patches in the
+//! picture (`conv_down.ptx`, `conv_up.ptx`, `conv_weight.ptx`; the last two have a twin for big pictures of one channel, all three
+//! one for tensor cores). [`Geometry`] names the sides as [`cpu::conv`](crate::cpu::conv) does.
 
-use super::gemm::{ENOUGH_TILES, Epilogue, Matrix, MatrixMut, TENSOR_THREADS, gemm, gemm_scratch_len, slices};
-use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
+use super::gemm::{ENOUGH_TILES, Epilogue, TENSOR_THREADS, slices};
+use super::launches::{Launches, Span, THREADS, Target, int, read_or_none};
 use super::layout::transpose;
 use super::reduce::{UNAIDED, column_sums};
 use crate::cpu::conv::{Geometry, Grid};
@@ -34,11 +33,10 @@ const WEIGHT_SINGLE_CHANNELS: usize = 32;
 const WEIGHT_SINGLE_TAPS: usize = 16;
 const WEIGHT_SINGLE_DEPTH: usize = 64;
 
-/// Numbers that [`pack_weights`] fills: none in tf32, or where the order in which the kernels of fp32 read weights, (small,
-/// taps, big), is the stored one.
-pub fn packed_len(geometry: &Geometry, precision: Precision) -> usize {
-    let packs = precision == Precision::Fp32 && geometry.big.channels > 1 && geometry.taps() > 1;
-    if packs { geometry.weights() } else { 0 }
+/// Numbers that [`pack_weights`] fills: none where the order in which the kernels read weights, (small, taps, big), is the stored
+/// one.
+pub fn packed_len(geometry: &Geometry) -> usize {
+    if geometry.big.channels > 1 && geometry.taps() > 1 { geometry.weights() } else { 0 }
 }
 
 /// The weights as the step's convolutions read them, given what [`pack_weights`] has filled.
@@ -46,7 +44,7 @@ pub fn packed_weights(w: Span, packed: Span) -> Span {
     if packed.len == 0 { w } else { packed }
 }
 
-/// Lays the weights out for the kernels of fp32, channels of the big side next to each other as pictures have them, in
+/// Lays the weights out for the kernels, channels of the big side next to each other as pictures have them, in
 /// `packed` of [`packed_len`] numbers. Returns [`packed_weights`].
 pub fn pack_weights(launches: &mut Launches, geometry: &Geometry, w: Span, packed: Span) -> Span {
     if packed.len > 0 {
@@ -56,104 +54,37 @@ pub fn pack_weights(launches: &mut Launches, geometry: &Geometry, w: Span, packe
     packed_weights(w, packed)
 }
 
-/// Numbers of scratch for [`down`].
-pub fn down_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
-    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-    unfolded(precision, rows * columns + gemm_scratch_len(rows, columns, s))
-}
-
-/// Numbers of scratch for [`up`].
-pub fn up_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
-    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-    unfolded(precision, rows * columns + gemm_scratch_len(rows, s, columns))
-}
-
 /// Numbers of scratch for [`weight_gradient`].
-pub fn weight_gradient_scratch_len(geometry: &Geometry, precision: Precision) -> usize {
-    let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-    match precision {
-        Precision::Fp32 => WeightCut::of(geometry).parts * s * columns,
-        Precision::Tf32 => rows * columns + gemm_scratch_len(s, rows, columns),
-    }
-}
-
-/// `numbers` where patches are laid out in memory.
-fn unfolded(precision: Precision, numbers: usize) -> usize {
-    match precision {
-        Precision::Fp32 => 0,
-        Precision::Tf32 => numbers,
-    }
+pub fn weight_gradient_scratch_len(geometry: &Geometry) -> usize {
+    let (_, columns) = patches(geometry);
+    WeightCut::of(geometry).parts * geometry.small.channels * columns
 }
 
 /// `small[s] = Σₖ big[b]·W[k]`: a convolution's forward, a transposed convolution's input gradient. `w`: what
-/// [`pack_weights`] returned. `scratch`: [`down_scratch_len`].
-pub fn down(
-    launches: &mut Launches,
-    geometry: &Geometry,
-    big: Span,
-    w: Span,
-    epilogue: Epilogue,
-    small: Target,
-    scratch: Span,
-) {
-    let ((pixels, columns), n) = (patches(geometry), geometry.small.channels);
-    match launches.precision {
-        Precision::Fp32 => {
-            let mut args = vec![big.read(), w.read(), read_or_none(epilogue.bias), small.arg(), int(pixels), int(n)];
-            args.extend(extents(geometry));
-            args.push(epilogue.flags(small.add));
-            let grid = [n.div_ceil(TILE_CHANNELS), pixels.div_ceil(TILE_PIXELS), 1];
-            let (entry, threads) = match on_tensor_cores(
-                launches,
-                [(geometry.big.channels, TERMS), (n, NEIGHBOURS)],
-                [big, w, small.span],
-            ) {
-                true => ("conv_down_tensor", TENSOR_THREADS),
-                false => ("conv_down", THREADS),
-            };
-            launches.grid(entry, grid, [threads, 1, 1], 0, args);
-        }
-        Precision::Tf32 => {
-            let (patches, scratch) = scratch.split(pixels * columns);
-            unfold(launches, geometry, big, patches);
-            let (patches, w) = (Matrix::new(patches, pixels, columns), Matrix::new(w, n, columns));
-            gemm(launches, patches, w.transposed(), MatrixMut::new(small, pixels, n), epilogue, scratch);
-        }
-    }
+/// [`pack_weights`] returned.
+pub fn down(launches: &mut Launches, geometry: &Geometry, big: Span, w: Span, epilogue: Epilogue, small: Target) {
+    let ((pixels, _), n) = (patches(geometry), geometry.small.channels);
+    let mut args = vec![big.read(), w.read(), read_or_none(epilogue.bias), small.arg(), int(pixels), int(n)];
+    args.extend(extents(geometry));
+    args.push(epilogue.flags(small.add, launches.precision));
+    let grid = [n.div_ceil(TILE_CHANNELS), pixels.div_ceil(TILE_PIXELS), 1];
+    let multiples = [(geometry.big.channels, TERMS), (n, NEIGHBOURS)];
+    let (entry, threads) = match on_tensor_cores(launches, multiples, [big, w, small.span]) {
+        true => ("conv_down_tensor", TENSOR_THREADS),
+        false => ("conv_down", THREADS),
+    };
+    launches.grid(entry, grid, [threads, 1, 1], 0, args);
 }
 
 /// `big[b] = Σₖ small[s]·W[k]ᵀ`: a transposed convolution's forward, a convolution's input gradient. `w`: as for [`down`].
-/// `scratch`: [`up_scratch_len`].
-pub fn up(
-    launches: &mut Launches,
-    geometry: &Geometry,
-    small: Span,
-    w: Span,
-    epilogue: Epilogue,
-    big: Target,
-    scratch: Span,
-) {
-    match launches.precision {
-        Precision::Fp32 => implicit_up(launches, geometry, small, w, epilogue, big),
-        Precision::Tf32 => {
-            let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-            let (patches, scratch) = scratch.split(rows * columns);
-            let (small, w) = (Matrix::new(small, rows, s), Matrix::new(w, s, columns));
-            let product = MatrixMut::new(Target::write(patches), rows, columns);
-            gemm(launches, small, w, product, Epilogue::NONE, scratch);
-            fold(launches, geometry, patches, epilogue, big);
-        }
-    }
-}
-
-fn implicit_up(launches: &mut Launches, geometry: &Geometry, small: Span, w: Span, epilogue: Epilogue, big: Target) {
+pub fn up(launches: &mut Launches, geometry: &Geometry, small: Span, w: Span, epilogue: Epilogue, big: Target) {
     let Geometry { batch, small: Grid { channels, .. }, big: grid, stride, .. } = *geometry;
     // A class of residues has so many rows and columns of pixels at most.
     let (rows, columns) = (grid.height.div_ceil(stride.0), grid.width.div_ceil(stride.1));
     let classes = stride.0 * stride.1;
     let mut args = vec![small.read(), w.read(), read_or_none(epilogue.bias), big.arg(), int(batch), int(channels)];
     args.extend(extents(geometry));
-    args.push(epilogue.flags(big.add));
+    args.push(epilogue.flags(big.add, launches.precision));
     let weights = 4 * geometry.weights();
     if grid.channels == 1 && weights <= SINGLE_SHARED {
         let warps = batch * rows * columns.div_ceil(SINGLE_PIXELS);
@@ -179,15 +110,31 @@ pub fn weight_gradient(
     dw: Target,
     scratch: Span,
 ) {
-    match launches.precision {
-        Precision::Fp32 => implicit_weight_gradient(launches, geometry, small, big, dw, scratch),
-        Precision::Tf32 => {
-            let ((rows, columns), s) = (patches(geometry), geometry.small.channels);
-            let (patches, scratch) = scratch.split(rows * columns);
-            unfold(launches, geometry, big, patches);
-            let (small, patches) = (Matrix::new(small, rows, s), Matrix::new(patches, rows, columns));
-            gemm(launches, small.transposed(), patches, MatrixMut::new(dw, s, columns), Epilogue::NONE, scratch);
-        }
+    let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
+    let WeightCut { single, slice, parts } = WeightCut::of(geometry);
+    let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
+    let tensor = !single && on_tensor_cores(launches, multiples, [small, big]);
+    // Those of tensor cores have another order than dw.
+    let to = if parts == 1 && !tensor { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
+    let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
+    args.extend(extents(geometry));
+    args.push(int(slice));
+    let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
+    if tensor {
+        args.push(Epilogue::NONE.flags(false, launches.precision));
+        launches.grid("conv_weight_tensor", grid, [TENSOR_THREADS, 1, 1], 0, args);
+        let numbers = [m * columns, geometry.taps(), geometry.big.channels, parts].map(int);
+        let args = [&[to.span.read(), dw.arg()], &numbers[..], &[dw.flag()]].concat();
+        return launches.each("conv_weight_sums", m * columns, args);
+    }
+    args.push(to.flag());
+    if single {
+        launches.grid("conv_weight_single", [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts], [THREADS, 1, 1], 0, args);
+    } else {
+        launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
+    }
+    if parts > 1 {
+        column_sums(launches, to.span, dw, Span::default());
     }
 }
 
@@ -211,42 +158,7 @@ impl WeightCut {
     }
 }
 
-fn implicit_weight_gradient(
-    launches: &mut Launches,
-    geometry: &Geometry,
-    small: Span,
-    big: Span,
-    dw: Target,
-    scratch: Span,
-) {
-    let ((pixels, columns), m) = (patches(geometry), geometry.small.channels);
-    let WeightCut { single, slice, parts } = WeightCut::of(geometry);
-    let multiples = [(m, NEIGHBOURS), (geometry.big.channels, NEIGHBOURS)];
-    let tensor = !single && on_tensor_cores(launches, multiples, [small, big]);
-    // Those of tensor cores have another order than dw.
-    let to = if parts == 1 && !tensor { dw } else { Target::write(scratch.part(0, parts * m * columns)) };
-    let mut args = vec![small.read(), big.read(), to.arg(), int(pixels), int(m)];
-    args.extend(extents(geometry));
-    args.push(int(slice));
-    let grid = [columns.div_ceil(WEIGHT_TILE), m.div_ceil(WEIGHT_TILE), parts];
-    if tensor {
-        launches.grid("conv_weight_tensor", grid, [TENSOR_THREADS, 1, 1], 0, args);
-        let numbers = [m * columns, geometry.taps(), geometry.big.channels, parts].map(int);
-        let args = [&[to.span.read(), dw.arg()], &numbers[..], &[dw.flag()]].concat();
-        return launches.each("conv_weight_sums", m * columns, args);
-    }
-    args.push(to.flag());
-    if single {
-        launches.grid("conv_weight_single", [m.div_ceil(WEIGHT_SINGLE_CHANNELS), 1, parts], [THREADS, 1, 1], 0, args);
-    } else {
-        launches.grid("conv_weight", grid, [THREADS, 1, 1], 0, args);
-    }
-    if parts > 1 {
-        column_sums(launches, to.span, dw, Span::default());
-    }
-}
-
-/// Whether kernels of fp32 for tensor cores can do it: where the device has them, pictures have channels in `multiples` of what they
+/// Whether kernels for tensor cores can do it: where the device has them, pictures have channels in `multiples` of what they
 /// take together, and what is read or written so lies on a border of 16 bytes.
 fn on_tensor_cores<const N: usize>(launches: &Launches, multiples: [(usize, usize); 2], spans: [Span; N]) -> bool {
     let whole = multiples.iter().all(|&(channels, together)| channels.is_multiple_of(together));
@@ -275,19 +187,4 @@ fn extents(geometry: &Geometry) -> [Arg; 11] {
 /// Rows and columns of the matrix of patches: small pixels, and big channels times taps.
 fn patches(geometry: &Geometry) -> (usize, usize) {
     (geometry.batch * geometry.small.pixels(), geometry.big.channels * geometry.taps())
-}
-
-/// Lays the patches of `big` out (im2col).
-fn unfold(launches: &mut Launches, geometry: &Geometry, big: Span, patches: Span) {
-    let mut args = vec![big.read(), patches.write(), int(patches.len)];
-    args.extend(extents(geometry));
-    launches.each("unfold", patches.len, args);
-}
-
-/// Adds the patches up to the picture (col2im).
-fn fold(launches: &mut Launches, geometry: &Geometry, patches: Span, epilogue: Epilogue, big: Target) {
-    let mut args = vec![patches.read(), read_or_none(epilogue.bias), big.arg(), int(big.span.len)];
-    args.extend(extents(geometry));
-    args.push(epilogue.flags(big.add));
-    launches.each("fold", big.span.len, args);
 }

@@ -1,11 +1,10 @@
-//! Products of matrices (`gemm.ptx`; on tensor cores `gemm_tensor.ptx` in fp32, `gemm_tf32.ptx` in tf32; sums that were cut,
-//! `gemm_slices.ptx`).
+//! Products of matrices (`gemm.ptx`; on tensor cores `gemm_tensor.ptx`; sums that were cut, `gemm_slices.ptx`).
 
 use super::launches::{Launches, Precision, Span, THREADS, Target, int, read_or_none};
 use crate::launch::Arg;
 use crate::ptx::TENSOR_FROM;
 
-/// Threads of a block of the kernels of fp32 for tensor cores.
+/// Threads of a block of the kernels for tensor cores.
 pub(super) const TENSOR_THREADS: usize = 128;
 /// Rows and columns of a product that a block owns.
 const TILE: usize = 64;
@@ -75,11 +74,14 @@ impl Epilogue {
     /// Sums are stored as they are.
     pub const NONE: Epilogue = Epilogue { bias: None, relu: false };
 
-    /// The kernels' bits: whether sums are added to what is there, and whether a ReLU follows.
-    pub(super) fn flags(self, add: bool) -> Arg {
+    /// The kernels' bits: whether sums are added to what is there, whether a ReLU follows, and whether factors are rounded to tf32,
+    /// which tensor cores alone do.
+    pub(super) fn flags(self, add: bool, precision: Precision) -> Arg {
         const ADD: u32 = 1;
         const RELU: u32 = 2;
-        Arg::U32(if add { ADD } else { 0 } | if self.relu { RELU } else { 0 })
+        const ROUNDED: u32 = 4;
+        let rounded = precision == Precision::Tf32;
+        Arg::U32(if add { ADD } else { 0 } | if self.relu { RELU } else { 0 } | if rounded { ROUNDED } else { 0 })
     }
 }
 
@@ -127,17 +129,16 @@ pub fn add_slices(launches: &mut Launches, slices: Span, c: MatrixMut, epilogue:
         int(c.cols),
         int(c.row_stride),
         int(slices.len / elements),
-        epilogue.flags(c.target.add),
+        epilogue.flags(c.target.add, launches.precision),
     ];
     launches.each("gemm_slices", elements, args);
 }
 
 /// One launch of the product, its sums cut into about `slices` parts, which lie one behind the other. Returns how many.
 fn product(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue: Epilogue, slices: usize) -> usize {
-    let (entry, threads) = match launches.precision {
-        Precision::Fp32 if launches.architecture >= TENSOR_FROM => ("gemm_tensor", TENSOR_THREADS),
-        Precision::Fp32 => ("gemm", THREADS),
-        Precision::Tf32 => ("gemm_tf32", THREADS),
+    let (entry, threads) = match launches.architecture {
+        TENSOR_FROM.. => ("gemm_tensor", TENSOR_THREADS),
+        _ => ("gemm", THREADS),
     };
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let slice = k.div_ceil(slices).next_multiple_of(DEPTH);
@@ -157,7 +158,7 @@ fn product(launches: &mut Launches, a: Matrix, b: Matrix, c: MatrixMut, epilogue
         int(c.row_stride),
         int(slice),
         int(m * n),
-        epilogue.flags(c.target.add),
+        epilogue.flags(c.target.add, launches.precision),
     ];
     launches.grid(entry, [n.div_ceil(TILE), m.div_ceil(TILE), slices], [threads, 1, 1], 0, args);
     slices

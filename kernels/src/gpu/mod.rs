@@ -7,8 +7,8 @@
 //! | module | kernels in | twin |
 //! |---|---|---|
 //! | [`activation`], [`elementwise`] | `elementwise.ptx` | `cpu::activation` |
-//! | [`gemm`] | `gemm.ptx`, `gemm_tf32.ptx` | `cpu::gemm` |
-//! | [`conv`] | `conv_*.ptx`, in tf32 `conv.ptx` | `cpu::conv` |
+//! | [`gemm`] | `gemm.ptx`, `gemm_tensor.ptx` | `cpu::gemm` |
+//! | [`conv`] | `conv_*.ptx` | `cpu::conv` |
 //! | [`lstm`], [`gru`] | `lstm*.ptx`, `gru*.ptx` | `cpu::recurrent::lstm`, `cpu::recurrent::gru` |
 //! | [`reduce`], [`loss`] | `reduce.ptx`, `loss.ptx` | `cpu::reduce`, `cpu::loss` |
 //! | [`layout`] | `layout.ptx` | loops of the operations |

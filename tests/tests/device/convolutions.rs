@@ -1,7 +1,7 @@
 //! The convolution kernels with everything that their epilogues can do, against the plain formulas.
 
 use inkgrad_engine::DeviceError;
-use inkgrad_engine::gradcheck::on_device::{TOLERANCE, error};
+use inkgrad_engine::gradcheck::on_device::{TF32_TOLERANCE, TOLERANCE, error};
 use inkgrad_engine::ops::Draw;
 use inkgrad_kernels::cpu::conv::{Geometry, Grid, Store, naive};
 use inkgrad_kernels::emulator::Emulator;
@@ -94,11 +94,16 @@ fn geometry(kernel: Kernel, draw: &mut Draw) -> Geometry {
 
 /// A drawn case's label, and the error of what it writes. Bias, ReLU and what is added to are there or not, in all
 /// combinations.
-pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, Result<f64, DeviceError>) {
+pub fn compare(
+    kernel: Kernel,
+    precision: Precision,
+    seed: u64,
+    device: &mut dyn Device,
+) -> (String, Result<f64, DeviceError>) {
     let mut draw = Draw::small(seed);
     let geometry = geometry(kernel, &mut draw);
     let [add, relu, biased] = [draw.coin(), draw.coin(), draw.coin()];
-    let label = format!("{kernel:?} {geometry:?}, add {add}, ReLU {relu}, bias {biased}");
+    let label = format!("{kernel:?} in {precision:?}, {geometry:?}, add {add}, ReLU {relu}, bias {biased}");
     let numbers =
         |draw: &mut Draw, n: usize| -> Vec<f32> { draw.values([n]).values.iter().map(|&x| x as f32).collect() };
     let small = numbers(&mut draw, geometry.batch * geometry.small.len());
@@ -108,7 +113,7 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
         Up | UpSingle | UpTensor => numbers(&mut draw, geometry.big.channels),
         _ => numbers(&mut draw, geometry.small.channels),
     };
-    let found = run(kernel, &geometry, [&small, &big, &w, &bias], [add, relu, biased], device);
+    let found = run((kernel, precision), &geometry, [&small, &big, &w, &bias], [add, relu, biased], device);
 
     let mut expected = match kernel {
         Down | DownTensor => small.clone(),
@@ -135,13 +140,13 @@ pub fn compare(kernel: Kernel, seed: u64, device: &mut dyn Device) -> (String, R
 
 /// The device's result.
 fn run(
-    kernel: Kernel,
+    (kernel, precision): (Kernel, Precision),
     geometry: &Geometry,
     [small, big, w, bias]: [&[f32]; 4],
     [add, relu, biased]: [bool; 3],
     device: &mut dyn Device,
 ) -> Result<Vec<f32>, DeviceError> {
-    let room = conv::weight_gradient_scratch_len(geometry, Precision::Fp32);
+    let room = conv::weight_gradient_scratch_len(geometry);
     let mut allocations = Vec::new();
     let mut span = |device: &mut dyn Device, values: &[f32]| -> Result<Span, DeviceError> {
         let address = upload(device, values)?;
@@ -152,23 +157,23 @@ fn run(
     // As parameters do, it may lie behind an odd number of others.
     let bias = span(device, &[&[0.0], bias].concat())?.part(1, bias.len());
     // Weights of one channel or one tap are in order as they are.
-    let packed = conv::packed_len(geometry, Precision::Fp32);
+    let packed = conv::packed_len(geometry);
     assert_eq!(packed, if geometry.big.channels > 1 && geometry.taps() > 1 { w.len } else { 0 });
     let saved = if packed > 0 { span(device, &vec![0.0; packed])? } else { Span::default() };
     let scratch = span(device, &vec![0.0; room.max(1)])?;
 
     let architecture = if kernel.on_tensor_cores() { TENSOR_FROM } else { 0 };
-    let mut launches = Launches { precision: Precision::Fp32, architecture, ..Launches::default() };
+    let mut launches = Launches { precision, architecture, ..Launches::default() };
     let packed = conv::pack_weights(&mut launches, geometry, w, saved);
     let epilogue = Epilogue { bias: biased.then_some(bias), relu };
     let target = |span: Span| Target { span, add };
     let written = match kernel {
         Down | DownTensor => {
-            conv::down(&mut launches, geometry, big, packed, epilogue, target(small), scratch);
+            conv::down(&mut launches, geometry, big, packed, epilogue, target(small));
             small
         }
         Up | UpSingle | UpTensor => {
-            conv::up(&mut launches, geometry, small, packed, epilogue, target(big), scratch);
+            conv::up(&mut launches, geometry, small, packed, epilogue, target(big));
             big
         }
         WeightGradient | WeightGradientSingle | WeightGradientTensor => {
@@ -190,10 +195,12 @@ proptest! {
     #[test]
     fn convolutions_agree_with_their_formulas(seed in any::<u64>()) {
         let mut device = opened(Precision::Fp32);
-        for (kernel, _) in ALL {
-            let (label, found) = compare(kernel, seed, &mut *device);
+        let rounded = ALL.into_iter().filter(|(kernel, _)| kernel.on_tensor_cores()).map(|(kernel, _)| (kernel, Precision::Tf32));
+        for (kernel, precision) in ALL.map(|(kernel, _)| (kernel, Precision::Fp32)).into_iter().chain(rounded) {
+            let most = if precision == Precision::Tf32 { TF32_TOLERANCE } else { TOLERANCE };
+            let (label, found) = compare(kernel, precision, seed, &mut *device);
             match found {
-                Ok(error) => prop_assert!(error < TOLERANCE, "{label}: {error:.1e}"),
+                Ok(error) => prop_assert!(error < most, "{label}: {error:.1e}"),
                 Err(problem) => prop_assert!(false, "{label}: {problem}"),
             }
         }
@@ -208,7 +215,9 @@ fn shared_memory_has_no_bank_conflicts() {
     }
     for seed in 0..8 {
         for (kernel, _) in ALL {
-            compare(kernel, seed, &mut emulator).1.unwrap();
+            for precision in [Precision::Fp32, Precision::Tf32] {
+                compare(kernel, precision, seed, &mut emulator).1.unwrap();
+            }
         }
     }
     let counters = emulator.counters().iter().filter(|(entry, _)| entry.starts_with("conv_"));

@@ -23,8 +23,7 @@ use crate::cases::{
     EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
     gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums,
     lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest,
-    more_narrow, more_of_three_tiles, more_ragged, more_ragged_relu, narrow, noise, one_class, ragged, ragged_relu,
-    three_tiles,
+    more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu, three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
@@ -42,10 +41,10 @@ enum Probe {
     Within(usize, fn() -> Case),
     /// One case with products in tf32.
     Tf32(fn() -> Case),
-    /// Cases of an operation with products in tf32.
-    Tf32Op(&'static str),
     /// Cases of a convolution's kernel by itself.
     Convolution(Kernel),
+    /// The same in tf32.
+    Tf32Convolution(Kernel),
     /// Two steps of an optimiser.
     Update(Rule, Option<f64>),
     /// Rows of a data set, of bytes or numbers.
@@ -56,7 +55,7 @@ enum Probe {
     Sums(fn(&mut dyn Device) -> Result<f64, DeviceError>),
 }
 
-use Probe::{Chosen, Convolution, Gather, Older, Op, Steps, Sums, Tf32, Tf32Op, Update, Within};
+use Probe::{Chosen, Convolution, Gather, Older, Op, Steps, Sums, Tf32, Tf32Convolution, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -90,15 +89,20 @@ const GEMM_TENSOR: &[Probe] = &[
     Chosen(three_tiles),
     Chosen(more_of_three_tiles),
     Chosen(long_sums),
+    Tf32(more_ragged),
+    Tf32(more_of_three_tiles),
 ];
 const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[
     ("conv_down", &[Convolution(Kernel::Down)]),
-    ("conv_down_tensor", &[Convolution(Kernel::DownTensor), Chosen(conv_of_columns)]),
+    (
+        "conv_down_tensor",
+        &[Convolution(Kernel::DownTensor), Tf32Convolution(Kernel::DownTensor), Chosen(conv_of_columns)],
+    ),
     ("conv_up", &[Convolution(Kernel::Up)]),
-    ("conv_up_tensor", &[Convolution(Kernel::UpTensor)]),
+    ("conv_up_tensor", &[Convolution(Kernel::UpTensor), Tf32Convolution(Kernel::UpTensor)]),
     ("conv_up_single", &[Convolution(Kernel::UpSingle)]),
     ("conv_weight", &[Convolution(Kernel::WeightGradient)]),
     ("conv_weight_single", &[Convolution(Kernel::WeightGradientSingle)]),
@@ -106,9 +110,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
         "conv_weight_sums",
         &[Convolution(Kernel::WeightGradientTensor), Chosen(conv_of_sixteens), Chosen(conv_transpose_of_sixteens)],
     ),
-    ("conv_weight_tensor", &[Convolution(Kernel::WeightGradientTensor)]),
-    ("unfold", &[Tf32Op("conv2d")]),
-    ("fold", &[Tf32Op("conv2d"), Tf32Op("conv_transpose2d")]),
+    ("conv_weight_tensor", &[Convolution(Kernel::WeightGradientTensor), Tf32Convolution(Kernel::WeightGradientTensor)]),
     ("scale", &[Op("scale")]),
     ("fill", &[Op("sum")]),
     ("add", &[Op("add")]),
@@ -117,7 +119,6 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
     ("gemm", &[Older(&Op("linear")), Older(&Chosen(ragged)), Older(&Chosen(more_ragged)), Older(&Chosen(long_sums))]),
     ("gemm_tensor", GEMM_TENSOR),
-    ("gemm_tf32", &[Tf32(ragged), Tf32(more_ragged), Tf32(narrow), Tf32(more_narrow), Tf32(long_sums)]),
     ("gemm_slices", &[Op("linear"), Chosen(long_sums), Sums(sums::slices)]),
     ("gru_forward", GRU),
     ("gru_backward", GRU),
@@ -176,10 +177,12 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
     let scaled = |error: Result<f64, DeviceError>| Ok(error? * TOLERANCE / TF32_TOLERANCE);
     match *probe {
         Op(name) => Box::new(cases(name).map(|(case, again)| compare(&case, again, Precision::Fp32, emulator))),
-        Tf32Op(name) => {
-            Box::new(cases(name).map(move |(case, again)| scaled(compare(&case, again, Precision::Tf32, emulator))))
+        Convolution(kernel) => {
+            Box::new((0..60).map(move |seed| convolutions::compare(kernel, Precision::Fp32, seed, emulator).1))
         }
-        Convolution(kernel) => Box::new((0..60).map(move |seed| convolutions::compare(kernel, seed, emulator).1)),
+        Tf32Convolution(kernel) => {
+            Box::new((0..20).map(move |seed| scaled(convolutions::compare(kernel, Precision::Tf32, seed, emulator).1)))
+        }
         Chosen(case) => {
             Box::new(AGAIN.into_iter().map(move |again| compare(&case(), again, Precision::Fp32, emulator)))
         }

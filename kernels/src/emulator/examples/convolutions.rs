@@ -1,10 +1,10 @@
-//! Both convolutions, their gradients, and the patches of tensor cores' products.
+//! Both convolutions and their gradients.
 
 use super::{Example, Output, Result, Workshop};
 use crate::cpu::conv::{Geometry, Grid};
+use crate::gpu::Target;
 use crate::gpu::conv;
 use crate::gpu::gemm::Epilogue;
-use crate::gpu::{Precision, Target};
 
 pub(super) const EXAMPLES: &[Example] = &[
     Example {
@@ -12,35 +12,35 @@ pub(super) const EXAMPLES: &[Example] = &[
         about: "a convolution by tiles: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 28,
-        prepare: |workshop, n| down(workshop, Precision::Fp32, three(n, 16, 32)),
+        prepare: |workshop, n| down(workshop, three(n, 16, 32)),
     },
     Example {
         entry: "conv_down_tensor",
         about: "a convolution on tensor cores: 3x3, stride 2, 16 to 32 channels",
         size: "rows of a square picture",
         n: 28,
-        prepare: |workshop, n| down(workshop.with_tensor_cores(), Precision::Fp32, three(n, 16, 32)),
+        prepare: |workshop, n| down(workshop.with_tensor_cores(), three(n, 16, 32)),
     },
     Example {
         entry: "conv_up",
         about: "a transposed convolution by tiles: 4x4, stride 2, 32 to 16 channels",
         size: "rows of a square picture",
         n: 7,
-        prepare: |workshop, n| up(workshop, Precision::Fp32, four(n, 16, 32)),
+        prepare: |workshop, n| up(workshop, four(n, 16, 32)),
     },
     Example {
         entry: "conv_up_tensor",
         about: "a transposed convolution on tensor cores: 4x4, stride 2, 32 to 16 channels",
         size: "rows of a square picture",
         n: 7,
-        prepare: |workshop, n| up(workshop.with_tensor_cores(), Precision::Fp32, four(n, 16, 32)),
+        prepare: |workshop, n| up(workshop.with_tensor_cores(), four(n, 16, 32)),
     },
     Example {
         entry: "conv_up_single",
         about: "a transposed convolution to one channel: 4x4, stride 2, of 16 channels",
         size: "rows of a square picture",
         n: 14,
-        prepare: |workshop, n| up(workshop, Precision::Fp32, four(n, 1, 16)),
+        prepare: |workshop, n| up(workshop, four(n, 1, 16)),
     },
     Example {
         entry: "conv_weight",
@@ -70,20 +70,6 @@ pub(super) const EXAMPLES: &[Example] = &[
         n: 14,
         prepare: |workshop, n| weight_gradient(workshop.with_tensor_cores(), three(n, 16, 32), true),
     },
-    Example {
-        entry: "unfold",
-        about: "a picture's patches laid out (im2col): 3x3, stride 2, 2 channels",
-        size: "rows of a square picture",
-        n: 8,
-        prepare: |workshop, n| down(workshop, Precision::Tf32, three(n, 2, 4)),
-    },
-    Example {
-        entry: "fold",
-        about: "patches added up to a picture (col2im): 4x4, stride 2, 2 channels",
-        size: "rows of a square picture",
-        n: 4,
-        prepare: |workshop, n| up(workshop, Precision::Tf32, four(n, 2, 4)),
-    },
 ];
 
 /// 3×3 with stride 2 on a square picture of `n` rows.
@@ -107,46 +93,29 @@ fn geometry([big, small]: [usize; 2], [big_channels, small_channels]: [usize; 2]
     }
 }
 
-fn down(workshop: &mut Workshop, precision: Precision, geometry: Geometry) -> Result<Output> {
+fn down(workshop: &mut Workshop, geometry: Geometry) -> Result<Output> {
     let (big, w) = (workshop.normal(geometry.big.len())?, workshop.normal(geometry.weights())?);
-    let (packed, small) =
-        (workshop.empty(conv::packed_len(&geometry, precision))?, workshop.empty(geometry.small.len())?);
-    let scratch = workshop.empty(conv::down_scratch_len(&geometry, precision))?;
-    workshop.launches.precision = precision;
+    let (packed, small) = (workshop.empty(conv::packed_len(&geometry))?, workshop.empty(geometry.small.len())?);
     let launches = &mut workshop.launches;
-    let w = match precision {
-        Precision::Fp32 => conv::pack_weights(launches, &geometry, w, packed),
-        Precision::Tf32 => w,
-    };
-    conv::down(launches, &geometry, big, w, Epilogue::NONE, Target::write(small), scratch);
-    let patches = geometry.small.pixels() * geometry.big.channels * geometry.taps();
-    Ok(Output::Singles(match precision {
-        Precision::Fp32 => small,
-        Precision::Tf32 => scratch.part(0, patches),
-    }))
+    let w = conv::pack_weights(launches, &geometry, w, packed);
+    conv::down(launches, &geometry, big, w, Epilogue::NONE, Target::write(small));
+    Ok(Output::Singles(small))
 }
 
-fn up(workshop: &mut Workshop, precision: Precision, geometry: Geometry) -> Result<Output> {
+fn up(workshop: &mut Workshop, geometry: Geometry) -> Result<Output> {
     let (small, w) = (workshop.normal(geometry.small.len())?, workshop.normal(geometry.weights())?);
-    let (packed, big) = (workshop.empty(conv::packed_len(&geometry, precision))?, workshop.empty(geometry.big.len())?);
-    let scratch = workshop.empty(conv::up_scratch_len(&geometry, precision))?;
-    workshop.launches.precision = precision;
+    let (packed, big) = (workshop.empty(conv::packed_len(&geometry))?, workshop.empty(geometry.big.len())?);
     let launches = &mut workshop.launches;
-    let w = match precision {
-        Precision::Fp32 => conv::pack_weights(launches, &geometry, w, packed),
-        Precision::Tf32 => w,
-    };
-    conv::up(launches, &geometry, small, w, Epilogue::NONE, Target::write(big), scratch);
+    let w = conv::pack_weights(launches, &geometry, w, packed);
+    conv::up(launches, &geometry, small, w, Epilogue::NONE, Target::write(big));
     Ok(Output::Singles(big))
 }
 
 /// A weight gradient, of which a slice is looked at if there are some, or the `whole`.
 fn weight_gradient(workshop: &mut Workshop, geometry: Geometry, whole: bool) -> Result<Output> {
     let (small, big) = (workshop.normal(geometry.small.len())?, workshop.normal(geometry.big.len())?);
-    let (dw, scratch) = (
-        workshop.empty(geometry.weights())?,
-        workshop.empty(conv::weight_gradient_scratch_len(&geometry, Precision::Fp32))?,
-    );
+    let (dw, scratch) =
+        (workshop.empty(geometry.weights())?, workshop.empty(conv::weight_gradient_scratch_len(&geometry))?);
     conv::weight_gradient(&mut workshop.launches, &geometry, small, big, Target::write(dw), scratch);
     // Sums over many pixels are cut into slices, which a second launch adds.
     let slices = workshop.launches.list.len() > 1 && !whole;

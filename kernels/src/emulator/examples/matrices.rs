@@ -29,13 +29,6 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: |workshop, n| product(workshop.with_tensor_cores(), Precision::Fp32, n),
     },
     Example {
-        entry: "gemm_tf32",
-        about: "C = A*B on tensor cores in tf32, square",
-        size: "rows",
-        n: 64,
-        prepare: |workshop, n| product(workshop, Precision::Tf32, n),
-    },
-    Example {
         entry: "gemm_slices",
         about: "three slices of a product put together, with a bias and a ReLU",
         size: "rows",

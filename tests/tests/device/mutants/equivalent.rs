@@ -30,12 +30,9 @@ pub const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("conv_weight", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("conv_weight_single", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("conv_weight_single", "setp.lt.u32 %n_ok, %j, %n; made setp.le.u32", 0, "a tap whose sums are not stored"),
-    ("fold", "setp.lt.and.f32 %p, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
     ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("gemm_slices", "setp.lt.and.f32 %p0, %total, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm_tf32", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0, "the larger of 0 and 0"),
-    ("gemm_tf32", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0, "a tile of zeros that is not summed"),
     ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     (
