@@ -5,9 +5,11 @@
 # could be run.
 #
 # INKGRAD_SEED=S begins at S. INKGRAD_JOBS=J runs J seeds at a time (all processors), each on one thread. INKGRAD_LOG=FILE keeps the
-# lines, and seeds that stand in it are not run again: interrupted, the same command goes on where it stopped, if the tree is the same.
+# lines, and seeds that passed are not run again: interrupted, the same command goes on where it stopped. A log is of one commit, without
+# changes to it, and of one FILTER and number of cases.
 set -euo pipefail
-log=$(realpath "${INKGRAD_LOG:-/dev/null}")
+export INKGRAD_LOG=$(realpath "${INKGRAD_LOG:-/dev/null}")
+log=$INKGRAD_LOG
 cd "$(dirname "$0")/.."
 times=${1:?expected how many times} filter=${2:-.} first=${INKGRAD_SEED:-1}
 # Optimised, which takes longer to build and half the time to run, with the assertions and the checks of overflow that tests have; apart
@@ -84,9 +86,10 @@ for executable in "${!tests[@]}"; do
     echo "${folders[$executable]} $executable${tests[$executable]}" >>"$plan"
 done
 if [ "$log" != /dev/null ]; then
-    commit=$(git describe --always --dirty --abbrev=40)
-    [ -s "$log" ] || echo "commit $commit" >"$log"
-    grep -qx "commit $commit" "$log" || { echo "$log is of another tree, expected $commit" >&2; exit 2; }
+    [ -z "$(git status --porcelain)" ] || { echo "a log is of a commit, expected no changes to it" >&2; exit 2; }
+    what="commit $(git rev-parse HEAD), filter $filter, cases ${PROPTEST_CASES:-of each test}"
+    [ -s "$log" ] || echo "$what" >"$log"
+    [ "$(head -n 1 "$log")" = "$what" ] || { echo "$log: is of $(head -n 1 "$log"), expected $what" >&2; exit 2; }
 fi
-{ seq "$first" $((first + times - 1)) | grep -vxFf <(grep -oE '^[0-9]+' "$log") || true; } |
+{ seq "$first" $((first + times - 1)) | grep -vxFf <(sed -n 's/ ok .*//p' "$log") || true; } |
     RUST_TEST_THREADS=1 xargs -P "${INKGRAD_JOBS:-$(nproc)}" -I SEED tests/repeat.sh 1 "" one SEED "$plan" "$log" || exit 1

@@ -182,6 +182,10 @@ fn state(epoch: f64, loss: f64, speed: f64, left: &str) -> String {
 }
 
 impl Observer for Reporter {
+    fn link(&mut self, how: &str) {
+        line(&self.bar, how);
+    }
+
     fn step(&mut self, progress: &Progress) {
         self.pace.step(progress.drawings);
         if !self.bar.is_hidden() {

@@ -189,13 +189,13 @@ pub trait Device {
     /// Errors from that work.
     fn synchronize(&mut self) -> Result<()>;
 
-    /// How this device sends memory to other processes' devices and receives theirs, in a few words; of most there is no way but
-    /// through the host.
+    /// A name that no other device has, if this one can send other processes' devices memory and receive theirs; most have no way
+    /// to do so but through the host.
     ///
     /// # Errors
-    /// Why it does not.
-    fn link(&self) -> Result<String> {
-        Err(no_link())
+    /// Why it cannot, though it should.
+    fn link(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// What others have to know to join a group of devices that this one begins.
@@ -214,11 +214,12 @@ pub trait Device {
         Err(no_link())
     }
 
-    /// Sends memory to other devices of the group, after the work before it, and receives from them. Of two devices each sends what
-    /// the other receives, as many bytes in the same order.
+    /// Sends memory to other devices of the group, after the work before it, receives from them, and waits until all has come. Of two
+    /// devices each sends what the other receives, as many bytes in the same order.
     ///
     /// # Errors
-    /// If no group was joined, or one of them is lost.
+    /// If no group was joined, or one of the others is found to be lost: the group is of no use afterwards. A process that is gone need
+    /// not be found; whoever started the processes has to end the others.
     fn exchange(&mut self, _out: &[Transfer], _into: &[Transfer]) -> Result<()> {
         Err(no_link())
     }

@@ -361,8 +361,10 @@ impl Device for Cuda {
     }
 
     #[cfg(feature = "nccl")]
-    fn link(&self) -> Result<String> {
-        nccl::probe()
+    fn link(&self) -> Result<Option<String>> {
+        nccl::probe()?;
+        let uuid = result::device::get_uuid(self.device).map_err(failed("the GPU's number"))?;
+        Ok(Some(uuid.bytes.iter().map(|byte| format!("{:02x}", byte.to_ne_bytes()[0])).collect()))
     }
 
     #[cfg(feature = "nccl")]
@@ -391,6 +393,11 @@ impl Device for Cuda {
 impl Drop for Cuda {
     /// Failures are left alone: after a lost device everything fails, and the process ends.
     fn drop(&mut self) {
+        // Where this one panics the others may never send what the stream waits for.
+        #[cfg(feature = "nccl")]
+        if std::thread::panicking() {
+            drop(self.group.take());
+        }
         let _ = self.synchronize();
         let numbers: Vec<u64> = self.graphs.keys().copied().collect();
         for number in numbers {

@@ -62,7 +62,7 @@ impl<D: Device> Device for Arc<Mutex<D>> {
         lock(self).synchronize()
     }
 
-    fn link(&self) -> Result<String> {
+    fn link(&self) -> Result<Option<String>> {
         lock(self).link()
     }
 

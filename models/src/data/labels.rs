@@ -55,7 +55,7 @@ impl Labels {
             Kept::Bytes(bytes) => usize::from(bytes[index]),
             Kept::Shorts(shorts) => usize::from(shorts[index]),
             Kept::Words(words) => words[index],
-            Kept::Files(order) => order.at(index).file as usize,
+            Kept::Files(order) => order.file_at(index),
         }
     }
 
@@ -93,6 +93,12 @@ impl FromIterator<usize> for Labels {
                 Kept::Words(words) => words.push(label),
                 Kept::Files(_) => unreachable!("labels that are collected are kept"),
             }
+        }
+        match &mut kept {
+            Kept::Bytes(bytes) => bytes.shrink_to_fit(),
+            Kept::Shorts(shorts) => shorts.shrink_to_fit(),
+            Kept::Words(words) => words.shrink_to_fit(),
+            Kept::Files(_) => {}
         }
         Labels(kept)
     }

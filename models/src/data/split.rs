@@ -62,12 +62,20 @@ impl Order {
         match self {
             Order::Listed(places) => places[index],
             Order::Computed(computed) => {
-                assert!(index < self.len(), "picture {index} of {}", self.len());
-                let number = computed.all.at(index);
-                let class = computed.firsts.partition_point(|&first| first <= number) - 1;
-                let own = computed.before[class] + number - computed.firsts[class];
+                let (class, own) = computed.at(index);
                 Place { file: class as u32, row: computed.classes[class].at(own) as u32 }
             }
+        }
+    }
+
+    /// The file, or class, of that picture alone.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(super) fn file_at(&self, index: usize) -> usize {
+        match self {
+            Order::Listed(places) => places[index].file as usize,
+            Order::Computed(computed) => computed.at(index).0,
         }
     }
 
@@ -81,6 +89,17 @@ impl Order {
             Order::Listed(places) => Arc::clone(places),
             Order::Computed(_) => self.iter().collect(),
         }
+    }
+}
+
+impl Computed {
+    /// The class at a place of the order, and the place among the class's own.
+    fn at(&self, index: usize) -> (usize, usize) {
+        let count = self.firsts[self.before.len()];
+        assert!(index < count, "picture {index} of {count}");
+        let number = self.all.at(index);
+        let class = self.firsts.partition_point(|&first| first <= number) - 1;
+        (class, self.before[class] + number - self.firsts[class])
     }
 }
 

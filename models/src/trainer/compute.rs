@@ -53,16 +53,12 @@ impl Compute {
         }
     }
 
-    /// Links the devices of several ranks where each has a way to the others; `inkgrad devices` says why one has none.
-    ///
-    /// # Errors
-    /// If one of them does not reach the others.
-    pub(super) fn link(&mut self, ranks: &dyn Ranks) -> Result<()> {
+    /// Links the devices of several ranks where each has a way to the others, and says how gradients go, where there is anything to
+    /// say.
+    pub(super) fn link(&mut self, ranks: &dyn Ranks) -> Option<String> {
         match self {
-            Compute::ByStep(processor) if ranks.size() > 1 => {
-                processor.stepper.device.as_mut().map_or(Ok(()), |device| device.link(ranks))
-            }
-            _ => Ok(()),
+            Compute::ByStep(processor) if ranks.size() > 1 => processor.stepper.device.as_mut()?.link(ranks),
+            _ => None,
         }
     }
 }

@@ -290,7 +290,9 @@ impl Trainer {
 
     fn sitting(&mut self, mut compute: Compute, observer: &mut dyn Observer) -> Result<Outcome> {
         let (earlier, started) = (self.earlier, Instant::now());
-        compute.link(&*self.ranks)?;
+        if let Some(how) = compute.link(&*self.ranks) {
+            observer.link(&how);
+        }
         // One call for all steps: waking threads for each would cost small models a tenth of their time.
         let trained = self.config.precision.pool(self.config.threads).enter(|team| self.train(compute, team, observer));
         let finished = trained.and_then(|outcome| {

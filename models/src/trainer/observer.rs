@@ -5,6 +5,9 @@ use crate::run::records::Record;
 
 /// Who watches a run and may stop it; `()` does neither.
 pub trait Observer {
+    /// Called before the first step where several ranks have devices that can send each other memory, or should: how gradients go from
+    /// one to the other.
+    fn link(&mut self, _how: &str) {}
     /// Called after every step on the processor; on a device, whenever its steps were waited for.
     fn step(&mut self, _progress: &Progress) {}
     /// Called for every record that goes into `metrics.jsonl`.

@@ -1,6 +1,6 @@
 //! Training steps on a GPU or its emulation: data, parameters, moments and sums of losses stay there. A step is one list of
 //! launches that is captured once for each batch size; what tells steps apart is uploaded for many of them at once. A step in parts
-//! ([`parts`]) is summed and taken on the processor.
+//! ([`parts`]) is summed on the processor, or among devices that reach each other ([`linked`]), and taken on the processor.
 
 mod linked;
 mod parts;

@@ -1,6 +1,7 @@
 //! One training step: forward, backward, update, and reading the loss.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use inkgrad_engine::inspect::Role;
 use inkgrad_engine::optim::{Accumulator, Optimizer};
@@ -152,7 +153,7 @@ impl Stepper {
         };
         optimizer.update(&mut network.params, team, lr);
         match self.linked() {
-            Some(device) => device.exchange_moved(ranks, &mut network.params)?,
+            Some(device) => device.exchange_moved(ranks, &mut network.params),
             None => {
                 Exchange::gather_moved(ranks, &mut network.params);
                 self.device.iter_mut().for_each(DeviceStepper::outdate);
@@ -268,31 +269,41 @@ impl Stepper {
         let parts = parts_of(self.accumulate, step.batch.of);
         let own = own_parts(parts, ranks.rank(), ranks.size());
         let (mut said, mut failure) = (Said::default(), None);
-        self.device.iter_mut().for_each(DeviceStepper::begin_parts);
-        for part in own {
-            let (Step { batch, clock, epoch }, scale) = self.part(network, step, part);
-            let device = self.device.as_mut().expect("a device that is linked");
-            match device.add_part(network, batch.numbers, clock, epoch, (part, scale)) {
-                Ok(losses) => said.losses.push(losses),
-                Err(error) => {
-                    said.fail(&error);
-                    failure = Some(error);
-                    break;
-                }
-            }
+        if let Err(error) = self.add_parts(network, step, ranks, own, &mut said.losses) {
+            said.fail(&error);
+            failure = Some(error);
         }
         said.statistics = vec![Vec::new(); said.losses.len()];
         // Parameters that no loss depends on have a gradient of zero there.
         said.live = vec![true; network.params.iter().count()];
         let all = together::bring_together(ranks, said, failure)?;
         let device = self.device.as_mut().expect("a device that is linked");
-        device.exchange_gradients(ranks, parts, &mut network.params)?;
+        device.exchange_gradients(ranks, parts, &mut network.params);
         if whole {
             let shares = shares(network.params.count(), ranks.size());
             ranks.all_gather(network.params.grads_mut(), &shares);
         }
         network.params.set_live(&all.live);
         Ok(mean(&all.losses))
+    }
+
+    /// Has a device that is linked compute some parts of a step and sum their gradients.
+    fn add_parts(
+        &mut self,
+        network: &Network<f32>,
+        step: Step,
+        ranks: &dyn Ranks,
+        parts: Range<usize>,
+        losses: &mut Vec<Losses>,
+    ) -> Result<()> {
+        let of = parts_of(self.accumulate, step.batch.of);
+        self.linked().map_or(Ok(()), |device| device.begin_parts(ranks, of))?;
+        for part in parts {
+            let (Step { batch, clock, epoch }, scale) = self.part(network, step, part);
+            let device = self.linked().expect("a device that is linked");
+            losses.push(device.add_part(network, batch.numbers, clock, epoch, (part, scale))?);
+        }
+        Ok(())
     }
 
     /// A part of a step, as a step of its own, and the weight of its gradient.

@@ -1,6 +1,7 @@
 //! Sums in a fixed order, to the bit: how many numbers a kernel loads at a time changes nothing.
 
 use inkgrad_engine::DeviceError;
+use inkgrad_kernels::gpu::elementwise::scale;
 use inkgrad_kernels::gpu::gemm::{Epilogue, MatrixMut, add_slices};
 use inkgrad_kernels::gpu::layout::embedding_backward;
 use inkgrad_kernels::gpu::loss::mse;
@@ -267,6 +268,17 @@ pub fn classes(device: &mut dyn Device) -> Result<f64, DeviceError> {
         }
     }
     Ok(worst)
+}
+
+#[test]
+fn a_scaled_zero_keeps_its_sign() {
+    let mut device = opened(Precision::Fp32);
+    let x = [-0.0, 0.0, -3.0, f32::MIN_POSITIVE];
+    let (from, to) = (span(&mut *device, &x).unwrap(), span(&mut *device, &[7.0; 4]).unwrap());
+    for c in [1.0, -0.5] {
+        let found = run(&mut *device, to, |launches| scale(launches, from, c, Target::write(to))).unwrap();
+        assert_eq!(found.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), x.map(|x| (c * x).to_bits()));
+    }
 }
 
 #[test]

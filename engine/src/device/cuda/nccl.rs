@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 use std::thread;
 
-use cudarc::driver::sys::CUstream;
+use cudarc::driver::sys::{self as driver, CUstream};
 use cudarc::nccl::result::{self, NcclError};
 use cudarc::nccl::sys;
 use inkgrad_kernels::launch::{Error, Result, Transfer};
@@ -54,14 +54,14 @@ fn name(version: i32) -> String {
 pub(super) fn begin() -> Result<Vec<u8>> {
     probe()?;
     let id = result::get_uniqueid().map_err(failed("beginning a group"))?;
-    Ok(id.internal.map(|byte| byte.cast_unsigned()).to_vec())
+    Ok(id.internal.map(|byte| byte.to_ne_bytes()[0]).to_vec())
 }
 
 /// The identity that [`begin`] gave, on whichever rank.
 fn identity(group: &[u8]) -> Result<sys::ncclUniqueId> {
     let wrong = |_| Error::Driver(format!("NCCL: a group's name of {} bytes, expected 128", group.len()));
     let bytes: [u8; 128] = group.try_into().map_err(wrong)?;
-    Ok(sys::ncclUniqueId { internal: bytes.map(|byte| byte as c_char) })
+    Ok(sys::ncclUniqueId { internal: bytes.map(|byte| c_char::from_ne_bytes([byte])) })
 }
 
 /// A count as NCCL has it.
@@ -84,10 +84,10 @@ impl Group {
         Ok(Group { comm })
     }
 
-    /// Puts all transfers on the stream as one, so that none waits for another.
+    /// Puts all transfers on the stream as one, so that none waits for another, and waits until they are done.
     pub(super) fn exchange(&self, out: &[Transfer], into: &[Transfer], stream: CUstream) -> Result<()> {
         // The same handle under the name that NCCL has for it.
-        let stream: sys::cudaStream_t = stream.cast();
+        let (queue, stream): (CUstream, sys::cudaStream_t) = (stream, stream.cast());
         let bytes = sys::ncclDataType_t::ncclUint8;
         result::group_start().map_err(failed("an exchange"))?;
         let mut put = Ok(());
@@ -105,7 +105,26 @@ impl Group {
         }
         // Whatever happened in between: a group that is not ended would swallow the next one.
         let ended = result::group_end();
-        put.and(ended.map(drop)).map_err(failed("an exchange with the other GPUs"))
+        put.and(ended.map(drop)).map_err(failed("an exchange with the other GPUs"))?;
+        self.wait(queue)
+    }
+
+    /// Waits for the stream's work, and asks meanwhile whether the others are still there: it would never end.
+    fn wait(&self, stream: CUstream) -> Result<()> {
+        loop {
+            // SAFETY: the stream lives as long as the group's user.
+            match unsafe { driver::cuStreamQuery(stream) } {
+                driver::CUresult::CUDA_ERROR_NOT_READY => {}
+                done => return done.result().map_err(super::failed("an exchange with the other GPUs")),
+            }
+            let mut state = sys::ncclResult_t::ncclSuccess;
+            // SAFETY: NCCL writes one number.
+            unsafe { sys::ncclCommGetAsyncError(self.comm, &mut state) }
+                .result()
+                .and_then(|_| state.result())
+                .map_err(failed("one of the other GPUs is lost"))?;
+            thread::yield_now();
+        }
     }
 }
 
@@ -135,7 +154,7 @@ mod tests {
     fn an_identity_travels_as_bytes() {
         let bytes: Vec<u8> = (0..128).map(|i| (i * 37 % 256) as u8).collect();
         let id = identity(&bytes).unwrap();
-        assert_eq!(id.internal.map(|byte| byte.cast_unsigned()).to_vec(), bytes);
+        assert_eq!(id.internal.map(|byte| byte.to_ne_bytes()[0]).to_vec(), bytes);
         let error = identity(&bytes[1..]).unwrap_err().to_string();
         assert_eq!(error, "NCCL: a group's name of 127 bytes, expected 128");
     }

@@ -10,7 +10,7 @@ use inkgrad_kernels::launch::{self, Device, Transfer, bytes_of, bytes_of_mut};
 
 use super::{DeviceStepper, Losses};
 use crate::model::Network;
-use crate::ranks::{Ranks, agree, own_parts, shares};
+use crate::ranks::{Ranks, own_parts, shares};
 
 /// Sums of gradients on a device that has a link to those of the other ranks.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Linked {
     /// Those of this rank's parts.
     sums: Sums,
     /// Where the others' arrive, as many numbers as were needed so far.
-    arriving: Option<Span>,
+    arriving: Span,
 }
 
 /// A sum of neighbours, as [`inkgrad_engine::optim::Block`].
@@ -93,33 +93,48 @@ fn transfer(rank: usize, span: Span) -> Option<Transfer> {
     (span.len > 0).then_some(Transfer { rank, address: span.address, bytes: 4 * span.len as u64 })
 }
 
-/// Ends this rank, and by that all: the others wait for its device, where no message from here reaches them.
-fn exchange(device: &mut dyn Device, ranks: &dyn Ranks, out: &[Transfer], into: &[Transfer]) {
-    if let Err(error) = device.exchange(out, into).and_then(|()| device.synchronize()) {
-        panic!("rank {} on {}: {error}", ranks.rank(), ranks.host());
-    }
+/// What a rank's device found after all ranks had agreed to go on. An error ends this rank, and by that all: the others wait for its
+/// device, where no message from here reaches them.
+fn or_end<T>(found: launch::Result<T>, ranks: &dyn Ranks) -> T {
+    found.unwrap_or_else(|error| panic!("rank {} on {}: {error}", ranks.rank(), ranks.host()))
 }
 
 impl DeviceStepper {
-    /// Links the devices of all ranks, where each has a way to the others; else gradients go through the hosts.
+    /// Links the devices of all ranks, where each has a way to the others; else gradients go through the hosts. Says which, unless no
+    /// device has a way.
     ///
-    /// # Errors
-    /// If one that has a way does not reach the others.
-    pub(in crate::trainer) fn link(&mut self, ranks: &dyn Ranks) -> crate::Result<()> {
-        let begun = match self.device.link() {
-            Ok(_) if ranks.is_root() => self.device.begin_group(),
-            link => link.map(|_| Vec::new()),
+    /// # Panics
+    /// If one that has a way does not reach the others, which ends all of them.
+    pub(in crate::trainer) fn link(&mut self, ranks: &dyn Ranks) -> Option<String> {
+        // Of each rank "+", its device's name and, of the first, the group; "-" and why not; or nothing.
+        let begun = self.device.link().and_then(|name| match name {
+            Some(name) if ranks.is_root() => Ok(Some((name, self.device.begin_group()?))),
+            name => Ok(name.map(|name| (name, Vec::new()))),
+        });
+        let said = match begun {
+            Ok(Some((name, group))) => [b"+", name.as_bytes(), b"\n", &group[..]].concat(),
+            Ok(None) => Vec::new(),
+            Err(error) => format!("-{error}").into_bytes(),
         };
-        // A first byte, which says that there is a way; from rank 0 the group comes with it.
-        let said = begun.map(|group| [&[1], &group[..]].concat()).unwrap_or_default();
         let all = ranks.all_gather_bytes(&said);
-        if all.iter().any(Vec::is_empty) {
-            return Ok(());
+        let mut names = Vec::new();
+        for (rank, said) in all.iter().enumerate() {
+            let (first, rest) = said.split_first()?;
+            let name = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
+            let why = match first {
+                b'+' if !names.contains(&name) => {
+                    names.push(name);
+                    continue;
+                }
+                b'+' => "has the same device as another".into(),
+                _ => String::from_utf8_lossy(rest),
+            };
+            return Some(format!("gradients go through the hosts' memory: rank {rank}: {why}"));
         }
-        let joined = self.device.join_group(&all[0][1..], ranks.rank(), ranks.size());
-        agree(ranks, joined.map_err(|error| inkgrad_engine::Error::from(error).into()))?;
+        let group = &all[0][2 + names[0].len()..];
+        or_end(self.device.join_group(group, ranks.rank(), ranks.size()), ranks);
         self.linked = Some(Linked::default());
-        Ok(())
+        Some("gradients go from device to device".to_owned())
     }
 
     /// Whether [`DeviceStepper::link`] has found a way.
@@ -127,9 +142,21 @@ impl DeviceStepper {
         self.linked.is_some()
     }
 
-    /// Forgets the parts of the step before.
-    pub(in crate::trainer) fn begin_parts(&mut self) {
-        self.linked.iter_mut().for_each(|linked| linked.sums.clear());
+    /// Forgets the parts of the step before, and makes room for what the others send of one of `parts`.
+    pub(in crate::trainer) fn begin_parts(&mut self, ranks: &dyn Ranks, parts: usize) -> Result<()> {
+        let (rank, size, device) = (ranks.rank(), ranks.size(), &mut *self.device);
+        let Linked { sums, arriving } = self.linked.get_or_insert_default();
+        sums.clear();
+        let others = (0..size).filter(|&other| other != rank);
+        let len = others.map(|from| blocks(parts, from, size).len()).sum::<usize>()
+            * shares(self.state.values.len, size)[rank].len();
+        if arriving.len < len {
+            let small = std::mem::replace(arriving, Span { address: device.alloc(4 * len as u64)?, len });
+            if small.len > 0 {
+                device.free(small.address)?;
+            }
+        }
+        Ok(())
     }
 
     /// Computes the gradient of part `part` of a step, the loss of the drawings `batch` to train on, and adds it, times `factor`, to
@@ -154,79 +181,64 @@ impl DeviceStepper {
     /// Sends the sums of this rank's parts of a step of `parts`, and writes this rank's share of the sum of all into the gradient.
     ///
     /// # Panics
-    /// If another rank's device is lost: that ends all of them.
-    pub(in crate::trainer) fn exchange_gradients(
-        &mut self,
-        ranks: &dyn Ranks,
-        parts: usize,
-        params: &mut Params<f32>,
-    ) -> Result<()> {
+    /// If this device fails, or one of the others is found to be lost: that ends all of them.
+    pub(in crate::trainer) fn exchange_gradients(&mut self, ranks: &dyn Ranks, parts: usize, params: &mut Params<f32>) {
         let (rank, size) = (ranks.rank(), ranks.size());
         let shares = shares(params.count(), size);
         let own = shares[rank].clone();
-        let others = || (0..size).filter(|&other| other != rank);
-        let blocks = |of| Tree::<f32>::blocks_of(own_parts(parts, of, size));
         let device = &mut *self.device;
         let Linked { sums, arriving } = self.linked.get_or_insert_default();
-
-        let len = others().map(|from| blocks(from).len()).sum::<usize>() * own.len();
-        let arriving = match *arriving {
-            Some(span) if span.len >= len => span,
-            _ => {
-                let span = Span { address: device.alloc(4 * len.max(1) as u64)?, len };
-                if let Some(small) = arriving.replace(span) {
-                    device.free(small.address)?;
-                }
-                span
-            }
-        };
         let mut out = Vec::new();
-        for to in others() {
+        for to in (0..size).filter(|&other| other != rank) {
             let share = |block: &Block| transfer(to, block.sum.part(shares[to].start, shares[to].len()));
             out.extend(sums.blocks.iter().filter_map(share));
         }
-        let mut into = Vec::new();
-        // The sum of this share alone, with the blocks of all in their order.
-        let (mut sum, mut next) = (Sums::default(), 0);
-        let mut ready = Vec::new();
+        // The blocks of all for this share, in their order.
+        let (mut into, mut all, mut next) = (Vec::new(), Vec::new(), 0);
         for from in 0..size {
-            for (b, (first, height)) in blocks(from).into_iter().enumerate() {
-                let part = if from == rank {
+            for (b, (first, height)) in blocks(parts, from, size).into_iter().enumerate() {
+                let sum = if from == rank {
                     sums.blocks[b].sum.part(own.start, own.len())
                 } else {
+                    let sum = arriving.part(next, own.len());
+                    into.extend(transfer(from, sum));
                     next += own.len();
-                    arriving.part(next - own.len(), own.len())
+                    sum
                 };
-                into.extend(transfer(from, part).filter(|_| from != rank));
-                ready.push(Block { first, height, sum: part });
+                all.push(Block { first, height, sum });
             }
         }
-        exchange(device, ranks, &out, &into);
-        for block in ready.into_iter().filter(|_| !own.is_empty()) {
-            sum.push(block, device)?;
+        or_end(device.exchange(&out, &into), ranks);
+        if own.is_empty() {
+            return;
         }
-        if let Some(sum) = sum.take(device)? {
-            device.read(sum.address, bytes_of_mut(&mut params.grads_mut()[own]))?;
+        let mut total = Sums::default();
+        all.into_iter().for_each(|block| or_end(total.push(block, device), ranks));
+        if let Some(sum) = or_end(total.take(device), ranks) {
+            or_end(device.read(sum.address, bytes_of_mut(&mut params.grads_mut()[own])), ranks);
         }
-        Ok(())
     }
 
     /// Gives all devices, and this rank, the parameters that each rank has moved.
     ///
     /// # Panics
-    /// If another rank's device is lost: that ends all of them.
-    pub(in crate::trainer) fn exchange_moved(&mut self, ranks: &dyn Ranks, params: &mut Params<f32>) -> Result<()> {
-        let (rank, values) = (ranks.rank(), self.state.values);
+    /// If this device fails, or one of the others is found to be lost: that ends all of them.
+    pub(in crate::trainer) fn exchange_moved(&mut self, ranks: &dyn Ranks, params: &mut Params<f32>) {
+        let (rank, values, device) = (ranks.rank(), self.state.values, &mut *self.device);
         let shares = shares(params.count(), ranks.size());
         let share = |of: usize| values.part(shares[of].start, shares[of].len());
         if !shares[rank].is_empty() {
-            self.device.write(share(rank).address, bytes_of(&params.values[shares[rank].clone()]))?;
+            or_end(device.write(share(rank).address, bytes_of(&params.values[shares[rank].clone()])), ranks);
         }
         let others = || (0..ranks.size()).filter(|&other| other != rank);
         let out: Vec<Transfer> = others().filter_map(|to| transfer(to, share(rank))).collect();
         let into: Vec<Transfer> = others().filter_map(|from| transfer(from, share(from))).collect();
-        exchange(&mut *self.device, ranks, &out, &into);
-        self.device.read(values.address, bytes_of_mut(&mut params.values))?;
-        Ok(())
+        or_end(device.exchange(&out, &into), ranks);
+        or_end(device.read(values.address, bytes_of_mut(&mut params.values)), ranks);
     }
+}
+
+/// The blocks that a rank's parts are summed to, as first term and height.
+fn blocks(parts: usize, rank: usize, ranks: usize) -> Vec<(usize, u32)> {
+    Tree::<f32>::blocks_of(own_parts(parts, rank, ranks))
 }

@@ -154,6 +154,16 @@ struct Linked {
     rank: usize,
     /// Exchanges so far.
     exchanges: Arc<AtomicU64>,
+    /// So many bytes are more than it has.
+    too_much: Option<u64>,
+}
+
+impl Linked {
+    fn new(rank: usize, wire: &Arc<Wire>, exchanges: &Arc<AtomicU64>) -> Self {
+        let device = Kind::Emulated.open(Precision::Fp32).unwrap().unwrap();
+        let (wire, exchanges) = (Arc::clone(wire), Arc::clone(exchanges));
+        Linked { device, wire, rank, exchanges, too_much: None }
+    }
 }
 
 impl Device for Linked {
@@ -170,7 +180,10 @@ impl Device for Linked {
         self.device.shared_bytes_per_block()
     }
     fn alloc(&mut self, bytes: u64) -> launch::Result<u64> {
-        self.device.alloc(bytes)
+        match self.too_much == Some(bytes) {
+            true => Err(launch::Error::Memory(format!("{bytes} bytes are too much"))),
+            false => self.device.alloc(bytes),
+        }
     }
     fn free(&mut self, address: u64) -> launch::Result<()> {
         self.device.free(address)
@@ -190,8 +203,8 @@ impl Device for Linked {
     fn synchronize(&mut self) -> launch::Result<()> {
         self.device.synchronize()
     }
-    fn link(&self) -> launch::Result<String> {
-        Ok("a wire".to_owned())
+    fn link(&self) -> launch::Result<Option<String>> {
+        Ok(Some(format!("device {}", self.rank)))
     }
     fn begin_group(&mut self) -> launch::Result<Vec<u8>> {
         Ok(b"the group".to_vec())
@@ -240,9 +253,7 @@ fn devices_that_send_each_other_gradients_leave_the_same_bytes() {
         for ranks in 2..=4 {
             let (wire, exchanges) = (Arc::new(Wire::default()), Arc::new(AtomicU64::new(0)));
             let outcomes = threads::run(ranks, |rank| {
-                let device = Kind::Emulated.open(Precision::Fp32).unwrap().unwrap();
-                let (wire, exchanges) = (Arc::clone(&wire), Arc::clone(&exchanges));
-                let device = Linked { device, wire, rank: rank.rank(), exchanges };
+                let device = Linked::new(rank.rank(), &wire, &exchanges);
                 let started =
                     Trainer::start_among(&models, config.clone(), &path(ranks), false, Box::new(rank), &mut |_, _| {});
                 let (mut trainer, _) = started.unwrap();
@@ -255,6 +266,43 @@ fn devices_that_send_each_other_gradients_leave_the_same_bytes() {
             assert_eq!(exchanges.load(Ordering::Relaxed), 2 * steps * ranks as u64, "{name}: {ranks} ranks");
         }
     }
+}
+
+#[test]
+fn a_linked_device_without_room_ends_all_before_any_waits_for_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, models) = (few(&folder), Models::builtin());
+    let config = Config { batch_size: 10, device: DeviceKind::Emulated, ema: None, ..config(&data, "cnn-ae", 2) };
+    let (wire, exchanges) = (Arc::new(Wire::default()), Arc::new(AtomicU64::new(0)));
+    let path = folder.path().join("run");
+    let lines = threads::run(2, |rank| {
+        let mut device = Linked::new(rank.rank(), &wire, &exchanges);
+        let started = Trainer::start_among(&models, config.clone(), &path, false, Box::new(rank), &mut |_, _| {});
+        let (mut trainer, _) = started.unwrap();
+        // The sum of the other's one part, for the share of this one.
+        let share = crate::ranks::shares(trainer.network.params.count(), 2)[1].len() as u64;
+        device.too_much = (device.rank == 1).then_some(4 * share);
+        trainer.run_on(Box::new(device), &mut ()).unwrap_err().to_string()
+    });
+    assert!(lines.iter().all(|line| line.contains("bytes are too much")), "{lines:?}");
+    assert!(lines[0].contains("rank 1"), "{lines:?}");
+    assert_eq!(exchanges.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn ranks_on_the_same_device_go_through_the_host() {
+    let found = threads::run(2, |rank| {
+        let models = Models::builtin();
+        let config = models.defaults("cnn-ae").unwrap();
+        let network: Network<f32> = models.build(&config).unwrap();
+        let (wire, exchanges) = (Arc::new(Wire::default()), Arc::new(AtomicU64::new(0)));
+        // The second says that it is the first.
+        let device = Linked::new(0, &wire, &exchanges);
+        let mut stepper = DeviceStepper::of_gradients(Box::new(device), Precision::Fp32, &network).unwrap();
+        (stepper.link(&rank), stepper.is_linked())
+    });
+    let told = "gradients go through the hosts' memory: rank 1: has the same device as another";
+    assert_eq!(found, [(Some(told.to_owned()), false), (Some(told.to_owned()), false)]);
 }
 
 #[test]
