@@ -213,7 +213,7 @@ fn launched(case: &Case, device: &mut dyn Device) -> (BTreeSet<&'static str>, BT
     let inputs: Vec<Tensor> = case.inputs.iter().map(|x| tape.input("x", x.shape)).collect();
     let y = (case.f32)(&mut tape, &inputs).unwrap();
     let own = compiled(&Params::new(), tape, Compile { keep: &[y], ..Compile::default() });
-    let Recorded { params, tape, y, loss, .. } = Recorded::new(case, 0xff).unwrap();
+    let Recorded { params, tape, y, loss, .. } = Recorded::new(case, &case.f32, 0xff).unwrap();
     (own, compiled(&params, tape, Compile { loss: Some(loss), keep: &[y], ..Compile::default() }))
 }
 
