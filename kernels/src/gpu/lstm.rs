@@ -52,7 +52,7 @@ pub fn forward(
     saved: Span,
     scratch: Span,
 ) {
-    let w_hh = project(launches, shape, inputs, [GATES, RECORD], saved, scratch);
+    let w_hh = project(launches, &FORWARD, shape, inputs, RECORD, saved, scratch);
     let [h0, c0] = states(inputs);
     let args = vec![saved.update(), w_hh.read(), inputs.b_hh.read(), h0, c0, out.write()];
     launch(launches, &FORWARD, shape, args, None);

@@ -28,6 +28,10 @@ const ROWS: usize = 8;
 const CLUSTER_UNITS: usize = 32;
 const CLUSTER_SEQUENCES: usize = 8;
 const CLUSTER_THREADS: usize = CLUSTER_UNITS * CLUSTER_SEQUENCES;
+/// Numbers of a part of sums: of each unit and sequence one, and a gap between the first four sequences and the others, so that those
+/// which a warp writes together lie in different banks. Numbers of such gaps in the arrays of states or gradients.
+const PART: usize = CLUSTER_THREADS + 32;
+const APART: usize = 4 * 16;
 /// Blocks that a cluster may have.
 const CLUSTER_BLOCKS: [usize; 3] = [2, 4, 8];
 
@@ -94,16 +98,17 @@ impl Clustered {
     pub const fn forward(entry: &'static str, gates: usize) -> Clustered {
         let number = size_of::<f32>();
         let states = 2 * CLUSTER_SEQUENCES;
-        let parts = 8 * gates * CLUSTER_THREADS;
-        Clustered { entry, of_unit: number * (gates * CLUSTER_UNITS + states), beside: number * parts }
+        let beside = number * (8 * gates * PART + APART);
+        Clustered { entry, of_unit: number * (gates * CLUSTER_UNITS + states), beside }
     }
 
-    /// The backward: of each gate of a unit its weights for the block's units, and two arrays of gradients; 32 parts of sums.
+    /// The backward: of each gate of a unit its weights for the block's units, and two arrays of gradients; parts of sums of eight
+    /// warps.
     pub const fn backward(entry: &'static str, gates: usize) -> Clustered {
         let number = size_of::<f32>();
         let gradients = 2 * CLUSTER_SEQUENCES;
-        let parts = 32 * CLUSTER_THREADS;
-        Clustered { entry, of_unit: number * gates * (CLUSTER_UNITS + gradients), beside: number * parts }
+        let beside = number * (8 * PART + APART);
+        Clustered { entry, of_unit: number * gates * (CLUSTER_UNITS + gradients), beside }
     }
 
     /// Blocks of a cluster and a block's bytes of shared memory, where the device has clusters and they fit.
@@ -130,7 +135,7 @@ fn once_len(shape: &RecurrentShape, gates: usize) -> usize {
     if shape.repeated { shape.batch * gates * shape.hidden } else { 0 }
 }
 
-/// Numbers of scratch for [`project`]: w_hhᵀ, and x·w_ihᵀ + b_ih of a repeated x.
+/// Numbers of scratch for [`project`]: w_hhᵀ where it is turned, and x·w_ihᵀ + b_ih of a repeated x.
 pub(super) fn project_scratch_len(shape: &RecurrentShape, gates: usize) -> usize {
     gates * shape.hidden * shape.hidden + once_len(shape, gates)
 }
@@ -180,17 +185,19 @@ pub(super) fn launch(
     launches.grid(kernel.entry, [batch.div_ceil(SEQUENCES), 1, 1], [threads, 1, 1], shared, args);
 }
 
-/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks. Returns w_hhᵀ, a part of `scratch`.
+/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks. Returns w_hh as the kernel reads it: as it is where
+/// clusters do, else w_hhᵀ, a part of `scratch`.
 pub(super) fn project(
     launches: &mut Launches,
+    kernel: &Kernel,
     shape: &RecurrentShape,
     inputs: &Inputs,
-    [gates, record]: [usize; 2],
+    record: usize,
     saved: Span,
     scratch: Span,
 ) -> Span {
     let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
-    let (inputs_of, width, record) = (inputs_of(shape), gates * hidden, record * hidden);
+    let (inputs_of, width, record) = (inputs_of(shape), kernel.gates * hidden, record * hidden);
     let (w_hh, once) = scratch.split(width * hidden);
     let (x, w) = (Matrix::new(inputs.x, inputs_of, input), Matrix::new(inputs.w_ih, width, input));
     let (to, stride) = if repeated { (once, width) } else { (saved, record) };
@@ -200,6 +207,9 @@ pub(super) fn project(
     if repeated {
         let rows = Rows { rows: rows(shape), width, repeat: time };
         copy_rows(launches, rows, (once, width), (Target::write(saved), record), Rest::Goes);
+    }
+    if kernel.clustered.blocks(hidden, launches).is_some() {
+        return inputs.w_hh;
     }
     transpose(launches, inputs.w_hh, [1, width, hidden], Target::write(w_hh));
     w_hh

@@ -196,6 +196,16 @@ pub fn gru_of_cluster() -> Case {
     gru_of(64)
 }
 
+/// An LSTM for clusters whose warps multiply more than eight states each.
+pub fn lstm_of_larger_cluster() -> Case {
+    lstm_of(128)
+}
+
+/// A GRU for clusters whose warps multiply more than eight states each.
+pub fn gru_of_larger_cluster() -> Case {
+    gru_of(128)
+}
+
 /// Initial states of nine sequences.
 fn with_states(mut case: Case, hidden: usize, count: usize) -> Case {
     let mut draw = Draw::small(2);

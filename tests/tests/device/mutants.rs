@@ -21,9 +21,10 @@ use inkgrad_kernels::ptx;
 use self::equivalent::EQUIVALENT;
 use crate::cases::{
     EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
-    gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums,
-    lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest,
-    more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu, three_tiles,
+    gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_of_larger_cluster,
+    gru_with_rest, long_sums, lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state,
+    lstm_of_eight, lstm_of_larger_cluster, lstm_with_rest, more_of_three_tiles, more_ragged, more_ragged_relu, noise,
+    one_class, ragged, ragged_relu, three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
@@ -71,7 +72,8 @@ const LSTM: &[Probe] = &[
     Within(LSTM_BYTES[1], lstm_with_rest),
     Within(EIGHTS_BYTES[0], lstm_in_eights),
 ];
-const LSTM_CLUSTER: &[Probe] = &[Chosen(lstm_of_cluster), Chosen(lstm_of_cluster_from_state)];
+const LSTM_CLUSTER: &[Probe] =
+    &[Chosen(lstm_of_cluster), Chosen(lstm_of_cluster_from_state), Chosen(lstm_of_larger_cluster)];
 const GRU: &[Probe] = &[
     Op("gru"),
     Chosen(gru_from_state),
@@ -92,7 +94,8 @@ const GEMM_TENSOR: &[Probe] = &[
     Tf32(more_ragged),
     Tf32(more_of_three_tiles),
 ];
-const GRU_CLUSTER: &[Probe] = &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state)];
+const GRU_CLUSTER: &[Probe] =
+    &[Chosen(gru_of_cluster), Chosen(gru_of_cluster_from_state), Chosen(gru_of_larger_cluster)];
 
 /// The kernels of the training step and what runs them.
 const KERNELS: &[(&str, &[Probe])] = &[

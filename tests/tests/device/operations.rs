@@ -221,7 +221,7 @@ fn layers_for_which_clusters_do_not_fit_are_computed_without() {
     for case in [lstm_of_cluster(), gru_of_cluster()] {
         without(&case, older());
         let mut small = emulator();
-        small.set_shared_bytes(48 << 10);
+        small.set_shared_bytes(32 << 10);
         without(&case, small);
         let mut part = emulator();
         part.set_cluster_blocks(1);

@@ -36,34 +36,10 @@ pub const EQUIVALENT: &[(&str, &str, usize, &str)] = &[
     ("gru_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     ("lstm_forward", "setp.ge.f32 %p, %s, 0f3F200000; made setp.gt.f32", 0, "both formulas hold where they meet"),
     (
-        "gru_cluster_backward",
-        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "gru_cluster_forward",
-        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
         "gru_cluster_forward",
         "setp.lt.f32 %p, %y, 0f3F200000; made setp.le.f32",
         0,
         "both formulas hold where they meet",
-    ),
-    (
-        "lstm_cluster_backward",
-        "@%p ld.shared.v4.f32 {%d0, %d1, %d2, %d3}, [%from_at+128]; unguarded",
-        0,
-        "what is read is not multiplied",
-    ),
-    (
-        "lstm_cluster_forward",
-        "@%p ld.shared.v4.f32 {%hk0, %hk1, %hk2, %hk3}, [%from_at+32]; unguarded",
-        0,
-        "what is read is not multiplied",
     ),
     (
         "lstm_cluster_forward",
