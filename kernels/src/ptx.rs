@@ -31,13 +31,15 @@ pub const MODULES: &[(&str, &str)] = &[
     ("step.ptx", include_str!("../ptx/step.ptx")),
 ];
 
-/// Products on tensor cores, in fp32 or tf32, for GPUs that have them.
+/// Products, and recurrent layers, on tensor cores, for GPUs that have them for tf32.
 pub const TENSOR: &[(&str, &str)] = &[
     ("conv_down_tensor.ptx", include_str!("../ptx/conv_down_tensor.ptx")),
     ("conv_up_tensor.ptx", include_str!("../ptx/conv_up_tensor.ptx")),
     ("conv_weight_sums.ptx", include_str!("../ptx/conv_weight_sums.ptx")),
     ("conv_weight_tensor.ptx", include_str!("../ptx/conv_weight_tensor.ptx")),
     ("gemm_tensor.ptx", include_str!("../ptx/gemm_tensor.ptx")),
+    ("lstm_small.ptx", include_str!("../ptx/lstm_small.ptx")),
+    ("lstm_small_backward.ptx", include_str!("../ptx/lstm_small_backward.ptx")),
 ];
 
 /// The first architecture with tensor cores for tf32.

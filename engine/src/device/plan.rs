@@ -211,7 +211,9 @@ impl DevicePlan {
 
     fn list_backward(&self, params: &Params<f32>, state: &State, mut launches: Launches) -> Vec<Launch> {
         let Some(loss) = self.layout.loss else { return launches.list };
-        if let Some(place) = &self.layout.nodes[loss.index()].gradient {
+        // The gradient of the loss by itself: of an operation's the number that stands ready.
+        let ready = matches!(self.tape.nodes[loss.index()].kind, Kind::Op(_));
+        if let (Some(place), false) = (&self.layout.nodes[loss.index()].gradient, ready) {
             elementwise::fill(&mut launches, 1.0, Target::write(self.place(place, params, state.grads)));
         }
         for (i, node) in self.tape.nodes.iter().enumerate().rev() {
@@ -226,12 +228,15 @@ impl DevicePlan {
                     dx[k] = Some(Target { span: self.place(place, params, state.grads), add });
                 }
             }
-            let dy = step.gradient.as_ref().expect("an active operation has a gradient");
+            let dy = match &step.gradient {
+                _ if i == loss.index() => state.one,
+                dy => self.place(dy.as_ref().expect("an active operation has a gradient"), params, state.grads),
+            };
             let run = DeviceBackward {
                 x: &x,
                 shapes: &shapes,
                 y: self.place(&step.value, params, state.values),
-                dy: self.place(dy, params, state.grads),
+                dy,
                 y_shape: node.shape,
                 dx,
                 saved: self.span(&step.saved),

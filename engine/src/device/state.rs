@@ -26,6 +26,8 @@ pub struct State {
     norm: Span,
     clip: Span,
     scratch: Span,
+    /// The number 1, which nobody writes.
+    pub(super) one: Span,
     allocation: u64,
     pub(super) precision: Precision,
     /// The most shared memory that a block of the device may have, in bytes.
@@ -52,7 +54,7 @@ impl State {
         optimizer.expect(params);
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
-        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n)];
+        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n), 1];
         let mut end = 0;
         let starts = lengths.map(|len| {
             let start = end;
@@ -70,6 +72,7 @@ impl State {
             norm: span(6),
             clip: span(7),
             scratch: span(8),
+            one: span(9),
             allocation,
             precision: Precision::Fp32,
             shared: device.shared_bytes_per_block(),
@@ -77,6 +80,7 @@ impl State {
         };
         // A parameter that no loss depends on has a gradient of zero.
         device.zero(state.grads.address, 4 * n as u64)?;
+        device.write(state.one.address, bytes_of(&[1.0_f32]))?;
         state.upload(device, params, optimizer)?;
         Ok(state)
     }

@@ -14,13 +14,14 @@
 //!
 //! An input that is the same at all steps is multiplied once: x·w_ihᵀ is, and dx and dw_ih are those of Σₜ dz.
 //!
-//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `lstm_cluster….ptx`.
+//! On GPUs with clusters, layers of 64, 128 or 256 units have kernels of their own, `lstm_cluster….ptx`; on those with tensor cores, layers
+//! of up to 32 units, `lstm_small….ptx`.
 //!
 //! - CPU: `kernels/src/cpu/recurrent/lstm.rs`
 //! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/gemm_slices.ptx`,
 //!   `kernels/ptx/layout.ptx`, `kernels/ptx/lstm.ptx`,
 //!   `kernels/ptx/lstm_backward.ptx`, `kernels/ptx/lstm_cluster.ptx`, `kernels/ptx/lstm_cluster_backward.ptx`,
-//!   `kernels/ptx/reduce.ptx`
+//!   `kernels/ptx/lstm_small.ptx`, `kernels/ptx/lstm_small_backward.ptx`, `kernels/ptx/reduce.ptx`
 //! - PyTorch: `lstm` in `ops.json`
 
 use inkgrad_kernels::Float;

@@ -19,6 +19,7 @@ const FORWARD: Kernel = Kernel {
     gates: GATES,
     arrays: 4,
     clustered: Clustered::forward("gru_cluster_forward", GATES),
+    small: None,
 };
 /// In shared memory: the three of dq and of its parts, and dh.
 const BACKWARD: Kernel = Kernel {
@@ -26,6 +27,7 @@ const BACKWARD: Kernel = Kernel {
     gates: GATES,
     arrays: 7,
     clustered: Clustered::backward("gru_cluster_backward", GATES),
+    small: None,
 };
 
 /// Numbers of `saved`: records (B, T, 4, H).

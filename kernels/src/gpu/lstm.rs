@@ -1,5 +1,5 @@
 //! LSTM layers over whole sequences (`lstm.ptx`, `lstm_backward.ptx`; with clusters `lstm_cluster.ptx`,
-//! `lstm_cluster_backward.ptx`).
+//! `lstm_cluster_backward.ptx`; of up to 32 units on tensor cores `lstm_small.ptx`, `lstm_small_backward.ptx`).
 
 pub use super::recurrent::{Gradients, Inputs};
 
@@ -19,6 +19,7 @@ const FORWARD: Kernel = Kernel {
     gates: GATES,
     arrays: 6,
     clustered: Clustered::forward("lstm_cluster_forward", GATES),
+    small: Some("lstm_small_forward"),
 };
 /// In shared memory: the four of dz and of its parts, dh and dc.
 const BACKWARD: Kernel = Kernel {
@@ -26,6 +27,7 @@ const BACKWARD: Kernel = Kernel {
     gates: GATES,
     arrays: 10,
     clustered: Clustered::backward("lstm_cluster_backward", GATES),
+    small: Some("lstm_small_backward"),
 };
 
 /// Numbers of `saved`: records (B, T, 6, H).

@@ -1,9 +1,10 @@
 //! Shared by the launches of LSTM and GRU layers: the input's product for all steps at once, the launch for a whole sequence,
 //! and the products for the gradients of the weights.
 //!
-//! There are two kernels for a whole sequence. On a GPU with clusters of blocks a layer of 64, 128 or 256 units has its
-//! recurrent weights in the shared memory of a cluster (`lstm_cluster.ptx`). Elsewhere a block works by itself, and reads from
-//! the L2 cache what its shared memory does not hold (`lstm.ptx`).
+//! There are three kernels for a whole sequence. On a GPU with clusters of blocks a layer of 64, 128 or 256 units has its
+//! recurrent weights in the shared memory of a cluster (`lstm_cluster.ptx`); on one with tensor cores an LSTM of up to 32 has them in
+//! the registers of a block (`lstm_small.ptx`). Elsewhere a block reads from the L2 cache what its shared memory does not hold
+//! (`lstm.ptx`).
 
 use super::elementwise::copy;
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
@@ -12,7 +13,7 @@ use super::layout::{Rest, Rows, copy_rows, transpose};
 use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis, sum_axis_scratch_len};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
-use crate::ptx::CLUSTERS_FROM;
+use crate::ptx::{CLUSTERS_FROM, TENSOR_FROM};
 
 /// Sequences that a block owns.
 const SEQUENCES: usize = 4;
@@ -24,6 +25,8 @@ const BYTES: usize = 4 * SEQUENCES;
 /// Rows of weights that the kernels take at a time.
 const ROWS: usize = 8;
 
+/// Units of a layer whose weights the registers of a block hold.
+const SMALL: usize = 32;
 /// Units that a block of a cluster owns, sequences that a cluster owns, and threads of a block: one for each unit of a sequence.
 const CLUSTER_UNITS: usize = 32;
 const CLUSTER_SEQUENCES: usize = 8;
@@ -82,6 +85,15 @@ pub(super) struct Kernel {
     pub arrays: usize,
     /// The kernel for clusters.
     pub clustered: Clustered,
+    /// The kernel for layers of up to [`SMALL`] units, where there is one.
+    pub small: Option<&'static str>,
+}
+
+impl Kernel {
+    /// The kernel for small layers, if this is one and the device has it.
+    fn small(&self, hidden: usize, launches: &Launches) -> Option<&'static str> {
+        self.small.filter(|_| hidden <= SMALL && launches.architecture >= TENSOR_FROM)
+    }
 }
 
 /// A recurrent layer's kernel for clusters.
@@ -160,7 +172,7 @@ fn kept_rows(hidden: usize, gates: usize, shared: usize, most: usize) -> usize {
     (most.saturating_sub(shared) / (4 * gates * hidden)).min(hidden) / ROWS * ROWS
 }
 
-/// One cluster for every eight sequences where there are clusters that fit. Else one block for every four sequences, a thread
+/// One block for every eight sequences of a small layer, one cluster where there are clusters that fit. Else one block for every four sequences, a thread
 /// for each unit of a sequence, as far as there are. `args`: the pointers; `last`: what follows the extents.
 pub(super) fn launch(
     launches: &mut Launches,
@@ -171,6 +183,10 @@ pub(super) fn launch(
 ) {
     let &RecurrentShape { batch, time, hidden, reverse, .. } = shape;
     args.extend([int(batch), int(time), int(hidden), flag(reverse)]);
+    if let Some(entry) = kernel.small(hidden, launches) {
+        args.extend(last);
+        return launches.grid(entry, [batch.div_ceil(CLUSTER_SEQUENCES), 1, 1], [CLUSTER_THREADS, 1, 1], 0, args);
+    }
     if let Some((blocks, shared)) = kernel.clustered.blocks(hidden, launches) {
         args.extend(last);
         let clusters = [batch.div_ceil(CLUSTER_SEQUENCES), blocks];
@@ -185,8 +201,8 @@ pub(super) fn launch(
     launches.grid(kernel.entry, [batch.div_ceil(SEQUENCES), 1, 1], [threads, 1, 1], shared, args);
 }
 
-/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks. Returns w_hh as the kernel reads it: as it is where
-/// clusters do, else w_hhᵀ, a part of `scratch`.
+/// saved ← x·w_ihᵀ + b_ih in the first blocks of each record of `record` blocks. Returns w_hh as the kernel reads it: as it is for small
+/// layers and clusters, else w_hhᵀ, a part of `scratch`.
 pub(super) fn project(
     launches: &mut Launches,
     kernel: &Kernel,
@@ -208,7 +224,7 @@ pub(super) fn project(
         let rows = Rows { rows: rows(shape), width, repeat: time };
         copy_rows(launches, rows, (once, width), (Target::write(saved), record), Rest::Goes);
     }
-    if kernel.clustered.blocks(hidden, launches).is_some() {
+    if kernel.small(hidden, launches).is_some() || kernel.clustered.blocks(hidden, launches).is_some() {
         return inputs.w_hh;
     }
     transpose(launches, inputs.w_hh, [1, width, hidden], Target::write(w_hh));

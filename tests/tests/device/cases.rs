@@ -191,6 +191,45 @@ pub fn lstm_of_cluster() -> Case {
     lstm_of(64)
 }
 
+/// An LSTM whose weights stay in registers, of which the last fragment is not full.
+pub fn lstm_of_registers() -> Case {
+    lstm_of(29)
+}
+
+/// Others whose units end with a fragment, or with half of one: 8, 16, 20, 24, 28.
+pub fn lstm_of_one_half() -> Case {
+    lstm_of(8)
+}
+
+/// See [`lstm_of_one_half`].
+pub fn lstm_of_one_fragment() -> Case {
+    lstm_of(16)
+}
+
+/// See [`lstm_of_one_half`].
+pub fn lstm_of_twenty() -> Case {
+    lstm_of(20)
+}
+
+/// See [`lstm_of_one_half`].
+pub fn lstm_of_three_halves() -> Case {
+    lstm_of(24)
+}
+
+/// See [`lstm_of_one_half`].
+pub fn lstm_of_twenty_eight() -> Case {
+    lstm_of(28)
+}
+
+/// The same with full fragments, backwards from given states.
+pub fn lstm_of_registers_from_state() -> Case {
+    Case {
+        f32: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], Some([x[5], x[6]]), true)),
+        f64: Box::new(|tape, x| tape.lstm(x[0], [x[1], x[2], x[3], x[4]], Some([x[5], x[6]]), true)),
+        ..with_states(lstm_of(32), 32, 2)
+    }
+}
+
 /// The smallest GRU for clusters.
 pub fn gru_of_cluster() -> Case {
     gru_of(64)

@@ -23,8 +23,9 @@ use crate::cases::{
     EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
     gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_of_larger_cluster,
     gru_with_rest, long_sums, lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state,
-    lstm_of_eight, lstm_of_larger_cluster, lstm_with_rest, more_of_three_tiles, more_ragged, more_ragged_relu, noise,
-    one_class, ragged, ragged_relu, three_tiles,
+    lstm_of_eight, lstm_of_larger_cluster, lstm_of_one_fragment, lstm_of_one_half, lstm_of_registers,
+    lstm_of_registers_from_state, lstm_of_three_halves, lstm_of_twenty, lstm_of_twenty_eight, lstm_with_rest,
+    more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu, three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
@@ -65,15 +66,25 @@ const SGD: Probe = Update(Rule::Sgd(0.9), None);
 const SGD_CLIPPED: Probe = Update(Rule::Sgd(0.9), Some(0.5));
 
 const LSTM: &[Probe] = &[
-    Op("lstm"),
-    Chosen(lstm_from_state),
-    Chosen(lstm_of_eight),
+    Older(&Op("lstm")),
+    Older(&Chosen(lstm_from_state)),
+    Older(&Chosen(lstm_of_eight)),
     Within(LSTM_BYTES[0], lstm_with_rest),
     Within(LSTM_BYTES[1], lstm_with_rest),
     Within(EIGHTS_BYTES[0], lstm_in_eights),
 ];
 const LSTM_CLUSTER: &[Probe] =
     &[Chosen(lstm_of_cluster), Chosen(lstm_of_cluster_from_state), Chosen(lstm_of_larger_cluster)];
+const LSTM_SMALL: &[Probe] = &[
+    Op("lstm"),
+    Chosen(lstm_of_registers),
+    Chosen(lstm_of_registers_from_state),
+    Chosen(lstm_of_one_half),
+    Chosen(lstm_of_one_fragment),
+    Chosen(lstm_of_twenty),
+    Chosen(lstm_of_three_halves),
+    Chosen(lstm_of_twenty_eight),
+];
 const GRU: &[Probe] = &[
     Op("gru"),
     Chosen(gru_from_state),
@@ -140,6 +151,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("correct", &[Op("correct"), Chosen(equal_scores)]),
     ("lstm_forward", LSTM),
     ("lstm_backward", LSTM),
+    ("lstm_small_forward", LSTM_SMALL),
+    ("lstm_small_backward", LSTM_SMALL),
     ("lstm_cluster_forward", LSTM_CLUSTER),
     ("lstm_cluster_backward", LSTM_CLUSTER),
     ("adam", &[ADAM, CLIPPED]),

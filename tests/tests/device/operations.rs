@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use crate::cases::{
     GRU_BYTES, LSTM_BYTES, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores, gru_from_state, gru_of,
     gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_of,
-    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_with_rest, more_narrow, more_ragged, narrow,
-    noise, one_class, ragged, size,
+    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_of_registers, lstm_of_registers_from_state,
+    lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged, size,
 };
 use crate::{device, opened};
 
@@ -90,9 +90,10 @@ proptest! {
         let mut device = opened(Precision::Fp32);
         let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
         let blocks = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
+        let registers = [lstm_of_registers(), lstm_of_registers_from_state()];
         let sixteens = [conv_of_sixteens(), conv_transpose_of_sixteens()];
         let clusters = [lstm_of_cluster_from_state(), gru_of_cluster_from_state()];
-        for case in products.into_iter().chain(blocks).chain(sixteens).chain(clusters) {
+        for case in products.into_iter().chain(blocks).chain(registers).chain(sixteens).chain(clusters) {
             check("a chosen case", &case, 0, &mut *device)?;
         }
         for spec in OPS.iter().filter(|spec| !PROCESSOR_ALONE.contains(&spec.name)) {
@@ -288,13 +289,20 @@ fn products_have_no_bank_conflicts() {
 
 #[test]
 fn recurrent_layers_have_no_bank_conflicts() {
-    let mut emulator = emulator();
-    for case in [lstm_of_eight(), gru_of_eight(), lstm_of_cluster(), gru_of(128)] {
-        run(&case, 0, Precision::Fp32, &mut emulator).unwrap();
+    let (mut older, mut newer) = (older(), emulator());
+    for case in [lstm_of_eight(), gru_of_eight()] {
+        run(&case, 0, Precision::Fp32, &mut older).unwrap();
     }
-    let clusters = ["lstm_cluster_forward", "lstm_cluster_backward", "gru_cluster_forward", "gru_cluster_backward"];
-    for entry in ["lstm_forward", "lstm_backward", "gru_forward", "gru_backward"].into_iter().chain(clusters) {
-        let counters = emulator.counters()[entry];
+    for case in [lstm_of_registers(), lstm_of_cluster(), gru_of(128)] {
+        run(&case, 0, Precision::Fp32, &mut newer).unwrap();
+    }
+    let blocks = ["lstm_forward", "lstm_backward", "gru_forward", "gru_backward"];
+    let others = ["lstm_small", "lstm_cluster", "gru_cluster"]
+        .map(|layer| [format!("{layer}_forward"), format!("{layer}_backward")]);
+    let found = blocks.iter().map(|&entry| (entry, older.counters()[entry]));
+    let found =
+        found.chain(others.as_flattened().iter().map(|entry| (entry.as_str(), newer.counters()[entry.as_str()])));
+    for (entry, counters) in found {
         assert!(counters.shared_accesses > 0 && counters.bank_conflicts == 0, "{entry}: {counters:?}");
     }
 }

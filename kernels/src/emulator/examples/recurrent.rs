@@ -36,6 +36,20 @@ pub(super) const EXAMPLES: &[Example] = &[
         prepare: |workshop, n| gru(shape(n), workshop, true),
     },
     Example {
+        entry: "lstm_small_forward",
+        about: "an LSTM of up to 32 units on tensor cores, over three steps of four sequences",
+        size: "units",
+        n: 28,
+        prepare: |workshop, n| lstm(shape(n), workshop.with_tensor_cores(), false),
+    },
+    Example {
+        entry: "lstm_small_backward",
+        about: "the gradient of an LSTM of up to 32 units back through three steps of four sequences, on tensor cores",
+        size: "units",
+        n: 28,
+        prepare: |workshop, n| lstm(shape(n), workshop.with_tensor_cores(), true),
+    },
+    Example {
         entry: "lstm_cluster_forward",
         about: "an LSTM of 64 units over three steps, by clusters of two blocks",
         size: "sequences",
