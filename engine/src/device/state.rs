@@ -54,7 +54,8 @@ impl State {
         optimizer.expect(params);
         // Each buffer begins at a multiple of 256 bytes.
         let n = params.count();
-        let lengths = [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n), 1];
+        let lengths =
+            [n, n, optimizer.first.len(), optimizer.second.len(), RECORD, WINDOW, 1, 1, sum_scratch_len(n), 1];
         let mut end = 0;
         let starts = lengths.map(|len| {
             let start = end;

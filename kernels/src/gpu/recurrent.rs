@@ -172,8 +172,9 @@ fn kept_rows(hidden: usize, gates: usize, shared: usize, most: usize) -> usize {
     (most.saturating_sub(shared) / (4 * gates * hidden)).min(hidden) / ROWS * ROWS
 }
 
-/// One block for every eight sequences of a small layer, one cluster where there are clusters that fit. Else one block for every four sequences, a thread
-/// for each unit of a sequence, as far as there are. `args`: the pointers; `last`: what follows the extents.
+/// One block for every four sequences of a small layer, which has a thread for each of 32 units; one cluster for every eight where
+/// there are clusters that fit. Else one block for every four sequences, a thread for each unit of a sequence, as far as there are.
+/// `args`: the pointers; `last`: what follows the extents.
 pub(super) fn launch(
     launches: &mut Launches,
     kernel: &Kernel,
@@ -185,7 +186,7 @@ pub(super) fn launch(
     args.extend([int(batch), int(time), int(hidden), flag(reverse)]);
     if let Some(entry) = kernel.small(hidden, launches) {
         args.extend(last);
-        return launches.grid(entry, [batch.div_ceil(CLUSTER_SEQUENCES), 1, 1], [CLUSTER_THREADS, 1, 1], 0, args);
+        return launches.grid(entry, [batch.div_ceil(SEQUENCES), 1, 1], [SEQUENCES * SMALL, 1, 1], 0, args);
     }
     if let Some((blocks, shared)) = kernel.clustered.blocks(hidden, launches) {
         args.extend(last);

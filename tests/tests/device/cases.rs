@@ -196,9 +196,14 @@ pub fn lstm_of_registers() -> Case {
     lstm_of(29)
 }
 
-/// Others whose units end with a fragment, or with half of one: 8, 16, 20, 24, 28.
+/// Others whose units end with four states' rows: 8, 12, 16, 20, 24, 28.
 pub fn lstm_of_one_half() -> Case {
     lstm_of(8)
+}
+
+/// See [`lstm_of_one_half`].
+pub fn lstm_of_twelve() -> Case {
+    lstm_of(12)
 }
 
 /// See [`lstm_of_one_half`].

@@ -24,8 +24,9 @@ use crate::cases::{
     gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_of_larger_cluster,
     gru_with_rest, long_sums, lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state,
     lstm_of_eight, lstm_of_larger_cluster, lstm_of_one_fragment, lstm_of_one_half, lstm_of_registers,
-    lstm_of_registers_from_state, lstm_of_three_halves, lstm_of_twenty, lstm_of_twenty_eight, lstm_with_rest,
-    more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu, three_tiles,
+    lstm_of_registers_from_state, lstm_of_three_halves, lstm_of_twelve, lstm_of_twenty, lstm_of_twenty_eight,
+    lstm_with_rest, more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu,
+    three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
@@ -80,6 +81,7 @@ const LSTM_SMALL: &[Probe] = &[
     Chosen(lstm_of_registers),
     Chosen(lstm_of_registers_from_state),
     Chosen(lstm_of_one_half),
+    Chosen(lstm_of_twelve),
     Chosen(lstm_of_one_fragment),
     Chosen(lstm_of_twenty),
     Chosen(lstm_of_three_halves),
@@ -126,7 +128,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ),
     ("conv_weight_tensor", &[Convolution(Kernel::WeightGradientTensor), Tf32Convolution(Kernel::WeightGradientTensor)]),
     ("scale", &[Op("scale")]),
-    ("fill", &[Op("sum")]),
+    ("fill", &[Op("sum"), Op("select")]),
     ("add", &[Op("add")]),
     ("multiply", &[Op("mul")]),
     ("activation", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp")]),
