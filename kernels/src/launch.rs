@@ -198,7 +198,7 @@ pub trait Device {
         Ok(None)
     }
 
-    /// What others have to know to join a group of devices that this one begins.
+    /// The identity of a group of devices that this one begins, by which others join it.
     ///
     /// # Errors
     /// If it has no [`link`](Device::link).

@@ -136,7 +136,7 @@ fn pages_count_what_the_emulator_counts() {
         &["transpose", "--n", "32", "--ptx", "conflicts.ptx"],
         &["sum_terms", "--n", "300"],
         &["gemm", "--n", "20"],
-        &["gemm_tf32", "--n", "16"],
+        &["lstm_small_forward", "--n", "3"],
         &["lstm_forward", "--n", "8"],
         &["conv_weight_single", "--n", "5"],
     ];

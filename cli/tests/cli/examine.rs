@@ -86,7 +86,7 @@ fn a_step_on_a_gpu_is_estimated_kernel_by_kernel() {
     );
     place.in_conflict(&[&bench[..], &["--steps", "3"]].concat(), ["--estimate", "--steps"]);
     let tf32 = place.ok(&[&bench[..], &["--precision", "tf32"]].concat());
-    assert!(tf32.contains("gemm_tf32 "), "{tf32}");
+    assert!(tf32.contains("in tf32;") && tf32.contains("gemm_tensor "), "{tf32}");
 }
 
 #[test]

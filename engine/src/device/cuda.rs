@@ -71,7 +71,7 @@ pub fn probe() -> Result<String> {
     count()?;
     let device = result::device::get(0).map_err(failed("the first GPU"))?;
     let name = result::device::get_name(device).map_err(failed("the first GPU's name"))?;
-    // What ranks on several of them can use.
+    // Ranks on several of them can use it.
     #[cfg(feature = "nccl")]
     let name = format!("{name}; {}", nccl::probe().unwrap_or_else(|error| error.to_string()));
     Ok(name)

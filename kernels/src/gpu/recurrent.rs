@@ -31,8 +31,8 @@ const SMALL: usize = 32;
 const CLUSTER_UNITS: usize = 32;
 const CLUSTER_SEQUENCES: usize = 8;
 const CLUSTER_THREADS: usize = CLUSTER_UNITS * CLUSTER_SEQUENCES;
-/// Numbers of a part of sums: of each unit and sequence one, and a gap between the first four sequences and the others, so that those
-/// which a warp writes together lie in different banks. Numbers of such gaps in the arrays of states or gradients.
+/// Numbers of a part of sums: of each unit and sequence one, and a gap behind the first four sequences and behind the others, so that
+/// those which a warp writes together lie in different banks. Numbers of such gaps in the arrays of states or gradients.
 const PART: usize = CLUSTER_THREADS + 32;
 const APART: usize = 4 * 16;
 /// Blocks that a cluster may have.
@@ -215,6 +215,11 @@ pub(super) fn project(
 ) -> Span {
     let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
     let (inputs_of, width, record) = (inputs_of(shape), kernel.gates * hidden, record * hidden);
+    let records = rows(shape) * record;
+    assert!(
+        u32::try_from(records).is_ok(),
+        "{records} numbers of records, expected as many as 32 bits count: a smaller batch"
+    );
     let (w_hh, once) = scratch.split(width * hidden);
     let (x, w) = (Matrix::new(inputs.x, inputs_of, input), Matrix::new(inputs.w_ih, width, input));
     let (to, stride) = if repeated { (once, width) } else { (saved, record) };

@@ -37,17 +37,17 @@ pub(super) const EXAMPLES: &[Example] = &[
     },
     Example {
         entry: "lstm_small_forward",
-        about: "an LSTM of up to 32 units on tensor cores, over three steps of four sequences",
-        size: "units",
-        n: 28,
-        prepare: |workshop, n| lstm(shape(n), workshop.with_tensor_cores(), false),
+        about: "an LSTM of 28 units over three steps, on tensor cores",
+        size: "sequences",
+        n: 4,
+        prepare: |workshop, n| lstm(small(n), workshop.with_tensor_cores(), false),
     },
     Example {
         entry: "lstm_small_backward",
-        about: "the gradient of an LSTM of up to 32 units back through three steps of four sequences, on tensor cores",
-        size: "units",
-        n: 28,
-        prepare: |workshop, n| lstm(shape(n), workshop.with_tensor_cores(), true),
+        about: "the gradient of an LSTM of 28 units back through three steps, on tensor cores",
+        size: "sequences",
+        n: 4,
+        prepare: |workshop, n| lstm(small(n), workshop.with_tensor_cores(), true),
     },
     Example {
         entry: "lstm_cluster_forward",
@@ -81,6 +81,11 @@ pub(super) const EXAMPLES: &[Example] = &[
 
 fn shape(hidden: usize) -> RecurrentShape {
     RecurrentShape { batch: 4, time: 3, input: 8, hidden, reverse: false, repeated: false }
+}
+
+/// A layer whose weights registers hold, over so many sequences.
+fn small(batch: usize) -> RecurrentShape {
+    RecurrentShape { batch, ..shape(28) }
 }
 
 /// A layer for clusters over so many sequences, with an H100's shared memory.

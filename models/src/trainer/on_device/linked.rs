@@ -93,7 +93,7 @@ fn transfer(rank: usize, span: Span) -> Option<Transfer> {
     (span.len > 0).then_some(Transfer { rank, address: span.address, bytes: 4 * span.len as u64 })
 }
 
-/// What a rank's device found after all ranks had agreed to go on. An error ends this rank, and by that all: the others wait for its
+/// A result of a rank's device after all ranks had agreed to go on. An error ends this rank, and by that all: the others wait for its
 /// device, where no message from here reaches them.
 fn or_end<T>(found: launch::Result<T>, ranks: &dyn Ranks) -> T {
     found.unwrap_or_else(|error| panic!("rank {} on {}: {error}", ranks.rank(), ranks.host()))

@@ -144,7 +144,7 @@ fn devices_of_several_ranks_leave_the_bytes_of_one() {
     }
 }
 
-/// What devices of a group have sent and not yet received, by sender and receiver.
+/// Messages that devices of a group have sent and not yet received, by sender and receiver.
 type Wire = (Mutex<HashMap<(usize, usize), VecDeque<Vec<u8>>>>, Condvar);
 
 /// A device with a link to those of other threads, as NCCL is one to other processes' GPUs.
