@@ -158,7 +158,8 @@ impl Drop for Guard {
     }
 }
 
-/// Starts a training, sends it a signal `delay` after the record of `step`, and waits for its end.
+/// Starts a training, sends it a signal `delay` after the record of `step`, or of the first step that it takes itself if the one before
+/// it has gone further, and waits for its end: before its first step nobody listens to signals.
 fn interrupt(
     place: &Place,
     args: &[&str],
@@ -167,8 +168,9 @@ fn interrupt(
     step: u64,
     delay: Duration,
 ) -> (Option<i32>, String) {
-    let mut child = Guard(place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     let metrics = place.path(run).join("metrics.jsonl");
+    let step = step.max(last_step(&metrics) + 1);
+    let mut child = Guard(place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
     // However slow the machine is: only a process that hangs takes so long.
     let deadline = Instant::now() + Duration::from_secs(1200);
     while last_step(&metrics) < step {
