@@ -46,7 +46,7 @@ fn pieces(count: usize, ranks: usize) -> Vec<Piece> {
 }
 
 /// The blocks that a rank's parts are summed to, as first term and height.
-fn blocks(parts: usize, rank: usize, ranks: usize) -> Vec<(usize, u32)> {
+pub(in crate::trainer) fn blocks(parts: usize, rank: usize, ranks: usize) -> Vec<(usize, u32)> {
     Tree::<f32>::blocks_of(own_parts(parts, rank, ranks))
 }
 
@@ -183,8 +183,13 @@ impl Exchange {
             }
         }
         accumulator.discard();
+        Self::complete(ranks, params, whole, live);
+    }
+
+    /// Ends a gradient of which each rank has its share: where all of it is needed, each gets the others'.
+    pub(super) fn complete(ranks: &dyn Ranks, params: &mut Params<f32>, whole: bool, live: &[bool]) {
         if whole {
-            let shares = shares(params.count(), size);
+            let shares = shares(params.count(), ranks.size());
             ranks.all_gather(params.grads_mut(), &shares);
         }
         params.set_live(live);

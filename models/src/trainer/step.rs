@@ -15,7 +15,7 @@ use super::together::{self, Said};
 use crate::data::Examples;
 use crate::data::augment::Augmentation;
 use crate::model::{MAX_TERMS, Network, Term, Training};
-use crate::ranks::{Ranks, Solo, own_parts, shares};
+use crate::ranks::{Ranks, Solo, own_parts};
 use crate::run::config::Config;
 use crate::{Error, Result as ModelsResult};
 
@@ -279,11 +279,7 @@ impl Stepper {
         let all = together::bring_together(ranks, said, failure)?;
         let device = self.device.as_mut().expect("a device that is linked");
         device.exchange_gradients(ranks, parts, &mut network.params);
-        if whole {
-            let shares = shares(network.params.count(), ranks.size());
-            ranks.all_gather(network.params.grads_mut(), &shares);
-        }
-        network.params.set_live(&all.live);
+        Exchange::complete(ranks, &mut network.params, whole, &all.live);
         Ok(mean(&all.losses))
     }
 

@@ -1,8 +1,7 @@
 //! Gradients that go from device to device: each sums those of its rank's parts, gets those of the other ranks for the parameters that
 //! its rank moves, and gives the processor that share of the sum. Parameters that were moved come back the same way. The additions are
-//! those of [`Tree`], so that the bits are those of sums on the processor.
+//! those of [`Tree`](inkgrad_engine::optim::Tree), so that the bits are those of sums on the processor.
 
-use inkgrad_engine::optim::Tree;
 use inkgrad_engine::{Clock, Params, Result};
 use inkgrad_kernels::gpu::elementwise::scale;
 use inkgrad_kernels::gpu::{Launches, Span, Target};
@@ -10,7 +9,8 @@ use inkgrad_kernels::launch::{self, Device, Transfer, bytes_of, bytes_of_mut};
 
 use super::{DeviceStepper, Losses};
 use crate::model::Network;
-use crate::ranks::{Ranks, own_parts, shares};
+use crate::ranks::{Ranks, shares};
+use crate::trainer::exchange::blocks;
 
 /// Sums of gradients on a device that has a link to those of the other ranks.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct Block {
     sum: Span,
 }
 
-/// A [`Tree`] in device memory.
+/// A [`Tree`](inkgrad_engine::optim::Tree) in device memory.
 #[derive(Debug, Default)]
 struct Sums {
     blocks: Vec<Block>,
@@ -236,9 +236,4 @@ impl DeviceStepper {
         or_end(device.exchange(&out, &into), ranks);
         or_end(device.read(values.address, bytes_of_mut(&mut params.values)), ranks);
     }
-}
-
-/// The blocks that a rank's parts are summed to, as first term and height.
-fn blocks(parts: usize, rank: usize, ranks: usize) -> Vec<(usize, u32)> {
-    Tree::<f32>::blocks_of(own_parts(parts, rank, ranks))
 }
