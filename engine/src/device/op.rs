@@ -1,6 +1,6 @@
 //! The device side of an operation: the launches of its forward and backward.
 
-use inkgrad_kernels::gpu::{Launches, Precision, Span, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Span, Target, elementwise};
 
 use crate::Shape;
 use crate::needs::{MAX_INPUTS, Memory, Reads};
@@ -14,7 +14,7 @@ pub trait DeviceOp {
     }
 
     /// The memory that a run on a GPU with products in `precision` needs beside inputs and output.
-    fn device_memory(&self, _inputs: &[Shape], _output: Shape, _precision: Precision) -> Memory {
+    fn device_memory(&self, _inputs: &[Shape], _output: Shape) -> Memory {
         Memory::NONE
     }
 

@@ -65,10 +65,7 @@ impl DevicePlan {
         }
         let layout = Layout::new(&tape, &options, |op, inputs, output| {
             let device = kernels(op);
-            Needs {
-                memory: device.device_memory(inputs, output, state.precision),
-                reads: device.device_reads(op.reads()),
-            }
+            Needs { memory: device.device_memory(inputs, output), reads: device.device_reads(op.reads()) }
         });
         let arena = device.alloc(4 * layout.size.max(1) as u64)?;
         let mut built = DevicePlan { tape, layout, arena, forward: Vec::new(), backward: Vec::new() };

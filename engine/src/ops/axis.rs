@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{Along, copy_along, sum_along};
-use inkgrad_kernels::gpu::{Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{Launches, Target, elementwise};
 
 use super::broadcast::{device_copy_along, device_sum_along, device_sum_scratch_len};
 use super::case::{Spec, case};
@@ -101,7 +101,7 @@ impl<T: Float> Op<T> for AxisSum {
 }
 
 impl DeviceOp for AxisSum {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let scaled = if self.mean { output.len() } else { 0 };
         let sums = device_sum_scratch_len(self.along(inputs));
         Memory { saved: 0, forward_scratch: scaled + sums, backward_scratch: scaled }

@@ -13,7 +13,7 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::{self, Along};
 use inkgrad_kernels::gpu::{
-    Launches, Precision, Span, Target,
+    Launches, Span, Target,
     layout::{self, Rest, Rows},
     reduce,
 };
@@ -205,7 +205,7 @@ pub(super) fn device_sum_along(launches: &mut Launches, along: Along, x: Span, y
 }
 
 impl DeviceOp for Broadcast {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let (list, n) = passes(inputs[0], output);
         let sums = list[..n].iter().map(|&pass| device_sum_scratch_len(pass)).max().unwrap_or(0);
         let len = between(&list[..n]);

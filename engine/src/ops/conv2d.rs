@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Algorithm, Geometry, Grid, Store};
 use inkgrad_kernels::cpu::reduce;
-use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
+use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
 use super::{relu_scratch, through_relu};
@@ -143,7 +143,7 @@ impl<T: Float> Op<T> for Conv {
 }
 
 impl DeviceOp for Conv {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let geometry = self.geometry(inputs, output);
         let pixels = output.len() / output.last();
         let gradients = gpu::conv::weight_gradient_scratch_len(&geometry)

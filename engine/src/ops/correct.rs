@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -56,7 +56,7 @@ impl<T: Float> Op<T> for Correct {
 }
 
 impl DeviceOp for Correct {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         Memory { forward_scratch: gpu::loss::rows_scratch_len(inputs[1].len()), ..Memory::NONE }
     }
 

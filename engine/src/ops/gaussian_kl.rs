@@ -7,7 +7,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{Spec, case};
 use super::{Reduction, equal_shapes, piece, pieces, sum_pieces};
@@ -61,7 +61,7 @@ impl<T: Float> Op<T> for GaussianKl {
 }
 
 impl DeviceOp for GaussianKl {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 

@@ -6,7 +6,7 @@
 //! - PyTorch: `leaky_relu` in `ops.json`
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{self, Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{self, Launches, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece, put};
@@ -69,7 +69,7 @@ impl LeakyRelu {
 }
 
 impl DeviceOp for LeakyRelu {
-    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
         Memory { saved: 0, forward_scratch: output.len(), backward_scratch: output.len() }
     }
 

@@ -8,7 +8,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 use inkgrad_kernels::cpu::{activation, reduce};
-use inkgrad_kernels::gpu::{self, Launches, Precision, Target, gemm::Epilogue};
+use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
 use super::{for_pieces, relu_scratch, through_relu};
@@ -122,7 +122,7 @@ impl<T: Float> Op<T> for Linear {
 }
 
 impl DeviceOp for Linear {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         use gpu::gemm::gemm_scratch_len;
         let (b, i, o) = extents(inputs);
         let gradients =

@@ -26,7 +26,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::recurrent::lstm;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{Spec, case};
 use super::recurrent::{self, Walk, device_gradients, device_inputs, gradients, inputs};
@@ -96,7 +96,7 @@ impl DeviceOp for Lstm {
         Reads::inputs(&[0, 1, 2, 5, 6]).and_output()
     }
 
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         let shape = self.0.extents(inputs);
         Memory {
             saved: gpu::lstm::saved_len(&shape),

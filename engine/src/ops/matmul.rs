@@ -9,7 +9,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::Team;
 use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
-use inkgrad_kernels::gpu::{self, Launches, Precision, Span, Target, gemm::Epilogue};
+use inkgrad_kernels::gpu::{self, Launches, Span, Target, gemm::Epilogue};
 
 use super::case::{Spec, case};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
@@ -206,7 +206,7 @@ impl<T: Float> Op<T> for MatMul {
 }
 
 impl DeviceOp for MatMul {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         let [y, da, db] = self.extents(inputs).device_scratch_len();
         Memory { saved: 0, forward_scratch: y, backward_scratch: da.max(db) }
     }

@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{Spec, case};
 use super::{Reduction, equal_shapes, for_pieces, piece, pieces, sum_pieces};
@@ -60,7 +60,7 @@ impl<T: Float> Op<T> for Mse {
 }
 
 impl DeviceOp for Mse {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         Memory { forward_scratch: gpu::reduce::sum_scratch_len(inputs[0].len()), ..Memory::NONE }
     }
 

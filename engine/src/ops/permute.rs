@@ -9,7 +9,7 @@
 //! - PyTorch: `permute` in `ops.json`
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::gpu::{Launches, Precision, Span, Target, elementwise, layout};
+use inkgrad_kernels::gpu::{Launches, Span, Target, elementwise, layout};
 
 use super::case::{Spec, case};
 use super::elementwise::PIECE;
@@ -158,7 +158,7 @@ fn on_device(launches: &mut Launches, permute: &Permute, dims: &[usize], x: Span
 }
 
 impl DeviceOp for Permute {
-    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
         Memory { saved: 0, forward_scratch: 2 * output.len(), backward_scratch: 2 * output.len() }
     }
 

@@ -9,7 +9,7 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::rng;
 use inkgrad_kernels::cpu::simd::Baseline;
-use inkgrad_kernels::gpu::{Launches, Precision, elementwise, random};
+use inkgrad_kernels::gpu::{Launches, elementwise, random};
 
 use super::case::{Spec, case};
 use super::elementwise::{PIECE, equal_shapes, put};
@@ -93,7 +93,7 @@ impl<T: Float> Op<T> for Reparameterize {
 }
 
 impl DeviceOp for Reparameterize {
-    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
         Memory { saved: output.len(), ..Memory::NONE }
     }
 

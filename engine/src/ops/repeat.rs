@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::gpu::{
-    Launches, Precision, Target,
+    Launches, Target,
     layout::{self, Rest, Rows},
     reduce::{self, Axis},
 };
@@ -71,7 +71,7 @@ impl<T: Float> Op<T> for Repeat {
 }
 
 impl DeviceOp for Repeat {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         let backward_scratch = reduce::sum_axis_scratch_len(inputs[0].len(), self.steps);
         Memory { backward_scratch, ..Memory::NONE }
     }

@@ -15,7 +15,7 @@ use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::axis::Along;
 use inkgrad_kernels::cpu::softmax;
 use inkgrad_kernels::gpu::{
-    self, Launches, Precision, Span, Target, elementwise,
+    self, Launches, Span, Target, elementwise,
     layout::{self, Rest, Rows},
 };
 
@@ -197,7 +197,7 @@ fn first_of_rows(launches: &mut Launches, x: Span, width: usize, to: Span) {
 }
 
 impl DeviceOp for Softmax {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let rows = output.len() / output.last();
         Memory {
             saved: 0,
@@ -227,7 +227,7 @@ impl DeviceOp for Softmax {
 }
 
 impl DeviceOp for LogSoftmax {
-    fn device_memory(&self, inputs: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], output: Shape) -> Memory {
         let rows = output.len() / output.last();
         Memory {
             saved: 0,
@@ -273,7 +273,7 @@ impl DeviceOp for LogSumExp {
         Reads::inputs(&[0])
     }
 
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         let probabilities = inputs[0].len() + probabilities_scratch_len(inputs[0]);
         Memory { saved: 0, forward_scratch: probabilities, backward_scratch: probabilities + inputs[0].len() }
     }

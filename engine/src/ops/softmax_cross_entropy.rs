@@ -6,7 +6,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::loss;
-use inkgrad_kernels::gpu::{self, Launches, Precision};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::Reduction;
 use super::case::{Spec, case};
@@ -67,7 +67,7 @@ impl<T: Float> Op<T> for SoftmaxCrossEntropy {
 }
 
 impl DeviceOp for SoftmaxCrossEntropy {
-    fn device_memory(&self, inputs: &[Shape], _: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, inputs: &[Shape], _: Shape) -> Memory {
         let forward_scratch = gpu::loss::rows_scratch_len(inputs[1].len());
         Memory { saved: inputs[0].len(), forward_scratch, backward_scratch: 0 }
     }

@@ -8,7 +8,7 @@
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::{activation, gelu};
-use inkgrad_kernels::gpu::{self, Launches, Precision, Target, elementwise};
+use inkgrad_kernels::gpu::{self, Launches, Target, elementwise};
 
 use super::case::{Spec, case};
 use super::{for_pieces, piece};
@@ -126,7 +126,7 @@ unary!(GELU_TANH, GeluTanh, gelu::gelu_tanh, "y = ½ x · (1 + tanh(√(2/π)·(
     reads x, draws spread, on cpu);
 
 impl DeviceOp for Abs {
-    fn device_memory(&self, _: &[Shape], output: Shape, _: Precision) -> Memory {
+    fn device_memory(&self, _: &[Shape], output: Shape) -> Memory {
         Memory { saved: 0, forward_scratch: output.len(), backward_scratch: 2 * output.len() }
     }
 
