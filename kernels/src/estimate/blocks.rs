@@ -18,7 +18,7 @@ pub struct Kind {
 }
 
 /// How many blocks of a kind are looked at: pictures have edges within a grid too.
-const SAMPLES: u64 = 3;
+const SAMPLES: u64 = 5;
 
 /// The kinds of a grid, each with a few blocks that are spread over it.
 pub fn kinds(grid: [u32; 3]) -> Vec<Kind> {

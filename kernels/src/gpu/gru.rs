@@ -6,6 +6,7 @@ pub use super::recurrent::{Gradients, Inputs};
 use super::launches::{Launches, Span};
 use super::recurrent::{
     Clustered, Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
+    sums_len,
 };
 use crate::cpu::recurrent::RecurrentShape;
 
@@ -40,9 +41,9 @@ pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
     project_scratch_len(shape, GATES)
 }
 
-/// Numbers of [`backward`]'s `scratch`: da and dq (B, T, 3H), h' (B, T, H), parts of products.
+/// Numbers of [`backward`]'s `scratch`: da and dq (B, T, 3H), h' (B, T, H), sums of da and dq, parts of products.
 pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
-    rows(shape) * (2 * GATES + 1) * shape.hidden + products_scratch_len(shape, GATES)
+    rows(shape) * (2 * GATES + 1) * shape.hidden + 2 * sums_len(shape, GATES) + products_scratch_len(shape, GATES)
 }
 
 /// Writes all hidden states to `out` (B, T, H), and to `saved` what [`backward`] needs.
@@ -74,12 +75,17 @@ pub fn backward(
 ) {
     let (da, rest) = scratch.split(rows(shape) * GATES * shape.hidden);
     let (dq, rest) = rest.split(rows(shape) * GATES * shape.hidden);
-    let (h_prev, scratch) = rest.split(rows(shape) * shape.hidden);
+    let (h_prev, rest) = rest.split(rows(shape) * shape.hidden);
+    let len = sums_len(shape, GATES);
+    let (sums, scratch) = rest.split(2 * len);
+    let sums = BACKWARD.on_tensor_cores(shape.hidden, launches).then_some(sums);
     let [h0, _] = states(inputs);
     let (read, written) = (
         [saved.read(), out.read(), dout.read(), inputs.w_hh.read(), h0],
         [da.write(), dq.write(), h_prev.write(), own(gradients.h0)],
     );
-    launch(launches, &BACKWARD, shape, [&read[..], &written].concat(), Some(added(gradients)));
-    products(launches, shape, inputs, gradients, [da, dq, h_prev], scratch);
+    let args = read.into_iter().chain(written).chain(sums.map(Span::write)).collect();
+    launch(launches, &BACKWARD, shape, args, Some(added(gradients)));
+    let sums = sums.map_or([da, dq], |sums| sums.split(len).into());
+    products(launches, shape, inputs, gradients, [da, dq, h_prev], sums, scratch);
 }

@@ -31,6 +31,12 @@ impl Span {
         (self.part(0, first), self.part(first, self.len - first))
     }
 
+    /// Both as one, if `next` begins where this one ends.
+    pub fn joined(self, next: Span) -> Option<Span> {
+        let end = self.address + (size_of::<f32>() * self.len) as u64;
+        (end == next.address).then_some(Span { address: self.address, len: self.len + next.len })
+    }
+
     /// As an argument that is read.
     pub fn read(self) -> Arg {
         Arg::Buffer(Buffer::read(self.address, 4 * self.len as u64))

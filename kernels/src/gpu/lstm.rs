@@ -6,6 +6,7 @@ pub use super::recurrent::{Gradients, Inputs};
 use super::launches::{Launches, Span};
 use super::recurrent::{
     Clustered, Kernel, added, launch, own, products, products_scratch_len, project, project_scratch_len, rows, states,
+    sums_len,
 };
 use crate::cpu::recurrent::RecurrentShape;
 
@@ -40,9 +41,9 @@ pub fn forward_scratch_len(shape: &RecurrentShape) -> usize {
     project_scratch_len(shape, GATES)
 }
 
-/// Numbers of [`backward`]'s `scratch`: dz (B, T, 4H), h' (B, T, H), parts of products.
+/// Numbers of [`backward`]'s `scratch`: dz (B, T, 4H), h' (B, T, H), sums of dz, parts of products.
 pub fn backward_scratch_len(shape: &RecurrentShape) -> usize {
-    rows(shape) * (GATES + 1) * shape.hidden + products_scratch_len(shape, GATES)
+    rows(shape) * (GATES + 1) * shape.hidden + sums_len(shape, GATES) + products_scratch_len(shape, GATES)
 }
 
 /// Writes all hidden states to `out` (B, T, H), and to `saved` what [`backward`] needs.
@@ -73,11 +74,14 @@ pub fn backward(
     gradients: &Gradients,
 ) {
     let (dz, rest) = scratch.split(rows(shape) * GATES * shape.hidden);
-    let (h_prev, scratch) = rest.split(rows(shape) * shape.hidden);
+    let (h_prev, rest) = rest.split(rows(shape) * shape.hidden);
+    let (sums, scratch) = rest.split(sums_len(shape, GATES));
+    let sums = BACKWARD.on_tensor_cores(shape.hidden, launches).then_some(sums);
     let [h0, c0] = states(inputs);
     let (dh0, dc0) = (own(gradients.h0), own(gradients.c0));
     let (read, written) =
         ([saved.read(), out.read(), dout.read(), inputs.w_hh.read(), h0, c0], [dz.write(), h_prev.write(), dh0, dc0]);
-    launch(launches, &BACKWARD, shape, [&read[..], &written].concat(), Some(added(gradients)));
-    products(launches, shape, inputs, gradients, [dz, dz, h_prev], scratch);
+    let args = read.into_iter().chain(written).chain(sums.map(Span::write)).collect();
+    launch(launches, &BACKWARD, shape, args, Some(added(gradients)));
+    products(launches, shape, inputs, gradients, [dz, dz, h_prev], [sums.unwrap_or(dz); 2], scratch);
 }

@@ -6,11 +6,10 @@
 //! the registers of a block (`lstm_small.ptx`). Elsewhere a block reads from the L2 cache what its shared memory does not hold
 //! (`lstm.ptx`).
 
-use super::elementwise::copy;
 use super::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
 use super::launches::{Launches, NONE, Span, Target, flag, int, read_or_none};
 use super::layout::{Rest, Rows, copy_rows, transpose};
-use super::reduce::{Axis, column_sums, column_sums_scratch_len, sum_axis, sum_axis_scratch_len};
+use super::reduce::{Axis, sum_axis, sum_axis_scratch_len};
 use crate::cpu::recurrent::RecurrentShape;
 use crate::launch::Arg;
 use crate::ptx::{CLUSTERS_FROM, TENSOR_FROM};
@@ -94,6 +93,11 @@ impl Kernel {
     fn small(&self, hidden: usize, launches: &Launches) -> Option<&'static str> {
         self.small.filter(|_| hidden <= SMALL && launches.architecture >= TENSOR_FROM)
     }
+
+    /// Whether a layer's products of steps run on tensor cores, by the kernel for small layers or the one for clusters.
+    pub fn on_tensor_cores(&self, hidden: usize, launches: &Launches) -> bool {
+        self.small(hidden, launches).is_some() || self.clustered.blocks(hidden, launches).is_some()
+    }
 }
 
 /// A recurrent layer's kernel for clusters.
@@ -160,9 +164,14 @@ pub(super) fn products_scratch_len(shape: &RecurrentShape, gates: usize) -> usiz
     let parts = gemm_scratch_len(inputs, width, input)
         .max(gemm_scratch_len(width, inputs, input))
         .max(gemm_scratch_len(width, rows, hidden))
-        .max(column_sums_scratch_len(rows, width))
+        .max(sum_axis_scratch_len(2 * width, rows))
         .max(sum_axis_scratch_len(once_len(shape, gates), shape.time));
     once_len(shape, gates) + parts
+}
+
+/// Numbers of a row of `gates` blocks of H for every four sequences.
+pub(super) fn sums_len(shape: &RecurrentShape, gates: usize) -> usize {
+    shape.batch.div_ceil(SEQUENCES) * gates * shape.hidden
 }
 
 /// Rows of the recurrent weights, `gates` blocks of H wide, that a block with room for `most` bytes keeps beside `shared`
@@ -230,7 +239,7 @@ pub(super) fn project(
         let rows = Rows { rows: rows(shape), width, repeat: time };
         copy_rows(launches, rows, (once, width), (Target::write(saved), record), Rest::Goes);
     }
-    if kernel.small(hidden, launches).is_some() || kernel.clustered.blocks(hidden, launches).is_some() {
+    if kernel.on_tensor_cores(hidden, launches) {
         return inputs.w_hh;
     }
     transpose(launches, inputs.w_hh, [1, width, hidden], Target::write(w_hh));
@@ -256,13 +265,15 @@ pub(super) fn states(inputs: &Inputs) -> [Arg; 2] {
 }
 
 /// The gradients of x, the weights and the biases from those of the gates, `da` of x·w_ihᵀ and `dq` of h'·w_hhᵀ, and the
-/// states h' before each step, `h_prev`.
+/// states h' before each step, `h_prev`. `sums`: matrices whose columns have the sums of those of `da` and `dq`, these themselves or
+/// what a kernel has summed.
 pub(super) fn products(
     launches: &mut Launches,
     shape: &RecurrentShape,
     inputs: &Inputs,
     gradients: &Gradients,
     [da, dq, h_prev]: [Span; 3],
+    sums: [Span; 2],
     scratch: Span,
 ) {
     let &RecurrentShape { time, input, hidden, repeated, .. } = shape;
@@ -284,18 +295,30 @@ pub(super) fn products(
     product(da_rows, Matrix::new(inputs.w_ih, gates, input), gradients.x, [inputs_of, input]);
     product(da_rows.transposed(), Matrix::new(inputs.x, inputs_of, input), gradients.w_ih, [gates, input]);
     product(dq_rows.transposed(), Matrix::new(h_prev, rows, hidden), gradients.w_hh, [gates, hidden]);
-    match (gradients.b_ih, gradients.b_hh) {
-        // An LSTM's are the same.
-        (Some(of_x), Some(of_h)) if da == dq && !of_x.add => {
-            column_sums(launches, da, of_x, scratch);
-            copy(launches, of_x.span, of_h);
-        }
-        (of_x, of_h) => {
-            for (db, gradient) in [(of_x, da), (of_h, dq)] {
-                if let Some(db) = db {
-                    column_sums(launches, gradient, db, scratch);
-                }
-            }
+    biases(launches, [gradients.b_ih, gradients.b_hh], sums, gates, scratch);
+}
+
+/// The gradients of b_ih and b_hh: the sums of the rows of `gates` numbers of two matrices, which are the same for an LSTM. One launch
+/// where they lie one behind the other, as those of a layer's parameters do.
+fn biases(launches: &mut Launches, targets: [Option<Target>; 2], [of_x, of_h]: [Span; 2], gates: usize, scratch: Span) {
+    let count = of_x.len / gates;
+    if let [Some(x), Some(h)] = targets
+        && x.add == h.add
+        && let Some(span) = x.span.joined(h.span)
+    {
+        let outer = (of_h.address - of_x.address) as usize / size_of::<f32>();
+        let both = Span { address: of_x.address, len: outer + of_h.len };
+        return sum_axis(
+            launches,
+            both,
+            Target { span, add: x.add },
+            Axis { inner: gates, outer, step: gates, count },
+            scratch,
+        );
+    }
+    for (target, rows) in targets.into_iter().zip([of_x, of_h]) {
+        if let Some(target) = target {
+            sum_axis(launches, rows, target, Axis::parts(gates, count), scratch);
         }
     }
 }

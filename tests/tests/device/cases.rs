@@ -240,14 +240,14 @@ pub fn gru_of_cluster() -> Case {
     gru_of(64)
 }
 
-/// An LSTM for clusters whose warps multiply more than eight states each.
+/// An LSTM for clusters whose warps multiply more than eight states each, the second one half full.
 pub fn lstm_of_larger_cluster() -> Case {
-    lstm_of(128)
+    Case { label: "x (12, 4, 3), 128 units".into(), inputs: sequences(4, 128, 12), ..lstm(128) }
 }
 
-/// A GRU for clusters whose warps multiply more than eight states each.
+/// A GRU for clusters whose warps multiply more than eight states each, the second one half full.
 pub fn gru_of_larger_cluster() -> Case {
-    gru_of(128)
+    Case { label: "x (12, 4, 3), 128 units".into(), inputs: sequences(3, 128, 12), ..gru(128) }
 }
 
 /// Initial states of nine sequences.
