@@ -2,9 +2,11 @@
 //!
 //! A training step is some forty operations of which many take less time than it takes to wake a sleeping thread. So
 //! rayon's threads are called once for many operations ([`Pool::enter`]), and in between they spin-wait for the next piece
-//! of work and do not sleep. [`Team::run`] hands out numbered tasks from one counter that all threads share, so there are
-//! no queues, and none of rayon's work stealing. Which thread takes which task varies, what a task computes must not:
-//! results are the same for any number of threads as long as tasks are cut by the problem's shape alone.
+//! of work and do not sleep. [`Team::run`] cuts numbered tasks into as many ranges as there are threads. Each thread takes the
+//! tasks of its own range first, then what others have left: operations whose tasks are cut along a batch find in a thread's
+//! cache what the one before has written there, and cores that share no cache exchange little. There are no queues, and none of
+//! rayon's work stealing. Which thread takes which task varies, what a task computes must not: results are the same for any number
+//! of threads as long as tasks are cut by the problem's shape alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -36,15 +38,16 @@ impl Pool {
 
     /// Calls `f` with a team of all threads, which stay awake until `f` returns.
     pub fn enter<R>(&self, f: impl FnOnce(&Team) -> R) -> R {
-        let team = Team { bf16: self.bf16, ..Team::default() };
+        let team = Team { bf16: self.bf16, helpers: self.threads() - 1, ..Team::default() };
         let Some(pool) = &self.helpers else { return f(&team) };
         pool.in_place_scope(|scope| {
-            for _ in 0..pool.current_num_threads() {
-                scope.spawn(|_| team.help());
+            for _ in 0..team.helpers {
+                // By the number of the thread, not of the spawn: it has the same ranges at every step.
+                scope
+                    .spawn(|_| team.help(1 + rayon::current_thread_index().expect("a helper is a thread of the pool")));
             }
             // Dropped when `f` returns or panics: without it the scope would wait for the helpers for ever.
             let _dismiss = Dismiss(&team);
-            team.helpers.store(pool.current_num_threads(), Ordering::Relaxed);
             f(&team)
         })
     }
@@ -60,14 +63,16 @@ impl Drop for Dismiss<'_> {
 
 /// The threads of a step: the caller, who hands out tasks, and helpers that look for them.
 ///
-/// The current job is two words and a ticket. The ticket holds the job's number in its upper half and the next task
-/// in its lower half; a thread takes a task by raising the ticket from the value that it read, which fails if the job
-/// has changed since. So whoever succeeds has read the words of a job that is still running.
+/// The current job is three words and a ticket for each range of its tasks. A ticket holds the job's number in its upper half and the
+/// range's next task in its lower half; a thread takes a task by raising the ticket from the value that it read, which fails if the
+/// job has changed since. So whoever succeeds has read the words of a job that is still running.
 #[derive(Debug, Default)]
 pub struct Team {
-    helpers: AtomicUsize,
-    ticket: AtomicU64,
+    helpers: usize,
+    tickets: Tickets,
     tasks: AtomicUsize,
+    /// Threads that may take part.
+    most: AtomicUsize,
     job: AtomicPtr<Job<'static>>,
     finished: AtomicUsize,
     panicked: AtomicBool,
@@ -76,6 +81,25 @@ pub struct Team {
     busy: AtomicBool,
     /// Whether matrices of `f32` are multiplied with factors in bf16.
     bf16: bool,
+}
+
+/// The most ranges that a job is cut into; of more threads some share one.
+const RANGES: usize = 64;
+/// The lower half of a ticket, of which all bits say that its range has no task.
+const NEXT: u64 = u32::MAX as u64;
+
+/// A ticket for each range, none beside another one in a cache's line (of which processors fetch two at a time).
+#[derive(Debug)]
+struct Tickets([Apart<AtomicU64>; RANGES]);
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+impl Default for Tickets {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Apart::default()))
+    }
 }
 
 /// Ends a job, also where it panics.
@@ -87,8 +111,9 @@ impl Drop for Idle<'_> {
     }
 }
 
-/// A closure that does a task by its number. The team keeps the address of this reference, which is one word where the reference is two.
-type Job<'a> = &'a (dyn Fn(usize) + Sync);
+/// A closure that does a task by its number, on the thread of a number. The team keeps the address of this reference, which is one word
+/// where the reference is two.
+type Job<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 impl Team {
     /// A team of the calling thread alone.
@@ -108,7 +133,7 @@ impl Team {
 
     /// Threads in all.
     pub fn threads(&self) -> usize {
-        1 + self.helpers.load(Ordering::Relaxed)
+        1 + self.helpers
     }
 
     /// Calls `f(0) … f(tasks − 1)`, each once, on any thread and in any order, and returns when all have returned.
@@ -118,13 +143,13 @@ impl Team {
     /// # Panics
     /// If a task panics, or another job of this team is running.
     pub fn run(&self, tasks: usize, f: impl Fn(usize) + Sync) {
-        self.run_job(tasks, &f);
+        self.run_job(tasks, usize::MAX, &|task, _| f(task));
     }
 
-    /// [`Team::run`], compiled once and not for every closure.
-    fn run_job(&self, tasks: usize, f: Job<'_>) {
-        if tasks <= 1 || self.helpers.load(Ordering::Relaxed) == 0 {
-            (0..tasks).for_each(f);
+    /// [`Team::run`] on at most so many threads, compiled once and not for every closure.
+    fn run_job(&self, tasks: usize, most: usize, f: Job<'_>) {
+        if tasks <= 1 || self.helpers == 0 {
+            (0..tasks).for_each(|task| f(task, 0));
             return;
         }
         assert!(tasks < u32::MAX as usize, "{tasks} tasks, expected fewer than 2³² − 1");
@@ -133,15 +158,23 @@ impl Team {
         assert!(!self.busy.swap(true, Ordering::Acquire), "a team runs one job at a time: nested or concurrent `run`");
         let _idle = Idle(self);
         self.finished.store(0, Ordering::Relaxed);
-        // The previous job is over (its ticket is used up), so no thread can act on a mixture of old and new words:
-        // its attempt to raise the old ticket fails.
-        self.ticket.fetch_or(u32::MAX as u64, Ordering::AcqRel);
+        // The previous job is over (its tickets are used up), so no thread can act on a mixture of old and new words:
+        // its attempt to raise an old ticket fails.
+        let tickets = &self.tickets.0;
+        let number = (tickets[0].0.load(Ordering::Relaxed) >> 32).wrapping_add(1) & NEXT;
+        for Apart(ticket) in tickets.iter().take(self.threads()) {
+            ticket.fetch_or(NEXT, Ordering::AcqRel);
+        }
         self.tasks.store(tasks, Ordering::Relaxed);
+        self.most.store(most, Ordering::Relaxed);
         self.job.store((&raw const f).cast_mut().cast(), Ordering::Relaxed);
-        let number = (self.ticket.load(Ordering::Relaxed) >> 32).wrapping_add(1) & u32::MAX as u64;
-        self.ticket.store(number << 32, Ordering::Release);
+        let ranges = self.ranges(most);
+        // The helpers' ranges first, so that they begin with their own.
+        for (range, Apart(ticket)) in tickets[..ranges].iter().enumerate().rev() {
+            ticket.store(number << 32 | start(range, ranges, tasks) as u64, Ordering::Release);
+        }
 
-        while self.take_task() {}
+        self.work(0);
         let mut patience = Patience::default();
         while self.finished.load(Ordering::Acquire) < tasks {
             patience.wait();
@@ -151,33 +184,54 @@ impl Team {
         }
     }
 
-    /// Takes and runs one task; false where there is none.
-    fn take_task(&self) -> bool {
-        let ticket = self.ticket.load(Ordering::Acquire);
-        let tasks = self.tasks.load(Ordering::Relaxed);
-        let job = self.job.load(Ordering::Relaxed);
-        let task = (ticket & u32::MAX as u64) as usize;
-        if task >= tasks || job.is_null() {
-            return false;
+    /// Ranges of a job on at most so many threads.
+    fn ranges(&self, most: usize) -> usize {
+        self.threads().min(most).min(RANGES)
+    }
+
+    /// Does tasks, of the thread's own range and then of the others', until there are none; false where there was none. Says at the
+    /// end how many it has finished, so that none of these is missing before the job is over.
+    fn work(&self, thread: usize) -> bool {
+        let ranges = self.ranges(usize::MAX);
+        let mut done = 0;
+        while let Some((task, job)) = (0..ranges).find_map(|turn| self.take((thread + turn) % ranges, thread)) {
+            // SAFETY: the ticket was still the one read before the job's words, so they belong to the job that is running, whose
+            // `run_job` waits for this task before its reference and the closure behind that go.
+            let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job)(task, thread) }));
+            if outcome.is_err() {
+                self.panicked.store(true, Ordering::Relaxed);
+            }
+            done += 1;
         }
-        if self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return true;
+        if done > 0 {
+            self.finished.fetch_add(done, Ordering::AcqRel);
         }
-        // SAFETY: the ticket was still the one read before the job's words, so they belong to the job that is running, whose
-        // `run_job` waits for this task before its reference and the closure behind that go.
-        let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job)(task) }));
-        if outcome.is_err() {
-            self.panicked.store(true, Ordering::Relaxed);
+        done > 0
+    }
+
+    /// The next task of a range, if there is one and the thread may take it.
+    fn take(&self, range: usize, thread: usize) -> Option<(usize, *mut Job<'static>)> {
+        let ticket = &self.tickets.0[range].0;
+        loop {
+            let read = ticket.load(Ordering::Acquire);
+            let tasks = self.tasks.load(Ordering::Relaxed);
+            let most = self.most.load(Ordering::Relaxed);
+            let job = self.job.load(Ordering::Relaxed);
+            let (task, ranges) = ((read & NEXT) as usize, self.ranges(most));
+            if job.is_null() || thread >= most || range >= ranges || task >= start(range + 1, ranges, tasks) {
+                return None;
+            }
+            if ticket.compare_exchange_weak(read, read + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return Some((task, job));
+            }
         }
-        self.finished.fetch_add(1, Ordering::AcqRel);
-        true
     }
 
     /// A helper's life until it is dismissed.
-    fn help(&self) {
+    fn help(&self, thread: usize) {
         let mut patience = Patience::default();
         while !self.dismissed.load(Ordering::Acquire) {
-            if self.take_task() {
+            if self.work(thread) {
                 patience = Patience::default();
             } else {
                 patience.wait();
@@ -218,19 +272,18 @@ impl Team {
         let (memory, len) = memory;
         let workers = memory.len() / len.max(1);
         assert!(workers > 0 || tasks == 0, "{} elements of memory, expected at least {len}", memory.len());
-        let next = AtomicUsize::new(0);
-        self.pieces([(&mut memory[..workers.min(tasks) * len], len)], |_, [memory]| {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= tasks {
-                    break;
-                }
-                // SAFETY: the slices are borrowed mutably until `pieces` returns, pieces with different numbers do not
-                // overlap, and `next` gives out each number once.
-                f(i, std::array::from_fn(|n| unsafe { cuts[n].get(i) }), memory);
-            }
+        let memory = Cut::new(&mut memory[..workers * len], len);
+        self.run_job(tasks, workers, &|i, thread| {
+            // SAFETY: the slices and the memory are borrowed mutably until `run_job` returns; pieces with different numbers do not
+            // overlap, and it calls each number once; a thread, of which there are `workers` at most, does one task at a time.
+            unsafe { f(i, std::array::from_fn(|n| cuts[n].get(i)), memory.get(thread)) }
         });
     }
+}
+
+/// The first task of a range.
+fn start(range: usize, ranges: usize, tasks: usize) -> usize {
+    range * tasks / ranges
 }
 
 /// A mutable slice that threads share by taking different pieces.
