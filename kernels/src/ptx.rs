@@ -25,6 +25,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("lstm.ptx", include_str!("../ptx/lstm.ptx")),
     ("lstm_backward.ptx", include_str!("../ptx/lstm_backward.ptx")),
     ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
+    ("pool.ptx", include_str!("../ptx/pool.ptx")),
     ("random.ptx", include_str!("../ptx/random.ptx")),
     ("reduce.ptx", include_str!("../ptx/reduce.ptx")),
     ("relu_backward.ptx", include_str!("../ptx/relu_backward.ptx")),

@@ -7,6 +7,7 @@ use inkgrad_models::data::{Extents, Images, PIXELS, Pixels};
 use inkgrad_models::features::{Cache, Extractor};
 use inkgrad_models::inception::{FEATURES, INPUT, Resampler, Resize, Variant, layout};
 use inkgrad_models::run::checkpoint::save_tensors;
+use inkgrad_models::run::config::DeviceKind;
 use inkgrad_tests::fixture::{self, Rule, Sampled, draw};
 use serde::Deserialize;
 
@@ -106,6 +107,35 @@ fn features_of_pictures_in_colour_agree_with_torchvision() {
         let features = extractor.features(&sized("40x52x3"), &Cache::none(), &mut |_| {}).unwrap();
         let error = expected.error(&features.values);
         assert!(error <= 2e-5, "{variant}: {error:.1e}");
+    }
+}
+
+/// A picture in colour by one variant against torchvision, a grey one by the other against the processor.
+#[test]
+#[ignore = "slow"]
+fn a_device_makes_the_same_features() {
+    let fixture: Sizes = fixture::load("inception-sizes");
+    let folder = tempfile::tempdir().unwrap();
+    for (variant, picture) in [(Variant::Fid, sized("40x52x3")), (Variant::Torchvision, drawings(1))] {
+        let path = folder.path().join(format!("{variant}.safetensors"));
+        write_weights(&path, variant);
+        let features = |device: DeviceKind| {
+            let mut extractor = Extractor::inception(&path, Resize::Tf1, 2).unwrap().on(device).unwrap();
+            extractor.features(&picture, &Cache::none(), &mut |_| {}).unwrap()
+        };
+        let there = features(DeviceKind::Emulated);
+        if variant == Variant::Fid {
+            let error = fixture.features[&variant.to_string()].error(&there.values);
+            assert!(error <= 2e-5, "{variant}: {error:.1e}");
+        }
+        let here = features(DeviceKind::Cpu);
+        for (here, there) in [(&here.values, &there.values), (&here.unbiased, &there.unbiased)] {
+            let largest = here.iter().fold(0.0, |largest: f32, v| largest.max(v.abs()));
+            let error = here.iter().zip(there).fold(0.0, |error: f32, (a, b)| error.max((a - b).abs())) / largest;
+            println!("{variant}: {error:.1e}");
+            assert!(error <= 2e-5, "{variant}: {error:.1e} of the largest number");
+        }
+        assert_eq!(here.bias, there.bias);
     }
 }
 

@@ -1,14 +1,16 @@
 //! y[p] = mean or maximum of x over the window of p: channels-last pictures.
 //!
 //! - CPU: `kernels/src/cpu/pool.rs`
-//! - GPU: none, no network that a GPU trains has it
+//! - GPU: `kernels/ptx/pool.ptx`
 //! - PyTorch: `avg_pool2d` in `graphs.json`; `max_pool2d`: none, InceptionV3 is compared whole (`tests/tests/inception.rs`)
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::Grid;
 use inkgrad_kernels::cpu::pool::{self, Pooling, Window};
+use inkgrad_kernels::gpu::{self, Launches};
 
 use super::case::{CaseInput, Draw, Spec, case};
+use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Op, Reads};
 use crate::{Error, Result, Shape, Tape, Tensor};
@@ -43,6 +45,10 @@ impl<T: Float> Op<T> for Pool2d {
         attributes
     }
 
+    fn on_device(&self) -> Option<&dyn DeviceOp> {
+        Some(self)
+    }
+
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let name = Op::<T>::name(self);
         let &[b, h, w, c] = inputs[0].dims() else {
@@ -74,6 +80,18 @@ impl<T: Float> Op<T> for Pool2d {
         let Some(dx) = run.dx.take(0) else { return };
         let picture = picture(run.shapes[0]);
         pool::pool_backward(run.team, &self.window, self.pooling, picture, run.x[0], run.dy, dx.values, dx.add);
+    }
+}
+
+impl DeviceOp for Pool2d {
+    fn device_forward(&self, run: &DeviceForward<'_>, launches: &mut Launches) {
+        gpu::pool::pool(launches, &self.window, self.pooling, picture(run.shapes[0]), run.x[0], run.y);
+    }
+
+    fn device_backward(&self, run: &DeviceBackward<'_>, launches: &mut Launches) {
+        let Some(dx) = run.dx[0] else { return };
+        let picture = picture(run.shapes[0]);
+        gpu::pool::pool_backward(launches, &self.window, self.pooling, picture, [run.x[0], run.dy], dx);
     }
 }
 

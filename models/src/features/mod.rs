@@ -103,15 +103,11 @@ impl Extractor {
     /// The same with its network on a device.
     ///
     /// # Errors
-    /// Those of [`Inference::on`]; for InceptionV3, whose operations have kernels for the processor alone.
+    /// Those of [`Inference::on`] and of [`Inception::on`].
     pub fn on(self, device: DeviceKind) -> Result<Self> {
         let network = match self.network {
             Network::Classifier(network) => Network::Classifier(Box::new(network.on(device)?)),
-            Network::Inception(_) if device != DeviceKind::Cpu => {
-                let problem = format!("{device}: InceptionV3 has no kernels for a GPU, expected cpu");
-                return Err(Error::input("--device", problem));
-            }
-            network => network,
+            Network::Inception(network) => Network::Inception(Box::new(network.on(device)?)),
         };
         Ok(Extractor { network, ..self })
     }

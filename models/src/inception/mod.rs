@@ -29,15 +29,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inkgrad_engine::ops::Window;
-use inkgrad_engine::{Clock, Compile, Params, Plan, Pool, Tape, Tensor};
+use inkgrad_engine::{Params, Tape, Tensor};
 
-use self::network::{COLOURS, Graph, Recording};
+use self::network::{COLOURS, Declared, Graph, LAST, Recording};
 pub use self::resize::{INPUT, Resampler, Resize};
 use self::weights::Weights;
 use crate::Result;
 use crate::activations::Features;
 use crate::data::{Extents, Source};
 use crate::error::Error;
+use crate::infer::machine::{self, Machine};
+use crate::model::config::DeviceKind;
 
 /// Features of a drawing: the mean over the last 8×8 pixels.
 pub const FEATURES: usize = 2048;
@@ -97,7 +99,10 @@ pub struct Inception {
     rule: Resize,
     /// Those of the sizes seen last.
     resamplers: Vec<Arc<Resampler>>,
-    pool: Pool,
+    machine: Machine,
+    /// What a device holds; nothing where the processor computes.
+    params: Params<f32>,
+    declared: Option<Declared>,
     plan: Option<Compiled>,
 }
 
@@ -125,7 +130,7 @@ struct Compiled {
     images: Tensor,
     features: Tensor,
     logits: Tensor,
-    plan: Plan<f32>,
+    plan: machine::Compiled,
 }
 
 impl Inception {
@@ -138,9 +143,23 @@ impl Inception {
             weights: Weights::load(path)?,
             rule,
             resamplers: Vec::new(),
-            pool: Pool::new(threads),
+            machine: Machine::new(threads),
+            params: Params::new(),
+            declared: None,
             plan: None,
         })
+    }
+
+    /// The same network on a device, to which its weights are copied: its results are the processor's but for rounding.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the device cannot be used or has too little memory.
+    pub fn on(self, device: DeviceKind) -> Result<Self> {
+        let (mut params, mut declared) = (Params::new(), None);
+        if device != DeviceKind::Cpu {
+            declared = Some(self.weights.declare(&mut params));
+        }
+        Ok(Inception { machine: self.machine.on(device, &params)?, params, declared, plan: None, ..self })
     }
 
     /// Which weights these are.
@@ -169,17 +188,18 @@ impl Inception {
                 Some(compiled) if (compiled.batch, compiled.channels) == (pictures.len(), channels) => compiled,
                 _ => self.compile(pictures.len(), channels)?,
             };
-            self.pool.enter(|team| {
-                let input = compiled.plan.input(compiled.images);
-                team.pieces([(input, INPUT * INPUT * channels)], |i, [input]| {
+            let mut input = vec![0.0; pictures.len() * INPUT * INPUT * channels];
+            self.machine.pool.enter(|team| {
+                team.pieces([(&mut input, INPUT * INPUT * channels)], |i, [input]| {
                     let (resampler, picture) = &pictures[i];
                     resampler.apply(picture, input);
                     input.iter_mut().for_each(|pixel| *pixel = variant.scale(rule, *pixel));
                 });
-                compiled.plan.forward(&Params::new(), team, Clock::default());
             });
-            features.values.extend_from_slice(compiled.plan.value(compiled.features));
-            features.unbiased.extend_from_slice(compiled.plan.value(compiled.logits));
+            self.machine.fill(&mut compiled.plan, compiled.images, |values| values.copy_from_slice(&input))?;
+            self.machine.forward(&mut compiled.plan, &self.params)?;
+            self.machine.read(&compiled.plan, compiled.features, &mut features.values)?;
+            self.machine.read(&compiled.plan, compiled.logits, &mut features.unbiased)?;
             self.plan = Some(compiled);
             watch(first + pictures.len());
         }
@@ -205,17 +225,17 @@ impl Inception {
     }
 
     /// Records and plans the network for `batch` pictures with as many channels.
-    fn compile(&self, batch: usize, channels: usize) -> Result<Compiled> {
+    fn compile(&mut self, batch: usize, channels: usize) -> Result<Compiled> {
         let mut tape = Tape::new();
         let images = tape.input("images", [batch, INPUT, INPUT, channels]);
-        let Weights { layers, colour, .. } = &self.weights;
-        let mut builder = Recording { tape: &mut tape, layers, colour };
-        let x = Graph { builder: &mut builder, variant: self.weights.variant }.body(images)?; // (B, 8, 8, 2048)
-        let shape = tape.shape(x);
+        let Weights { layers, colour, last, variant, .. } = &self.weights;
+        let mut builder = Recording { tape: &mut tape, layers, colour, declared: self.declared.as_ref() };
+        let x = Graph { builder: &mut builder, variant: *variant }.body(images)?; // (B, 8, 8, 2048)
+        let shape = builder.tape.shape(x);
         let window = Window { kernel: (shape.dims()[1], shape.dims()[2]), stride: (1, 1), padding: (0, 0) };
-        let features = tape.avg_pool2d(x, window, true)?; // (B, 1, 1, 2048)
-        let logits = tape.frozen_conv2d(features, &self.weights.last)?; // (B, 1, 1, classes)
-        let plan = tape.compile(Compile { keep: &[features, logits], ..Compile::default() });
+        let features = builder.tape.avg_pool2d(x, window, true)?; // (B, 1, 1, 2048)
+        let logits = builder.with(features, LAST, last)?; // (B, 1, 1, classes)
+        let plan = self.machine.compile(tape, &[features, logits], &self.params)?;
         Ok(Compiled { batch, channels, images, features, logits, plan })
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use inkgrad_engine::ops::{Filter, Frozen, Window};
-use inkgrad_engine::{Result, Tape, Tensor};
+use inkgrad_engine::ops::{Conv, Filter, Frozen, Window};
+use inkgrad_engine::{Param, Result, Tape, Tensor};
 
 use super::Variant;
 
@@ -58,6 +58,14 @@ impl Builder for Listing {
 /// Channels of a picture in colour; no layer but the first has as many inputs.
 pub(super) const COLOURS: usize = 3;
 
+/// The first layer for pictures in colour, as a parameter.
+pub(super) const COLOUR: &str = "colour";
+/// The last product, as a parameter.
+pub(super) const LAST: &str = "fc";
+
+/// Weights and bias of each layer as parameters, which a device holds: constants of operations are the processor's.
+pub(super) type Declared = BTreeMap<String, [Param; 2]>;
+
 /// Records layers on a tape.
 #[derive(Debug)]
 pub(super) struct Recording<'a> {
@@ -65,13 +73,28 @@ pub(super) struct Recording<'a> {
     pub(super) layers: &'a Layers,
     /// The first layer for pictures in colour.
     pub(super) colour: &'a Arc<Frozen<f32>>,
+    /// For a device.
+    pub(super) declared: Option<&'a Declared>,
+}
+
+impl Recording<'_> {
+    /// A convolution with weights that stay, for a device with those that it holds by this name.
+    pub(super) fn with(&mut self, x: Tensor, name: &str, weights: &Arc<Frozen<f32>>) -> Result<Tensor> {
+        let Some(declared) = self.declared else { return self.tape.frozen_conv2d(x, weights) };
+        let &Filter { stride, padding, relu, .. } = weights.filter();
+        let [w, bias] = &declared[name];
+        let (w, bias) = (self.tape.param(w), self.tape.param(bias));
+        self.tape.conv2d(x, w, bias, Conv { stride, padding, relu })
+    }
 }
 
 impl Builder for Recording<'_> {
     type Value = Tensor;
     fn conv(&mut self, x: Tensor, name: String, filter: Filter) -> Result<Tensor> {
-        let weights = if filter.inputs == COLOURS { self.colour } else { &self.layers[&name] };
-        self.tape.frozen_conv2d(x, weights)
+        match filter.inputs {
+            COLOURS => self.with(x, COLOUR, self.colour),
+            _ => self.with(x, &name, &self.layers[&name]),
+        }
     }
     fn average(&mut self, x: Tensor, window: Window, count_padding: bool) -> Result<Tensor> {
         self.tape.avg_pool2d(x, window, count_padding)

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use inkgrad_engine::ops::{Filter, Frozen};
+use inkgrad_engine::{Init, Params};
 
-use super::network::{COLOURS, Graph, Layer, Layers, Listing};
+use super::network::{COLOUR, COLOURS, Declared, Graph, LAST, Layer, Layers, Listing};
 use super::{FEATURES, Variant};
 use crate::run::checkpoint::Tensors;
 use crate::{Error, Result, weights};
@@ -61,6 +62,25 @@ impl Weights {
         let last = Arc::new(Frozen::new(filter, &w, &vec![0.0; bias.len()]));
         let colour = colour.unwrap_or_else(|| Arc::clone(&last));
         Ok(Weights { variant, layers, colour, last, bias })
+    }
+}
+
+impl Weights {
+    /// Declares all layers as parameters, with their values.
+    pub(super) fn declare(&self, params: &mut Params<f32>) -> Declared {
+        let others = [(COLOUR, &self.colour), (LAST, &self.last)];
+        let named = self.layers.iter().map(|(name, layer)| (&**name, layer));
+        let mut declared = Declared::new();
+        for (name, layer) in named.chain(others) {
+            let Filter { inputs, outputs, kernel, .. } = *layer.filter();
+            let shape = [outputs, inputs, kernel.0, kernel.1];
+            let w = params.declare(format!("{name}.weight"), shape, Init::Constant(0.0));
+            let bias = params.declare(format!("{name}.bias"), [outputs], Init::Constant(0.0));
+            layer.unpack(params.value_mut(&w));
+            params.value_mut(&bias).copy_from_slice(layer.bias());
+            declared.insert(name.to_owned(), [w, bias]);
+        }
+        declared
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 /// The processor's threads, and the device that computes in their place, if any.
 #[derive(Debug)]
-pub(super) struct Machine {
-    pub(super) pool: Pool,
+pub(crate) struct Machine {
+    pub(crate) pool: Pool,
     device: Option<OnDevice>,
 }
 
@@ -28,14 +28,14 @@ struct OnDevice {
 
 /// A compiled tape, for the processor or for the device.
 #[derive(Debug)]
-pub(super) enum Compiled {
+pub(crate) enum Compiled {
     Processor(Box<Plan<f32>>),
     Device(Box<DevicePlan>),
 }
 
 impl Machine {
     /// `threads` threads of the processor.
-    pub(super) fn new(threads: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> Self {
         Machine { pool: Pool::new(threads), device: None }
     }
 
@@ -43,7 +43,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device cannot be used, or has too little memory for the parameters.
-    pub(super) fn on(self, kind: DeviceKind, params: &Params<f32>) -> Result<Self> {
+    pub(crate) fn on(self, kind: DeviceKind, params: &Params<f32>) -> Result<Self> {
         let found = |error: DeviceError| Error::input("--device", format!("{kind}: {error}"));
         let Some(mut device) = kind.kind().open(Precision::Fp32).map_err(found)? else {
             return Ok(Machine { device: None, ..self });
@@ -54,7 +54,7 @@ impl Machine {
     }
 
     /// The device that computes.
-    pub(super) fn kind(&self) -> DeviceKind {
+    pub(crate) fn kind(&self) -> DeviceKind {
         self.device.as_ref().map_or(DeviceKind::Cpu, |on| on.kind)
     }
 
@@ -62,7 +62,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device has no kernels for one of its operations, or too little memory.
-    pub(super) fn compile(&mut self, tape: Tape<f32>, keep: &[Tensor], params: &Params<f32>) -> Result<Compiled> {
+    pub(crate) fn compile(&mut self, tape: Tape<f32>, keep: &[Tensor], params: &Params<f32>) -> Result<Compiled> {
         let options = Compile { keep, ..Compile::default() };
         Ok(match &mut self.device {
             None => Compiled::Processor(Box::new(tape.compile(options))),
@@ -79,7 +79,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device was lost.
-    pub(super) fn fill(&mut self, plan: &mut Compiled, x: Tensor, write: impl FnOnce(&mut [f32])) -> Result<()> {
+    pub(crate) fn fill(&mut self, plan: &mut Compiled, x: Tensor, write: impl FnOnce(&mut [f32])) -> Result<()> {
         match plan {
             Compiled::Processor(plan) => write(plan.input(x)),
             Compiled::Device(plan) => {
@@ -95,7 +95,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn forward(&mut self, plan: &mut Compiled, params: &Params<f32>) -> Result<()> {
+    pub(crate) fn forward(&mut self, plan: &mut Compiled, params: &Params<f32>) -> Result<()> {
         match plan {
             Compiled::Processor(plan) => self.pool.enter(|team| plan.forward(params, team, Clock::default())),
             Compiled::Device(plan) => {
@@ -111,7 +111,7 @@ impl Machine {
     ///
     /// # Errors
     /// If the device fails.
-    pub(super) fn read(&mut self, plan: &Compiled, x: Tensor, values: &mut Vec<f32>) -> Result<()> {
+    pub(crate) fn read(&mut self, plan: &Compiled, x: Tensor, values: &mut Vec<f32>) -> Result<()> {
         match plan {
             Compiled::Processor(plan) => values.extend_from_slice(plan.value(x)),
             Compiled::Device(plan) => values.extend(plan.read(self.device(), x).map_err(lost)?),

@@ -28,7 +28,7 @@ use crate::model::{Classification, Decoding, Encoding, Network};
 use crate::{Error, Result, memory};
 
 mod among;
-mod machine;
+pub(crate) mod machine;
 
 /// Drawings that go through a network at a time: as many as are dealt out together among ranks, or a divisor of that.
 const BATCH: usize = 128;

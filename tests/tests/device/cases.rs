@@ -1,7 +1,7 @@
 //! Cases that are chosen, beside those that are drawn: shapes at the borders of tiles and blocks.
 
 use inkgrad_engine::Shape;
-use inkgrad_engine::ops::{Case, CaseInput, Conv, ConvTranspose, Draw, OPS};
+use inkgrad_engine::ops::{Case, CaseInput, Conv, ConvTranspose, Draw, OPS, Window};
 
 /// Numbers of all inputs.
 pub fn size(case: &Case) -> usize {
@@ -129,6 +129,19 @@ pub fn equal_scores() -> Case {
         inputs: vec![given(&[ROWS, CLASSES], |i| i * 7 % 11 % 4), given(&[ROWS], |i| i % CLASSES)],
         f32: Box::new(|tape, x| tape.correct(x[0], x[1])),
         f64: Box::new(|tape, x| tape.correct(x[0], x[1])),
+    }
+}
+
+/// A picture's windows with several largest pixels each, of which the first has the gradient.
+pub fn equal_pixels() -> Case {
+    const WINDOW: Window = Window { kernel: (3, 2), stride: (1, 1), padding: (1, 0) };
+    let shape = Shape::from([2, 5, 4, 3]);
+    let values = (0..shape.len()).map(|i| (i / 3 % 5 / 2) as f64).collect();
+    Case {
+        label: format!("x {shape} with equal pixels"),
+        inputs: vec![CaseInput { shape, values, differentiable: true }],
+        f32: Box::new(|tape, x| tape.max_pool2d(x[0], WINDOW)),
+        f64: Box::new(|tape, x| tape.max_pool2d(x[0], WINDOW)),
     }
 }
 

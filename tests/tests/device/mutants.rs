@@ -21,13 +21,13 @@ use inkgrad_kernels::ptx;
 
 use self::equivalent::EQUIVALENT;
 use crate::cases::{
-    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores,
-    gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_of_larger_cluster,
-    gru_with_rest, long_sums, lstm_from_state, lstm_in_eights, lstm_of_cluster, lstm_of_cluster_from_state,
-    lstm_of_eight, lstm_of_larger_cluster, lstm_of_one_fragment, lstm_of_one_half, lstm_of_registers,
-    lstm_of_registers_from_state, lstm_of_three_halves, lstm_of_twelve, lstm_of_twenty, lstm_of_twenty_eight,
-    lstm_with_rest, more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged, ragged_relu,
-    three_tiles,
+    EIGHTS_BYTES, GRU_BYTES, LSTM_BYTES, conv_of_columns, conv_of_sixteens, conv_transpose_of_sixteens, equal_pixels,
+    equal_scores, gru_from_state, gru_in_eights, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight,
+    gru_of_larger_cluster, gru_with_rest, long_sums, lstm_from_state, lstm_in_eights, lstm_of_cluster,
+    lstm_of_cluster_from_state, lstm_of_eight, lstm_of_larger_cluster, lstm_of_one_fragment, lstm_of_one_half,
+    lstm_of_registers, lstm_of_registers_from_state, lstm_of_three_halves, lstm_of_twelve, lstm_of_twenty,
+    lstm_of_twenty_eight, lstm_with_rest, more_of_three_tiles, more_ragged, more_ragged_relu, noise, one_class, ragged,
+    ragged_relu, three_tiles,
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
@@ -161,6 +161,8 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
+    ("pool", &[Op("avg_pool2d"), Op("max_pool2d")]),
+    ("pool_backward", &[Op("avg_pool2d"), Op("max_pool2d"), Chosen(equal_pixels)]),
     ("reparameterize", &[Op("reparameterize"), Chosen(noise)]),
     ("reparameterize_backward", &[Op("reparameterize")]),
     ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Sums(sums::terms)]),

@@ -10,19 +10,17 @@ use inkgrad_tests::cases;
 use proptest::prelude::*;
 
 use crate::cases::{
-    GRU_BYTES, LSTM_BYTES, conv_of_sixteens, conv_transpose_of_sixteens, equal_scores, gru_from_state, gru_of,
-    gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state, lstm_of,
-    lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_of_registers, lstm_of_registers_from_state,
-    lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged, size,
+    GRU_BYTES, LSTM_BYTES, conv_of_sixteens, conv_transpose_of_sixteens, equal_pixels, equal_scores, gru_from_state,
+    gru_of, gru_of_cluster, gru_of_cluster_from_state, gru_of_eight, gru_with_rest, long_sums, lstm_from_state,
+    lstm_of, lstm_of_cluster, lstm_of_cluster_from_state, lstm_of_eight, lstm_of_registers,
+    lstm_of_registers_from_state, lstm_with_rest, more_narrow, more_ragged, narrow, noise, one_class, ragged, size,
 };
 use crate::{device, opened};
 
 /// Operations that run on the processor alone: those of networks that are never trained, and those that no kernel computes, as
 /// each one's file says.
-pub const PROCESSOR_ALONE: [&str; 14] = [
+pub const PROCESSOR_ALONE: [&str; 12] = [
     "frozen_conv2d",
-    "avg_pool2d",
-    "max_pool2d",
     "div",
     "pow",
     "max_axis",
@@ -88,7 +86,7 @@ proptest! {
     #[test]
     fn so_does_it_at_larger_extents(seed in any::<u64>()) {
         let mut device = opened(Precision::Fp32);
-        let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), noise()];
+        let products = [long_sums(), ragged(), more_ragged(), one_class(), equal_scores(), equal_pixels(), noise()];
         let blocks = [lstm_from_state(), gru_from_state(), lstm_of_eight(), gru_of_eight()];
         let registers = [lstm_of_registers(), lstm_of_registers_from_state()];
         let sixteens = [conv_of_sixteens(), conv_transpose_of_sixteens()];

@@ -96,6 +96,11 @@ impl<T: Float> Frozen<T> {
         &self.filter
     }
 
+    /// The bias, `(outputs)`.
+    pub fn bias(&self) -> &[T] {
+        &self.direct.bias[..self.filter.outputs]
+    }
+
     /// Whether pictures of this size are convolved by Winograd's algorithm: with a rounding error of its own, the same for any batch and
     /// number of threads.
     ///

@@ -1,10 +1,12 @@
 //! Products of matrices, sums along them, and moving their numbers.
 
 use super::{Example, Output, Result, Workshop};
+use crate::cpu::conv::Grid;
+use crate::cpu::pool::{Pooling, Window};
 use crate::gpu::gemm::{self, Epilogue, Matrix, MatrixMut};
 use crate::gpu::layout::{self, Rest, Rows, Table};
-use crate::gpu::reduce;
 use crate::gpu::{Precision, Span, Target};
+use crate::gpu::{pool, reduce};
 use crate::launch::Buffer;
 
 /// Numbers of a row, where rows are what is counted.
@@ -85,7 +87,24 @@ pub(super) const EXAMPLES: &[Example] = &[
         n: 300,
         prepare: sum_axis,
     },
+    Example {
+        entry: "pool",
+        about: "the largest of 3x3 pixels of 8 channels, at every second row and column",
+        size: "pixels a side",
+        n: 10,
+        prepare: pool,
+    },
+    Example {
+        entry: "pool_backward",
+        about: "a gradient for each first largest pixel of windows that overlap",
+        size: "pixels a side",
+        n: 10,
+        prepare: pool_backward,
+    },
 ];
+
+/// Windows that overlap and reach into padding.
+const WINDOW: Window = Window { kernel: (3, 3), stride: (2, 2), padding: (1, 1) };
 
 fn product(workshop: &mut Workshop, precision: Precision, n: usize) -> Result<Output> {
     let (a, b, c) = (workshop.normal(n * n)?, workshop.normal(n * n)?, workshop.empty(n * n)?);
@@ -154,6 +173,21 @@ fn relu_backward_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let (y, dy, dx) = (workshop.normal(ROWS * n)?, workshop.normal(ROWS * n)?, workshop.empty(ROWS * n)?);
     let (sums, scratch) = (workshop.empty(n)?, workshop.empty(reduce::column_sums_scratch_len(ROWS, n))?);
     reduce::relu_backward_sums(&mut workshop.launches, y, dy, dx, Target::write(sums), scratch);
+    Ok(Output::Singles(dx))
+}
+
+fn pool(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let picture = Grid { height: n, width: n, channels: WIDTH };
+    let (x, y) = (workshop.normal(picture.len())?, workshop.empty(n.div_ceil(2).pow(2) * WIDTH)?);
+    pool::pool(&mut workshop.launches, &WINDOW, Pooling::Max, picture, x, y);
+    Ok(Output::Singles(y))
+}
+
+fn pool_backward(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    let picture = Grid { height: n, width: n, channels: WIDTH };
+    let (x, dy) = (workshop.normal(picture.len())?, workshop.normal(n.div_ceil(2).pow(2) * WIDTH)?);
+    let dx = workshop.empty(picture.len())?;
+    pool::pool_backward(&mut workshop.launches, &WINDOW, Pooling::Max, picture, [x, dy], Target::write(dx));
     Ok(Output::Singles(dx))
 }
 

@@ -42,6 +42,7 @@ pub const EQUIVALENT: &[(&str, &str, Range<usize>, &str)] = &[
         "a tile of zeros that is not summed",
     ),
     ("conv_weight_single", "setp.lt.u32 %n_ok, %j, %n; made setp.le.u32", 0..1, "a tap whose sums are not stored"),
+    ("pool", "setp.gt.f32 %largest, %best, %v; made setp.ge.f32", 0..1, "the larger of two equal numbers"),
     ("gemm", "setp.lt.and.f32 %p, %x0, 0f00000000, %relu; made setp.le.and.f32", 0..1, "the larger of 0 and 0"),
     ("gemm", "setp.lt.u32 %p, %next, %k_end; made setp.le.u32", 0..1, "a tile of zeros that is not summed"),
     (
