@@ -24,6 +24,7 @@ pub const MODULES: &[(&str, &str)] = &[
     ("loss.ptx", include_str!("../ptx/loss.ptx")),
     ("lstm.ptx", include_str!("../ptx/lstm.ptx")),
     ("lstm_backward.ptx", include_str!("../ptx/lstm_backward.ptx")),
+    ("nearest.ptx", include_str!("../ptx/nearest.ptx")),
     ("optimizer.ptx", include_str!("../ptx/optimizer.ptx")),
     ("pool.ptx", include_str!("../ptx/pool.ptx")),
     ("random.ptx", include_str!("../ptx/random.ptx")),

@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use inkgrad_engine::Pool;
+use inkgrad_kernels::launch::Device;
 use inkgrad_models::data::{Floats, load_labels, load_matrix, load_precise_matrix, save_npy};
 use inkgrad_models::image::text::drawable;
+use inkgrad_models::run::config::DeviceKind;
 use inkgrad_models::tsne::{self, Head, PlaceConfig, Placed, Points, Real, Search, Start, TsneConfig};
 use inkgrad_models::{Error, Result};
 use serde::Serialize;
@@ -53,7 +55,7 @@ pub struct Tsne {
     /// Where the points begin: pca (the first two principal components), random, or a file f32 (N, 2), as it is
     #[arg(long, value_name = "pca|random|F.npy", default_value = "pca")]
     init: PathBuf,
-    /// How neighbours are looked for: auto (exactly up to 50,000 points), exact or approximate, whose recall is measured
+    /// How neighbours are looked for: auto (exactly up to 50,000 points, or with a device), exact or approximate, whose recall is measured
     #[arg(
         long,
         value_name = "HOW",
@@ -111,7 +113,17 @@ impl Tsne {
         let read =
             [Some(&self.input), self.labels.as_ref(), self.add.as_ref(), self.embedding.as_ref(), self.init_file()];
         output::check_apart(&self.out, read.into_iter().flatten())?;
-        let threads = self.compute.threads()?;
+        let (device, threads) = self.compute.device()?;
+        let refused = |with: &str, expected| {
+            let problem = format!("{device} with {with}, which the processor computes alone, expected {expected}");
+            Err(Error::input("--device", problem))
+        };
+        if device != DeviceKind::Cpu && self.add.is_some() {
+            refused("--add", "cpu")?;
+        }
+        if device != DeviceKind::Cpu && self.neighbours == Neighbours::Approximate {
+            refused("--neighbours approximate", "cpu, or exact ones")?;
+        }
         let (rows, width, values) = load_precise_matrix(&self.input)?;
         let name = self.input.display().to_string();
         if let (Some(add), Some(embedding)) = (&self.add, &self.embedding) {
@@ -154,12 +166,14 @@ impl Tsne {
             }
         });
         let start = start.transpose()?;
+        let mut device = self.compute.open()?;
         let config = TsneConfig {
             perplexity: self.perplexity,
             iterations,
             search: match self.neighbours {
-                Neighbours::Auto => Search::Automatic,
-                Neighbours::Exact => Search::Exact,
+                // A device finds exact ones of any number of points.
+                Neighbours::Auto if device.is_none() => Search::Automatic,
+                Neighbours::Auto | Neighbours::Exact => Search::Exact,
                 Neighbours::Approximate => Search::Approximate,
             },
             start: if self.init.as_os_str() == RANDOM { Start::Random } else { Start::Pca },
@@ -175,8 +189,9 @@ impl Tsne {
             output::note(format_args!("looking for the {how} neighbours of {} points", thousands(rows as u64)));
         }
         let (started, mut shown) = (Instant::now(), Instant::now());
+        let device = device.as_mut().map(|device| &mut **device as &mut dyn Device);
         let embedding = pool.enter(|team| {
-            tsne::embed_from(&config, points, start.as_deref(), team, |progress| {
+            tsne::embed_from(&config, points, start.as_deref(), device, team, |progress| {
                 bar.set_position(progress.iteration as u64);
                 if bar.is_hidden() && shown.elapsed() >= progress::INTERVAL {
                     shown = Instant::now();

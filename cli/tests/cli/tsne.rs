@@ -52,6 +52,23 @@ fn approximate_neighbours_say_their_recall() {
 }
 
 #[test]
+fn a_device_finds_the_same_neighbours() {
+    let place = with_points(90);
+    place.ok(&ARGS);
+    let here = place.read("y.npy");
+    place.ok(&[&ARGS[..], &["--device", "emulated"]].concat());
+    assert!(place.read("y.npy") == here);
+    let refused = |args: &[&str], with: &str, expected: &str| {
+        let problem =
+            format!("--device: emulated with {with}, which the processor computes alone, expected {expected}");
+        place.refused(&[&ARGS[..], &["--device", "emulated"], args].concat(), &[&problem]);
+    };
+    refused(&["--neighbours", "approximate"], "--neighbours approximate", "cpu, or exact ones");
+    place.ok(&["tsne", "--input", "z.npy", "--out", "plane.npy", "--perplexity", "10"]);
+    refused(&["--embedding", "plane.npy", "--add", "z.npy"], "--add", "cpu");
+}
+
+#[test]
 fn doubles_keep_their_digits_and_errors_name_file_and_row() {
     let place = with_points(90);
     let (rows, width, values) = load_matrix(place.path("z.npy")).unwrap();

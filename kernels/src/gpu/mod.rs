@@ -12,6 +12,7 @@
 //! | [`lstm`], [`gru`] | `lstm*.ptx`, `gru*.ptx` | `cpu::recurrent::lstm`, `cpu::recurrent::gru` |
 //! | [`reduce`], [`loss`] | `reduce.ptx`, `loss.ptx` | `cpu::reduce`, `cpu::loss` |
 //! | [`layout`] | `layout.ptx` | loops of the operations |
+//! | [`nearest`] | `nearest.ptx` | `models/src/tsne/knn` |
 //! | [`pool`] | `pool.ptx` | `cpu::pool` |
 //! | [`random`] | `random.ptx` | `cpu::rng` |
 //! | [`optimizer`], [`step`] | `optimizer.ptx`, `step.ptx` | `cpu::optimizer` |
@@ -33,6 +34,7 @@ pub mod gru;
 pub mod layout;
 pub mod loss;
 pub mod lstm;
+pub mod nearest;
 pub mod optimizer;
 pub mod pool;
 pub mod random;

@@ -36,6 +36,7 @@ use std::collections::BTreeSet;
 
 use inkgrad_engine::Team;
 use inkgrad_kernels::cpu::rng::Philox;
+use inkgrad_kernels::launch::Device;
 
 pub use pca::principal_axes;
 pub use place::{PlaceConfig, Placed, place};
@@ -301,13 +302,14 @@ pub fn embed<T: Real>(
     team: &Team,
     progress: impl FnMut(Progress),
 ) -> Result<Embedding> {
-    embed_from(config, points, None, team, progress)
+    embed_from(config, points, None, None, team, progress)
 }
 
-/// The same from where the points are to begin, `(N, 2)`, as it is, in place of the configuration's start.
+/// The same from where the points are to begin, `(N, 2)`, as it is, in place of the configuration's start; and with a device, if one
+/// is given, that helps to find exact neighbours.
 ///
 /// # Errors
-/// As [`embed`].
+/// As [`embed`], and if the device has too little memory or fails.
 ///
 /// # Panics
 /// If there is not a place for each point.
@@ -315,6 +317,7 @@ pub fn embed_from<T: Real>(
     config: &TsneConfig,
     points: Points<T>,
     start: Option<&[f32]>,
+    device: Option<&mut dyn Device>,
     team: &Team,
     mut progress: impl FnMut(Progress),
 ) -> Result<Embedding> {
@@ -326,7 +329,11 @@ pub fn embed_from<T: Real>(
         let knn::Found { order, neighbours, recall } = knn::approximately_nearest(points, k, config.seed, team);
         (neighbours, Some((order, recall)))
     } else {
-        (knn::nearest(points, k, team), None)
+        let neighbours = match device {
+            Some(device) => knn::nearest_with(device, points, k, team)?,
+            None => knn::nearest(points, k, team),
+        };
+        (neighbours, None)
     };
     let affinities = Affinities::new(&neighbours, config.perplexity, team);
     drop(neighbours);

@@ -9,6 +9,7 @@ mod convolutions;
 mod estimates;
 mod models;
 mod mutants;
+mod nearest;
 mod operations;
 mod pages;
 mod runs;

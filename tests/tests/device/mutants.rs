@@ -31,7 +31,7 @@ use crate::cases::{
 };
 use crate::convolutions::{self, Kernel};
 use crate::operations::OLDER;
-use crate::sums;
+use crate::{nearest, sums};
 
 /// A way to see whether a kernel computes what it should.
 enum Probe {
@@ -161,6 +161,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
+    ("nearest", &[Sums(nearest::probe)]),
     ("pool", &[Op("avg_pool2d"), Op("max_pool2d")]),
     ("pool_backward", &[Op("avg_pool2d"), Op("max_pool2d"), Chosen(equal_pixels)]),
     ("reparameterize", &[Op("reparameterize"), Chosen(noise)]),

@@ -6,7 +6,7 @@ use crate::cpu::pool::{Pooling, Window};
 use crate::gpu::gemm::{self, Epilogue, Matrix, MatrixMut};
 use crate::gpu::layout::{self, Rest, Rows, Table};
 use crate::gpu::{Precision, Span, Target};
-use crate::gpu::{pool, reduce};
+use crate::gpu::{nearest, pool, reduce};
 use crate::launch::Buffer;
 
 /// Numbers of a row, where rows are what is counted.
@@ -86,6 +86,13 @@ pub(super) const EXAMPLES: &[Example] = &[
         size: "elements",
         n: 300,
         prepare: sum_axis,
+    },
+    Example {
+        entry: "nearest",
+        about: "a third of all points, those nearest to each of four, by their distances' bits",
+        size: "points",
+        n: 300,
+        prepare: nearest,
     },
     Example {
         entry: "pool",
@@ -174,6 +181,16 @@ fn relu_backward_sums(workshop: &mut Workshop, n: usize) -> Result<Output> {
     let (sums, scratch) = (workshop.empty(n)?, workshop.empty(reduce::column_sums_scratch_len(ROWS, n))?);
     reduce::relu_backward_sums(&mut workshop.launches, y, dy, dx, Target::write(sums), scratch);
     Ok(Output::Singles(dx))
+}
+
+fn nearest(workshop: &mut Workshop, n: usize) -> Result<Output> {
+    // One point has no other: two at least.
+    let (rows, n) = (4, n.max(2));
+    let count = n.div_ceil(3).min(n - 1);
+    let (products, norms) = (workshop.normal(rows * n)?, workshop.normal(n)?);
+    let (found, limits) = (workshop.empty(rows * count)?, workshop.empty(rows)?);
+    nearest::nearest(&mut workshop.launches, products, norms, 0, found, limits);
+    Ok(Output::Singles(limits))
 }
 
 fn pool(workshop: &mut Workshop, n: usize) -> Result<Output> {

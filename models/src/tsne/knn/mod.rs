@@ -2,6 +2,7 @@
 //! forest.
 
 mod forest;
+mod on_device;
 
 use inkgrad_engine::Team;
 use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
@@ -9,6 +10,7 @@ use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
 
 use super::{Points, Real};
 pub use forest::{Found, nearest as approximately_nearest};
+pub use on_device::nearest_with;
 
 /// Rows whose neighbours one task looks for.
 const ROWS: usize = 128;
