@@ -100,7 +100,7 @@ pub struct Inception {
     /// Those of the sizes seen last.
     resamplers: Vec<Arc<Resampler>>,
     machine: Machine,
-    /// What a device holds; nothing where the processor computes.
+    /// The weights that a device holds; none where the processor computes.
     params: Params<f32>,
     declared: Option<Declared>,
     plan: Option<Compiled>,

@@ -21,7 +21,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// What is wrong about a device's answer, if anything is.
+    /// The fault in a device's answer, if there is one.
     fn wrong(&self, device: &mut dyn Device) -> Result<Option<String>, DeviceError> {
         let (n, count) = (self.norms.len(), self.count);
         let rows = self.products.len() / n;
@@ -67,16 +67,12 @@ fn number(i: usize) -> f32 {
 /// 0 where chosen rows have the right neighbours, else 1: in the measure of other probes.
 pub fn probe(device: &mut dyn Device) -> Result<f64, DeviceError> {
     let few = |i: usize| (i % 7) as f32 - 3.0; // many are as far as the farthest neighbour
-    let cases: [(_, _, _, _, fn(usize) -> f32); 5] = [
-        (700, 3, 400, 40, number),
-        (256, 2, 254, 255, number),
-        (300, 2, 0, 1, number),
-        (2, 2, 0, 1, number),
-        (300, 1, 7, 100, few),
-    ];
-    for (n, rows, first, count, number) in cases {
+    let chosen = |(n, rows, first, count), number: fn(usize) -> f32| {
         let products = (0..rows * n).map(|i| number(i + n)).collect();
-        let rows = Rows { products, norms: (0..n).map(number).collect(), first, count };
+        Rows { products, norms: (0..n).map(number).collect(), first, count }
+    };
+    let different = [(700, 3, 400, 40), (256, 2, 254, 255), (300, 2, 0, 1), (2, 2, 0, 1)];
+    for rows in different.map(|extents| chosen(extents, number)).into_iter().chain([chosen((300, 1, 7, 100), few)]) {
         if rows.wrong(device)?.is_some() {
             return Ok(1.0);
         }
