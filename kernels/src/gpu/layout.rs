@@ -6,6 +6,8 @@ use crate::launch::{Arg, Buffer};
 /// Rows and columns of the square that a block of `transpose` owns, and the extents of its block of threads.
 const SQUARE: usize = 32;
 const SQUARE_BLOCK: [usize; 3] = [SQUARE, 8, 1];
+/// Matrices that a launch of `transpose` takes: along z a grid has no more blocks.
+const MOST_MATRICES: usize = 65_535;
 
 /// The fate of what [`copy_rows`] does not write of its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +45,15 @@ pub fn copy_rows(
 
 /// y\[b\]\[j\]\[i\] = x\[b\]\[i\]\[j\] for `batch` matrices of `rows` × `columns`, or added.
 pub fn transpose(launches: &mut Launches, x: Span, [batch, rows, columns]: [usize; 3], y: Target) {
-    let args = [x.read(), y.arg(), int(rows), int(columns), y.flag()];
-    let grid = [columns.div_ceil(SQUARE), rows.div_ceil(SQUARE), batch];
-    launches.grid("transpose", grid, SQUARE_BLOCK, 0, args);
+    let len = rows * columns;
+    for first in (0..batch).step_by(MOST_MATRICES) {
+        let batch = MOST_MATRICES.min(batch - first);
+        let part = |span: Span| span.part(first * len, batch * len);
+        let (x, y) = (part(x), Target { span: part(y.span), ..y });
+        let args = [x.read(), y.arg(), int(rows), int(columns), y.flag()];
+        let grid = [columns.div_ceil(SQUARE), rows.div_ceil(SQUARE), batch];
+        launches.grid("transpose", grid, SQUARE_BLOCK, 0, args);
+    }
 }
 
 /// y\[b\] = w\[label\[b\]\] for `w: (classes, width)`.
@@ -77,4 +85,19 @@ pub fn gather(launches: &mut Launches, table: Table, index: Buffer, record: Span
     let (n, rows) = (int(y.len), int(y.len / width));
     let args = [data, index, record.read(), y.write(), n, int(width), rows, flag(table.bytes)];
     launches.each("gather", y.len, args);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_matrices_than_a_grid_has_are_several_launches() {
+        let span = |first: u64| Span { address: first << 40, len: 6 * 65_536 };
+        let mut launches = Launches::default();
+        transpose(&mut launches, span(1), [65_536, 2, 3], Target::write(span(2)));
+        let of = |arg: &Arg| if let Arg::Buffer(buffer) = arg { buffer.address } else { 0 };
+        let found: Vec<_> = launches.list.iter().map(|l| (l.grid[2], of(&l.args[0]), of(&l.args[1]))).collect();
+        assert_eq!(found, [(65_535, 1 << 40, 2 << 40), (1, (1 << 40) + 24 * 65_535, (2 << 40) + 24 * 65_535)]);
+    }
 }
