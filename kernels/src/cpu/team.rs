@@ -138,7 +138,8 @@ impl Team {
 
     /// Calls `f(0) … f(tasks − 1)`, each once, on any thread and in any order, and returns when all have returned.
     ///
-    /// One job runs at a time: neither may `f` call this in turn, nor two threads at once.
+    /// One job runs at a time: neither may `f` call this in turn, nor two threads at once. Nor may `f` use rayon, whose threads are
+    /// the team's.
     ///
     /// # Panics
     /// If a task panics, or another job of this team is running.
@@ -198,7 +199,9 @@ impl Team {
             // SAFETY: the ticket was still the one read before the job's words, so they belong to the job that is running, whose
             // `run_job` waits for this task before its reference and the closure behind that go.
             let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job)(task, thread) }));
-            if outcome.is_err() {
+            if let Err(payload) = outcome {
+                // Never dropped: it could panic in turn, and this thread would end with tasks that nobody counts.
+                std::mem::forget(payload);
                 self.panicked.store(true, Ordering::Relaxed);
             }
             done += 1;

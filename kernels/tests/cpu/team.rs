@@ -52,6 +52,46 @@ fn a_panic_in_a_task_reaches_the_caller_and_leaves_the_pool_usable() {
     assert_eq!(count.into_inner(), 8);
 }
 
+/// A panic's payload that panics when it is dropped.
+struct Mine;
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "dropped");
+    }
+}
+
+#[test]
+fn a_payload_that_panics_in_turn_changes_nothing() {
+    Pool::new(3).enter(|team| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| team.run(50, |_| std::panic::panic_any(Mine))));
+        assert!(outcome.is_err());
+        let count = AtomicUsize::new(0);
+        team.run(50, |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(count.into_inner(), 50);
+    });
+}
+
+#[test]
+fn memory_is_a_thread_s_own_and_no_more_threads_take_part_than_there_are_pieces() {
+    for (threads, workers) in [(1, 3), (4, 2), (4, 4), (70, 70), (3, 9)] {
+        let mut memory = vec![0usize; 3 * workers + 1];
+        let mut seen = vec![0; 500];
+        Pool::new(threads).enter(|team| {
+            team.pieces_in([(&mut seen, 1)], (&mut memory, 3), |i, [seen], memory| {
+                memory.fill(i);
+                std::hint::spin_loop();
+                assert!(memory.len() == 3 && memory.iter().all(|&m| m == i), "another task's memory");
+                seen[0] += 1;
+            });
+        });
+        assert!(seen.iter().all(|&n| n == 1), "{threads} threads, {workers} pieces of memory");
+        assert_eq!(memory[3 * workers], 0);
+    }
+}
+
 #[test]
 fn a_nested_run_panics_and_leaves_the_team_usable() {
     Pool::new(3).enter(|team| {
