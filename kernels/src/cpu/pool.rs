@@ -31,10 +31,11 @@ pub enum Pooling {
 
 impl Window {
     /// The output's rows and columns, ⌊(in + 2·padding − kernel) / stride⌋ + 1 of each. `None` where a window is larger than
-    /// the padded picture, or could lie in the padding alone (padding > kernel / 2, as PyTorch has it).
+    /// the padded picture, has no pixels, or could lie in the padding alone (padding > kernel / 2, as PyTorch has it).
     pub fn output(&self, (height, width): (usize, usize)) -> Option<(usize, usize)> {
         let extent = |input: usize, kernel: usize, stride: usize, padding: usize| {
-            (2 * padding <= kernel).then_some((input + 2 * padding).checked_sub(kernel)?.checked_div(stride)? + 1)
+            (kernel > 0 && 2 * padding <= kernel)
+                .then_some((input + 2 * padding).checked_sub(kernel)?.checked_div(stride)? + 1)
         };
         let rows = extent(height, self.kernel.0, self.stride.0, self.padding.0)?;
         Some((rows, extent(width, self.kernel.1, self.stride.1, self.padding.1)?))

@@ -33,6 +33,15 @@ fn naive(window: &Window, pooling: Pooling, picture: Grid, x: &[f64]) -> Vec<f64
     y
 }
 
+#[test]
+fn a_window_has_pixels_and_fits_the_picture() {
+    let window = |kernel, padding| Window { kernel, stride: (2, 1), padding };
+    assert_eq!(window((3, 2), (1, 0)).output((5, 4)), Some((3, 3)));
+    for (kernel, padding) in [((0, 2), (0, 0)), ((3, 0), (0, 0)), ((3, 2), (2, 0)), ((6, 2), (0, 0))] {
+        assert_eq!(window(kernel, padding).output((5, 4)), None, "{kernel:?}, {padding:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(crate::cases(256))]
 
