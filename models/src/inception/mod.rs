@@ -184,10 +184,7 @@ impl Inception {
             let pictures = (first..n.min(first + BATCH)).map(|i| images.picture(i)).collect::<Result<Vec<_>>>()?;
             let channels = channels(&pictures)?;
             let pictures: Vec<Sized> = pictures.into_iter().map(|picture| self.sized(picture, channels)).collect();
-            let mut compiled = match self.plan.take() {
-                Some(compiled) if (compiled.batch, compiled.channels) == (pictures.len(), channels) => compiled,
-                _ => self.compile(pictures.len(), channels)?,
-            };
+            self.prepare(pictures.len(), channels)?;
             let mut input = vec![0.0; pictures.len() * INPUT * INPUT * channels];
             self.machine.pool.enter(|team| {
                 team.pieces([(&mut input, INPUT * INPUT * channels)], |i, [input]| {
@@ -196,11 +193,11 @@ impl Inception {
                     input.iter_mut().for_each(|pixel| *pixel = variant.scale(rule, *pixel));
                 });
             });
+            let compiled = self.plan.as_mut().expect("prepared above");
             self.machine.fill(&mut compiled.plan, compiled.images, |values| values.copy_from_slice(&input))?;
             self.machine.forward(&mut compiled.plan, &self.params)?;
             self.machine.read(&compiled.plan, compiled.features, &mut features.values)?;
             self.machine.read(&compiled.plan, compiled.logits, &mut features.unbiased)?;
-            self.plan = Some(compiled);
             watch(first + pictures.len());
         }
         Ok(features)
@@ -222,6 +219,18 @@ impl Inception {
         let new = Arc::new(Resampler::new(self.rule, extents));
         self.resamplers.push(Arc::clone(&new));
         (new, values)
+    }
+
+    /// Has a plan for `batch` pictures with as many channels in place of that for others.
+    fn prepare(&mut self, batch: usize, channels: usize) -> Result<()> {
+        if self.plan.as_ref().is_some_and(|plan| (plan.batch, plan.channels) == (batch, channels)) {
+            return Ok(());
+        }
+        if let Some(other) = self.plan.take() {
+            self.machine.release(other.plan)?;
+        }
+        self.plan = Some(self.compile(batch, channels)?);
+        Ok(())
     }
 
     /// Records and plans the network for `batch` pictures with as many channels.

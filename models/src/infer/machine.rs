@@ -119,6 +119,17 @@ impl Machine {
         Ok(())
     }
 
+    /// Gives back the memory of a plan that is not used any more.
+    ///
+    /// # Errors
+    /// If the device was lost.
+    pub(crate) fn release(&mut self, plan: Compiled) -> Result<()> {
+        match plan {
+            Compiled::Processor(_) => Ok(()),
+            Compiled::Device(plan) => plan.free(self.device()).map_err(lost),
+        }
+    }
+
     fn device(&mut self) -> &mut dyn launch::Device {
         &mut *self.device.as_mut().expect("the device of its plan").device
     }
