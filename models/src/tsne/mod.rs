@@ -323,7 +323,10 @@ pub fn embed_from<T: Real>(
 ) -> Result<Embedding> {
     assert!(start.is_none_or(|start| start.len() == 2 * points.n), "a place for each point");
     config.check(points.n)?;
-    memory::check(config.need(points.n, points.width, team.threads()), format_args!("{}: its t-SNE", points.name))?;
+    // A device is given the points in f32.
+    let copy = if device.is_some() { (size_of::<f32>() * points.n).saturating_mul(points.width) } else { 0 };
+    let need = config.need(points.n, points.width, team.threads()).saturating_add(copy as u64);
+    memory::check(need, format_args!("{}: its t-SNE", points.name))?;
     let k = config.neighbours(points.n);
     let (neighbours, found) = if config.approximates(points.n) {
         let knn::Found { order, neighbours, recall } = knn::approximately_nearest(points, k, config.seed, team);

@@ -3,10 +3,10 @@
 //! as the next point, the processor looks for that point's neighbours by itself: the result is the processor's.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::gpu::gemm::{Epilogue, Matrix, MatrixMut, gemm, gemm_scratch_len};
+use inkgrad_kernels::gpu::gemm::{Epilogue, Matrix, MatrixMut, gemm};
 use inkgrad_kernels::gpu::nearest::nearest as columns_nearest;
 use inkgrad_kernels::gpu::{Launches, Precision, Span, Target};
-use inkgrad_kernels::launch::{self, Device, download, upload};
+use inkgrad_kernels::launch::{self, Device, bytes_of, download};
 
 use super::{Centred, Neighbours, nearest_of, squared};
 use crate::Result;
@@ -16,8 +16,8 @@ use crate::tsne::{Points, Real};
 const PRODUCTS: usize = 1 << 26;
 /// Points whose candidates one of the processor's tasks measures.
 const ROWS: usize = 32;
-/// By so much of the extent's square the last neighbour has to be nearer than the next point: products in f64 are off by less.
-const APART: f64 = 1e-12;
+/// Numbers that a launch's offsets reach.
+const REACH: usize = u32::MAX as usize;
 /// In the first place of a row whose neighbours are not known.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -96,56 +96,84 @@ impl Scaled {
     }
 
     /// Whether no other point can be nearer to point `i` than its last neighbour at `last`, where the next one is at `next` and the
-    /// device's farthest candidate at `limit`, less the point's own norm. With u = 2⁻²⁴, a difference |b|² − 2·a·b is off by u for each
-    /// number that is rounded and by 2u for each addition, of (|a| + |b|)² at most, and by as much again for what products of two
-    /// numbers of tf32 leave out; four times that is allowed for.
+    /// device's farthest candidate at `limit`, less the point's own norm.
+    ///
+    /// With u = 2⁻²⁴, a difference |b|² − 2·a·b is off by u for each number that is rounded and by 2u for each addition, of
+    /// (|a| + |b|)² at most, and by as much again for what products of two numbers of tf32 leave out; four times that is allowed for. A
+    /// point b that would be a neighbour is no farther from zero than |a| + √last. The processor's products are off by as much with
+    /// u = 2⁻⁵³, so that it sees which of `last` and `next` is nearer.
     fn is_sure(&self, i: usize, last: f64, next: Option<f64>, limit: f32) -> bool {
-        let extent = (self.norms[i].sqrt() + self.largest.sqrt()).powi(2);
-        let rounding = (self.width + 16) as f64 * 2f64.powi(-21) * extent;
+        let own = self.norms[i].sqrt();
+        let extent = |distance: f64| (own + self.largest.sqrt().min(own + (distance * self.unit).sqrt())).powi(2);
+        let terms = (self.width + 16) as f64;
+        // Numbers so small that they have fewer digits, or none.
+        let vanished = terms * 2f64.powi(-120);
         // Without a next one all others are neighbours.
         next.is_none_or(|next| {
-            let apart = (next - last) * self.unit > APART * extent;
+            let apart = (next - last) * self.unit > terms * 2f64.powi(-50) * extent(next);
+            let rounding = terms * 2f64.powi(-21) * extent(last) + vanished;
             apart && last * self.unit - self.norms[i] + rounding < f64::from(limit)
         })
     }
 
     /// Gives `each` the `count` points nearest to some on the device: the first of these, the candidates' numbers row by row in no
-    /// order, and how far the farthest is.
+    /// order, and how far the farthest is. The device's memory is given back, also after an error.
     fn candidates(
         &self,
         device: &mut dyn Device,
         count: usize,
+        each: impl FnMut(usize, &[u32], &[f32]),
+    ) -> launch::Result<()> {
+        let mut taken = Vec::new();
+        let searched = self.search(device, count, &mut taken, each);
+        // Of a device that was lost nothing can be given back, which is not what went wrong.
+        let given_back = taken.into_iter().try_for_each(|address| device.free(address));
+        searched.and(given_back)
+    }
+
+    fn search(
+        &self,
+        device: &mut dyn Device,
+        count: usize,
+        taken: &mut Vec<u64>,
         mut each: impl FnMut(usize, &[u32], &[f32]),
     ) -> launch::Result<()> {
         let (n, width) = (self.norms.len(), self.width);
         let block = (PRODUCTS / n).clamp(1, n);
-        let doubled: Vec<f32> = self.values.iter().map(|v| -2.0 * v).collect();
-        let norms: Vec<f32> = self.norms.iter().map(|&norm| norm as f32).collect();
-        let mut taken = Vec::new();
-        let mut take = |address: u64, len: usize| {
+        let mut empty = |device: &mut dyn Device, len: usize| {
+            let address = device.alloc((size_of::<f32>() * len.max(1)) as u64)?;
             taken.push(address);
-            Span { address, len }
+            Ok(Span { address, len })
         };
-        let left = take(upload(device, &doubled)?, n * width);
-        let right = take(upload(device, &self.values)?, n * width);
-        let norms = take(upload(device, &norms)?, n);
-        let mut empty = |len: usize| Ok(take(device.alloc((size_of::<f32>() * len.max(1)) as u64)?, len));
-        let products = empty(block * n)?;
-        let scratch = empty(gemm_scratch_len(block, width, n))?;
-        let (found, limits) = (empty(block * count)?, empty(block)?);
+        let all = empty(device, n * width)?;
+        device.write(all.address, bytes_of(&self.values))?;
+        let norms = empty(device, n)?;
+        device.write(norms.address, bytes_of(&self.norms.iter().map(|&norm| norm as f32).collect::<Vec<_>>()))?;
+        let (some, products) = (empty(device, block * width)?, empty(device, block * n)?);
+        let (found, limits) = (empty(device, block * count)?, empty(device, block)?);
+        // As many of all points at a time as a launch's offsets reach.
+        let columns = (REACH / width).min(n);
         for first in (0..n).step_by(block) {
             let rows = block.min(n - first);
+            let doubled: Vec<f32> = self.values[first * width..][..rows * width].iter().map(|v| -2.0 * v).collect();
+            device.write(some.address, bytes_of(&doubled))?;
             let (shared, architecture) = (device.shared_bytes_per_block(), device.architecture());
             let mut launches = Launches { precision: Precision::Fp32, shared, architecture, list: Vec::new() };
-            let a = Matrix::new(left.part(first * width, rows * width), rows, width);
-            let to = MatrixMut::new(Target::write(products.part(0, rows * n)), rows, n);
-            gemm(&mut launches, a, Matrix::new(right, n, width).transposed(), to, Epilogue::NONE, scratch);
+            let a = Matrix::new(some.part(0, rows * width), rows, width);
+            let products = products.part(0, rows * n);
+            for from in (0..n).step_by(columns) {
+                let columns = columns.min(n - from);
+                let b = Matrix::new(all.part(from * width, columns * width), columns, width).transposed();
+                let to = Target { span: products.part(from, products.len - from), add: false };
+                let to = MatrixMut::with_stride(to, rows, columns, n);
+                gemm(&mut launches, a, b, to, Epilogue::NONE, Span::default());
+            }
             let (found, limits) = (found.part(0, rows * count), limits.part(0, rows));
-            columns_nearest(&mut launches, products.part(0, rows * n), norms, first, found, limits);
+            columns_nearest(&mut launches, products, norms, first, found, limits);
             launches.list.iter().try_for_each(|launch| device.launch(launch))?;
             each(first, &download::<u32>(device, found.address, found.len)?, &download(device, limits.address, rows)?);
         }
-        taken.into_iter().try_for_each(|address| device.free(address))
+        Ok(())
     }
 }
 
@@ -193,9 +221,16 @@ mod tests {
         let mut lump = vec![1.0; 4 * 300];
         lump[..20].copy_from_slice(&clouds(5, 4, 2));
         assert!(left_over(&lump, 4, 10) > 250);
-        // So near each other that fp32 cannot tell them apart beside one that is far.
-        let mut near: Vec<f64> = clouds(300, 4, 1).iter().map(|&v| 1e-6 * f64::from(v)).collect();
-        near[0] = 1.0;
+        // So near each other that fp32 cannot tell them apart so far from the mean.
+        let mut near: Vec<f64> = clouds(300, 4, 1).iter().map(|&v| 1e-9 * f64::from(v)).collect();
+        near[..600].iter_mut().for_each(|v| *v += 1.0);
         assert!(left_over(&near, 4, 10) > 250);
+    }
+
+    #[test]
+    fn a_point_that_is_far_leaves_the_others_to_the_device() {
+        let mut points = clouds(400, 6, 3);
+        points[..6].fill(500.0);
+        assert!(left_over(&points, 6, 20) <= 8);
     }
 }
