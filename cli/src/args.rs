@@ -6,8 +6,7 @@ use std::thread;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use inkgrad_engine::device::{self, Precision};
-use inkgrad_kernels::launch;
+use inkgrad_engine::device;
 use inkgrad_models::run::config;
 use inkgrad_models::trainer::{Opened, Which};
 use inkgrad_models::{Error, Models, Result};
@@ -50,15 +49,6 @@ impl Compute {
     pub fn device(&self) -> Result<(config::DeviceKind, usize)> {
         require_device(self.device)?;
         Ok((self.device, threads(self.threads)))
-    }
-
-    /// The device, ready for kernels in fp32; nothing where the processor computes.
-    ///
-    /// # Errors
-    /// If the device cannot be used.
-    pub fn open(&self) -> Result<Option<Box<dyn launch::Device>>> {
-        let found = |error| Error::input("--device", format!("{}: {error}", self.device));
-        self.device.kind().open(Precision::Fp32).map_err(found)
     }
 }
 

@@ -69,7 +69,7 @@ impl Gradcheck {
     pub fn run(self, models: &Models, json: bool) -> anyhow::Result<ExitCode> {
         let (kind, threads) = self.compute.device()?;
         let (ops, models) = (self.ops(models)?, self.models(models)?);
-        let device = kind.kind().open(Precision::Fp32).map_err(|error| failed(kind, &error))?;
+        let device = kind.open()?;
         let (tolerance, results) = Pool::new(threads).enter(|team| -> Result<_> {
             match device {
                 None => Ok((TOLERANCE, self.numerically(&ops, &models, team)?)),

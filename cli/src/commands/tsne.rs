@@ -113,15 +113,15 @@ impl Tsne {
         let read =
             [Some(&self.input), self.labels.as_ref(), self.add.as_ref(), self.embedding.as_ref(), self.init_file()];
         output::check_apart(&self.out, read.into_iter().flatten())?;
-        let (device, threads) = self.compute.device()?;
+        let (kind, threads) = self.compute.device()?;
         let refused = |with: &str, expected| {
-            let problem = format!("{device} with {with}, which the processor computes alone, expected {expected}");
+            let problem = format!("{kind} with {with}, which the processor computes alone, expected {expected}");
             Err(Error::input("--device", problem))
         };
-        if device != DeviceKind::Cpu && self.add.is_some() {
+        if kind != DeviceKind::Cpu && self.add.is_some() {
             refused("--add", "cpu")?;
         }
-        if device != DeviceKind::Cpu && self.neighbours == Neighbours::Approximate {
+        if kind != DeviceKind::Cpu && self.neighbours == Neighbours::Approximate {
             refused("--neighbours approximate", "cpu, or exact ones")?;
         }
         let (rows, width, values) = load_precise_matrix(&self.input)?;
@@ -147,14 +147,14 @@ impl Tsne {
             return Ok(ExitCode::SUCCESS);
         }
         let report = match values {
-            Floats::F32(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
-            Floats::F64(values) => self.embed(Points::new(&name, &values, rows, width)?, width, threads)?,
+            Floats::F32(values) => self.embed(Points::new(&name, &values, rows, width)?, width, kind, threads)?,
+            Floats::F64(values) => self.embed(Points::new(&name, &values, rows, width)?, width, kind, threads)?,
         };
         output::report(&report, json)?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn embed<T: Real>(self, points: Points<T>, width: usize, threads: usize) -> Result<Embedded> {
+    fn embed<T: Real>(self, points: Points<T>, width: usize, kind: DeviceKind, threads: usize) -> Result<Embedded> {
         let rows = points.len();
         let labels = self.load_labels(rows)?;
         let iterations = self.iterations.unwrap_or(ITERATIONS);
@@ -166,7 +166,7 @@ impl Tsne {
             }
         });
         let start = start.transpose()?;
-        let mut device = self.compute.open()?;
+        let mut device = kind.open()?;
         let config = TsneConfig {
             perplexity: self.perplexity,
             iterations,

@@ -185,16 +185,15 @@ impl Inception {
             let channels = channels(&pictures)?;
             let pictures: Vec<Sized> = pictures.into_iter().map(|picture| self.sized(picture, channels)).collect();
             self.prepare(pictures.len(), channels)?;
-            let mut input = vec![0.0; pictures.len() * INPUT * INPUT * channels];
-            self.machine.pool.enter(|team| {
-                team.pieces([(&mut input, INPUT * INPUT * channels)], |i, [input]| {
-                    let (resampler, picture) = &pictures[i];
-                    resampler.apply(picture, input);
-                    input.iter_mut().for_each(|pixel| *pixel = variant.scale(rule, *pixel));
-                });
-            });
+            let enlarge = |i: usize, [input]: [&mut [f32]; 1]| {
+                let (resampler, picture): &Sized = &pictures[i];
+                resampler.apply(picture, input);
+                input.iter_mut().for_each(|pixel| *pixel = variant.scale(rule, *pixel));
+            };
             let compiled = self.plan.as_mut().expect("prepared above");
-            self.machine.fill(&mut compiled.plan, compiled.images, |values| values.copy_from_slice(&input))?;
+            self.machine.fill(&mut compiled.plan, compiled.images, |pool, input| {
+                pool.enter(|team| team.pieces([(input, INPUT * INPUT * channels)], enlarge));
+            })?;
             self.machine.forward(&mut compiled.plan, &self.params)?;
             self.machine.read(&compiled.plan, compiled.features, &mut features.values)?;
             self.machine.read(&compiled.plan, compiled.logits, &mut features.unbiased)?;

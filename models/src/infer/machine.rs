@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use inkgrad_engine::device::Precision;
 use inkgrad_engine::device::plan::DevicePlan;
 use inkgrad_engine::device::state::State;
 use inkgrad_engine::optim::Optimizer;
@@ -45,7 +44,7 @@ impl Machine {
     /// If the device cannot be used, or has too little memory for the parameters.
     pub(crate) fn on(self, kind: DeviceKind, params: &Params<f32>) -> Result<Self> {
         let found = |error: DeviceError| Error::input("--device", format!("{kind}: {error}"));
-        let Some(mut device) = kind.kind().open(Precision::Fp32).map_err(found)? else {
+        let Some(mut device) = kind.open()? else {
             return Ok(Machine { device: None, ..self });
         };
         // Nothing is trained: the rule with the fewest moments.
@@ -75,16 +74,16 @@ impl Machine {
         })
     }
 
-    /// Fills an input, which `write` writes whole.
+    /// Fills an input, which `write` writes whole, with the processor's threads if it likes.
     ///
     /// # Errors
     /// If the device was lost.
-    pub(crate) fn fill(&mut self, plan: &mut Compiled, x: Tensor, write: impl FnOnce(&mut [f32])) -> Result<()> {
+    pub(crate) fn fill(&mut self, plan: &mut Compiled, x: Tensor, write: impl FnOnce(&Pool, &mut [f32])) -> Result<()> {
         match plan {
-            Compiled::Processor(plan) => write(plan.input(x)),
+            Compiled::Processor(plan) => write(&self.pool, plan.input(x)),
             Compiled::Device(plan) => {
                 let mut values = vec![0.0; plan.input(x).len];
-                write(&mut values);
+                write(&self.pool, &mut values);
                 plan.write(self.device(), x, &values).map_err(lost)?;
             }
         }

@@ -132,7 +132,7 @@ impl Inference {
                 let graph = network.encoding(tape, batch.len())?;
                 Ok((graph, [graph.mu].into_iter().chain(graph.logvar).collect()))
             })?;
-            machine.fill(plan, graph.images, |pixels| images.gather(&batch, pixels))?;
+            machine.fill(plan, graph.images, |_, pixels| images.gather(&batch, pixels))?;
             fill_labels(machine, plan, graph.labels, labels, batch[0])?;
             machine.forward(plan, &network.params)?;
             machine.read(plan, graph.mu, &mut latents.mu)?;
@@ -185,7 +185,7 @@ impl Inference {
                 Ok((graph, vec![graph.images]))
             })?;
             let rows = &latents[batch[0] * width..][..batch.len() * width];
-            machine.fill(plan, graph.latents, |values| values.copy_from_slice(rows))?;
+            machine.fill(plan, graph.latents, |_, values| values.copy_from_slice(rows))?;
             fill_labels(machine, plan, graph.labels, labels, batch[0])?;
             machine.forward(plan, &network.params)?;
             machine.read(plan, graph.images, &mut images)?;
@@ -219,7 +219,7 @@ impl Inference {
                 let graph = network.classification(tape, batch.len())?;
                 Ok((graph, vec![graph.features, graph.logits]))
             })?;
-            machine.fill(plan, graph.images, |pixels| images.gather(&batch, pixels))?;
+            machine.fill(plan, graph.images, |_, pixels| images.gather(&batch, pixels))?;
             machine.forward(plan, &network.params)?;
             machine.read(plan, graph.features, &mut features.values)?;
             machine.read(plan, graph.logits, &mut features.logits)?;
@@ -317,7 +317,7 @@ fn fill_labels(
     first: usize,
 ) -> Result<()> {
     let (Some(input), Some(labels)) = (input, labels) else { return Ok(()) };
-    machine.fill(plan, input, |values| {
+    machine.fill(plan, input, |_, values| {
         values.iter_mut().zip(&labels[first..]).for_each(|(value, &label)| *value = label as f32);
     })
 }

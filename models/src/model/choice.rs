@@ -1,6 +1,8 @@
 //! Settings with a few named values.
 
 use inkgrad_kernels::cpu::{Pool, bf16, simd::isa};
+use inkgrad_kernels::gpu;
+use inkgrad_kernels::launch::Device;
 
 use super::settings::{Field, fields, problem};
 use crate::Error;
@@ -179,5 +181,13 @@ impl DeviceKind {
             Self::Cuda => inkgrad_engine::device::Kind::Cuda,
             Self::Emulated => inkgrad_engine::device::Kind::Emulated,
         }
+    }
+
+    /// Opens the device for kernels in fp32; nothing where the processor computes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the reason if it cannot be used.
+    pub fn open(self) -> crate::Result<Option<Box<dyn Device>>> {
+        self.kind().open(gpu::Precision::Fp32).map_err(|error| Error::input("--device", format!("{self}: {error}")))
     }
 }
