@@ -36,6 +36,15 @@ fn pieces_cover_slices_of_different_lengths() {
     assert_eq!(b, [1, 2, 3]);
 }
 
+/// That so many tasks run, each once: what a job leaves behind that went wrong.
+fn assert_runs(team: &Team, tasks: usize) {
+    let count = AtomicUsize::new(0);
+    team.run(tasks, |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(count.into_inner(), tasks);
+}
+
 #[test]
 fn a_panic_in_a_task_reaches_the_caller_and_leaves_the_pool_usable() {
     let pool = Pool::new(2);
@@ -43,13 +52,7 @@ fn a_panic_in_a_task_reaches_the_caller_and_leaves_the_pool_usable() {
         pool.enter(|team| team.run(8, |i| assert_ne!(i, 5)));
     }));
     assert!(outcome.is_err());
-    let count = AtomicUsize::new(0);
-    pool.enter(|team| {
-        team.run(8, |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-        })
-    });
-    assert_eq!(count.into_inner(), 8);
+    pool.enter(|team| assert_runs(team, 8));
 }
 
 /// A panic's payload that panics when it is dropped.
@@ -66,11 +69,7 @@ fn a_payload_that_panics_in_turn_changes_nothing() {
     Pool::new(3).enter(|team| {
         let outcome = catch_unwind(AssertUnwindSafe(|| team.run(50, |_| std::panic::panic_any(Mine))));
         assert!(outcome.is_err());
-        let count = AtomicUsize::new(0);
-        team.run(50, |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
-        assert_eq!(count.into_inner(), 50);
+        assert_runs(team, 50);
     });
 }
 
@@ -97,11 +96,7 @@ fn a_nested_run_panics_and_leaves_the_team_usable() {
     Pool::new(3).enter(|team| {
         let nested = catch_unwind(AssertUnwindSafe(|| team.run(4, |_| team.run(2, |_| {}))));
         assert!(nested.is_err());
-        let count = AtomicUsize::new(0);
-        team.run(4, |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
-        assert_eq!(count.into_inner(), 4);
+        assert_runs(team, 4);
     });
 }
 

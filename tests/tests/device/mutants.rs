@@ -55,11 +55,11 @@ enum Probe {
     Gather,
     /// Records of steps, and their sums.
     Steps,
-    /// Sums to the bit.
-    Sums(fn(&mut dyn Device) -> Result<f64, DeviceError>),
+    /// Results to the bit.
+    Exact(fn(&mut dyn Device) -> Result<f64, DeviceError>),
 }
 
-use Probe::{Chosen, Convolution, Gather, Older, Op, Steps, Sums, Tf32, Tf32Convolution, Update, Within};
+use Probe::{Chosen, Convolution, Exact, Gather, Older, Op, Steps, Tf32, Tf32Convolution, Update, Within};
 
 const ADAM: Probe = Update(Rule::Adam, None);
 const CLIPPED: Probe = Update(Rule::Adam, Some(0.5));
@@ -136,7 +136,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("activation_backward", &[Op("relu"), Op("sigmoid"), Op("tanh"), Op("softplus"), Op("exp"), Op("linear")]),
     ("gemm", &[Older(&Op("linear")), Older(&Chosen(ragged)), Older(&Chosen(more_ragged)), Older(&Chosen(long_sums))]),
     ("gemm_tensor", GEMM_TENSOR),
-    ("gemm_slices", &[Op("linear"), Chosen(long_sums), Sums(sums::slices)]),
+    ("gemm_slices", &[Op("linear"), Chosen(long_sums), Exact(sums::slices)]),
     ("gru_forward", GRU),
     ("gru_backward", GRU),
     ("gru_cluster_forward", GRU_CLUSTER),
@@ -144,7 +144,7 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("copy_rows", &[Op("concat"), Op("select"), Op("repeat")]),
     ("transpose", &[Op("transpose")]),
     ("embedding", &[Op("embedding")]),
-    ("embedding_backward", &[Op("embedding"), Sums(sums::classes)]),
+    ("embedding_backward", &[Op("embedding"), Exact(sums::classes)]),
     ("gather", &[Gather]),
     ("begin_step", &[Steps]),
     ("tally", &[Steps]),
@@ -161,15 +161,15 @@ const KERNELS: &[(&str, &[Probe])] = &[
     ("adam", &[ADAM, CLIPPED]),
     ("sgd", &[SGD, SGD_CLIPPED]),
     ("clip_scale", &[CLIPPED, NOT_CLIPPED]),
-    ("nearest", &[Sums(nearest::probe)]),
+    ("nearest", &[Exact(nearest::probe)]),
     ("pool", &[Op("avg_pool2d"), Op("max_pool2d")]),
     ("pool_backward", &[Op("avg_pool2d"), Op("max_pool2d"), Chosen(equal_pixels)]),
     ("reparameterize", &[Op("reparameterize"), Chosen(noise)]),
     ("reparameterize_backward", &[Op("reparameterize")]),
-    ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Sums(sums::terms)]),
-    ("column_sums", &[Op("linear"), Op("conv2d"), Sums(sums::columns)]),
-    ("relu_backward_sums", &[Sums(sums::through_relu)]),
-    ("sum_axis", &[Op("repeat"), Sums(sums::axis)]),
+    ("sum_terms", &[Op("sum"), Op("mse"), Op("bce_with_logits"), Op("gaussian_kl"), Exact(sums::terms)]),
+    ("column_sums", &[Op("linear"), Op("conv2d"), Exact(sums::columns)]),
+    ("relu_backward_sums", &[Exact(sums::through_relu)]),
+    ("sum_axis", &[Op("repeat"), Exact(sums::axis)]),
 ];
 
 /// The module of an entry point.
@@ -222,7 +222,7 @@ fn run<'a>(probe: &'a Probe, emulator: &'a mut Emulator) -> Box<dyn Iterator<Ite
         }
         Update(rule, clip_norm) => Box::new(std::iter::once(update(rule, clip_norm, emulator))),
         Gather => Box::new([true, false].into_iter().map(|bytes| rows(bytes, emulator))),
-        Sums(probe) => Box::new(std::iter::once(probe(emulator))),
+        Exact(probe) => Box::new(std::iter::once(probe(emulator))),
         Steps => Box::new([8, 5, 1].into_iter().map(|count| steps(count, emulator))),
     }
 }

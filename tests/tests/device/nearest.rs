@@ -2,14 +2,14 @@
 
 use inkgrad_engine::DeviceError;
 use inkgrad_engine::device::Precision;
+use inkgrad_kernels::gpu::Launches;
 use inkgrad_kernels::gpu::nearest::nearest;
-use inkgrad_kernels::gpu::{Launches, Span};
-use inkgrad_kernels::launch::{Device, download, upload};
+use inkgrad_kernels::launch::{Device, download};
+use inkgrad_tests::cases;
 use proptest::prelude::*;
 
-use inkgrad_tests::cases;
-
 use crate::opened;
+use crate::sums::span;
 
 /// Products and norms of rows, which column is the first row's own, and how many neighbours are wanted.
 #[derive(Debug)]
@@ -25,10 +25,8 @@ impl Rows {
     fn wrong(&self, device: &mut dyn Device) -> Result<Option<String>, DeviceError> {
         let (n, count) = (self.norms.len(), self.count);
         let rows = self.products.len() / n;
-        let mut span =
-            |values: &[f32]| Ok::<_, DeviceError>(Span { address: upload(device, values)?, len: values.len() });
-        let (products, norms) = (span(&self.products)?, span(&self.norms)?);
-        let (found, limits) = (span(&vec![0.0; rows * count])?, span(&vec![0.0; rows])?);
+        let (products, norms) = (span(device, &self.products)?, span(device, &self.norms)?);
+        let (found, limits) = (span(device, &vec![0.0; rows * count])?, span(device, &vec![0.0; rows])?);
         let mut launches = Launches::default();
         nearest(&mut launches, products, norms, self.first, found, limits);
         launches.list.iter().try_for_each(|launch| device.launch(launch))?;

@@ -19,7 +19,8 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * i % 1009) as f32 * 0.73).sin() * (1 + i % 7) as f32).collect()
 }
 
-fn span(device: &mut dyn Device, values: &[f32]) -> Result<Span, DeviceError> {
+/// Numbers in a device's memory.
+pub fn span(device: &mut dyn Device, values: &[f32]) -> Result<Span, DeviceError> {
     Ok(Span { address: upload(device, values)?, len: values.len() })
 }
 
