@@ -13,7 +13,7 @@ pub trait DeviceOp {
         on_cpu
     }
 
-    /// The memory that a run on a GPU with products in `precision` needs beside inputs and output.
+    /// The memory that a run on a GPU needs beside inputs and output.
     fn device_memory(&self, _inputs: &[Shape], _output: Shape) -> Memory {
         Memory::NONE
     }

@@ -2,7 +2,7 @@
 //! made, for pictures of any size; by Winograd's algorithm where that multiplies less. Gradients go to x alone.
 //!
 //! - CPU: `kernels/src/cpu/frozen/mod.rs`, `kernels/src/cpu/conv/mod.rs`
-//! - GPU: none, no network that a GPU trains has it
+//! - GPU: none, InceptionV3 takes `conv2d` there
 //! - PyTorch: none, InceptionV3 is compared whole (`tests/tests/inception.rs`)
 
 use std::sync::Arc;
