@@ -14,6 +14,8 @@
 //!
 //! All weights are of four *classes*: a, (a + b)/2, (a − b)/2 and b. Points of one class share their weights.
 
+use std::ops::Range;
+
 /// Kinds of weights in one direction.
 pub(super) const CLASSES: usize = 4;
 
@@ -50,6 +52,12 @@ impl Kind {
             Kind::Two => 2,
             Kind::One | Kind::First | Kind::Last => 1,
         }
+    }
+
+    /// Whether it has one of its two small pixels outside, and its one point behind those of inner segments.
+    #[inline(always)]
+    pub(super) fn edge(self) -> bool {
+        matches!(self, Kind::First | Kind::Last)
     }
 
     /// The classes of its points.
@@ -165,6 +173,15 @@ impl Axis {
     #[inline(always)]
     pub(super) fn big_pixel(self, m: usize, residue: usize) -> Option<usize> {
         (RESIDUES * m + residue).checked_sub(self.padding).filter(|&b| b < self.big)
+    }
+
+    /// The outputs of a segment that have a big pixel of a residue.
+    #[inline(always)]
+    pub(super) fn outputs(self, segment: Segment, residue: usize) -> Range<usize> {
+        let (first, count) = (RESIDUES * segment.m + residue, segment.kind.outputs());
+        // Output i has pixel first + i · RESIDUES − padding.
+        let from = |pixel: usize| (pixel + self.padding).saturating_sub(first).div_ceil(RESIDUES).min(count);
+        from(0)..from(self.big)
     }
 
     /// Products of one residue.

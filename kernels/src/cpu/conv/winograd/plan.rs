@@ -112,20 +112,33 @@ impl Plan {
         self.first[CLASSES * CLASSES]
     }
 
-    /// A point, by class and number in each direction.
+    /// The points of a window, by the kinds and indices of its segments: where their rows of `step` elements begin, by classes, zero for
+    /// those that the segments lack. Each is less than [`Plan::points`] times `step`.
     #[inline(always)]
-    pub(super) fn row(&self, (cy, y): (usize, usize), (cx, x): (usize, usize)) -> usize {
-        let (inner_y, inner_x) = (self.inner.0[cy], self.inner.1[cx]);
-        self.first[cy * CLASSES + cx]
-            + match (y < inner_y, x < inner_x) {
-                (true, true) => y * inner_x + x,
-                (true, false) => inner_y * inner_x + y,
-                (false, true) => inner_y * inner_x + self.edges[cx] * inner_y + x,
-                (false, false) => inner_y * inner_x + self.edges[cx] * inner_y + inner_x,
+    pub(super) fn rows(
+        &self,
+        (ky, y): (Kind, usize),
+        (kx, x): (Kind, usize),
+        step: usize,
+    ) -> [[usize; CLASSES]; CLASSES] {
+        let mut rows = [[0; CLASSES]; CLASSES];
+        for &cx in kx.classes() {
+            let (inner_x, edges) = (self.inner.1[cx], self.edges[cx]);
+            for &cy in ky.classes() {
+                let inner_y = self.inner.0[cy];
+                let number = match (ky.edge(), kx.edge()) {
+                    (false, false) => y * inner_x + x,
+                    (false, true) => inner_y * inner_x + y,
+                    (true, false) => inner_y * (inner_x + edges) + x,
+                    (true, true) => inner_y * (inner_x + edges) + inner_x,
+                };
+                rows[cy][cx] = (self.first[cy * CLASSES + cx] + number) * step;
             }
+        }
+        rows
     }
 
-    /// The blocks of a class, in the order of [`Plan::row`]; some may be empty.
+    /// The blocks of a class, in the order of [`Plan::rows`]; some may be empty.
     pub(super) fn blocks(&self, class: usize) -> [Block; 4] {
         let (cy, cx) = (class / CLASSES, class % CLASSES);
         let (inner_y, inner_x) = (self.y.inner_points(cy), self.x.inner_points(cx));
@@ -143,24 +156,6 @@ impl Plan {
             first += count;
             Block { first: first - count, count, y, x }
         })
-    }
-
-    /// The big pixels of a residue that two segments compute.
-    #[inline(always)]
-    pub(super) fn big_pixels(
-        &self,
-        (y, ky): (usize, Kind),
-        (x, kx): (usize, Kind),
-        residue: (usize, usize),
-    ) -> [[Option<usize>; 3]; 3] {
-        let mut pixels = [[None; 3]; 3];
-        for (i, row) in pixels.iter_mut().enumerate().take(ky.outputs()) {
-            let Some(y) = self.y.big_pixel(y + i, residue.0) else { continue };
-            for (j, pixel) in row.iter_mut().enumerate().take(kx.outputs()) {
-                *pixel = self.x.big_pixel(x + j, residue.1).map(|x| y * self.x.big + x);
-            }
-        }
-        pixels
     }
 
     pub(super) fn small_len(&self) -> usize {

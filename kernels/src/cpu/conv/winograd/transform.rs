@@ -95,27 +95,36 @@ fn points_of_big<T: Float, L: Lanes<T>>(kind: Kind, y: [L; 4]) -> [L; 4] {
     }
 }
 
-/// Lanes from `x[at..]`, the first `width` of them.
+/// The first `width` lanes from `x[at..]`.
+///
+/// # Safety
+/// `at + width ≤ x.len()` and `width ≤ LANES`.
 #[inline(always)]
-fn load<T: Float, A: Arithmetic>(x: &[T], at: usize, width: usize) -> A::Lanes<T> {
-    let from = &x[at..at + width];
-    // SAFETY: `width ≤ LANES` elements, as `load_first` wants.
-    unsafe { load_first::<T, A>(from.as_ptr(), width) }
+unsafe fn load<T: Float, A: Arithmetic>(x: &[T], at: usize, width: usize) -> A::Lanes<T> {
+    debug_assert!(at + width <= x.len() && width <= LANES, "{at} + {width} of {}", x.len());
+    // SAFETY: the caller's promise.
+    unsafe { load_first::<T, A>(x.as_ptr().add(at), width) }
 }
 
 /// The first `width` lanes to `x[at..]`.
+///
+/// # Safety
+/// `at + width ≤ x.len()` and `width ≤ LANES`.
 #[inline(always)]
-fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: usize, width: usize) {
-    let to = &mut x[at..at + width];
-    // SAFETY: `width ≤ LANES` elements, as `store_first` wants.
-    unsafe { store_first::<T, A>(lanes, to.as_mut_ptr(), width) }
+unsafe fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: usize, width: usize) {
+    debug_assert!(at + width <= x.len() && width <= LANES, "{at} + {width} of {}", x.len());
+    // SAFETY: the caller's promise.
+    unsafe { store_first::<T, A>(lanes, x.as_mut_ptr().add(at), width) }
 }
 
-/// The body with the kinds of two segments: a copy of its own where both are the common one, or one is, in the order given. A macro, since a
-/// closure might be compiled for the baseline.
+/// The body with the kinds of two segments: a copy of its own where both are the common one or one is (five in six windows of 14 × 14
+/// small pixels). A macro, since a closure might be compiled for the baseline.
 macro_rules! by_kind {
     ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block) => {
-        by_kind!($y, $x, |$ky, $kx| $body, (Three Three))
+        by_kind!(
+            $y, $x, |$ky, $kx| $body,
+            (Three Three) (Three One) (One Three) (Three First) (First Three) (Three Last) (Last Three)
+        )
     };
     ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block, $(($vertical:ident $horizontal:ident))*) => {
         match ($y, $x) {
@@ -128,69 +137,70 @@ macro_rules! by_kind {
     };
 }
 
-/// [`by_kind`] with a copy for every pair of which one is the common one: five in six windows of 14 × 14 small pixels.
-macro_rules! by_every_kind {
-    ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block) => {
-        by_kind!(
-            $y, $x, |$ky, $kx| $body,
-            (Three Three) (Three One) (One Three) (Three First) (First Three) (Three Last) (Last Three)
-        )
-    };
+/// The body for a window's channels, sixteen at a time, `c` and as many more as `width` says. Whole lanes of windows that are `whole` have
+/// [`by_kind`]'s copies, with a width that is known and `gaps` that are not; one more copy does the rest. For a copy of unknown length is
+/// a call, across which no register keeps its value, and pixels that may be missing are branches.
+macro_rules! by_lanes {
+    (($y:expr, $x:expr), $channels:expr, $whole:expr, |$ky:ident, $kx:ident, $c:ident, $width:ident, $gaps:ident| $body:block) => {{
+        let channels = $channels;
+        let fast = if $whole { channels / LANES * LANES } else { 0 };
+        if fast > 0 {
+            by_kind!($y.kind, $x.kind, |$ky, $kx| {
+                let ($width, $gaps) = (LANES, false);
+                for $c in (0..fast).step_by(LANES) $body
+            });
+        }
+        if fast < channels {
+            let ($ky, $kx, $gaps) = ($y.kind, $x.kind, true);
+            for $c in (fast..channels).step_by(LANES) {
+                let $width = LANES.min(channels - $c);
+                $body
+            }
+        }
+    }};
 }
 
-/// The rows of a window's points, by their classes; of classes that its segments have.
+/// [`Plan::rows`] of a window.
 #[inline(always)]
-fn rows_of(plan: &Plan, y: Segment, x: Segment) -> [[usize; CLASSES]; CLASSES] {
-    let mut rows = [[0; CLASSES]; CLASSES];
-    for &cy in y.kind.classes() {
-        for &cx in x.kind.classes() {
-            rows[cy][cx] = plan.row((cy, y.index), (cx, x.index));
+fn rows_of(plan: &Plan, y: Segment, x: Segment, step: usize) -> [[usize; CLASSES]; CLASSES] {
+    by_kind!(y.kind, x.kind, |ky, kx| { plan.rows((ky, y.index), (kx, x.index), step) })
+}
+
+/// A window's big pixels of one residue: those of some of its outputs, which lie [`RESIDUES`] apart.
+struct Pixels {
+    /// The pixel of the first output, which need not be one of them.
+    first: usize,
+    y: Range<usize>,
+    x: Range<usize>,
+}
+
+impl Pixels {
+    #[inline(always)]
+    fn of(plan: &Plan, y: Segment, x: Segment, residue: (usize, usize)) -> Pixels {
+        let row = (RESIDUES * y.m + residue.0).wrapping_sub(plan.y.padding);
+        let column = (RESIDUES * x.m + residue.1).wrapping_sub(plan.x.padding);
+        Pixels {
+            first: row.wrapping_mul(plan.x.big).wrapping_add(column),
+            y: plan.y.outputs(y, residue.0),
+            x: plan.x.outputs(x, residue.1),
         }
     }
-    rows
-}
 
-/// A window's big pixels of one residue.
-#[derive(Clone, Copy)]
-enum Pixels {
-    /// Nine that all exist, by the first.
-    Whole(usize),
-    /// Some of them.
-    Some([[Option<usize>; 3]; 3]),
-}
+    /// Whether no output is without a pixel.
+    fn whole(&self, y: Segment, x: Segment) -> bool {
+        self.y == (0..y.kind.outputs()) && self.x == (0..x.kind.outputs())
+    }
 
-/// Calls the body for each of a window's big pixels of a residue that exist: with a copy of its own where all nine do, which has no
-/// branches in between.
-macro_rules! for_pixels {
-    ($plan:expr, $pixels:expr, ($ky:ident, $kx:ident), |$i:ident, $j:ident, $pixel:ident| $body:expr) => {
-        match $pixels {
-            Pixels::Whole(first) => {
-                for $i in 0..3 {
-                    for $j in 0..3 {
-                        let $pixel = first + RESIDUES * ($i * $plan.x.big + $j);
-                        $body;
-                    }
-                }
-            }
-            Pixels::Some(pixels) => {
-                for $i in 0..$ky.outputs() {
-                    for $j in 0..$kx.outputs() {
-                        if let Some($pixel) = pixels[$i][$j] {
-                            $body;
-                        }
-                    }
-                }
-            }
-        }
-    };
-}
+    /// The outputs that have a pixel: all, unless there may be gaps.
+    #[inline(always)]
+    fn outputs(&self, gaps: bool, ky: Kind, kx: Kind) -> (Range<usize>, Range<usize>) {
+        if gaps { (self.y.clone(), self.x.clone()) } else { (0..ky.outputs(), 0..kx.outputs()) }
+    }
 
-#[inline(always)]
-fn pixels_of(plan: &Plan, y: Segment, x: Segment, residue: (usize, usize)) -> Pixels {
-    let pixels = plan.big_pixels((y.m, y.kind), (x.m, x.kind), residue);
-    match (pixels[0][0], pixels[2][2]) {
-        (Some(first), Some(_)) if (y.kind, x.kind) == (Kind::Three, Kind::Three) => Pixels::Whole(first),
-        _ => Pixels::Some(pixels),
+    /// The pixel of an output that has one.
+    #[inline(always)]
+    fn at(&self, plan: &Plan, i: usize, j: usize) -> usize {
+        self.first.wrapping_add(RESIDUES * (i * plan.x.big + j))
     }
 }
 
@@ -206,27 +216,28 @@ multiversion! {
         points: &mut [T],
     ) {
         let (channels, padded) = (plan.small_channels, some.len().next_multiple_of(LANES));
+        assert!(some.end <= channels && points.len() >= plan.points() * images * padded);
         for image in 0..images {
             let picture = &small[image * plan.small_len()..][..plan.small_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let rows = rows_of(plan, y, x);
+                    let rows = rows_of(plan, y, x, images * padded);
                     let corner = (y.small * plan.x.small + x.small) * channels + some.start;
-                    by_kind!(y.kind, x.kind, |ky, kx| {
-                        for c in (0..some.len()).step_by(LANES) {
-                            let width = LANES.min(some.len() - c);
-                            let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
-                            for i in 0..ky.inputs() {
-                                for j in 0..kx.inputs() {
-                                    let at = corner + (i * plan.x.small + j) * channels + c;
-                                    d[i][j] = load::<T, A>(picture, at, width);
-                                }
+                    by_lanes!((y, x), some.len(), true, |ky, kx, c, width, _gaps| {
+                        let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
+                        for i in 0..ky.inputs() {
+                            for j in 0..kx.inputs() {
+                                let at = corner + (i * plan.x.small + j) * channels + c;
+                                // SAFETY: a segment's inputs are small pixels, and `some` are channels of theirs.
+                                d[i][j] = unsafe { load::<T, A>(picture, at, width) };
                             }
-                            let p = both!(points_of_small, ky, kx, d);
-                            for &cy in ky.classes() {
-                                for &cx in kx.classes() {
-                                    store::<T, A>(p[cy][cx], points, (rows[cy][cx] * images + image) * padded + c, LANES);
-                                }
+                        }
+                        let p = both!(points_of_small, ky, kx, d);
+                        for &cy in ky.classes() {
+                            for &cx in kx.classes() {
+                                let at = rows[cy][cx] + image * padded + c;
+                                // SAFETY: rows are less than `plan.points()`, of `images · padded` elements each.
+                                unsafe { store::<T, A>(p[cy][cx], points, at, LANES) };
                             }
                         }
                     });
@@ -250,37 +261,46 @@ multiversion! {
         sums: &mut [T],
     ) {
         let (channels, padded) = (plan.small_channels, plan.small_padded());
+        let sums = &mut sums[..plan.y.small * plan.x.small * LANES];
+        assert!(points.len() >= plan.points() * images * padded && bias.len() == padded);
         for image in 0..images {
             let picture = &mut small[image * plan.small_len()..][..plan.small_len()];
             for c in (0..channels).step_by(LANES) {
                 sums.fill(T::ZERO);
                 for y in plan.y.segments() {
                     for x in plan.x.segments() {
-                        let rows = rows_of(plan, y, x);
                         let corner = (y.small * plan.x.small + x.small) * LANES;
                         by_kind!(y.kind, x.kind, |ky, kx| {
+                            let rows = plan.rows((ky, y.index), (kx, x.index), images * padded);
                             let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                             for &cy in ky.classes() {
                                 for &cx in kx.classes() {
-                                    let at = (rows[cy][cx] * images + image) * padded + c;
-                                    p[cy][cx] = load::<T, A>(points, at, LANES);
+                                    let at = rows[cy][cx] + image * padded + c;
+                                    // SAFETY: rows are less than `plan.points()`, of `images · padded` elements each.
+                                    p[cy][cx] = unsafe { load::<T, A>(points, at, LANES) };
                                 }
                             }
                             let d = both!(small_of_points, ky, kx, p);
                             for i in 0..ky.inputs() {
                                 for j in 0..kx.inputs() {
                                     let at = corner + (i * plan.x.small + j) * LANES;
-                                    let sum = load::<T, A>(sums, at, LANES).add(d[i][j]);
-                                    store::<T, A>(sum, sums, at, LANES);
+                                    // SAFETY: a segment's inputs are small pixels.
+                                    unsafe {
+                                        let sum = load::<T, A>(sums, at, LANES).add(d[i][j]);
+                                        store::<T, A>(sum, sums, at, LANES);
+                                    }
                                 }
                             }
                         });
                     }
                 }
-                let (width, bias) = (LANES.min(channels - c), load::<T, A>(bias, c, LANES));
+                let width = LANES.min(channels - c);
                 for pixel in 0..plan.y.small * plan.x.small {
-                    let sum = load::<T, A>(sums, pixel * LANES, LANES);
-                    finish::<T, A>(sum.add(bias), how, picture, pixel * channels + c, width);
+                    // SAFETY: a pixel of the picture, whose channels begin with `c` and `width` more.
+                    unsafe {
+                        let sum = load::<T, A>(sums, pixel * LANES, LANES).add(load::<T, A>(bias, c, LANES));
+                        finish::<T, A>(sum, how, picture, pixel * channels + c, width);
+                    }
                 }
             }
         }
@@ -288,15 +308,21 @@ multiversion! {
 }
 
 /// Stores a finished sum.
+///
+/// # Safety
+/// As [`store`].
 #[inline(always)]
-fn finish<T: Float, A: Arithmetic>(mut sum: A::Lanes<T>, how: Store, out: &mut [T], at: usize, width: usize) {
-    match how {
-        Store::Write => {}
-        // This way round, NaN stays NaN.
-        Store::WriteRelu => sum = A::Lanes::<T>::splat(T::ZERO).at_least(sum),
-        Store::Add => sum = load::<T, A>(out, at, width).add(sum),
+unsafe fn finish<T: Float, A: Arithmetic>(mut sum: A::Lanes<T>, how: Store, out: &mut [T], at: usize, width: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match how {
+            Store::Write => {}
+            // This way round, NaN stays NaN.
+            Store::WriteRelu => sum = A::Lanes::<T>::splat(T::ZERO).at_least(sum),
+            Store::Add => sum = load::<T, A>(out, at, width).add(sum),
+        }
+        store::<T, A>(sum, out, at, width);
     }
-    store::<T, A>(sum, out, at, width);
 }
 
 multiversion! {
@@ -312,25 +338,35 @@ multiversion! {
         big: &mut [T],
     ) {
         let (channels, padded) = (plan.big_channels, plan.big_padded());
+        assert!(points.len() >= plan.points() * images * padded && bias.len() == padded);
         for image in 0..images {
             let picture = &mut big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let (rows, pixels) = (rows_of(plan, y, x), pixels_of(plan, y, x, residue));
-                    by_every_kind!(y.kind, x.kind, |ky, kx| {
-                        for c in (0..channels).step_by(LANES) {
-                            let (width, bias) = (LANES.min(channels - c), load::<T, A>(bias, c, LANES));
-                            let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
-                            for &cy in ky.classes() {
-                                for &cx in kx.classes() {
-                                    let at = (rows[cy][cx] * images + image) * padded + c;
-                                    p[cy][cx] = load::<T, A>(points, at, LANES);
-                                }
+                    let pixels = Pixels::of(plan, y, x, residue);
+                    if pixels.y.is_empty() || pixels.x.is_empty() {
+                        continue;
+                    }
+                    let rows = rows_of(plan, y, x, images * padded);
+                    by_lanes!((y, x), channels, pixels.whole(y, x), |ky, kx, c, width, gaps| {
+                        let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
+                        for &cy in ky.classes() {
+                            for &cx in kx.classes() {
+                                let at = rows[cy][cx] + image * padded + c;
+                                // SAFETY: rows are less than `plan.points()`, of `images · padded` elements each.
+                                p[cy][cx] = unsafe { load::<T, A>(points, at, LANES) };
                             }
-                            let sums = both!(big_of_points, ky, kx, p);
-                            for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
-                                finish::<T, A>(sums[i][j].add(bias), how, picture, pixel * channels + c, width)
-                            });
+                        }
+                        // SAFETY: a channel of the bias, which is in whole lanes.
+                        let bias = unsafe { load::<T, A>(bias, c, LANES) };
+                        let sums = both!(big_of_points, ky, kx, p);
+                        let (ys, xs) = pixels.outputs(gaps, ky, kx);
+                        for i in ys {
+                            for j in xs.clone() {
+                                let at = pixels.at(plan, i, j) * channels + c;
+                                // SAFETY: these outputs have pixels, whose channels begin with `c` and `width` more.
+                                unsafe { finish::<T, A>(sums[i][j].add(bias), how, picture, at, width) };
+                            }
                         }
                     });
                 }
@@ -341,36 +377,41 @@ multiversion! {
 
 multiversion! {
     #[fused]
-    /// Points of the big side, `[row][residue][channel, padded]`, from the pictures `big: (images, height, width, channels)`.
+    /// Points of the big side, `[row][residue][channel, padded]`, from the pictures `big: (images, height, width, channels)`; not those
+    /// at edges of residues without a pixel there, which no product reads ([`Plan::blocks`]).
     pub(super) fn big_to_points<T: Float, A: Arithmetic>(plan: &Plan, images: usize, big: &[T], points: &mut [T]) {
         let (channels, padded) = (plan.big_channels, plan.big_padded());
         let all = RESIDUES * RESIDUES * padded;
+        assert!(points.len() >= plan.points() * images * all);
         // Pixels from a window to the one below it.
         let below = 3 * RESIDUES * plan.x.big;
         for image in 0..images {
             let picture = &big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
-                    let rows = rows_of(plan, y, x);
+                    let rows = rows_of(plan, y, x, images * all);
                     for residue in 0..RESIDUES * RESIDUES {
-                        let to = residue * padded;
-                        let pixels = pixels_of(plan, y, x, (residue / RESIDUES, residue % RESIDUES));
-                        by_every_kind!(y.kind, x.kind, |ky, kx| {
-                            for c in (0..channels).step_by(LANES) {
-                                let width = LANES.min(channels - c);
-                                let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
-                                for_pixels!(plan, pixels, (ky, kx), |i, j, pixel| {
-                                    d[i][j] = {
-                                        prefetch::<TO_L2, T>(picture.as_ptr().wrapping_add((pixel + below) * channels + c));
-                                        load::<T, A>(picture, pixel * channels + c, width)
-                                    }
-                                });
-                                let p = both!(points_of_big, ky, kx, d);
-                                for &cy in ky.classes() {
-                                    for &cx in kx.classes() {
-                                        let at = (rows[cy][cx] * images + image) * all + to + c;
-                                        store::<T, A>(p[cy][cx], points, at, LANES);
-                                    }
+                        let pixels = Pixels::of(plan, y, x, (residue / RESIDUES, residue % RESIDUES));
+                        if (y.kind.edge() && pixels.y.is_empty()) || (x.kind.edge() && pixels.x.is_empty()) {
+                            continue;
+                        }
+                        by_lanes!((y, x), channels, pixels.whole(y, x), |ky, kx, c, width, gaps| {
+                            let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
+                            let (ys, xs) = pixels.outputs(gaps, ky, kx);
+                            for i in ys {
+                                for j in xs.clone() {
+                                    let pixel = pixels.at(plan, i, j);
+                                    prefetch::<TO_L2, T>(picture.as_ptr().wrapping_add((pixel + below) * channels + c));
+                                    // SAFETY: these outputs have pixels, whose channels begin with `c` and `width` more.
+                                    d[i][j] = unsafe { load::<T, A>(picture, pixel * channels + c, width) };
+                                }
+                            }
+                            let p = both!(points_of_big, ky, kx, d);
+                            for &cy in ky.classes() {
+                                for &cx in kx.classes() {
+                                    let at = rows[cy][cx] + image * all + residue * padded + c;
+                                    // SAFETY: rows are less than `plan.points()`, of `images · all` elements each.
+                                    unsafe { store::<T, A>(p[cy][cx], points, at, LANES) };
                                 }
                             }
                         });
