@@ -12,7 +12,6 @@ use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Algorithm, Geometry, Grid, Store};
-use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
@@ -125,7 +124,7 @@ impl<T: Float> Op<T> for Conv {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let (dy, scratch) = through_relu(run.team, self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = through_relu(run.team, self.relu, [run.y, run.dy], run.dx.take(2), run.scratch);
         if let Some(dx) = run.dx.take(0) {
             // dx[p · stride − padding + k] += dy[p] · W[k]ᵀ
             let store = if dx.add { Store::Add } else { Store::Write };
@@ -134,10 +133,6 @@ impl<T: Float> Op<T> for Conv {
         if let Some(dw) = run.dx.take(1) {
             // dW[k] = Σ dy[p]ᵀ · x[p · stride − padding + k]
             conv::weight_gradient(run.team, &geometry, dy, run.x[0], dw.values, dw.add, scratch);
-        }
-        if let Some(db) = run.dx.take(2) {
-            // db = Σ dy over batch and pixels
-            reduce::column_sums(run.team, dy, db.values, db.add);
         }
     }
 }

@@ -12,7 +12,6 @@ use std::ops::RangeInclusive;
 
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::conv::{self, Algorithm, Geometry, Grid, Store};
-use inkgrad_kernels::cpu::reduce;
 use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
@@ -128,7 +127,7 @@ impl<T: Float> Op<T> for ConvTranspose {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let geometry = self.geometry(run.shapes, run.y_shape);
-        let (dy, scratch) = through_relu(run.team, self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = through_relu(run.team, self.relu, [run.y, run.dy], run.dx.take(2), run.scratch);
         if let Some(dx) = run.dx.take(0) {
             // dx[p] = Σₖ dy[p · stride − padding + k] · W[k]ᵀ
             let store = if dx.add { Store::Add } else { Store::Write };
@@ -137,10 +136,6 @@ impl<T: Float> Op<T> for ConvTranspose {
         if let Some(dw) = run.dx.take(1) {
             // dW[k] = Σ x[p]ᵀ · dy[p · stride − padding + k]
             conv::weight_gradient(run.team, &geometry, run.x[0], dy, dw.values, dw.add, scratch);
-        }
-        if let Some(db) = run.dx.take(2) {
-            // db = Σ dy over batch and pixels
-            reduce::column_sums(run.team, dy, db.values, db.add);
         }
     }
 }

@@ -75,7 +75,7 @@ impl<T: Float> Op<T> for FrozenConv<T> {
     fn backward(&self, mut run: Backward<'_, T>) {
         let Some(dx) = run.dx.take(0) else { return };
         // dx[p · stride − padding + k] += dy[p] · W[k]ᵀ
-        let (dy, scratch) = through_relu(run.team, self.filter().relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = through_relu(run.team, self.filter().relu, [run.y, run.dy], None, run.scratch);
         let (w, scratch) = scratch.split_at_mut(self.filter().weights());
         self.0.unpack(w);
         let store = if dx.add { Store::Add } else { Store::Write };

@@ -7,7 +7,7 @@
 use inkgrad_kernels::Float;
 use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
-use inkgrad_kernels::cpu::{activation, reduce};
+use inkgrad_kernels::cpu::activation;
 use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
@@ -103,7 +103,7 @@ impl<T: Float> Op<T> for Linear {
 
     fn backward(&self, mut run: Backward<'_, T>) {
         let (b, i, o) = extents(run.shapes);
-        let (dy, scratch) = through_relu(run.team, self.relu, run.y, run.dy, run.scratch);
+        let (dy, scratch) = through_relu(run.team, self.relu, [run.y, run.dy], run.dx.take(2), run.scratch);
         let beta = |add: bool| if add { T::ONE } else { T::ZERO };
         let (x, w, dy_matrix) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i), Matrix::new(dy, b, o));
         if let Some(dx) = run.dx.take(0) {
@@ -113,10 +113,6 @@ impl<T: Float> Op<T> for Linear {
         if let Some(dw) = run.dx.take(1) {
             // dW = dyᵀ · x
             gemm(run.team, T::ONE, dy_matrix.transposed(), x, beta(dw.add), MatrixMut::new(dw.values, o, i), scratch);
-        }
-        if let Some(db) = run.dx.take(2) {
-            // db = Σ dy over the batch
-            reduce::column_sums(run.team, dy, db.values, db.add);
         }
     }
 }

@@ -121,10 +121,11 @@ pub const OPS: &[Spec] = &[
 ];
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::{Team, activation};
+use inkgrad_kernels::cpu::{Team, activation, reduce};
 
 use self::elementwise::{equal_shapes, for_pieces, piece, pieces, put, sum_pieces};
 use crate::Shape;
+use crate::op::Gradient;
 
 /// Elements of scratch for [`through_relu`].
 pub(crate) fn relu_scratch(relu: bool, output: Shape) -> usize {
@@ -132,18 +133,25 @@ pub(crate) fn relu_scratch(relu: bool, output: Shape) -> usize {
 }
 
 /// The gradient before a fused ReLU: dy where y > 0, written to the first [`relu_scratch`] elements of `scratch`, or `dy`
-/// itself where there is no ReLU. Returns it with the rest of the scratch.
+/// itself where there is no ReLU; `db`, where it is asked for, becomes the sums of its columns. Returns it with the rest of the scratch.
 fn through_relu<'a, T: Float>(
     team: &Team,
     relu: bool,
-    y: &[T],
-    dy: &'a [T],
+    [y, dy]: [&'a [T]; 2],
+    db: Option<Gradient<'_, T>>,
     scratch: &'a mut [T],
 ) -> (&'a [T], &'a mut [T]) {
     if !relu {
+        if let Some(db) = db {
+            // db = Σ dy
+            reduce::column_sums(team, dy, db.values, db.add);
+        }
         return (dy, scratch);
     }
     let (masked, scratch) = scratch.split_at_mut(dy.len());
-    for_pieces(team, masked, |i, d| activation::relu_backward(piece(y, i), piece(dy, i), d, false));
+    match db {
+        Some(db) => reduce::relu_backward_sums(team, y, dy, masked, db.values, db.add),
+        None => for_pieces(team, masked, |i, d| activation::relu_backward(piece(y, i), piece(dy, i), d, false)),
+    }
     (masked, scratch)
 }

@@ -4,8 +4,9 @@
 //! threads, and a sum of a million `f32` keeps six digits.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
-use super::activation::put;
+use super::activation::{put, relu_backward};
 use super::lanes::{LANES, sum_of_lanes};
 use super::team::Team;
 use crate::{Float, multiversion};
@@ -74,15 +75,95 @@ pub fn column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
     /// Columns of a task: two cache lines of `f32`.
     const BLOCK: usize = 32;
     let cols = out.len();
-    assert!(
-        cols > 0 && x.len().is_multiple_of(cols),
-        "column_sums: {} elements are no whole number of rows of {cols}",
-        x.len()
-    );
-    if cols < BLOCK {
-        return narrow_column_sums(team, x, out, add);
+    check_rows("column_sums", x.len(), cols);
+    if cols > Totals::COLUMNS {
+        return team.pieces([(out, BLOCK)], |i, [out]| block_column_sums::<T, BLOCK>(x, cols, i * BLOCK, out, add));
     }
-    team.pieces([(out, BLOCK)], |i, [out]| block_column_sums::<T, BLOCK>(x, cols, i * BLOCK, out, add));
+    let totals = Totals::new(x.len(), cols);
+    team.run(totals.parts.len(), |i| {
+        let x = &x[(i * totals.part).min(x.len())..((i + 1) * totals.part).min(x.len())];
+        totals.of(i, x.len(), |range, sums| add_columns(&x[range], sums.len(), 0, sums));
+    });
+    totals.add_up(out, add);
+}
+
+/// dy where y > 0, else 0, for dy and y (rows, columns), with the sums of its columns, written or added to `out`: the gradient before a
+/// ReLU, and that of the bias before it, in one pass over memory.
+///
+/// # Panics
+/// If the slices differ in length, `out` is empty or they are no whole number of rows.
+pub fn relu_backward_sums<T: Float>(team: &Team, y: &[T], dy: &[T], masked: &mut [T], out: &mut [T], add: bool) {
+    let (len, cols) = (masked.len(), out.len());
+    assert!(y.len() == len && dy.len() == len, "relu_backward_sums: the slices differ in length");
+    check_rows("relu_backward_sums", len, cols);
+    let totals = Totals::new(len, if cols > Totals::COLUMNS { 1 } else { cols });
+    team.pieces([(&mut *masked, totals.part)], |i, [masked]| {
+        let first = i * totals.part;
+        let (y, dy) = (&y[first..][..masked.len()], &dy[first..][..masked.len()]);
+        if cols > Totals::COLUMNS {
+            return relu_backward(y, dy, masked, false);
+        }
+        totals.of(i, masked.len(), |range, sums| {
+            mask_and_add_columns(&y[range.clone()], &dy[range.clone()], &mut masked[range], sums);
+        });
+    });
+    if cols > Totals::COLUMNS { column_sums(team, masked, out, add) } else { totals.add_up(out, add) }
+}
+
+fn check_rows(kernel: &str, len: usize, cols: usize) {
+    assert!(cols > 0 && len.is_multiple_of(cols), "{kernel}: {len} elements are no whole number of rows of {cols}");
+}
+
+/// Sums of not too many columns over parts of the rows, as many parts for any number of threads. Several short rows are taken as one wide
+/// row, whose columns are added up at the end.
+struct Totals {
+    /// Elements of a wide row, and of a part.
+    width: usize,
+    part: usize,
+    parts: [Mutex<[f64; Totals::COLUMNS]>; Totals::PARTS],
+}
+
+impl Totals {
+    /// Columns at most.
+    const COLUMNS: usize = 512;
+    const PARTS: usize = 16;
+    /// Columns of a wide row, if fewer than these are summed.
+    const WIDTH: usize = 256;
+
+    fn new(len: usize, cols: usize) -> Self {
+        let width = (Self::WIDTH / cols * cols).max(cols);
+        let part = len.div_ceil(Self::PARTS).next_multiple_of(width).max(width);
+        Self { width, part, parts: std::array::from_fn(|_| Mutex::new([0.0; Self::COLUMNS])) }
+    }
+
+    /// Adds up part `i`, of `len` elements: `add(range, sums)` adds whole wide rows of it, or the rest of one, to the sums of columns.
+    #[inline(always)]
+    fn of<T: Float>(&self, i: usize, len: usize, mut add: impl FnMut(Range<usize>, &mut [T])) {
+        // No other task has this number.
+        let mut totals = self.parts[i].lock().expect("a part that nobody has had");
+        let chunk = self.width * ROWS;
+        let mut sums = [T::ZERO; Self::COLUMNS];
+        let sums = &mut sums[..self.width];
+        for first in (0..len).step_by(chunk) {
+            sums.fill(T::ZERO);
+            let (end, whole) = ((first + chunk).min(len), first + (chunk.min(len - first) / self.width * self.width));
+            add(first..whole, sums);
+            if whole < end {
+                add(whole..end, &mut sums[..end - whole]);
+            }
+            totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += sum.to_f64());
+        }
+    }
+
+    /// The sums of all parts, in order.
+    fn add_up<T: Float>(self, out: &mut [T], add: bool) {
+        let (cols, width) = (out.len(), self.width);
+        let parts = self.parts.map(|part| part.into_inner().expect("a part that is done"));
+        for (c, out) in out.iter_mut().enumerate() {
+            let total = parts.iter().flat_map(|part| part[c..width].iter().step_by(cols)).sum();
+            put(out, T::from_f64(total), add);
+        }
+    }
 }
 
 /// Rows added in the type itself before f64 takes over.
@@ -109,38 +190,25 @@ pub(crate) fn block_column_sums<T: Float, const N: usize>(
     }
 }
 
-/// Sums of few columns: several rows are taken as one wide row, whose columns are added up at the end.
-fn narrow_column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
-    const WIDTH: usize = 64;
-    const PARTS: usize = 8;
-    let cols = out.len();
-    let width = WIDTH / cols * cols;
-    let part = x.len().div_ceil(PARTS).next_multiple_of(width);
-    let mut sums = [0.0f64; PARTS * WIDTH];
-    team.pieces([(&mut sums, WIDTH)], |i, [total]| {
-        let x = &x[(i * part).min(x.len())..((i + 1) * part).min(x.len())];
-        for rows in x.chunks(width * ROWS) {
-            let mut sums = [T::ZERO; WIDTH];
-            let (whole, rest) = rows.split_at(rows.len() / width * width);
-            add_columns(whole, width, 0, &mut sums[..width]);
-            sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += x);
-            for (total, sum) in total.iter_mut().zip(sums) {
-                *total += sum.to_f64();
-            }
-        }
-    });
-    for (c, out) in out.iter_mut().enumerate() {
-        let total = sums.chunks_exact(WIDTH).flat_map(|part| part[c..width].iter().step_by(cols)).sum();
-        put(out, T::from_f64(total), add);
-    }
-}
-
 multiversion! {
     /// Adds the columns from `first` on of x (rows, cols) to `sums`.
     pub(crate) fn add_columns<T: Float, A: Arithmetic>(x: &[T], cols: usize, first: usize, sums: &mut [T]) {
         for row in x.chunks_exact(cols) {
             for (sum, &x) in sums.iter_mut().zip(&row[first..]) {
                 *sum += x;
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// dy where y > 0, else 0, and its rows, of as many columns as `sums` has, added to these.
+    fn mask_and_add_columns<T: Float, A: Arithmetic>(y: &[T], dy: &[T], masked: &mut [T], sums: &mut [T]) {
+        let cols = sums.len();
+        for ((y, dy), masked) in y.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(masked.chunks_exact_mut(cols)) {
+            for (((masked, &y), &dy), sum) in masked.iter_mut().zip(y).zip(dy).zip(&mut *sums) {
+                *masked = if y > T::ZERO { dy } else { T::ZERO };
+                *sum += *masked;
             }
         }
     }

@@ -41,6 +41,26 @@ fn columns_are_summed_and_added() {
 }
 
 #[test]
+fn gradients_before_a_relu_are_masked_and_summed() {
+    for (rows, cols) in [(1, 1), (130, 32), (201, 71), (5003, 16), (70_001, 1), (999, 31), (77, 512), (300, 513)] {
+        let (dy, y) = (wavy(rows * cols), wavy(rows * cols + 7)[7..].iter().map(|y| y - 0.5).collect::<Vec<_>>());
+        let expected: Vec<f32> = y.iter().zip(&dy).map(|(&y, &dy)| if y > 0.0 { dy } else { 0.0 }).collect();
+        let run = |threads, add| {
+            let (mut masked, mut out) = (vec![f32::NAN; rows * cols], vec![if add { 2.0 } else { f32::NAN }; cols]);
+            Pool::new(threads).enter(|team| relu_backward_sums(team, &y, &dy, &mut masked, &mut out, add));
+            assert_eq!(masked, expected);
+            out
+        };
+        let out = run(1, false);
+        assert_eq!(out, run(3, false), "({rows}, {cols}): the same at any number of threads");
+        assert!(out.iter().zip(run(2, true)).all(|(sum, more)| more == 2.0 + sum));
+        for (j, &found) in out.iter().enumerate() {
+            close(found, (0..rows).map(|i| f64::from(expected[i * cols + j])));
+        }
+    }
+}
+
+#[test]
 fn a_norm_is_the_same_at_any_number_of_threads() {
     let x = wavy(70_001);
     let norms = [1, 2, 3, 8].map(|threads| Pool::new(threads).enter(|team| squared_norm(team, &x)));
