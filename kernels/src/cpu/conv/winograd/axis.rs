@@ -13,14 +13,20 @@
 //! | last (m = n) | sₙ₋₁·a | p₀ |
 //!
 //! All weights are of four *classes*: a, (a + b)/2, (a − b)/2 and b. Points of one class share their weights.
+//!
+//! A kernel of three taps and stride 1 has one residue, `y[m] = s[m − 2]·a + s[m − 1]·b + s[m]·c` with a = W[2], b = W[1], c = W[0], and
+//! the classes a, (a + b + c)/2, (a − b + c)/2 and c. All outputs are cut into pairs, four products instead of six, whose data transform is
+//! that of a segment of three; small pixels outside the picture are zero:
+//!
+//! | segment | points: data · weights | outputs |
+//! |---|---|---|
+//! | pair | (d₀ − d₂)·a, (d₁ + d₂)·(a + b + c)/2, (d₂ − d₁)·(a − b + c)/2, (d₃ − d₁)·c | p₀ + p₁ + p₂, p₁ − p₂ + p₃ |
+//! | half | the first three | p₀ + p₁ + p₂ |
 
 use std::ops::Range;
 
 /// Kinds of weights in one direction.
 pub(super) const CLASSES: usize = 4;
-
-/// Residues in one direction: the stride.
-pub(super) const RESIDUES: usize = 2;
 
 /// A segment's formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +36,8 @@ pub(super) enum Kind {
     One,
     First,
     Last,
+    Pair,
+    Half,
 }
 
 impl Kind {
@@ -37,8 +45,8 @@ impl Kind {
     #[inline(always)]
     pub(super) fn inputs(self) -> usize {
         match self {
-            Kind::Three => 4,
-            Kind::Two => 3,
+            Kind::Three | Kind::Pair => 4,
+            Kind::Two | Kind::Half => 3,
             Kind::One => 2,
             Kind::First | Kind::Last => 1,
         }
@@ -49,9 +57,15 @@ impl Kind {
     pub(super) fn outputs(self) -> usize {
         match self {
             Kind::Three => 3,
-            Kind::Two => 2,
-            Kind::One | Kind::First | Kind::Last => 1,
+            Kind::Two | Kind::Pair => 2,
+            Kind::One | Kind::First | Kind::Last | Kind::Half => 1,
         }
+    }
+
+    /// Whether some of its small pixels may be outside the picture, and zero.
+    #[inline(always)]
+    pub(super) fn reaches_out(self) -> bool {
+        matches!(self, Kind::Pair | Kind::Half)
     }
 
     /// Whether it has one of its two small pixels outside, and its one point behind those of inner segments.
@@ -64,7 +78,8 @@ impl Kind {
     #[inline(always)]
     pub(super) fn classes(self) -> &'static [usize] {
         match self {
-            Kind::Three => &[0, 1, 2, 3],
+            Kind::Three | Kind::Pair => &[0, 1, 2, 3],
+            Kind::Half => &[0, 1, 2],
             Kind::Two => &[0, 1, 3],
             Kind::One => &[0, 3],
             Kind::First => &[3],
@@ -77,7 +92,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub(super) kind: Kind,
-    /// Its first small pixel.
+    /// Its first small pixel; before the picture, it wraps.
     pub(super) small: usize,
     /// Its first output.
     pub(super) m: usize,
@@ -85,7 +100,7 @@ pub(super) struct Segment {
     pub(super) index: usize,
 }
 
-/// One direction of a geometry with kernel 4 and stride 2.
+/// One direction of a geometry with kernel 4 and stride 2, or kernel 3 and stride 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Axis {
     /// Small pixels.
@@ -93,27 +108,32 @@ pub(super) struct Axis {
     /// Big pixels.
     pub(super) big: usize,
     pub(super) padding: usize,
+    pub(super) stride: usize,
 }
 
 impl Axis {
-    /// Outputs that have both their small pixels.
+    /// Outputs of kernel 4 that have both their small pixels.
     fn inner(self) -> usize {
         self.small - 1
     }
 
-    /// Segments of inner outputs.
+    /// Segments of inner outputs; all of kernel 3.
     fn inner_segments(self) -> usize {
-        self.inner().div_ceil(3)
+        if self.stride == 1 { self.big.div_ceil(2) } else { self.inner().div_ceil(3) }
     }
 
     /// All segments, those of inner outputs first.
     #[inline(always)]
     pub(super) fn segments(self) -> impl Iterator<Item = Segment> {
-        let (inner, n) = (self.inner(), self.inner_segments());
+        let n = self.inner_segments();
         (0..n + 2).filter_map(move |i| {
             Some(match i {
+                _ if i < n && self.stride == 1 => {
+                    let (kind, m) = (if 2 * i + 1 < self.big { Kind::Pair } else { Kind::Half }, 2 * i + self.padding);
+                    Segment { kind, small: m.wrapping_sub(2), m, index: i }
+                }
                 _ if i < n => {
-                    let kind = match inner - 3 * i {
+                    let kind = match self.inner() - 3 * i {
                         1 => Kind::One,
                         2 => Kind::Two,
                         _ => Kind::Three,
@@ -132,6 +152,10 @@ impl Axis {
     /// Points of a class in the inner segments.
     #[inline(always)]
     pub(super) fn inner_points(self, class: usize) -> usize {
+        if self.stride == 1 {
+            // Of an odd number of big pixels, the last is half a pair.
+            return self.big.div_ceil(2) - usize::from(class == 3 && self.big % 2 == 1);
+        }
         let (threes, rest) = (self.inner() / 3, self.inner() % 3);
         threes
             + match class {
@@ -146,8 +170,8 @@ impl Axis {
     #[inline(always)]
     pub(super) fn edge_of(self, class: usize, residue: usize) -> bool {
         match class {
-            0 => self.big_pixel(self.small, residue).is_some(),
-            3 => self.big_pixel(0, residue).is_some(),
+            0 if self.stride == 2 => self.big_pixel(self.small, residue).is_some(),
+            3 if self.stride == 2 => self.big_pixel(0, residue).is_some(),
             _ => false,
         }
     }
@@ -169,19 +193,29 @@ impl Axis {
         self.edge_residues(class).1 > 0
     }
 
-    /// Big pixel `2m + residue − padding`, if there is one.
+    /// Big pixel `stride · m + residue − padding`, if there is one.
     #[inline(always)]
     pub(super) fn big_pixel(self, m: usize, residue: usize) -> Option<usize> {
-        (RESIDUES * m + residue).checked_sub(self.padding).filter(|&b| b < self.big)
+        (self.stride * m + residue).checked_sub(self.padding).filter(|&b| b < self.big)
     }
 
     /// The outputs of a segment that have a big pixel of a residue.
     #[inline(always)]
     pub(super) fn outputs(self, segment: Segment, residue: usize) -> Range<usize> {
-        let (first, count) = (RESIDUES * segment.m + residue, segment.kind.outputs());
-        // Output i has pixel first + i · RESIDUES − padding.
-        let from = |pixel: usize| (pixel + self.padding).saturating_sub(first).div_ceil(RESIDUES).min(count);
+        let (first, count) = (self.stride * segment.m + residue, segment.kind.outputs());
+        // Output i has pixel first + i · stride − padding.
+        let from = |pixel: usize| (pixel + self.padding).saturating_sub(first).div_ceil(self.stride).min(count);
         from(0)..from(self.big)
+    }
+
+    /// The inputs of a segment that are small pixels of the picture.
+    #[inline(always)]
+    pub(super) fn inputs(self, segment: Segment) -> Range<usize> {
+        if !segment.kind.reaches_out() {
+            return 0..segment.kind.inputs();
+        }
+        // Input i is pixel m − 2 + i.
+        2usize.saturating_sub(segment.m)..(self.small + 2).saturating_sub(segment.m).min(segment.kind.inputs())
     }
 
     /// Products of one residue.

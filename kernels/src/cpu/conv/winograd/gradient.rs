@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use super::super::LANES;
-use super::axis::{CLASSES, RESIDUES};
+use super::axis::CLASSES;
 use super::plan::Plan;
 use super::product;
 use super::transform;
-use super::weights::{KINDS, TAPS};
+use super::weights::{MOST, TAPS};
 use crate::Float;
 use crate::cpu::Team;
 use crate::cpu::lanes::Lanes;
+use crate::cpu::simd::Arithmetic;
 use crate::multiversion;
 
 /// Elements of points that a slice of images may have. More of them than where points are multiplied with weights: the longer
@@ -43,7 +44,7 @@ struct Cut {
 impl Cut {
     fn new(plan: &Plan) -> Cut {
         let channels = BLOCK_CHANNELS.min(plan.small_padded());
-        let (small, big) = (plan.points() * channels, plan.points() * RESIDUES * RESIDUES * plan.big_padded());
+        let (small, big) = (plan.points() * channels, plan.points() * plan.residues() * plan.big_padded());
         let slice = (SLICE_ELEMENTS / (small + big)).clamp(1, 16).min(plan.batch);
         let blocks = plan.small_channels.div_ceil(BLOCK_CHANNELS);
         let images_per_share = plan.batch.div_ceil((MAX_PARTIAL / blocks).max(1)).next_multiple_of(slice);
@@ -54,7 +55,7 @@ impl Cut {
             slice,
             small: slice * small,
             big: slice * big,
-            result: KINDS * channels * plan.big_padded(),
+            result: plan.kinds() * channels * plan.big_padded(),
         }
     }
 
@@ -111,7 +112,7 @@ pub fn weight_gradient<T: Float>(
         }
     });
     let scratch = &*scratch;
-    team.pieces([(dw, plan.big_channels * TAPS)], |c, [dw]| taps(plan, &cut, scratch, c, dw, add));
+    team.pieces([(dw, plan.big_channels * plan.side() * plan.side())], |c, [dw]| taps(plan, &cut, scratch, c, dw, add));
 }
 
 multiversion! {
@@ -126,19 +127,17 @@ multiversion! {
         result: &mut [T],
     ) {
         let (small, big) = (channels.next_multiple_of(LANES), plan.big_padded());
-        let all = RESIDUES * RESIDUES * big;
+        let all = plan.residues() * big;
         for class in 0..CLASSES * CLASSES {
             let result = &mut result[class * channels * all..][..channels * all];
             for block in plan.blocks(class) {
                 let (first, rows) = (block.first * images, block.count * images);
                 let (v, z) = (&v[first * small..], &z[first * all..]);
                 // The residues lie side by side: those of a row at least, all where both directions have both.
-                let (runs, columns) = match (block.y.1, block.x.1) {
-                    (RESIDUES, RESIDUES) => (1, RESIDUES * RESIDUES * big),
-                    (y, x) => (y, x * big),
-                };
+                let (y, x) = (block.y.1, block.x.1);
+                let (runs, columns) = if y * x == plan.residues() { (1, all) } else { (y, x * big) };
                 for run in 0..runs {
-                    let at = ((block.y.0 + run) * RESIDUES + block.x.0) * big;
+                    let at = ((block.y.0 + run) * plan.stride + block.x.0) * big;
                     if rows * columns > 0 {
                         let (v, z) = ((v, small), (&z[at..], all));
                         product::transposed::<T, A>(v, z, rows, (&mut result[at..], all), channels, columns);
@@ -151,50 +150,73 @@ multiversion! {
 
 multiversion! {
     #[fused]
-    /// `dW_ρ = Gᵀ · dU_ρ` of one small channel, `(big channels, 4, 4)`, the shares added in order.
+    /// `dW_ρ = Gᵀ · dU_ρ` of one small channel, `(big channels, side, side)`, the shares added in order.
     fn taps<T: Float, A: Arithmetic>(plan: &Plan, cut: &Cut, partial: &[T], channel: usize, dw: &mut [T], add: bool) {
-        let (big, block) = (plan.big_padded(), channel / BLOCK_CHANNELS);
-        let (channels, channel) = (cut.channels(plan, block).len(), channel % BLOCK_CHANNELS);
-        for first in (0..plan.big_channels).step_by(LANES) {
-            let mut taps = [[T::ZERO; LANES]; TAPS];
-            for residue in 0..RESIDUES * RESIDUES {
-                let mut columns = [[A::Lanes::<T>::splat(T::ZERO); 2]; CLASSES];
-                for (cx, column) in columns.iter_mut().enumerate() {
-                    let mut classes = [A::Lanes::<T>::splat(T::ZERO); CLASSES];
-                    for (cy, sum) in classes.iter_mut().enumerate() {
-                        let row = (cy * CLASSES + cx) * channels + channel;
-                        let at = (row * RESIDUES * RESIDUES + residue) * big + first;
-                        for share in 0..cut.shares {
-                            let of_share = &partial[(share * cut.blocks + block) * cut.memory() + at..][..LANES];
-                            // SAFETY: a slice of `LANES` elements.
-                            *sum = sum.add(unsafe { A::Lanes::<T>::load(of_share.as_ptr()) });
-                        }
+        // A copy for each, whose loops have known lengths.
+        match plan.stride {
+            2 => taps_by::<T, A, 2>(plan, cut, partial, channel, dw, add),
+            _ => taps_by::<T, A, 1>(plan, cut, partial, channel, dw, add),
+        }
+    }
+}
+
+#[inline(always)]
+fn taps_by<T: Float, A: Arithmetic, const STRIDE: usize>(
+    plan: &Plan,
+    cut: &Cut,
+    partial: &[T],
+    channel: usize,
+    dw: &mut [T],
+    add: bool,
+) {
+    let (stride, side, residues) = (STRIDE, STRIDE + 2, STRIDE * STRIDE);
+    let (big, block) = (plan.big_padded(), channel / BLOCK_CHANNELS);
+    let (channels, channel) = (cut.channels(plan, block).len(), channel % BLOCK_CHANNELS);
+    for first in (0..plan.big_channels).step_by(LANES) {
+        let mut taps = [[T::ZERO; LANES]; TAPS];
+        for residue in 0..residues {
+            let mut columns = [[A::Lanes::<T>::splat(T::ZERO); MOST]; CLASSES];
+            for (cx, column) in columns.iter_mut().enumerate() {
+                let mut classes = [A::Lanes::<T>::splat(T::ZERO); CLASSES];
+                for (cy, sum) in classes.iter_mut().enumerate() {
+                    let row = (cy * CLASSES + cx) * channels + channel;
+                    let at = (row * residues + residue) * big + first;
+                    for share in 0..cut.shares {
+                        let of_share = &partial[(share * cut.blocks + block) * cut.memory() + at..][..LANES];
+                        // SAFETY: a slice of `LANES` elements.
+                        *sum = sum.add(unsafe { A::Lanes::<T>::load(of_share.as_ptr()) });
                     }
-                    *column = taps_of(classes);
                 }
-                let [c0, c1, c2, c3] = columns;
-                // The residue's taps b and a, vertically and horizontally.
-                for y in 0..2 {
-                    for (x, tap) in taps_of([c0[y], c1[y], c2[y], c3[y]]).into_iter().enumerate() {
-                        let to = &mut taps[(2 * y + residue / RESIDUES) * 4 + 2 * x + residue % RESIDUES];
-                        // SAFETY: an array of `LANES` elements.
-                        unsafe { tap.store(to.as_mut_ptr()) };
-                    }
+                *column = taps_of(stride, classes);
+            }
+            let [c0, c1, c2, c3] = columns;
+            // The residue's taps, vertically and horizontally, a stride apart.
+            for y in 0..side / stride {
+                let row = taps_of(stride, [c0[y], c1[y], c2[y], c3[y]]);
+                for (x, tap) in row.into_iter().enumerate().take(side / stride) {
+                    let to = &mut taps[(stride * y + residue / stride) * side + stride * x + residue % stride];
+                    // SAFETY: an array of `LANES` elements.
+                    unsafe { tap.store(to.as_mut_ptr()) };
                 }
             }
-            for (lane, dw) in dw[first * TAPS..].as_chunks_mut::<TAPS>().0.iter_mut().take(LANES).enumerate() {
-                for (dw, tap) in dw.iter_mut().zip(&taps) {
-                    *dw = if add { *dw + tap[lane] } else { tap[lane] };
-                }
+        }
+        let dw = dw[first * side * side..].chunks_exact_mut(side * side).take(LANES);
+        for (lane, dw) in dw.enumerate() {
+            for (dw, tap) in dw.iter_mut().zip(&taps) {
+                *dw = if add { *dw + tap[lane] } else { tap[lane] };
             }
         }
     }
 }
 
-/// The gradients of b and a from those of a, (a + b)/2, (a − b)/2 and b.
+/// The gradients of a residue's taps from those of the four classes ([`super::axis`]): of b and a, or of c, b and a, as they lie in W.
 #[inline(always)]
-fn taps_of<T: Float, L: Lanes<T>>(classes: [L; CLASSES]) -> [L; 2] {
+fn taps_of<T: Float, L: Lanes<T>>(stride: usize, classes: [L; CLASSES]) -> [L; MOST] {
     let (half, minus) = (L::splat(T::from_f64(0.5)), L::splat(-T::ONE));
-    let [a, sum, difference, b] = classes;
-    [difference.mul_add(minus, sum).mul_add(half, b), sum.add(difference).mul_add(half, a)]
+    let [first, sum, difference, last] = classes;
+    let (both, middle) = (sum.add(difference), difference.mul_add(minus, sum));
+    if stride == 2 {
+        return [middle.mul_add(half, last), both.mul_add(half, first), first];
+    }
+    [both.mul_add(half, last), middle.mul_add(half, L::splat(T::ZERO)), both.mul_add(half, first)]
 }

@@ -1,14 +1,15 @@
-//! Winograd's algorithm for kernels of 4×4 and stride 2: fewer multiplications, between points instead of pixels.
+//! Winograd's algorithm for kernels of 4×4 and stride 2, and of 3×3 and stride 1: fewer multiplications, between points instead of pixels.
 //!
-//! A big pixel meets only the taps of its residue modulo the stride, so that such a kernel is four kernels of 2×2 at stride 1,
-//! one for each residue ρ. In one direction these have a bilinear algorithm (`axis.rs`): with matrices B, A, G of small constants
+//! A big pixel meets only the taps of its residue modulo the stride, so that a kernel of 4×4 is four kernels of 2×2 at stride 1,
+//! one for each residue ρ; a kernel of stride 1 has one residue. In one direction these have a bilinear algorithm (`axis.rs`): with
+//! matrices B, A, G of small constants
 //!
 //! ```text
 //! big_ρ = Aᵀ · ((G·W_ρ) ⊙ (B·small))
 //! ```
 //!
-//! where three outputs need four products instead of six; in two directions it is nested, nine outputs with 16 products instead
-//! of 36. B does not depend on ρ. Summed over channels, each element of the product ⊙ is a matrix product, and so are those of
+//! where three outputs of two taps, or two of three, need four products instead of six; in two directions it is nested, 16 products
+//! instead of 36. B does not depend on ρ. Summed over channels, each element of the product ⊙ is a matrix product, and so are those of
 //! the map's two transposes:
 //!
 //! | kernel | products | transforms |
@@ -34,10 +35,10 @@ use super::{LANES, Store};
 use crate::Float;
 use crate::cpu::Team;
 use crate::multiversion;
-use axis::{CLASSES, RESIDUES};
+use axis::CLASSES;
 pub use gradient::weight_gradient;
 pub use plan::Plan;
-use weights::{KINDS, Side};
+use weights::Side;
 
 /// Elements of points that a slice of images may have.
 const SLICE_ELEMENTS: usize = 128 << 10;
@@ -63,7 +64,7 @@ impl Slices {
 impl Plan {
     /// Elements of transformed weights with lanes of one side.
     fn weights(&self, side: Side) -> usize {
-        KINDS
+        self.kinds()
             * match side {
                 Side::Small => self.small_padded() * self.big_channels,
                 Side::Big => self.big_padded() * self.small_channels,
@@ -75,7 +76,7 @@ impl Plan {
     }
 
     fn down_slices(&self) -> Slices {
-        let per_image = self.points() * (self.small_padded() + RESIDUES * RESIDUES * self.big_padded());
+        let per_image = self.points() * (self.small_padded() + self.residues() * self.big_padded());
         Slices::new(self.batch, per_image, self.y.small * self.x.small * LANES)
     }
 
@@ -124,8 +125,8 @@ pub fn up<T: Float>(
         let small = &small[slice * slices.images * plan.small_len()..][..images * plan.small_len()];
         let (v, m) = memory.split_at_mut(slices.images * plan.points() * plan.small_padded());
         transform::small_to_points(plan, images, 0..plan.small_channels, small, v);
-        for residue in 0..RESIDUES * RESIDUES {
-            let residue = (residue / RESIDUES, residue % RESIDUES);
+        for residue in 0..plan.residues() {
+            let residue = (residue / plan.stride, residue % plan.stride);
             multiply_up(plan, images, residue, v, u, m);
             transform::points_to_big(plan, images, residue, m, bias, how, big);
         }
@@ -145,12 +146,12 @@ multiversion! {
     ) {
         let (channels, small, big) = (plan.small_channels, plan.small_padded(), plan.big_padded());
         // [panel][class][residue][channel][LANES]
-        let panel = KINDS * channels * LANES;
+        let panel = plan.kinds() * channels * LANES;
         let none = Steps { count: 1, x: 0, w: 0 };
-        let w = (residue.0 * RESIDUES + residue.1) * channels;
+        let w = (residue.0 * plan.stride + residue.1) * channels;
         let taps = Taps { x: 0, w, len: channels, vertical: none, horizontal: none };
         for class in 0..CLASSES * CLASSES {
-            let u = &u[class * RESIDUES * RESIDUES * channels * LANES..];
+            let u = &u[class * plan.residues() * channels * LANES..];
             for block in plan.blocks(class) {
                 let (first, rows) = (block.first * images, block.count * images);
                 if rows > 0 && block.of(residue) {
@@ -183,7 +184,7 @@ pub fn down<T: Float>(
     team.pieces_in([(small, slices.images * plan.small_len())], memory, |slice, [small], memory| {
         let images = small.len() / plan.small_len();
         let big = &big[slice * slices.images * plan.big_len()..][..images * plan.big_len()];
-        let (z, rest) = memory.split_at_mut(slices.images * plan.points() * RESIDUES * RESIDUES * plan.big_padded());
+        let (z, rest) = memory.split_at_mut(slices.images * plan.points() * plan.residues() * plan.big_padded());
         let (n, sums) = rest.split_at_mut(slices.images * plan.points() * plan.small_padded());
         transform::big_to_points(plan, images, big, z);
         multiply_down(plan, images, z, u, n);
@@ -196,20 +197,20 @@ multiversion! {
     /// `N[point] = Σ_ρ Z_ρ[point] · U_ρ[class]ᵀ`.
     fn multiply_down<T: Float, A: Arithmetic>(plan: &Plan, images: usize, z: &[T], u: &[T], n: &mut [T]) {
         let (channels, small, big) = (plan.big_channels, plan.small_padded(), plan.big_padded());
-        let (panel, all) = (KINDS * channels * LANES, RESIDUES * RESIDUES * big);
+        let (panel, all) = (plan.kinds() * channels * LANES, plan.residues() * big);
         for class in 0..CLASSES * CLASSES {
-            let u = &u[class * RESIDUES * RESIDUES * channels * LANES..];
+            let u = &u[class * plan.residues() * channels * LANES..];
             for block in plan.blocks(class) {
                 let (first, rows) = (block.first * images, block.count * images);
                 if rows == 0 {
                     continue;
                 }
-                let residue = block.y.0 * RESIDUES + block.x.0;
+                let residue = block.y.0 * plan.stride + block.x.0;
                 let taps = Taps {
                     x: residue * big,
                     w: residue * channels,
                     len: channels,
-                    vertical: Steps { count: block.y.1, x: (RESIDUES * big) as isize, w: RESIDUES * channels },
+                    vertical: Steps { count: block.y.1, x: (plan.stride * big) as isize, w: plan.stride * channels },
                     horizontal: Steps { count: block.x.1, x: big as isize, w: channels },
                 };
                 product::rows::<T, A>(&z[first * all..], all, taps, u, panel, &mut n[first * small..], small, rows);

@@ -1,12 +1,11 @@
 //! Shapes of the algorithm: where the points of a geometry lie, how many there are, and whether they pay.
 
 use super::super::{Geometry, LANES};
-use super::axis::{Axis, CLASSES, Kind, RESIDUES};
-use super::weights::KINDS;
+use super::axis::{Axis, CLASSES, Kind};
 use crate::cpu::simd::has_fused;
 
 /// Vector multiplications that take as long as the transform of a point's vector, with its share of loads and stores.
-const TRANSFORM_COST: usize = 6;
+const TRANSFORM_COST: usize = 9;
 
 /// The same for a vector of transformed weights, which are gathered from rows of taps.
 const WEIGHT_COST: usize = 24;
@@ -36,12 +35,14 @@ impl Block {
     }
 }
 
-/// A geometry with kernel 4×4 and stride 2×2, cut into points.
+/// A geometry with kernel 4×4 and stride 2×2, or kernel 3×3 and stride 1×1, cut into points.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub(super) batch: usize,
     pub(super) y: Axis,
     pub(super) x: Axis,
+    /// In both directions.
+    pub(super) stride: usize,
     pub(super) small_channels: usize,
     pub(super) big_channels: usize,
     /// The first point of each class, and at the end how many there are.
@@ -52,16 +53,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 and no big pixels beyond the kernel's reach, and the processor
-    /// fused multiply-add: the kernels are not compiled for others.
+    /// The plan of a geometry, if it has a kernel of 4×4 and stride 2×2 or of 3×3 and stride 1×1 and no big pixels beyond the kernel's
+    /// reach, and the processor fused multiply-add: the kernels are not compiled for others.
     pub fn new(g: &Geometry) -> Option<Plan> {
-        let axis = |small, big, padding| Axis { small, big, padding };
+        let stride = g.stride.0;
+        let axis = |small, big, padding| Axis { small, big, padding, stride };
         let y = axis(g.small.height, g.big.height, g.padding.0);
         let x = axis(g.small.width, g.big.width, g.padding.1);
-        let covered =
-            |axis: Axis| axis.small > 0 && axis.big > 0 && axis.big + axis.padding <= RESIDUES * (axis.small + 1);
-        let fits = g.kernel == (4, 4) && g.stride == (RESIDUES, RESIDUES) && covered(y) && covered(x);
-        if !fits || !has_fused() {
+        let covered = |axis: Axis| {
+            axis.small > 0 && axis.big > 0 && axis.big + axis.padding <= stride * (axis.small - 1) + stride + 2
+        };
+        let known = [((4, 4), (2, 2)), ((3, 3), (1, 1))].contains(&(g.kernel, g.stride));
+        if !known || !covered(y) || !covered(x) || !has_fused() {
             return None;
         }
         let (small_channels, big_channels) = (g.small.channels, g.big.channels);
@@ -75,7 +78,17 @@ impl Plan {
         }
         let inner = |axis: Axis| std::array::from_fn(|class| axis.inner_points(class));
         let edges = std::array::from_fn(|class| usize::from(x.has_edge(class)));
-        Some(Plan { batch: g.batch, y, x, small_channels, big_channels, first, inner: (inner(y), inner(x)), edges })
+        Some(Plan {
+            batch: g.batch,
+            y,
+            x,
+            stride,
+            small_channels,
+            big_channels,
+            first,
+            inner: (inner(y), inner(x)),
+            edges,
+        })
     }
 
     /// The plan of a geometry for which [`super::up`] costs less than the products one by one.
@@ -101,10 +114,25 @@ impl Plan {
     fn pays(&self, g: &Geometry, inputs: usize, outputs: usize, weight_cost: usize) -> bool {
         let direct = g.flops() / (2 * self.small_channels * self.big_channels) as u64 * (inputs * outputs) as u64;
         let points = (self.batch * self.products() * inputs * outputs) as u64;
-        let sides = self.small_padded() + RESIDUES * RESIDUES * self.big_padded();
+        let sides = self.small_padded() + self.residues() * self.big_padded();
         let transforms = (TRANSFORM_COST * self.batch * self.points() * sides) as u64;
-        let weights = (weight_cost * KINDS * inputs * outputs) as u64;
+        let weights = (weight_cost * self.kinds() * inputs * outputs) as u64;
         self.small_channels.min(self.big_channels) >= LANES && points + transforms + weights < direct
+    }
+
+    /// Residues in both directions: each has big pixels and taps of its own.
+    pub(super) fn residues(&self) -> usize {
+        self.stride * self.stride
+    }
+
+    /// Residues times classes.
+    pub(super) fn kinds(&self) -> usize {
+        self.residues() * CLASSES * CLASSES
+    }
+
+    /// Taps of a kernel in one direction.
+    pub(super) fn side(&self) -> usize {
+        self.stride + 2
     }
 
     /// Points of an image.
@@ -144,7 +172,7 @@ impl Plan {
         let (inner_y, inner_x) = (self.y.inner_points(cy), self.x.inner_points(cx));
         let (edge_y, edge_x) = (self.y.edge_residues(cy), self.x.edge_residues(cx));
         let (n_y, n_x) = (usize::from(edge_y.1 > 0), usize::from(edge_x.1 > 0));
-        let all = (0, RESIDUES);
+        let all = (0, self.stride);
         let mut first = self.first[class];
         [
             (inner_y * inner_x, all, all),
@@ -176,7 +204,7 @@ impl Plan {
 
     /// Products of an image and a pair of channels, over all residues.
     pub fn products(&self) -> usize {
-        let all = |axis: Axis| (0..RESIDUES).map(|residue| axis.products(residue)).sum::<usize>();
+        let all = |axis: Axis| (0..self.stride).map(|residue| axis.products(residue)).sum::<usize>();
         all(self.y) * all(self.x)
     }
 }

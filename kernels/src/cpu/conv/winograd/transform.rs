@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::super::{LANES, Store};
-use super::axis::{CLASSES, Kind, RESIDUES, Segment};
+use super::axis::{CLASSES, Kind, Segment};
 use super::plan::Plan;
 use crate::Float;
 use crate::cpu::lanes::{Lanes, TO_L2, load_first, prefetch, store_first};
@@ -48,7 +48,8 @@ macro_rules! both {
 #[inline(always)]
 fn points_of_small<T: Float, L: Lanes<T>>(kind: Kind, d: [L; 4]) -> [L; 4] {
     match kind {
-        Kind::Three => [sub(d[0], d[2]), d[1].add(d[2]), sub(d[2], d[1]), sub(d[3], d[1])],
+        Kind::Three | Kind::Pair => [sub(d[0], d[2]), d[1].add(d[2]), sub(d[2], d[1]), sub(d[3], d[1])],
+        Kind::Half => [sub(d[0], d[2]), d[1].add(d[2]), sub(d[2], d[1]), d[2]],
         Kind::Two => [sub(d[0], d[1]), d[1].add(d[1]), d[1], sub(d[2], d[1])],
         Kind::One => [d[0], d[0], d[0], d[1]],
         Kind::First | Kind::Last => [d[0]; 4],
@@ -59,7 +60,8 @@ fn points_of_small<T: Float, L: Lanes<T>>(kind: Kind, d: [L; 4]) -> [L; 4] {
 #[inline(always)]
 fn small_of_points<T: Float, L: Lanes<T>>(kind: Kind, p: [L; 4]) -> [L; 4] {
     match kind {
-        Kind::Three => [p[0], sub(sub(p[1], p[2]), p[3]), sub(p[1].add(p[2]), p[0]), p[3]],
+        Kind::Three | Kind::Pair => [p[0], sub(sub(p[1], p[2]), p[3]), sub(p[1].add(p[2]), p[0]), p[3]],
+        Kind::Half => [p[0], sub(p[1], p[2]), sub(p[1].add(p[2]), p[0]), p[0]],
         Kind::Two => [p[0], sub(sub(p[1].add(p[1]), p[0]), p[3]), p[3], p[3]],
         Kind::One => [p[0], p[3], p[3], p[3]],
         Kind::First => [p[3]; 4],
@@ -75,6 +77,8 @@ fn big_of_points<T: Float, L: Lanes<T>>(kind: Kind, p: [L; 4]) -> [L; 4] {
             let sum = p[1].add(p[2]);
             [p[0].add(sum), sub(p[1], p[2]), sum.add(p[3]), p[3]]
         }
+        Kind::Pair => [p[0].add(p[1].add(p[2])), sub(p[1], p[2]).add(p[3]), p[3], p[3]],
+        Kind::Half => [p[0].add(p[1].add(p[2])); 4],
         Kind::Two => [p[0].add(p[1]), p[1].add(p[3]), p[3], p[3]],
         Kind::One => [p[0].add(p[3]); 4],
         Kind::First => [p[3]; 4],
@@ -90,8 +94,9 @@ fn points_of_big<T: Float, L: Lanes<T>>(kind: Kind, y: [L; 4]) -> [L; 4] {
             let sum = y[0].add(y[2]);
             [y[0], sum.add(y[1]), sub(sum, y[1]), y[2]]
         }
+        Kind::Pair => [y[0], y[0].add(y[1]), sub(y[0], y[1]), y[1]],
         Kind::Two => [y[0], y[0].add(y[1]), y[1], y[1]],
-        Kind::One | Kind::First | Kind::Last => [y[0]; 4],
+        Kind::One | Kind::First | Kind::Last | Kind::Half => [y[0]; 4],
     }
 }
 
@@ -118,12 +123,13 @@ unsafe fn store<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, x: &mut [T], at: us
 }
 
 /// The body with the kinds of two segments: a copy of its own where both are the common one or one is (five in six windows of 14 × 14
-/// small pixels). A macro, since a closure might be compiled for the baseline.
+/// small pixels, nine in ten of kernel 3). A macro, since a closure might be compiled for the baseline.
 macro_rules! by_kind {
     ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block) => {
         by_kind!(
             $y, $x, |$ky, $kx| $body,
             (Three Three) (Three One) (One Three) (Three First) (First Three) (Three Last) (Last Three)
+            (Pair Pair) (Pair Half) (Half Pair)
         )
     };
     ($y:expr, $x:expr, |$ky:ident, $kx:ident| $body:block, $(($vertical:ident $horizontal:ident))*) => {
@@ -166,7 +172,7 @@ fn rows_of(plan: &Plan, y: Segment, x: Segment, step: usize) -> [[usize; CLASSES
     by_kind!(y.kind, x.kind, |ky, kx| { plan.rows((ky, y.index), (kx, x.index), step) })
 }
 
-/// A window's big pixels of one residue: those of some of its outputs, which lie [`RESIDUES`] apart.
+/// A window's big pixels of one residue: those of some of its outputs, which lie a stride apart.
 struct Pixels {
     /// The pixel of the first output, which need not be one of them.
     first: usize,
@@ -177,8 +183,8 @@ struct Pixels {
 impl Pixels {
     #[inline(always)]
     fn of(plan: &Plan, y: Segment, x: Segment, residue: (usize, usize)) -> Pixels {
-        let row = (RESIDUES * y.m + residue.0).wrapping_sub(plan.y.padding);
-        let column = (RESIDUES * x.m + residue.1).wrapping_sub(plan.x.padding);
+        let row = (plan.stride * y.m + residue.0).wrapping_sub(plan.y.padding);
+        let column = (plan.stride * x.m + residue.1).wrapping_sub(plan.x.padding);
         Pixels {
             first: row.wrapping_mul(plan.x.big).wrapping_add(column),
             y: plan.y.outputs(y, residue.0),
@@ -200,7 +206,7 @@ impl Pixels {
     /// The pixel of an output that has one.
     #[inline(always)]
     fn at(&self, plan: &Plan, i: usize, j: usize) -> usize {
-        self.first.wrapping_add(RESIDUES * (i * plan.x.big + j))
+        self.first.wrapping_add(plan.stride * (i * plan.x.big + j))
     }
 }
 
@@ -222,13 +228,17 @@ multiversion! {
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
                     let rows = rows_of(plan, y, x, images * padded);
-                    let corner = (y.small * plan.x.small + x.small) * channels + some.start;
+                    let corner = y.small.wrapping_mul(plan.x.small).wrapping_add(x.small);
+                    let (ys, xs) = (plan.y.inputs(y), plan.x.inputs(x));
                     by_lanes!((y, x), some.len(), true, |ky, kx, c, width, _gaps| {
                         let mut d = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
                         for i in 0..ky.inputs() {
                             for j in 0..kx.inputs() {
-                                let at = corner + (i * plan.x.small + j) * channels + c;
-                                // SAFETY: a segment's inputs are small pixels, and `some` are channels of theirs.
+                                if ky.reaches_out() && !(ys.contains(&i) && xs.contains(&j)) {
+                                    continue;
+                                }
+                                let at = corner.wrapping_add(i * plan.x.small + j) * channels + some.start + c;
+                                // SAFETY: these inputs are small pixels, and `some` are channels of theirs.
                                 d[i][j] = unsafe { load::<T, A>(picture, at, width) };
                             }
                         }
@@ -269,7 +279,8 @@ multiversion! {
                 sums.fill(T::ZERO);
                 for y in plan.y.segments() {
                     for x in plan.x.segments() {
-                        let corner = (y.small * plan.x.small + x.small) * LANES;
+                        let corner = y.small.wrapping_mul(plan.x.small).wrapping_add(x.small);
+                        let (ys, xs) = (plan.y.inputs(y), plan.x.inputs(x));
                         by_kind!(y.kind, x.kind, |ky, kx| {
                             let rows = plan.rows((ky, y.index), (kx, x.index), images * padded);
                             let mut p = [[A::Lanes::<T>::splat(T::ZERO); 4]; 4];
@@ -283,8 +294,11 @@ multiversion! {
                             let d = both!(small_of_points, ky, kx, p);
                             for i in 0..ky.inputs() {
                                 for j in 0..kx.inputs() {
-                                    let at = corner + (i * plan.x.small + j) * LANES;
-                                    // SAFETY: a segment's inputs are small pixels.
+                                    if ky.reaches_out() && !(ys.contains(&i) && xs.contains(&j)) {
+                                        continue;
+                                    }
+                                    let at = corner.wrapping_add(i * plan.x.small + j) * LANES;
+                                    // SAFETY: these inputs are small pixels.
                                     unsafe {
                                         let sum = load::<T, A>(sums, at, LANES).add(d[i][j]);
                                         store::<T, A>(sum, sums, at, LANES);
@@ -381,17 +395,17 @@ multiversion! {
     /// at edges of residues without a pixel there, which no product reads ([`Plan::blocks`]).
     pub(super) fn big_to_points<T: Float, A: Arithmetic>(plan: &Plan, images: usize, big: &[T], points: &mut [T]) {
         let (channels, padded) = (plan.big_channels, plan.big_padded());
-        let all = RESIDUES * RESIDUES * padded;
+        let all = plan.residues() * padded;
         assert!(points.len() >= plan.points() * images * all);
         // Pixels from a window to the one below it.
-        let below = 3 * RESIDUES * plan.x.big;
+        let below = if plan.stride == 2 { 6 } else { 2 } * plan.x.big;
         for image in 0..images {
             let picture = &big[image * plan.big_len()..][..plan.big_len()];
             for y in plan.y.segments() {
                 for x in plan.x.segments() {
                     let rows = rows_of(plan, y, x, images * all);
-                    for residue in 0..RESIDUES * RESIDUES {
-                        let pixels = Pixels::of(plan, y, x, (residue / RESIDUES, residue % RESIDUES));
+                    for residue in 0..plan.residues() {
+                        let pixels = Pixels::of(plan, y, x, (residue / plan.stride, residue % plan.stride));
                         if (y.kind.edge() && pixels.y.is_empty()) || (x.kind.edge() && pixels.x.is_empty()) {
                             continue;
                         }
