@@ -75,7 +75,7 @@ pub(super) fn up_direct<T: Float>(
 
 /// The taps that a big position has in one direction: those of its residue whose small position exists. From one to the
 /// next, the tap rises by the stride and the small position falls by one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct TapsOfBig {
     /// The first tap and its small position.
     tap: usize,
@@ -95,9 +95,14 @@ fn taps_of_big(b: usize, axis: Axis, small: usize) -> TapsOfBig {
 /// The factors of big pixel (y, x).
 #[inline(always)]
 fn taps_of(geometry: &Geometry, y: usize, x: usize) -> Taps {
-    let Geometry { small: s, kernel, stride, .. } = *geometry;
+    let s = geometry.small;
     let vertical = taps_of_big(y, geometry.vertical(), s.height);
-    let horizontal = taps_of_big(x, geometry.horizontal(), s.width);
+    taps_from(geometry, vertical, taps_of_big(x, geometry.horizontal(), s.width))
+}
+
+#[inline(always)]
+fn taps_from(geometry: &Geometry, vertical: TapsOfBig, horizontal: TapsOfBig) -> Taps {
+    let Geometry { small: s, kernel, stride, .. } = *geometry;
     Taps {
         x: (vertical.small * s.width + horizontal.small) * s.channels,
         w: (vertical.tap * kernel.1 + horizontal.tap) * s.channels,
@@ -153,9 +158,43 @@ multiversion! {
     }
 }
 
+/// Pixels of a row, a stride apart, that have the same taps.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    count: usize,
+    taps: TapsOfBig,
+}
+
+/// A row's pixels in groups.
+fn groups(geometry: &Geometry) -> impl Iterator<Item = Group> {
+    let (axis, small, width) = (geometry.horizontal(), geometry.small.width, geometry.big.width);
+    let stride = axis.stride;
+    let mut residue = 0;
+    let mut first = residue;
+    std::iter::from_fn(move || {
+        if first >= width {
+            residue += 1;
+            first = residue;
+        }
+        if residue >= stride || first >= width {
+            return None;
+        }
+        let taps = taps_of_big(first, axis, small);
+        let same = |x: usize| {
+            let other = taps_of_big(x, axis, small);
+            (other.tap, other.count) == (taps.tap, taps.count)
+        };
+        let count = 1 + (first + stride..width).step_by(stride).take_while(|&x| same(x)).count();
+        first += count * stride;
+        Some(Group { first: first - count * stride, count, taps })
+    })
+}
+
 multiversion! {
     /// With one channel there are no lanes to fill with channels: they run along the factors instead, and the rows of a tile
-    /// are neighbouring pixels of one image that have the same taps, so that their factors overlap.
+    /// are neighbouring pixels of one image that have the same taps, so that their factors overlap. Image by image, since the rows of
+    /// small pixels that a row of big ones reads stay in the L1 cache for the next.
     fn up_slice_one_channel<T: Float, A: Arithmetic>(
         geometry: &Geometry,
         images: usize,
@@ -165,24 +204,22 @@ multiversion! {
         store: Store,
         big: &mut [T],
     ) {
+        /// Groups that are kept at a time: more than a row of any usual kernel has.
+        const KEPT: usize = 32;
         let Geometry { small: s, big: b, stride, .. } = *geometry;
-        let same_taps = |x: usize, other: usize| {
-            let taps = |x| taps_of_big(x, geometry.horizontal(), s.width);
-            let (a, b) = (taps(x), taps(other));
-            (a.tap, a.count) == (b.tap, b.count)
-        };
-        for y in 0..b.height {
-            for residue in 0..stride.1.min(b.width) {
-                let mut first = residue;
-                while first < b.width {
-                    let mut count = 1;
-                    while first + count * stride.1 < b.width && same_taps(first, first + count * stride.1) {
-                        count += 1;
-                    }
-                    let taps = taps_of(geometry, y, first);
-                    for image in 0..images {
-                        let small = &small[image * s.len()..][..s.len()];
-                        let row = &mut big[image * b.len() + y * b.width..][..b.width];
+        let mut rest = groups(geometry);
+        loop {
+            let kept: [Option<Group>; KEPT] = std::array::from_fn(|_| rest.next());
+            if kept[0].is_none() {
+                return;
+            }
+            for image in 0..images {
+                let small = &small[image * s.len()..][..s.len()];
+                let picture = &mut big[image * b.len()..][..b.len()];
+                for (y, row) in picture.chunks_exact_mut(b.width).enumerate() {
+                    let vertical = taps_of_big(y, geometry.vertical(), s.height);
+                    for &Group { first, count, taps } in kept.iter().flatten() {
+                        let taps = taps_from(geometry, vertical, taps);
                         for (pixel, rows) in Tiles::new::<A>(count) {
                             // SAFETY: `up` checked the lengths; the next pixel of a residue has its factors one small pixel
                             // further on, and all pixels first + (0..count) · stride lie in the row.
@@ -197,7 +234,6 @@ multiversion! {
                             }
                         }
                     }
-                    first += count * stride.1;
                 }
             }
         }
