@@ -2,8 +2,10 @@
 
 Each side is a process that speaks the protocol of torch_step.py. They take turns in short blocks with a pause between,
 so that all meet the same clock speed, temperature and neighbours, and none is disturbed by another's threads
-spinning for more work; who goes first changes from round to round. The ratio is to the faster of PyTorch's two. Afterwards, `inkgrad bench --profile` tells where our
-step's time goes, and what the same threads reach with multiply-adds alone: the peak that a step's GFLOP/s are a share of.
+spinning for more work; who goes first changes from round to round. A turn takes the fastest side 50 ms at least: threads
+that wake up on one core share it for some 10 ms until the system moves one, and in training they wake up once. The ratio
+is to the faster of PyTorch's two. Afterwards, `inkgrad bench --profile` tells where our step's time goes, and what the same
+threads reach with multiply-adds alone: the peak that a step's GFLOP/s are a share of.
 """
 
 import argparse
@@ -73,6 +75,10 @@ class Worker:
             sys.exit(f"error: {self.side}: found {len(ms)} times, expected {steps}")
         self.ms += ms
 
+    def warm_up(self, steps):
+        """The median of so many steps that don't count."""
+        return statistics.median(self.ask(steps, "ms")["ms"])
+
     def finish(self):
         """The worker's numbers; it ends after this."""
         peak = self.ask("", "peak_rss_mib")["peak_rss_mib"]
@@ -99,10 +105,12 @@ def compare(model, threads, args):
         pytorch = {peer: start(f"PyTorch, {peer}", torch_command + PEERS[peer]) for peer in args.peers}
         ours = start("inkgrad", ours_command)
         order = [*pytorch.values(), ours]
-        while len(ours.ms) < args.steps:
+        fastest = min(worker.warm_up(args.block) for worker in order)
+        block = max(args.block, math.ceil(args.turn / fastest))
+        for _ in range(math.ceil(args.steps / args.block)):
             for worker in order:
                 time.sleep(args.pause)
-                worker.run(args.block)
+                worker.run(block)
             order = order[1:] + order[:1]
         result = {"model": model, "batch": batch, "threads": threads, "torch": pytorch[args.peers[0]].ready["torch"]}
         result |= {peer: worker.finish() for peer, worker in pytorch.items()} | {"inkgrad": ours.finish()}
@@ -201,7 +209,8 @@ def main():
     parser.add_argument("--threads", type=listed(int), default=[2], help="comma-separated; default: 2")
     parser.add_argument("--batch", type=int, help="default: 256 for the autoencoders, 128 for the others")
     parser.add_argument("--steps", type=int, default=30, help="of each side, at least; default: 30")
-    parser.add_argument("--block", type=int, default=5, help="steps in one turn; default: 5")
+    parser.add_argument("--block", type=int, default=5, help="steps in one turn, at least; default: 5")
+    parser.add_argument("--turn", type=float, default=50, help="milliseconds of a turn, at least; default: 50")
     parser.add_argument("--pause", type=float, default=0.2, help="seconds before each turn; default: 0.2")
     parser.add_argument("--peers", type=listed(str), default=list(PEERS), help="of eager, compiled; default: both")
     parser.add_argument("--channels-last", action="store_true", help="PyTorch with NHWC weights and images")
