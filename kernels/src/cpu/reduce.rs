@@ -4,7 +4,6 @@
 //! threads, and a sum of a million `f32` keeps six digits.
 
 use std::ops::Range;
-use std::sync::Mutex;
 
 use super::activation::{put, relu_backward};
 use super::lanes::{LANES, sum_of_lanes};
@@ -76,15 +75,17 @@ pub fn column_sums<T: Float>(team: &Team, x: &[T], out: &mut [T], add: bool) {
     const BLOCK: usize = 32;
     let cols = out.len();
     check_rows("column_sums", x.len(), cols);
-    if cols > Totals::COLUMNS {
+    if cols > WIDTH {
         return team.pieces([(out, BLOCK)], |i, [out]| block_column_sums::<T, BLOCK>(x, cols, i * BLOCK, out, add));
     }
-    let totals = Totals::new(x.len(), cols);
-    team.run(totals.parts.len(), |i| {
-        let x = &x[(i * totals.part).min(x.len())..((i + 1) * totals.part).min(x.len())];
-        totals.of(i, x.len(), |range, sums| add_columns(&x[range], sums.len(), 0, sums));
+    let cut = Parts::new(x.len(), cols);
+    let mut totals = [0.0; Parts::MOST * WIDTH];
+    let totals = &mut totals[..cut.parts * cols];
+    team.pieces([(&mut *totals, cols)], |i, [totals]| {
+        let x = &x[(i * cut.part).min(x.len())..((i + 1) * cut.part).min(x.len())];
+        cut.add_up(x.len(), totals, |range, sums| add_columns(&x[range], sums.len(), 0, sums));
     });
-    totals.add_up(out, add);
+    add_parts(totals, out, add);
 }
 
 /// dy where y > 0, else 0, for dy and y (rows, columns), with the sums of its columns, written or added to `out`: the gradient before a
@@ -96,73 +97,80 @@ pub fn relu_backward_sums<T: Float>(team: &Team, y: &[T], dy: &[T], masked: &mut
     let (len, cols) = (masked.len(), out.len());
     assert!(y.len() == len && dy.len() == len, "relu_backward_sums: the slices differ in length");
     check_rows("relu_backward_sums", len, cols);
-    let totals = Totals::new(len, if cols > Totals::COLUMNS { 1 } else { cols });
-    team.pieces([(&mut *masked, totals.part)], |i, [masked]| {
-        let first = i * totals.part;
-        let (y, dy) = (&y[first..][..masked.len()], &dy[first..][..masked.len()]);
-        if cols > Totals::COLUMNS {
-            return relu_backward(y, dy, masked, false);
-        }
-        totals.of(i, masked.len(), |range, sums| {
+    if cols > WIDTH {
+        let cut = Parts::new(len, 1);
+        team.pieces([(&mut *masked, cut.part)], |i, [masked]| {
+            let range = i * cut.part..i * cut.part + masked.len();
+            relu_backward(&y[range.clone()], &dy[range], masked, false);
+        });
+        return column_sums(team, masked, out, add);
+    }
+    let cut = Parts::new(len, cols);
+    let mut totals = [0.0; Parts::MOST * WIDTH];
+    let totals = &mut totals[..cut.parts * cols];
+    team.pairs((masked, cut.part), (&mut *totals, cols), |i, masked, totals| {
+        let range = i * cut.part..i * cut.part + masked.len();
+        let (y, dy) = (&y[range.clone()], &dy[range]);
+        cut.add_up(masked.len(), totals, |range, sums| {
             mask_and_add_columns(&y[range.clone()], &dy[range.clone()], &mut masked[range], sums);
         });
     });
-    if cols > Totals::COLUMNS { column_sums(team, masked, out, add) } else { totals.add_up(out, add) }
+    add_parts(totals, out, add);
 }
 
 fn check_rows(kernel: &str, len: usize, cols: usize) {
     assert!(cols > 0 && len.is_multiple_of(cols), "{kernel}: {len} elements are no whole number of rows of {cols}");
 }
 
-/// Sums of not too many columns over parts of the rows, as many parts for any number of threads. Several short rows are taken as one wide
-/// row, whose columns are added up at the end.
-struct Totals {
+/// Elements of a wide row, at most: several rows of few columns, whose columns are added up at the end.
+const WIDTH: usize = 256;
+
+/// How rows are cut into parts, whose sums are added in order: in as many for any number of threads.
+struct Parts {
     /// Elements of a wide row, and of a part.
     width: usize,
     part: usize,
-    parts: [Mutex<[f64; Totals::COLUMNS]>; Totals::PARTS],
+    parts: usize,
 }
 
-impl Totals {
-    /// Columns at most.
-    const COLUMNS: usize = 512;
-    const PARTS: usize = 16;
-    /// Columns of a wide row, if fewer than these are summed.
-    const WIDTH: usize = 256;
+impl Parts {
+    const MOST: usize = 16;
+    /// Wide rows of a part, at least.
+    const LEAST: usize = 16;
 
     fn new(len: usize, cols: usize) -> Self {
-        let width = (Self::WIDTH / cols * cols).max(cols);
-        let part = len.div_ceil(Self::PARTS).next_multiple_of(width).max(width);
-        Self { width, part, parts: std::array::from_fn(|_| Mutex::new([0.0; Self::COLUMNS])) }
+        let width = WIDTH / cols * cols;
+        let part = len.div_ceil(Self::MOST).max(Self::LEAST * width).next_multiple_of(width);
+        Self { width, part, parts: len.div_ceil(part) }
     }
 
-    /// Adds up part `i`, of `len` elements: `add(range, sums)` adds whole wide rows of it, or the rest of one, to the sums of columns.
+    /// Adds a part of `len` elements to its `totals`: `add(range, sums)` adds whole wide rows of it, or the rest of one, to sums of columns.
     #[inline(always)]
-    fn of<T: Float>(&self, i: usize, len: usize, mut add: impl FnMut(Range<usize>, &mut [T])) {
-        // No other task has this number.
-        let mut totals = self.parts[i].lock().expect("a part that nobody has had");
+    fn add_up<T: Float>(&self, len: usize, totals: &mut [f64], mut add: impl FnMut(Range<usize>, &mut [T])) {
+        let (mut wide, mut sums) = ([0.0; WIDTH], [T::ZERO; WIDTH]);
+        let (wide, sums) = (&mut wide[..self.width], &mut sums[..self.width]);
         let chunk = self.width * ROWS;
-        let mut sums = [T::ZERO; Self::COLUMNS];
-        let sums = &mut sums[..self.width];
         for first in (0..len).step_by(chunk) {
             sums.fill(T::ZERO);
-            let (end, whole) = ((first + chunk).min(len), first + (chunk.min(len - first) / self.width * self.width));
+            let end = (first + chunk).min(len);
+            let whole = end - (end - first) % self.width;
             add(first..whole, sums);
             if whole < end {
                 add(whole..end, &mut sums[..end - whole]);
             }
-            totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += sum.to_f64());
+            wide.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += sum.to_f64());
+        }
+        for row in wide.chunks_exact(totals.len()) {
+            totals.iter_mut().zip(row).for_each(|(total, sum)| *total += sum);
         }
     }
+}
 
-    /// The sums of all parts, in order.
-    fn add_up<T: Float>(self, out: &mut [T], add: bool) {
-        let (cols, width) = (out.len(), self.width);
-        let parts = self.parts.map(|part| part.into_inner().expect("a part that is done"));
-        for (c, out) in out.iter_mut().enumerate() {
-            let total = parts.iter().flat_map(|part| part[c..width].iter().step_by(cols)).sum();
-            put(out, T::from_f64(total), add);
-        }
+/// The sums of all parts' totals, in order.
+fn add_parts<T: Float>(totals: &[f64], out: &mut [T], add: bool) {
+    let cols = out.len();
+    for (c, out) in out.iter_mut().enumerate() {
+        put(out, T::from_f64(totals.iter().skip(c).step_by(cols).sum()), add);
     }
 }
 

@@ -258,6 +258,21 @@ impl Team {
         });
     }
 
+    /// As [`Team::pieces`] with two slices of different types.
+    pub fn pairs<T: Send, U: Send>(
+        &self,
+        (x, x_len): (&mut [T], usize),
+        (y, y_len): (&mut [U], usize),
+        f: impl Fn(usize, &mut [T], &mut [U]) + Sync,
+    ) {
+        let tasks = x.len().div_ceil(x_len.max(1)).max(y.len().div_ceil(y_len.max(1)));
+        let (x, y) = (Cut::new(x, x_len), Cut::new(y, y_len));
+        self.run(tasks, |i| {
+            // SAFETY: as in `pieces`.
+            unsafe { f(i, x.get(i), y.get(i)) }
+        });
+    }
+
     /// As [`Team::pieces`], where a call also has memory to work in: a piece of `memory` that no other call has at the time.
     /// The content that it finds there depends on chance. At most as many calls run at the same time as there are whole pieces
     /// of `memory`.
