@@ -1,17 +1,16 @@
 //! y = x·Wᵀ + b, optionally without b, optionally followed by a ReLU in the same pass.
 //!
-//! - CPU: `kernels/src/cpu/gemm.rs`, `kernels/src/cpu/activation.rs`, `kernels/src/cpu/reduce.rs`
+//! - CPU: `kernels/src/cpu/gemm.rs`, `kernels/src/cpu/reduce.rs`
 //! - GPU: `kernels/ptx/gemm.ptx`, `kernels/ptx/gemm_tensor.ptx`, `kernels/ptx/reduce.ptx`, `kernels/ptx/relu_backward.ptx`
 //! - PyTorch: `linear` in `ops.json`
 
 use inkgrad_kernels::Float;
-use inkgrad_kernels::cpu::gemm::{gemm, gemm_scratch_len};
+use inkgrad_kernels::cpu::gemm::{affine, gemm, gemm_scratch_len};
 use inkgrad_kernels::cpu::matrix::{Matrix, MatrixMut};
-use inkgrad_kernels::cpu::activation;
 use inkgrad_kernels::gpu::{self, Launches, Target, gemm::Epilogue};
 
 use super::case::{Recorder, Spec, case, keep_off_corners};
-use super::{for_pieces, relu_scratch, through_relu};
+use super::{relu_scratch, through_relu};
 use crate::device::op::{DeviceBackward, DeviceForward, DeviceOp};
 use crate::inspect::Attribute;
 use crate::op::{Backward, Forward, Memory, Op, Reads};
@@ -88,17 +87,8 @@ impl<T: Float> Op<T> for Linear {
     fn forward(&self, run: Forward<'_, T>) {
         let (b, i, o) = extents(run.shapes);
         let (x, w) = (Matrix::new(run.x[0], b, i), Matrix::new(run.x[1], o, i));
-        let beta = match run.x.get(2) {
-            Some(bias) => {
-                run.y.chunks_exact_mut(o).for_each(|row| row.copy_from_slice(bias));
-                T::ONE
-            }
-            None => T::ZERO,
-        };
-        gemm(run.team, T::ONE, x, w.transposed(), beta, MatrixMut::new(run.y, b, o), run.scratch);
-        if self.relu {
-            for_pieces(run.team, run.y, |_, y| activation::relu_in_place(y));
-        }
+        let (y, bias) = (MatrixMut::new(run.y, b, o), run.x.get(2).copied());
+        affine(run.team, x, w.transposed(), bias, self.relu, y, run.scratch);
     }
 
     fn backward(&self, mut run: Backward<'_, T>) {

@@ -5,7 +5,9 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::slice;
 
+use super::activation::relu_in_place;
 use super::matrix::{Layout, Matrix, MatrixMut};
 use super::team::Team;
 use crate::Float;
@@ -85,23 +87,73 @@ pub fn gemm_scratch_len(m: usize, k: usize, n: usize) -> usize {
 /// # Panics
 /// If the shapes do not fit together, or `scratch` is too short.
 pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T, c: MatrixMut<T>, scratch: &mut [T]) {
+    product(team, alpha, a, b, beta, c, scratch, Around { bias: None, relu: false });
+}
+
+/// C ← A·B + bias, one for each column, and max(C, 0) where `relu` says so; C's columns lie together. In the cache both cost little where a
+/// task's block of C is, and each a pass over memory elsewhere. The numbers are those of C filled with the bias, [`gemm`] with beta 1,
+/// and the ReLU, to the bit.
+///
+/// # Panics
+/// As [`gemm`], or if the bias has another length than C's rows, or C's columns do not lie together.
+#[allow(clippy::too_many_arguments)]
+pub fn affine<T: Float>(
+    team: &Team,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    bias: Option<&[T]>,
+    relu: bool,
+    c: MatrixMut<T>,
+    scratch: &mut [T],
+) {
+    let (n, Layout { row_stride, col_stride, .. }) = (c.layout.cols, c.layout);
+    assert!(bias.is_none_or(|bias| bias.len() == n), "affine: a bias of another length than {n}");
+    assert!(col_stride == 1 && row_stride == n, "affine: the columns of C do not lie together");
+    let beta = if bias.is_some() { T::ONE } else { T::ZERO };
+    product(team, T::ONE, a, b, beta, c, scratch, Around { bias, relu });
+}
+
+/// What stands in a block of C before its product, and what is done to it afterwards.
+#[derive(Clone, Copy)]
+struct Around<'a, T> {
+    bias: Option<&'a [T]>,
+    relu: bool,
+}
+
+#[allow(clippy::too_many_arguments)]
+fn product<T: Float>(
+    team: &Team,
+    alpha: T,
+    a: Matrix<T>,
+    b: Matrix<T>,
+    beta: T,
+    c: MatrixMut<T>,
+    scratch: &mut [T],
+    around: Around<'_, T>,
+) {
     let (m, k, n) = check_shapes(&a, &b, &c);
     let target = Target { start: c.data.as_mut_ptr(), layout: c.layout };
     let bf16 = team.bf16();
     match Partition::of(m, k, n) {
         Partition::Serial => {
             // SAFETY: `c` is borrowed mutably here and used by this call alone.
-            unsafe { target.multiply(bf16, alpha, a, b, beta) }
+            unsafe { target.between(around, 0..n, |target| target.multiply(bf16, alpha, a, b, beta)) }
         }
         Partition::Rows(block) => team.run(m.div_ceil(block), |i| {
             let rows = i * block..m.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no rows.
-            unsafe { target.block(rows.clone(), 0..n).multiply(bf16, alpha, a.rows(rows), b, beta) }
+            unsafe {
+                let block = target.block(rows.clone(), 0..n);
+                block.between(around, 0..n, |block| block.multiply(bf16, alpha, a.rows(rows), b, beta));
+            }
         }),
         Partition::Cols(block) => team.run(n.div_ceil(block), |i| {
             let cols = i * block..n.min((i + 1) * block);
             // SAFETY: blocks of different tasks share no columns.
-            unsafe { target.block(0..m, cols.clone()).multiply(bf16, alpha, a, b.cols(cols), beta) }
+            unsafe {
+                let block = target.block(0..m, cols.clone());
+                block.between(around, cols.clone(), |block| block.multiply(bf16, alpha, a, b.cols(cols), beta));
+            }
         }),
         Partition::Terms(chunk) => {
             // The first chunk goes to C itself, the others to products of their own.
@@ -113,8 +165,9 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
                 let terms = i * chunk..k.min((i + 1) * chunk);
                 let (a, b) = (a.cols(terms.clone()), b.rows(terms));
                 let Some(row) = i.checked_sub(1) else {
+                    let first = Around { relu: false, ..around };
                     // SAFETY: only the first task writes C.
-                    return unsafe { target.multiply(bf16, alpha, a, b, beta) };
+                    return unsafe { target.between(first, 0..n, |target| target.multiply(bf16, alpha, a, b, beta)) };
                 };
                 let start = products.block(row..row + 1, 0..m * n).start;
                 let product = Target { start, layout: Layout { rows: m, cols: n, row_stride: n, col_stride: 1 } };
@@ -126,6 +179,9 @@ pub fn gemm<T: Float>(team: &Team, alpha: T, a: Matrix<T>, b: Matrix<T>, beta: T
                 team.pieces([(&mut c.data[..m * n], SUMS)], |i, [c]| {
                     for product in partial.chunks_exact(m * n) {
                         c.iter_mut().zip(&product[i * SUMS..]).for_each(|(c, &x)| *c += x);
+                    }
+                    if around.relu {
+                        relu_in_place(c);
                     }
                 });
                 return;
@@ -200,6 +256,26 @@ impl<T: Float> Target<T> {
         let (offset, layout) = self.layout.block(&rows, &cols);
         // `wrapping_add`, since an empty matrix has no element to point to.
         Self { start: self.start.wrapping_add(offset), layout }
+    }
+
+    /// Fills this matrix with its columns' bias, if there is one, calls `f`, and takes the ReLU where it is asked for.
+    ///
+    /// # Safety
+    /// As of [`Target::multiply`]; where there is a bias or a ReLU, the matrix' columns lie together.
+    unsafe fn between(&self, Around { bias, relu }: Around<'_, T>, cols: Range<usize>, f: impl FnOnce(&Self)) {
+        let rows = || {
+            (0..self.layout.rows).map(|row| {
+                // SAFETY: a row of a block of the matrix, whose columns lie together; no other slice of it is alive.
+                unsafe { slice::from_raw_parts_mut(self.start.add(row * self.layout.row_stride), self.layout.cols) }
+            })
+        };
+        if let Some(bias) = bias {
+            rows().for_each(|row| row.copy_from_slice(&bias[cols.clone()]));
+        }
+        f(self);
+        if relu {
+            rows().for_each(relu_in_place);
+        }
     }
 
     /// This matrix ← alpha · A·B + beta · this matrix, on the calling thread.

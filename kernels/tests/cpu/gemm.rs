@@ -103,6 +103,32 @@ fn results_are_the_same_to_the_bit_at_any_number_of_threads() {
 }
 
 #[test]
+fn a_bias_and_a_relu_change_no_bit_of_a_product() {
+    // Not split, and split by rows, columns and terms.
+    for (m, k, n) in [(3, 4, 5), (1, 7, 1), (512, 64, 64), (64, 64, 1600), (128, 6272, 32), (48, 4096, 16)] {
+        let (a, b, bias) = (numbers::<f32>(m * k, 1), numbers::<f32>(k * n, 2), numbers::<f32>(n, 3));
+        let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+        let mut scratch = vec![f32::NAN; gemm_scratch_len(m, k, n)];
+        let mut plain: Vec<f32> = bias.iter().copied().cycle().take(m * n).collect();
+        gemm(&Team::solo(), 1.0, a, b, 1.0, MatrixMut::new(&mut plain, m, n), &mut scratch);
+        let mut without = vec![f32::NAN; m * n];
+        gemm(&Team::solo(), 1.0, a, b, 0.0, MatrixMut::new(&mut without, m, n), &mut scratch);
+        for threads in [1, 3] {
+            for (bias, relu) in [(Some(&*bias), false), (Some(&*bias), true), (None, true)] {
+                let mut found = vec![f32::NAN; m * n];
+                Pool::new(threads).enter(|team| {
+                    affine(team, a, b, bias, relu, MatrixMut::new(&mut found, m, n), &mut scratch);
+                });
+                let sums = if bias.is_some() { &plain } else { &without };
+                let bits = |x: f32| x.to_bits();
+                let expected = sums.iter().map(|&x| if relu { x.max(0.0) } else { x });
+                assert!(found.iter().copied().map(bits).eq(expected.map(bits)), "({m}, {k}, {n}), {threads}, {relu}");
+            }
+        }
+    }
+}
+
+#[test]
 fn blocks_and_strides_take_the_elements_they_name() {
     let data = numbers::<f64>(8 * 10, 4);
     let whole = Matrix::new(&data, 8, 10);
