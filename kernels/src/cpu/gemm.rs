@@ -53,8 +53,10 @@ impl Partition {
         let tasks = (work / Self::TASK).min(Self::MAX_TASKS);
         let block = |len: usize, least: usize| len.div_ceil(tasks).max(least).next_multiple_of(16);
         let narrow = |len: usize| (len / 2).clamp(Self::MIN_BLOCK, Self::GOOD_BLOCK);
-        let (rows, cols, terms) = (block(m, narrow(m)), block(n, narrow(n)), block(k, Self::MIN_TERMS));
         let cut = |len: usize, block: usize| len.div_ceil(block);
+        // As many chunks of terms as are that long, and all alike: 784 terms are four of 208 at most, not three of 256 and one of 16.
+        let alike = |block: usize| k.div_ceil(cut(k, block)).next_multiple_of(16);
+        let (rows, cols, terms) = (block(m, narrow(m)), block(n, narrow(n)), alike(block(k, Self::MIN_TERMS)));
         // Sorted by cost, ties in this order. A cut into fewer than four is taken only where nothing else can be cut.
         let mut choices = [
             (cut(m, rows), k * n, Partition::Rows(rows)),
