@@ -145,44 +145,98 @@ pub(super) struct Strides {
     pub(super) image: usize,
 }
 
-/// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images, where a pixel of `x` is `x_pixel` elements.
+/// `out[r][j] += Σ x[pixel][r] · panel[pixel][j]` over all pixels of all images, where a pixel of `x` is `x_pixel` elements, for `COLUMNS`
+/// panels, `panel_len` elements apart.
 ///
 /// # Safety
-/// For every image, row and column, `ROWS` elements of `x` and `LANES` of `panel` are readable where [`Pixels`] says;
-/// `out + r · out_row` is writable for `LANES` elements.
+/// For every image, row and column, `ROWS` elements of `x` and `LANES` of each panel are readable where [`Pixels`] says;
+/// `out + r · out_row` is writable for `COLUMNS · LANES` elements.
 #[inline(always)]
-pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize>(
+#[allow(clippy::too_many_arguments)]
+unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>(
     x: *const T,
     x_pixel: usize,
     panel: *const T,
+    panel_len: usize,
     pixels: Pixels,
     out: *mut T,
     out_row: usize,
 ) {
     // SAFETY: every access below is one that the caller vouches for.
     unsafe {
-        let mut sums = [A::Lanes::<T>::splat(T::ZERO); ROWS];
+        let mut sums = [[A::Lanes::<T>::splat(T::ZERO); COLUMNS]; ROWS];
         let Pixels { images, rows, columns, x: from, p } = pixels;
         let (x, panel) = (x.add(from.first * x_pixel), panel.add(p.first * LANES));
         let (step, panel_step) = (from.column * x_pixel, p.column * LANES);
         for image in 0..images {
             for row in 0..rows {
-                let x = x.add((image * from.image + row * from.row) * x_pixel);
+                let mut x = x.add((image * from.image + row * from.row) * x_pixel);
                 let panel = panel.add((image * p.image + row * p.row) * LANES);
                 for i in 0..columns {
-                    let values = A::Lanes::<T>::load(panel.add(i * panel_step));
-                    for (r, sum) in sums.iter_mut().enumerate() {
-                        let factor = A::Lanes::<T>::splat(*x.add(i * step + r));
-                        *sum = factor.mul_add(values, *sum);
+                    let mut values = [A::Lanes::<T>::splat(T::ZERO); COLUMNS];
+                    for (c, values) in values.iter_mut().enumerate() {
+                        *values = A::Lanes::<T>::load(panel.add(c * panel_len + i * panel_step));
                     }
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let factor = A::Lanes::<T>::splat(*x.add(r));
+                        for (sum, &values) in sums.iter_mut().zip(&values) {
+                            *sum = factor.mul_add(values, *sum);
+                        }
+                    }
+                    // Behind the last one this need not be memory of ours.
+                    x = x.wrapping_add(step);
                 }
             }
         }
-        for (r, sum) in sums.into_iter().enumerate() {
-            let out = out.add(r * out_row);
-            sum.add(A::Lanes::<T>::load(out)).store(out);
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (c, sum) in sums.into_iter().enumerate() {
+                let out = out.add(r * out_row + c * LANES);
+                sum.add(A::Lanes::<T>::load(out)).store(out);
+            }
         }
     }
+}
+
+/// [`outer`] with one panel.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+pub(super) unsafe fn outer_single<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_pixel: usize,
+    panel: *const T,
+    panel_len: usize,
+    pixels: Pixels,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { outer::<T, A, ROWS, 1>(x, x_pixel, panel, panel_len, pixels, out, out_row) }
+}
+
+/// [`outer`] with two panels: twice as many products for each factor, and for what a run of pixels costs beside them.
+///
+/// # Safety
+/// As [`outer`].
+#[inline(always)]
+pub(super) unsafe fn outer_pair<T: Float, A: Arithmetic, const ROWS: usize>(
+    x: *const T,
+    x_pixel: usize,
+    panel: *const T,
+    panel_len: usize,
+    pixels: Pixels,
+    out: *mut T,
+    out_row: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { outer::<T, A, ROWS, 2>(x, x_pixel, panel, panel_len, pixels, out, out_row) }
+}
+
+/// Panels that fill the registers beside each other: 12 × 32 sums are 24 of 32 registers.
+#[inline(always)]
+pub(super) fn panels_at_once<T, A: Arithmetic>() -> usize {
+    if A::WIDE && size_of::<T>() == 4 { 2 } else { 1 }
 }
 
 /// `y[r] = bias + Σ x[r][i] · w[i]` over the taps' runs: the one-channel form of [`patch`], with lanes along the

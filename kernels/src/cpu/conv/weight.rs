@@ -1,7 +1,7 @@
 //! The gradient of the weights: a long sum over images and pixels into a small result.
 
 use super::pack;
-use super::tile::{Pixels, Strides, outer};
+use super::tile::{Pixels, Strides, outer_pair, outer_single, panels_at_once};
 use super::winograd::{self, Plan};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
@@ -34,7 +34,8 @@ struct Cut {
 impl Cut {
     fn new(geometry: &Geometry) -> Cut {
         let block = (BLOCK_PIXELS / geometry.small.pixels().max(1)).clamp(1, 8);
-        let images_per_part = geometry.batch.div_ceil(MAX_PARTS).max(1).next_multiple_of(block);
+        // All parts alike, whose blocks need not be: a part too long is one that other threads wait for.
+        let images_per_part = geometry.batch.div_ceil(MAX_PARTS).max(1);
         let lanes = geometry.small.padded_channels();
         let (height, width) = padded_extent(geometry);
         Cut {
@@ -189,15 +190,22 @@ multiversion! {
                 x: Strides { first, column: stride.1, row: stride.0 * b.width, image: b.pixels() },
                 p: Strides { first: y * s.width + x, column: 1, row: s.width, image: s.pixels() },
             };
-            for (p, panel) in packed.chunks_exact(panel_len).enumerate() {
+            let at_once = panels_at_once::<T, A>();
+            for (p, panels) in packed.chunks(at_once * panel_len).enumerate() {
+                let width = panels.len() / panel_len * LANES;
                 for (channel, rows) in Tiles::new::<A>(b.channels) {
-                    let out = &mut result[(tap * b.channels + channel) * lanes + p * LANES..];
-                    assert!(out.len() >= (rows - 1) * lanes + LANES);
+                    let out = &mut result[(tap * b.channels + channel) * lanes + p * at_once * LANES..];
+                    assert!(out.len() >= (rows - 1) * lanes + width);
                     // SAFETY: `weight_gradient` checked the lengths; the rectangle lies inside both pictures, channels
                     // channel..channel + rows inside a pixel, and the result's rows inside `out`.
                     unsafe {
                         let x = planes.as_ptr().add(channel * images * b.pixels());
-                        with_rows!(rows, A, outer::<T>(x, rows, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        let (panel, out) = (panels.as_ptr(), out.as_mut_ptr());
+                        if width == LANES {
+                            with_rows!(rows, A, outer_single::<T>(x, rows, panel, panel_len, pixels, out, lanes));
+                        } else {
+                            with_rows!(rows, A, outer_pair::<T>(x, rows, panel, panel_len, pixels, out, lanes));
+                        }
                     }
                 }
             }
@@ -244,7 +252,7 @@ multiversion! {
                     // SAFETY: a padded picture has room for every tap of every small pixel; the rest as above.
                     unsafe {
                         let x = padded.as_ptr().add(kx);
-                        with_rows!(rows, A, outer::<T>(x, 1, panel.as_ptr(), pixels, out.as_mut_ptr(), lanes));
+                        with_rows!(rows, A, outer_single::<T>(x, 1, panel.as_ptr(), panel_len, pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }
