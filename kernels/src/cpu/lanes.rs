@@ -69,6 +69,8 @@ pub trait Lanes<T>: Copy {
     fn add(self, other: Self) -> Self;
     /// The larger of `self` and `other`, lane by lane; NaN where `other` is NaN.
     fn at_least(self, other: Self) -> Self;
+    /// The sum of all lanes, upper halves added to lower ones.
+    fn sum(self) -> T;
 }
 
 /// An element type's registers for one kind of arithmetic.
@@ -114,7 +116,7 @@ pub(crate) unsafe fn store_first<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, to
 /// Implements [`Lanes`] for `N` registers of `WIDTH` elements through the named intrinsics.
 macro_rules! registers {
     ($arch:ident, $t:ty, $arithmetic:ty, $register:ident, $n:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
-     $max:ident, |$a:ident, $b:ident, $c:ident| $mul_add:expr) => {
+     $max:ident, |$a:ident, $b:ident, $c:ident| $mul_add:expr $(, $sum:ident)?) => {
         const _: () = {
             use std::arch::$arch::*;
 
@@ -167,6 +169,16 @@ macro_rules! registers {
                     }
                     self
                 }
+                #[inline(always)]
+                fn sum(self) -> $t {
+                    $(return unsafe { $sum(self.0) };)?
+                    #[allow(unreachable_code)]
+                    {
+                        let mut lanes = [0.0; LANES];
+                        unsafe { self.store(lanes.as_mut_ptr()) };
+                        sum_of_lanes(lanes)
+                    }
+                }
             }
         };
     };
@@ -174,7 +186,33 @@ macro_rules! registers {
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
+    use std::arch::x86_64::*;
+
     use super::*;
+
+    /// [`Lanes::sum`] of two registers, without a way through memory.
+    ///
+    /// # Safety
+    /// The processor has AVX2.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn sum_of_two([lower, upper]: [__m256; 2]) -> f32 {
+        let eight = _mm256_add_ps(lower, upper);
+        let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+
+    /// The same of one register.
+    ///
+    /// # Safety
+    /// The processor has AVX-512.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn sum_of_one([all]: [__m512; 1]) -> f32 {
+        // SAFETY: AVX2 comes with AVX-512.
+        unsafe { sum_of_two([_mm512_castps512_ps256(all), _mm512_extractf32x8_ps::<1>(all)]) }
+    }
 
     registers!(
         x86_64,
@@ -213,7 +251,8 @@ mod x86_64 {
         _mm256_storeu_ps,
         _mm256_add_ps,
         _mm256_max_ps,
-        |a, b, c| _mm256_fmadd_ps(a, b, c)
+        |a, b, c| _mm256_fmadd_ps(a, b, c),
+        sum_of_two
     );
     registers!(
         x86_64,
@@ -239,7 +278,8 @@ mod x86_64 {
         _mm512_storeu_ps,
         _mm512_add_ps,
         _mm512_max_ps,
-        |a, b, c| _mm512_fmadd_ps(a, b, c)
+        |a, b, c| _mm512_fmadd_ps(a, b, c),
+        sum_of_one
     );
     registers!(
         x86_64,
@@ -339,6 +379,10 @@ mod plain {
         fn at_least(mut self, other: Self) -> Self {
             (0..LANES).for_each(|j| self.0[j] = self.0[j].at_least(other.0[j]));
             self
+        }
+        #[inline(always)]
+        fn sum(self) -> T {
+            sum_of_lanes(self.0)
         }
     }
 }

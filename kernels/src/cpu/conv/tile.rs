@@ -30,7 +30,7 @@
 
 use super::{LANES, Store};
 use crate::Float;
-use crate::cpu::lanes::{Lanes, sum_of_lanes};
+use crate::cpu::lanes::Lanes;
 use crate::cpu::simd::Arithmetic;
 
 /// The factors of one pixel: a grid of runs, each `len` elements of an image against `len` rows of packed weights.
@@ -271,9 +271,7 @@ pub(super) unsafe fn dot<T: Float, A: Arithmetic, const ROWS: usize>(
             }
         }
         for (r, lanes) in sums.into_iter().enumerate() {
-            let mut array = [T::ZERO; LANES];
-            lanes.store(array.as_mut_ptr());
-            let mut sum = sum_of_lanes(array) + bias;
+            let mut sum = lanes.sum() + bias;
             if whole(taps.len) < taps.len {
                 for (at, row) in taps.runs() {
                     for i in whole(taps.len)..taps.len {
