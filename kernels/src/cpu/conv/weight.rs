@@ -34,8 +34,8 @@ struct Cut {
 impl Cut {
     fn new(geometry: &Geometry) -> Cut {
         let block = (BLOCK_PIXELS / geometry.small.pixels().max(1)).clamp(1, 8);
-        // All parts alike, whose blocks need not be: a part too long is one that other threads wait for.
-        let images_per_part = geometry.batch.div_ceil(MAX_PARTS).max(1);
+        // Parts that are alike, not whole blocks: a part too long is one that other threads wait for.
+        let images_per_part = geometry.batch.div_ceil(MAX_PARTS).max(block);
         let lanes = geometry.small.padded_channels();
         let (height, width) = padded_extent(geometry);
         Cut {
