@@ -115,7 +115,7 @@ pub fn affine<T: Float>(
     product(team, T::ONE, a, b, beta, c, scratch, Around { bias, relu });
 }
 
-/// What stands in a block of C before its product, and what is done to it afterwards.
+/// A block of C before its product, and after.
 #[derive(Clone, Copy)]
 struct Around<'a, T> {
     bias: Option<&'a [T]>,
