@@ -25,6 +25,7 @@
 
 mod axis;
 mod gradient;
+mod maps;
 mod plan;
 mod product;
 mod transform;
