@@ -121,14 +121,18 @@ def compare(model, threads, args):
     return result
 
 
-def profile(model, batch, threads, bf16):
-    """GFLOP and milliseconds of a step by operation, and the peak of the same threads."""
-    command = [PROGRAM, "bench", "--json", "--profile", "--model", model, "--batch-size", str(batch)]
-    command += ["--precision", "bf16"] * bf16
-    run = subprocess.run(command + ["--threads", str(threads), "--steps", "10"], capture_output=True, text=True)
+def profiled(model, threads, *more):
+    """The answer of `inkgrad bench --profile`."""
+    command = [PROGRAM, "bench", "--json", "--profile", "--model", model, "--threads", str(threads), *more]
+    run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"error: inkgrad bench --profile: exit status {run.returncode}: {run.stderr.strip()}")
-    found = json.loads(run.stdout)
+    return json.loads(run.stdout)
+
+
+def profile(model, batch, threads, bf16):
+    """GFLOP and milliseconds of a step by operation, and the peak of the same threads."""
+    found = profiled(model, threads, "--batch-size", str(batch), "--steps", "10", *["--precision", "bf16"] * bf16)
     ms, gflop = {"batch, Adam, loss": found["other_ms"]}, {}
     for op in found["operations"]:
         for way in ("forward", "backward"):

@@ -14,9 +14,7 @@ import argparse
 import datetime
 import json
 import math
-import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,11 +22,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from compare import MODELS as BATCHES, ROOT, profiled
 from torch_models import MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
-SIX = ["lstm-ae", "cnn-ae", "rnn-vae", "cnn-vae", "cvae", "classifier"]
-PROGRAM = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "release", "inkgrad")
 LAYERS = {nn.Conv2d: "conv2d", nn.ConvTranspose2d: "conv_transpose2d", nn.Linear: "linear", nn.LSTM: "lstm", nn.GRU: "gru"}
 COLOURS = {"conv2d": "#1f77b4", "conv_transpose2d": "#d1495b", "linear": "#2e933c", "lstm": "#8d5a97", "gru": "#e08e1b"}
 
@@ -72,11 +68,7 @@ def measured(module, x, wants_dx):
 
 
 def our_layers(model, threads):
-    command = [PROGRAM, "bench", "--model", model, "--profile", "--json", "--threads", str(threads)]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode:
-        sys.exit(f"error: {model}: exit status {run.returncode}: {run.stderr.strip()}")
-    profile = json.loads(run.stdout)
+    profile = profiled(model, threads)
     layers = []
     for node in profile["operations"]:
         if node["op"] in COLOURS:
@@ -89,7 +81,7 @@ def compare(model, threads):
     """The layers of a model, each with what both sides need for it."""
     peak, ours = our_layers(model, threads)
     layers = []
-    for op, nodes, ms, size in pytorch_layers(MODELS[model], MODELS[model].batch):
+    for op, nodes, ms, size in pytorch_layers(MODELS[model], BATCHES[model]):
         own, ours = ours[:nodes], ours[nodes:]
         if [name for name, _, _ in own] != [op] * nodes:
             sys.exit(f"error: {model}: our layers are {own}, PyTorch's is {nodes} × {op}")
@@ -175,7 +167,7 @@ def main():
     torch.manual_seed(0)
     now, layers, peaks = datetime.datetime.now(datetime.timezone.utc), [], []
     print("| model | operation | GFLOP | FLOP a byte | PyTorch, ms | inkgrad, ms | times as fast |\n|---|---|---|---|---|---|---|")
-    for model in SIX:
+    for model in BATCHES:
         peak, found = compare(model, args.threads)
         peaks.append(peak)
         layers += found
