@@ -153,7 +153,7 @@ pub(super) struct Strides {
 /// `out + r · out_row` is writable for `COLUMNS · LANES` elements.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>(
+pub(super) unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>(
     x: *const T,
     x_pixel: usize,
     panel: *const T,
@@ -195,48 +195,6 @@ unsafe fn outer<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize
             }
         }
     }
-}
-
-/// [`outer`] with one panel.
-///
-/// # Safety
-/// As [`outer`].
-#[inline(always)]
-pub(super) unsafe fn outer_single<T: Float, A: Arithmetic, const ROWS: usize>(
-    x: *const T,
-    x_pixel: usize,
-    panel: *const T,
-    panel_len: usize,
-    pixels: Pixels,
-    out: *mut T,
-    out_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { outer::<T, A, ROWS, 1>(x, x_pixel, panel, panel_len, pixels, out, out_row) }
-}
-
-/// [`outer`] with two panels: twice as many products for each factor, and for what a run of pixels costs beside them.
-///
-/// # Safety
-/// As [`outer`].
-#[inline(always)]
-pub(super) unsafe fn outer_pair<T: Float, A: Arithmetic, const ROWS: usize>(
-    x: *const T,
-    x_pixel: usize,
-    panel: *const T,
-    panel_len: usize,
-    pixels: Pixels,
-    out: *mut T,
-    out_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { outer::<T, A, ROWS, 2>(x, x_pixel, panel, panel_len, pixels, out, out_row) }
-}
-
-/// Panels that fill the registers beside each other: 12 × 32 sums are 24 of 32 registers.
-#[inline(always)]
-pub(super) fn panels_at_once<T, A: Arithmetic>() -> usize {
-    if A::WIDE && size_of::<T>() == 4 { 2 } else { 1 }
 }
 
 /// `y[r] = bias + Σ x[r][i] · w[i]` over the taps' runs: the one-channel form of [`patch`], with lanes along the

@@ -1,13 +1,13 @@
 //! The gradient of the weights: a long sum over images and pixels into a small result.
 
 use super::pack;
-use super::tile::{Pixels, Strides, outer_pair, outer_single, panels_at_once};
+use super::tile::{Pixels, Strides, outer};
 use super::winograd::{self, Plan};
 use super::{Geometry, LANES, taps_of_small};
 use crate::Float;
 use crate::cpu::Team;
 use crate::cpu::simd::Arithmetic;
-use crate::cpu::tiles::{Tiles, with_rows};
+use crate::cpu::tiles::{Tiles, panels_at_once, with_rows};
 use crate::multiversion;
 
 /// Pixels of the small side in a block of images: with so many, the factors of a register tile (a panel of one side, a plane
@@ -202,9 +202,9 @@ multiversion! {
                         let x = planes.as_ptr().add(channel * images * b.pixels());
                         let (panel, out) = (panels.as_ptr(), out.as_mut_ptr());
                         if width == LANES {
-                            with_rows!(rows, A, outer_single::<T>(x, rows, panel, panel_len, pixels, out, lanes));
+                            with_rows!(rows, A, outer::<T; 1>(x, rows, panel, panel_len, pixels, out, lanes));
                         } else {
-                            with_rows!(rows, A, outer_pair::<T>(x, rows, panel, panel_len, pixels, out, lanes));
+                            with_rows!(rows, A, outer::<T; 2>(x, rows, panel, panel_len, pixels, out, lanes));
                         }
                     }
                 }
@@ -252,7 +252,7 @@ multiversion! {
                     // SAFETY: a padded picture has room for every tap of every small pixel; the rest as above.
                     unsafe {
                         let x = padded.as_ptr().add(kx);
-                        with_rows!(rows, A, outer_single::<T>(x, 1, panel.as_ptr(), panel_len, pixels, out.as_mut_ptr(), lanes));
+                        with_rows!(rows, A, outer::<T; 1>(x, 1, panel.as_ptr(), panel_len, pixels, out.as_mut_ptr(), lanes));
                     }
                 }
             }

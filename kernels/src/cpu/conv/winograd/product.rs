@@ -5,13 +5,7 @@ use super::super::tile::Taps;
 use crate::Float;
 use crate::cpu::lanes::Lanes;
 use crate::cpu::simd::Arithmetic;
-use crate::cpu::tiles::{Tiles, with_rows};
-
-/// Panels that a register tile is wide: 12 × 32 sums fill 24 of 32 registers, and 24 multiplications need 14 loads.
-#[inline(always)]
-fn columns<T, A: Arithmetic>() -> usize {
-    if A::WIDE && size_of::<T>() == 4 { 2 } else { 1 }
-}
+use crate::cpu::tiles::{Tiles, panels_at_once, with_rows};
 
 /// `y[r][j] = Σ x[r][i] · w[i][j]` over the taps' runs, for `ROWS` rows and `COLUMNS` panels.
 ///
@@ -55,42 +49,6 @@ unsafe fn tile<T: Float, A: Arithmetic, const ROWS: usize, const COLUMNS: usize>
     }
 }
 
-/// [`tile`] with one panel.
-///
-/// # Safety
-/// As [`tile`].
-#[inline(always)]
-unsafe fn single<T: Float, A: Arithmetic, const ROWS: usize>(
-    x: *const T,
-    x_row: usize,
-    taps: Taps,
-    w: *const T,
-    w_panel: usize,
-    y: *mut T,
-    y_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { tile::<T, A, ROWS, 1>(x, x_row, taps, w, w_panel, y, y_row) }
-}
-
-/// [`tile`] with two panels.
-///
-/// # Safety
-/// As [`tile`].
-#[inline(always)]
-unsafe fn pair<T: Float, A: Arithmetic, const ROWS: usize>(
-    x: *const T,
-    x_row: usize,
-    taps: Taps,
-    w: *const T,
-    w_panel: usize,
-    y: *mut T,
-    y_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { tile::<T, A, ROWS, 2>(x, x_row, taps, w, w_panel, y, y_row) }
-}
-
 /// `y[r] = Σ x[r] · w` over the taps' runs for `rows` rows and all panels of `w`, `w_panel` elements apart: `x` and `y` begin
 /// with the first row, and have `x_row` and `y_row` elements in each.
 #[inline(always)]
@@ -112,7 +70,7 @@ pub(super) fn rows<T: Float, A: Arithmetic>(
     assert!(w.len() >= (panels - 1) * w_panel + last_w * LANES);
     let mut p = 0;
     while p < panels {
-        let columns = columns::<T, A>().min(panels - p);
+        let columns = panels_at_once::<T, A>().min(panels - p);
         for (first, rows) in Tiles::new::<A>(rows) {
             // SAFETY: the lengths were checked above; rows first..first + rows and panels p..p + columns exist.
             unsafe {
@@ -120,9 +78,9 @@ pub(super) fn rows<T: Float, A: Arithmetic>(
                 let w = w.as_ptr().add(p * w_panel);
                 let y = y.as_mut_ptr().add(first * y_row + p * LANES);
                 if columns == 2 {
-                    with_rows!(rows, A, pair::<T>(x, x_row, taps, w, w_panel, y, y_row));
+                    with_rows!(rows, A, tile::<T; 2>(x, x_row, taps, w, w_panel, y, y_row));
                 } else {
-                    with_rows!(rows, A, single::<T>(x, x_row, taps, w, w_panel, y, y_row));
+                    with_rows!(rows, A, tile::<T; 1>(x, x_row, taps, w, w_panel, y, y_row));
                 }
             }
         }
@@ -171,42 +129,6 @@ unsafe fn transposed_tile<T: Float, A: Arithmetic, const ROWS: usize, const COLU
     }
 }
 
-/// [`transposed_tile`] with one panel.
-///
-/// # Safety
-/// As [`transposed_tile`].
-#[inline(always)]
-unsafe fn transposed_single<T: Float, A: Arithmetic, const ROWS: usize>(
-    v: *const T,
-    v_row: usize,
-    z: *const T,
-    z_row: usize,
-    count: usize,
-    out: *mut T,
-    out_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { transposed_tile::<T, A, ROWS, 1>(v, v_row, z, z_row, count, out, out_row) }
-}
-
-/// [`transposed_tile`] with two panels.
-///
-/// # Safety
-/// As [`transposed_tile`].
-#[inline(always)]
-unsafe fn transposed_pair<T: Float, A: Arithmetic, const ROWS: usize>(
-    v: *const T,
-    v_row: usize,
-    z: *const T,
-    z_row: usize,
-    count: usize,
-    out: *mut T,
-    out_row: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { transposed_tile::<T, A, ROWS, 2>(v, v_row, z, z_row, count, out, out_row) }
-}
-
 /// `out += vᵀ · z` for `v: (count, rows)`, `z: (count, columns)` and `out: (rows, columns)`, each with the length of its rows;
 /// `columns` is a multiple of [`LANES`].
 #[inline(always)]
@@ -224,16 +146,16 @@ pub(super) fn transposed<T: Float, A: Arithmetic>(
     let panels = columns / LANES;
     let mut p = 0;
     while p < panels {
-        let columns = self::columns::<T, A>().min(panels - p);
+        let columns = panels_at_once::<T, A>().min(panels - p);
         for (first, rows) in Tiles::new::<A>(rows) {
             // SAFETY: the lengths were checked above; rows first..first + rows and panels p..p + columns exist.
             unsafe {
                 let (v, z) = (v.as_ptr().add(first), z.as_ptr().add(p * LANES));
                 let out = out.as_mut_ptr().add(first * out_row + p * LANES);
                 if columns == 2 {
-                    with_rows!(rows, A, transposed_pair::<T>(v, v_row, z, z_row, count, out, out_row));
+                    with_rows!(rows, A, transposed_tile::<T; 2>(v, v_row, z, z_row, count, out, out_row));
                 } else {
-                    with_rows!(rows, A, transposed_single::<T>(v, v_row, z, z_row, count, out, out_row));
+                    with_rows!(rows, A, transposed_tile::<T; 1>(v, v_row, z, z_row, count, out, out_row));
                 }
             }
         }
