@@ -12,6 +12,12 @@ pub fn softplus_of<T: Float, A: Arithmetic>(x: T) -> T {
     positive_part(x) + (-x.abs()).exp::<A>().ln_1p::<A>()
 }
 
+/// dy where y > 0, else 0.
+#[inline(always)]
+pub(super) fn where_positive<T: Float>(y: T, dy: T) -> T {
+    if y > T::ZERO { dy } else { T::ZERO }
+}
+
 /// max(x, 0), NaN kept.
 #[inline(always)]
 pub fn positive_part<T: Float>(x: T) -> T {
@@ -85,7 +91,7 @@ forward! {
 
 backward! {
     /// dx = dy where y > 0, else 0.
-    relu_backward: |y, dy| if y > T::ZERO { dy } else { T::ZERO }
+    relu_backward: |y, dy| where_positive(y, dy)
 }
 
 in_place! {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::activation::{put, relu_backward};
+use super::activation::{put, relu_backward, where_positive};
 use super::lanes::{LANES, sum_of_lanes};
 use super::team::Team;
 use crate::{Float, multiversion};
@@ -215,7 +215,7 @@ multiversion! {
         let cols = sums.len();
         for ((y, dy), masked) in y.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(masked.chunks_exact_mut(cols)) {
             for (((masked, &y), &dy), sum) in masked.iter_mut().zip(y).zip(dy).zip(&mut *sums) {
-                *masked = if y > T::ZERO { dy } else { T::ZERO };
+                *masked = where_positive(y, dy);
                 *sum += *masked;
             }
         }
