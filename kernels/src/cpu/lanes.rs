@@ -58,6 +58,12 @@ pub trait Lanes<T>: Copy {
     /// # Safety
     /// [`LANES`] elements are readable at `from`; any alignment.
     unsafe fn load(from: *const T) -> Self;
+    /// The lanes of an array.
+    #[inline(always)]
+    fn of(array: &[T; LANES]) -> Self {
+        // SAFETY: the array has as many elements.
+        unsafe { Self::load(array.as_ptr()) }
+    }
     /// The lanes to memory.
     ///
     /// # Safety
@@ -67,6 +73,8 @@ pub trait Lanes<T>: Copy {
     fn mul_add(self, factor: Self, addend: Self) -> Self;
     /// `self + other`, lane by lane.
     fn add(self, other: Self) -> Self;
+    /// `self / other`, lane by lane.
+    fn div(self, other: Self) -> Self;
     /// The larger of `self` and `other`, lane by lane; NaN where `other` is NaN.
     fn at_least(self, other: Self) -> Self;
     /// The sum of all lanes, upper halves added to lower ones.
@@ -116,7 +124,7 @@ pub(crate) unsafe fn store_first<T: Float, A: Arithmetic>(lanes: A::Lanes<T>, to
 /// Implements [`Lanes`] for `N` registers of `WIDTH` elements through the named intrinsics.
 macro_rules! registers {
     ($arch:ident, $t:ty, $arithmetic:ty, $register:ident, $n:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
-     $max:ident, |$a:ident, $b:ident, $c:ident| $mul_add:expr $(, $sum:ident)?) => {
+     $div:ident, $max:ident, |$a:ident, $b:ident, $c:ident| $mul_add:expr $(, $sum:ident)?) => {
         const _: () = {
             use std::arch::$arch::*;
 
@@ -159,6 +167,13 @@ macro_rules! registers {
                 fn add(mut self, other: Self) -> Self {
                     for i in 0..$n {
                         self.0[i] = unsafe { $add(self.0[i], other.0[i]) };
+                    }
+                    self
+                }
+                #[inline(always)]
+                fn div(mut self, other: Self) -> Self {
+                    for i in 0..$n {
+                        self.0[i] = unsafe { $div(self.0[i], other.0[i]) };
                     }
                     self
                 }
@@ -224,6 +239,7 @@ mod x86_64 {
         _mm_loadu_ps,
         _mm_storeu_ps,
         _mm_add_ps,
+        _mm_div_ps,
         _mm_max_ps,
         |a, b, c| _mm_add_ps(_mm_mul_ps(a, b), c)
     );
@@ -237,6 +253,7 @@ mod x86_64 {
         _mm_loadu_pd,
         _mm_storeu_pd,
         _mm_add_pd,
+        _mm_div_pd,
         _mm_max_pd,
         |a, b, c| _mm_add_pd(_mm_mul_pd(a, b), c)
     );
@@ -250,6 +267,7 @@ mod x86_64 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_add_ps,
+        _mm256_div_ps,
         _mm256_max_ps,
         |a, b, c| _mm256_fmadd_ps(a, b, c),
         sum_of_two
@@ -264,6 +282,7 @@ mod x86_64 {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         _mm256_add_pd,
+        _mm256_div_pd,
         _mm256_max_pd,
         |a, b, c| _mm256_fmadd_pd(a, b, c)
     );
@@ -277,6 +296,7 @@ mod x86_64 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_add_ps,
+        _mm512_div_ps,
         _mm512_max_ps,
         |a, b, c| _mm512_fmadd_ps(a, b, c),
         sum_of_one
@@ -291,6 +311,7 @@ mod x86_64 {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         _mm512_add_pd,
+        _mm512_div_pd,
         _mm512_max_pd,
         |a, b, c| _mm512_fmadd_pd(a, b, c)
     );
@@ -310,6 +331,7 @@ mod aarch64 {
         vld1q_f32,
         vst1q_f32,
         vaddq_f32,
+        vdivq_f32,
         vmaxq_f32,
         |a, b, c| vfmaq_f32(c, a, b)
     );
@@ -323,6 +345,7 @@ mod aarch64 {
         vld1q_f64,
         vst1q_f64,
         vaddq_f64,
+        vdivq_f64,
         vmaxq_f64,
         |a, b, c| vfmaq_f64(c, a, b)
     );
@@ -373,6 +396,11 @@ mod plain {
         #[inline(always)]
         fn add(mut self, other: Self) -> Self {
             (0..LANES).for_each(|j| self.0[j] += other.0[j]);
+            self
+        }
+        #[inline(always)]
+        fn div(mut self, other: Self) -> Self {
+            (0..LANES).for_each(|j| self.0[j] /= other.0[j]);
             self
         }
         #[inline(always)]

@@ -53,18 +53,39 @@ proptest! {
     }
 
     #[test]
-    fn attraction_is_the_plain_sum(points in points(1..40), picks in prop::collection::vec(0u32..1000, 0..70)) {
-        let neighbours: Vec<u32> = picks.iter().map(|pick| pick % points.len() as u32).collect();
-        let weights: Vec<f64> = picks.iter().map(|&pick| f64::from(pick) / 1000.0).collect();
-        let force = attract(points[0], &neighbours, &weights, &points);
-        let mut expected = [0.0; 2];
-        for (&j, &p) in neighbours.iter().zip(&weights) {
-            let (dx, dy, q) = pair(points[0], points[j as usize]);
-            expected[0] += p * q * dx;
-            expected[1] += p * q * dy;
+    fn attraction_is_the_plain_sum(
+        points in points(1..40),
+        picks in prop::collection::vec(prop::collection::vec(0u32..1000, 0..300), 1..5),
+    ) {
+        let at: Vec<[f64; 2]> = (0..picks.len()).map(|i| points[i % points.len()]).collect();
+        let (mut starts, mut neighbours, mut weights) = (vec![0], Vec::new(), Vec::<f64>::new());
+        for picks in &picks {
+            neighbours.extend(picks.iter().map(|pick| pick % points.len() as u32));
+            weights.extend(picks.iter().map(|&pick| f64::from(pick) / 1000.0));
+            let padded = weights.len().next_multiple_of(LANES);
+            neighbours.resize(padded, 0);
+            weights.resize(padded, 0.0);
+            starts.push(padded);
         }
-        for axis in 0..2 {
-            prop_assert!((force[axis] - expected[axis]).abs() < 1e-11);
+        let mut forces = vec![[f64::NAN; 2]; at.len()];
+        attract(&at, Springs { starts: &starts, neighbours: &neighbours, weights: &weights }, &points, &mut forces);
+        let narrow_weights: Vec<f32> = weights.iter().map(|&p| p as f32).collect();
+        let [narrow_at, narrow_points] = [&at, &points].map(|all| all.iter().map(|&p| narrow(p)).collect::<Vec<_>>());
+        let springs = Springs { starts: &starts, neighbours: &neighbours, weights: &narrow_weights };
+        let mut single = vec![[f32::NAN; 2]; at.len()];
+        attract(&narrow_at, springs, &narrow_points, &mut single);
+        for (i, place) in at.iter().enumerate() {
+            let (mut expected, mut sum) = ([0.0; 2], 0.0);
+            for at in starts[i]..starts[i + 1] {
+                let (dx, dy, q) = pair(*place, points[neighbours[at] as usize]);
+                expected[0] += weights[at] * q * dx;
+                expected[1] += weights[at] * q * dy;
+                sum += weights[at];
+            }
+            for axis in 0..2 {
+                prop_assert!((forces[i][axis] - expected[axis]).abs() < 1e-11 * (1.0 + sum));
+                prop_assert!((f64::from(single[i][axis]) - expected[axis]).abs() < 1e-5 * (1.0 + sum));
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Gradient descent with momentum and a gain for each coordinate, by scikit-learn's rules.
 
 use std::ops::Range;
+use std::slice::from_mut;
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::student::attract;
 
 use super::affinities::Affinities;
+use super::attraction::Attraction;
 use super::repulsion::repulsion;
 use super::tree::Tree;
 use super::{PIECE, TsneConfig};
@@ -29,8 +30,11 @@ pub struct Phase {
 /// An embedding under way.
 pub struct Descent {
     affinities: Affinities,
+    attraction: Attraction,
     theta: f64,
     learning_rate: f32,
+    /// Which of the affinities' points stands where.
+    order: Vec<u32>,
     points: Vec<[f32; 2]>,
     next: Vec<[f32; 2]>,
     update: Vec<[f32; 2]>,
@@ -38,27 +42,35 @@ pub struct Descent {
     /// The gradient times the gains.
     gradient: Vec<[f32; 2]>,
     tree: Tree,
-    /// In the tree's order, and in the points'.
-    sorted_forces: Vec<[f32; 3]>,
-    forces: Vec<[f32; 3]>,
+    /// What repels, in the tree's order, and in the points'.
+    sorted_repulsion: Vec<[f32; 3]>,
+    repulsion: Vec<[f32; 3]>,
+    /// What attracts.
+    pull: Vec<[f32; 2]>,
 }
 
 impl Descent {
     /// At the start.
-    pub fn new(affinities: Affinities, points: Vec<[f32; 2]>, config: &TsneConfig) -> Self {
+    pub fn new(affinities: Affinities, points: Vec<[f32; 2]>, config: &TsneConfig, team: &Team) -> Self {
         let n = points.len();
+        let order: Vec<u32> = (0..n as u32).collect();
+        let mut attraction = Attraction::default();
+        attraction.arrange(&affinities, &order, team);
         Descent {
             affinities,
+            attraction,
             theta: config.theta,
             learning_rate: config.learning_rate(n) as f32,
+            order,
             points,
             next: vec![[0.0; 2]; n],
             update: vec![[0.0; 2]; n],
             gains: vec![[1.0; 2]; n],
             gradient: vec![[0.0; 2]; n],
             tree: Tree::default(),
-            sorted_forces: vec![[0.0; 3]; n],
-            forces: vec![[0.0; 3]; n],
+            sorted_repulsion: vec![[0.0; 3]; n],
+            repulsion: vec![[0.0; 3]; n],
+            pull: vec![[0.0; 2]; n],
         }
     }
 
@@ -70,11 +82,14 @@ impl Descent {
         self.gains.fill([1.0; 2]);
         let (mut best, mut best_at) = (f64::INFINITY, iterations.start);
         for iteration in iterations.clone() {
-            let z = self.repel(team);
+            let z = self.look(team);
             let check = (iteration + 1).is_multiple_of(CHECK);
             // Of the affinities themselves: as they sum to 1, Σ cp·ln(cp / q) = c·(KL + ln c) for exaggerated ones, and
             // the two have their minima at the same iterations. The exaggerated gradient descends neither of them.
             let divergence = if check { self.divergence_at(z, team) } else { best };
+            if check || iteration == iterations.start {
+                self.arrange(team);
+            }
             self.step(z, exaggeration as f32, momentum, team);
             report(iteration + 1);
             if !check {
@@ -95,39 +110,55 @@ impl Descent {
 
     /// KL(P ‖ Q) of the points as they are.
     pub fn divergence(&mut self, team: &Team) -> f64 {
-        let z = self.repel(team);
+        let z = self.look(team);
         self.divergence_at(z, team)
     }
 
-    /// Where each point is.
+    /// Where each point is, in the affinities' order.
     pub fn into_points(self) -> Vec<[f32; 2]> {
-        self.points
+        let mut places = self.points.clone();
+        self.order.iter().zip(&self.points).for_each(|(&i, &point)| places[i as usize] = point);
+        places
     }
 
-    /// The repelling forces of the points as they are, and Z = Σ q.
-    fn repel(&mut self, team: &Team) -> f64 {
-        self.tree.rebuild(&self.points, self.theta, team);
-        let z = repulsion(&self.tree, &mut self.sorted_forces, team);
-        for (i, &force) in self.tree.order().zip(&self.sorted_forces) {
-            self.forces[i] = force;
+    /// The forces on the points as they are, and Z = Σ q. One thread sorts the points into the tree while others see to what attracts.
+    fn look(&mut self, team: &Team) -> f64 {
+        let Self { attraction, points, theta, .. } = self;
+        team.pairs((from_mut(&mut self.tree), 1), (&mut self.pull, PIECE), |piece, tree, pull| {
+            tree.iter_mut().for_each(|tree| tree.rebuild(points, *theta));
+            attraction.forces(piece, points, pull);
+        });
+        let z = repulsion(&self.tree, &mut self.sorted_repulsion, team);
+        for (i, &force) in self.tree.order().zip(&self.sorted_repulsion) {
+            self.repulsion[i] = force;
         }
         z
+    }
+
+    /// Puts all points in the order of the tree that they were last sorted into, so that points near each other in the plane are near each
+    /// other in memory.
+    fn arrange(&mut self, team: &Team) {
+        let order: Vec<usize> = self.tree.order().collect();
+        for values in [&mut self.points, &mut self.update, &mut self.gains, &mut self.pull] {
+            *values = order.iter().map(|&i| values[i]).collect();
+        }
+        self.order = order.iter().map(|&i| self.order[i]).collect();
+        self.repulsion.copy_from_slice(&self.sorted_repulsion);
+        self.attraction.arrange(&self.affinities, &self.order, team);
     }
 
     /// Moves each point y, with the gradient dy = 4·(Σ p·q·Δ − Σ q²·Δ / Z):
     /// gain ← gain + 0.2 where dy opposes the last move's sign, else 0.8·gain;
     /// move ← momentum · move − rate · gain · dy.
     fn step(&mut self, z: f64, exaggeration: f32, momentum: f32, team: &Team) {
-        let Self { affinities, points, forces, .. } = self;
+        let Self { points, pull, repulsion, .. } = self;
         let (rate, inverse_z) = (self.learning_rate, (1.0 / z) as f32);
         let slices = [&mut self.next, &mut self.update, &mut self.gains, &mut self.gradient];
         team.pieces(slices.map(|slice| (&mut slice[..], PIECE)), |piece, [next, update, gains, gradient]| {
             for i in 0..next.len() {
                 let at = piece * PIECE + i;
-                let (columns, values) = affinities.row(at);
-                let pull = attract(points[at], columns, values, points);
                 for axis in 0..2 {
-                    let dy = 4.0 * (exaggeration * pull[axis] - forces[at][axis] * inverse_z);
+                    let dy = 4.0 * (exaggeration * pull[at][axis] - repulsion[at][axis] * inverse_z);
                     let gain = &mut gains[i][axis];
                     *gain = if update[i][axis] * dy < 0.0 { *gain + 0.2 } else { *gain * 0.8 };
                     *gain = gain.max(LEAST_GAIN);
@@ -148,12 +179,11 @@ impl Descent {
             for (i, part) in parts.iter_mut().enumerate() {
                 let at = piece * PIECE + i;
                 let [x, y] = self.points[at].map(f64::from);
-                let (columns, values) = self.affinities.row(at);
-                let half = columns.partition_point(|&column| (column as usize) < at);
-                for (&column, &p) in columns[half..].iter().zip(&values[half..]) {
-                    let p = f64::from(p);
-                    if p > 0.0 {
-                        let [bx, by] = self.points[column as usize].map(f64::from);
+                let (neighbours, weights) = self.attraction.row(at);
+                for (&neighbour, &p) in neighbours.iter().zip(weights) {
+                    let (neighbour, p) = (neighbour as usize, f64::from(p));
+                    if p > 0.0 && neighbour > at {
+                        let [bx, by] = self.points[neighbour].map(f64::from);
                         let inverse_q = 1.0 + (x - bx).powi(2) + (y - by).powi(2);
                         *part += 2.0 * p * ((p * inverse_q).ln() + ln_z);
                     }
@@ -173,15 +203,15 @@ mod tests {
     fn gradient_and_divergence_are_those_of_scikit_learn() {
         let fixture = Fixture::load();
         let config = TsneConfig { theta: 1e-3, perplexity: fixture.perplexity, ..TsneConfig::default() };
-        let mut descent = Descent::new(fixture.affinities(), fixture.at(), &config);
         let team = Team::solo();
+        let mut descent = Descent::new(fixture.affinities(), fixture.at(), &config, &team);
         let kl = descent.divergence(&team);
         assert!((kl / fixture.kl - 1.0).abs() < 1e-5, "{kl} for {}", fixture.kl);
         let c = fixture.exaggeration;
         let exaggerated = c * (kl + c.ln());
         assert!((exaggerated / fixture.kl_exaggerated - 1.0).abs() < 1e-5, "{exaggerated}");
 
-        let z = descent.repel(&team);
+        let z = descent.look(&team);
         descent.step(z, 1.0, 0.5, &team);
         let norm = fixture.gradient.iter().fold(0.0f64, |most, g| most.max(g.abs()));
         for (found, expected) in descent.gradient.as_flattened().iter().zip(&fixture.gradient) {
@@ -195,8 +225,12 @@ mod tests {
     #[test]
     fn a_descent_ends_where_nothing_moves() {
         let fixture = Fixture::load();
-        let mut descent =
-            Descent::new(fixture.affinities(), vec![[0.5, -1.0]; fixture.at().len()], &TsneConfig::default());
+        let mut descent = Descent::new(
+            fixture.affinities(),
+            vec![[0.5, -1.0]; fixture.at().len()],
+            &TsneConfig::default(),
+            &Team::solo(),
+        );
         let phase = Phase { iterations: 0..500, exaggeration: 1.0, momentum: 0.8, patience: 300 };
         let mut heard = Vec::new();
         assert_eq!(descent.descend(phase, &Team::solo(), &mut |iteration| heard.push(iteration)), CHECK);

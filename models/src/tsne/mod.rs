@@ -21,6 +21,7 @@
 //! ```
 
 mod affinities;
+mod attraction;
 mod descent;
 mod knn;
 mod pca;
@@ -348,7 +349,7 @@ pub fn embed_from<T: Real>(
     if let Some((order, _)) = &found {
         start = order.iter().map(|&i| start[i as usize]).collect();
     }
-    let mut descent = Descent::new(affinities, start, config);
+    let mut descent = Descent::new(affinities, start, config, team);
     let mut report = |iteration| progress(Progress { iteration, iterations: config.iterations });
     let exaggerated = config.exaggerated.min(config.iterations);
     let exploration =

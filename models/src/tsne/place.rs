@@ -10,7 +10,7 @@
 //! New points do not see each other, so that where one comes to lie depends on no other. Forces are exact sums.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::student::{Bodies, LANES, attract, repel};
+use inkgrad_kernels::cpu::student::{Bodies, LANES, Springs, attract, repel};
 
 use super::affinities::fit_bandwidth;
 use super::knn::squared;
@@ -145,7 +145,7 @@ struct There<'a, T> {
     mass: Vec<f32>,
 }
 
-/// A new point's neighbours, how alike it is to each, and where it begins.
+/// A new point's neighbours, how alike it is to each, both padded to whole lanes, and where it begins.
 struct Affinity {
     neighbours: Vec<u32>,
     p: Vec<f32>,
@@ -174,20 +174,32 @@ impl<'a, T: Real> There<'a, T> {
             nearest.truncate(self.k);
         }
         nearest.sort_unstable_by(nearer);
-        let (distances, neighbours): (Vec<f64>, Vec<u32>) = nearest.into_iter().unzip();
+        let (distances, mut neighbours): (Vec<f64>, Vec<u32>) = nearest.into_iter().unzip();
         let mut p = vec![0.0; self.k];
         fit_bandwidth(&distances, self.perplexity, &mut p);
         let start = [0, 1].map(|axis| {
             let few = neighbours.iter().take(MEDIAN_OF);
             median(few.map(|&j| self.places[j as usize][axis]).collect())
         });
-        Affinity { neighbours, p: p.into_iter().map(|p| p as f32).collect(), start }
+        let mut p: Vec<f32> = p.into_iter().map(|p| p as f32).collect();
+        let padded = p.len().next_multiple_of(LANES);
+        neighbours.resize(padded, neighbours[0]);
+        p.resize(padded, 0.0);
+        Affinity { neighbours, p, start }
     }
 
     /// Σ q²·Δ over all points, and Σ q.
     fn forces(&self, at: [f32; 2]) -> [f32; 3] {
         let mut force = [[0.0; 3]];
         repel(&[at], Bodies { x: &self.x, y: &self.y, mass: &self.mass }, &mut force);
+        force[0]
+    }
+
+    /// Σ p·q·Δ over its neighbours.
+    fn pull(&self, affinity: &Affinity, at: [f32; 2]) -> [f32; 2] {
+        let Affinity { neighbours, p, .. } = affinity;
+        let mut force = [[0.0; 2]];
+        attract(&[at], Springs { starts: &[0, p.len()], neighbours, weights: p }, self.places, &mut force);
         force[0]
     }
 
@@ -199,7 +211,7 @@ impl<'a, T: Real> There<'a, T> {
             let (early, slow) = EARLY_MOMENTUM;
             let momentum = if iteration < early { slow } else { MOMENTUM };
             let [fx, fy, z] = self.forces(at);
-            let pull = attract(at, &affinity.neighbours, &affinity.p, self.places);
+            let pull = self.pull(&affinity, at);
             // w²/Σw = q·w; far from everything Σ w may be 0, and then so are all forces.
             let inverse_z = if z > 0.0 { 1.0 / z } else { 0.0 };
             let mut dy = [EXAGGERATION * pull[0] - fx * inverse_z, EXAGGERATION * pull[1] - fy * inverse_z];
@@ -299,7 +311,7 @@ mod tests {
         let there = There::new(points, &plane, &PlaceConfig::default(), 91);
         let affinity = there.affinity(&values[N * WIDTH..]);
         let at = affinity.start.map(|x| x + 0.3);
-        let pull = attract(at, &affinity.neighbours, &affinity.p, there.places);
+        let pull = there.pull(&affinity, at);
         let force = there.forces(at);
         let scale = pull.iter().fold(0.0f32, |most, f| most.max(f.abs()));
         for axis in 0..2 {

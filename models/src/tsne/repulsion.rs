@@ -89,7 +89,7 @@ mod tests {
             points.extend([[0.5, 0.5]; 20]);
             let mut tree = Tree::default();
             let mut error_at = |theta: f64| {
-                tree.rebuild(&points, theta, &Team::solo());
+                tree.rebuild(&points, theta);
                 let mut forces = vec![[0.0; 3]; points.len()];
                 let z = repulsion(&tree, &mut forces, &Team::solo());
                 let (mut wrong, mut norm, mut exact_z) = (0.0, 0.0, 0.0);

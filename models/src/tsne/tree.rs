@@ -1,15 +1,11 @@
 //! A quadtree over points in the order of their Morton codes, as one flat array in the order of a depth-first walk.
 
-use inkgrad_engine::Team;
-
-use super::PIECE;
-
 /// Bits of a coordinate: the depth of the deepest cells.
 const BITS: u32 = 16;
 /// The most points of a cell that is not divided.
 const LEAF: usize = 8;
 /// The most points that look at the tree together.
-const GROUP: usize = 32;
+const GROUP: usize = 128;
 
 /// A cell, the smallest that holds its points.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +41,7 @@ pub struct Tree {
 impl Tree {
     /// Sorts the points into cells. The root is their bounding box, halved along both axes again and again; `theta` is
     /// the widest angle at which a cell stands for its points.
-    pub fn rebuild(&mut self, points: &[[f32; 2]], theta: f64, team: &Team) {
+    pub fn rebuild(&mut self, points: &[[f32; 2]], theta: f64) {
         let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
         for point in points {
             for axis in 0..2 {
@@ -61,14 +57,11 @@ impl Tree {
         self.reaches.clear();
         self.reaches.extend((0..=BITS as i32).map(|depth| (width / 2f64.powi(depth)).powi(2) as f32));
 
-        self.keys.resize(points.len(), 0);
-        team.pieces([(&mut self.keys, PIECE)], |piece, [keys]| {
-            for (i, key) in keys.iter_mut().enumerate() {
-                let at = piece * PIECE + i;
-                let cell = |axis: usize| ((f64::from(points[at][axis]) - f64::from(low[axis])) * scale[axis]) as u16;
-                *key = u64::from(spread(cell(0)) | spread(cell(1)) << 1) << 32 | at as u64;
-            }
-        });
+        self.keys.clear();
+        self.keys.extend(points.iter().enumerate().map(|(at, point)| {
+            let cell = |axis: usize| ((f64::from(point[axis]) - f64::from(low[axis])) * scale[axis]) as u16;
+            u64::from(spread(cell(0)) | spread(cell(1)) << 1) << 32 | at as u64
+        }));
         self.keys.sort_unstable();
         self.points.clear();
         self.points.extend(self.keys.iter().map(|&key| points[index(key)]));
@@ -149,7 +142,7 @@ mod tests {
             (0..700).map(|i| philox.normals(i)).map(|[x, y, ..]| [x as f32, y as f32]).collect();
         points.extend([[0.25, -0.5]; 40]);
         let mut tree = Tree::default();
-        tree.rebuild(&points, 0.5, &Team::solo());
+        tree.rebuild(&points, 0.5);
         let mut order: Vec<usize> = tree.order().collect();
         assert!(order.iter().zip(&tree.points).all(|(&i, point)| points[i] == *point));
         order.sort_unstable();
