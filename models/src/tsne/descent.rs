@@ -42,10 +42,10 @@ pub struct Descent {
     /// The gradient times the gains.
     gradient: Vec<[f32; 2]>,
     tree: Tree,
-    /// What repels, in the tree's order, and in the points'.
+    /// Sums of repulsion and Σ q, in the tree's order and in the points'.
     sorted_repulsion: Vec<[f32; 3]>,
     repulsion: Vec<[f32; 3]>,
-    /// What attracts.
+    /// Sums of attraction.
     pull: Vec<[f32; 2]>,
 }
 
