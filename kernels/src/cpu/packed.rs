@@ -233,9 +233,9 @@ unsafe fn term<T: Float, A: Arithmetic, const ROWS: usize>(
     a_row: usize,
     b: &[T; LANES],
 ) {
-    // SAFETY: the caller's promise, and an array of sixteen.
+    let b = A::Lanes::<T>::of(b);
+    // SAFETY: the caller's promise.
     unsafe {
-        let b = A::Lanes::<T>::load(b.as_ptr());
         for (r, sum) in sums.iter_mut().enumerate() {
             *sum = A::Lanes::<T>::splat(*a.add(r * a_row)).mul_add(b, *sum);
         }

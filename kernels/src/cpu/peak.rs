@@ -27,8 +27,7 @@ multiversion! {
 #[inline(always)]
 fn chains<T: Float, A: Arithmetic, const N: usize>(rounds: usize, factor: T, sums: &mut [[T; LANES]]) -> usize {
     let (factor, one) = (A::Lanes::<T>::splat(factor), A::Lanes::<T>::splat(T::ONE));
-    // SAFETY: an array of sixteen.
-    let mut lanes: [A::Lanes<T>; N] = std::array::from_fn(|i| unsafe { A::Lanes::<T>::load(sums[i].as_ptr()) });
+    let mut lanes: [A::Lanes<T>; N] = std::array::from_fn(|i| A::Lanes::<T>::of(&sums[i]));
     for _ in 0..rounds {
         for lanes in &mut lanes {
             *lanes = lanes.mul_add(factor, one);
