@@ -116,8 +116,8 @@ impl Descent {
 
     /// Where each point is, in the affinities' order.
     pub fn into_points(self) -> Vec<[f32; 2]> {
-        let mut places = self.points.clone();
-        self.order.iter().zip(&self.points).for_each(|(&i, &point)| places[i as usize] = point);
+        let Self { order, points, next: mut places, .. } = self;
+        order.iter().zip(points).for_each(|(&i, point)| places[i as usize] = point);
         places
     }
 

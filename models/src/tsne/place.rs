@@ -10,9 +10,10 @@
 //! New points do not see each other, so that where one comes to lie depends on no other. Forces are exact sums.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::student::{Bodies, LANES, Springs, attract, repel};
+use inkgrad_kernels::cpu::student::{Bodies, LANES, repel};
 
 use super::affinities::fit_bandwidth;
+use super::attraction::Rows;
 use super::knn::squared;
 use super::{Points, Real, check_numbers};
 use crate::error::{Error, Result};
@@ -145,10 +146,9 @@ struct There<'a, T> {
     mass: Vec<f32>,
 }
 
-/// A new point's neighbours, how alike it is to each, both padded to whole lanes, and where it begins.
+/// A new point's neighbours and how alike it is to each, as one row, and where it begins.
 struct Affinity {
-    neighbours: Vec<u32>,
-    p: Vec<f32>,
+    neighbours: Rows,
     start: [f32; 2],
 }
 
@@ -174,18 +174,17 @@ impl<'a, T: Real> There<'a, T> {
             nearest.truncate(self.k);
         }
         nearest.sort_unstable_by(nearer);
-        let (distances, mut neighbours): (Vec<f64>, Vec<u32>) = nearest.into_iter().unzip();
+        let (distances, nearest): (Vec<f64>, Vec<u32>) = nearest.into_iter().unzip();
         let mut p = vec![0.0; self.k];
         fit_bandwidth(&distances, self.perplexity, &mut p);
         let start = [0, 1].map(|axis| {
-            let few = neighbours.iter().take(MEDIAN_OF);
+            let few = nearest.iter().take(MEDIAN_OF);
             median(few.map(|&j| self.places[j as usize][axis]).collect())
         });
-        let mut p: Vec<f32> = p.into_iter().map(|p| p as f32).collect();
-        let padded = p.len().next_multiple_of(LANES);
-        neighbours.resize(padded, neighbours[0]);
-        p.resize(padded, 0.0);
-        Affinity { neighbours, p, start }
+        let p: Vec<f32> = p.into_iter().map(|p| p as f32).collect();
+        let mut neighbours = Rows::default();
+        neighbours.push(nearest.into_iter(), &p);
+        Affinity { neighbours, start }
     }
 
     /// Σ q²·Δ over all points, and Σ q.
@@ -197,9 +196,8 @@ impl<'a, T: Real> There<'a, T> {
 
     /// Σ p·q·Δ over its neighbours.
     fn pull(&self, affinity: &Affinity, at: [f32; 2]) -> [f32; 2] {
-        let Affinity { neighbours, p, .. } = affinity;
         let mut force = [[0.0; 2]];
-        attract(&[at], Springs { starts: &[0, p.len()], neighbours, weights: p }, self.places, &mut force);
+        affinity.neighbours.forces(&[at], self.places, &mut force);
         force[0]
     }
 
@@ -239,7 +237,8 @@ impl<'a, T: Real> There<'a, T> {
             let p = f64::from(p);
             if p > 0.0 { p * (p.ln() + inverse_w.ln() + ln_z) } else { 0.0 }
         };
-        affinity.neighbours.iter().zip(&affinity.p).map(part).sum()
+        let (neighbours, weights) = affinity.neighbours.row(0);
+        neighbours.iter().zip(weights).map(part).sum()
     }
 }
 
