@@ -67,6 +67,8 @@ pub trait Float:
     fn tanh<A: Arithmetic>(self) -> Self;
     /// ln x.
     fn ln(self) -> Self;
+    /// ln x of a positive, normal and finite number, branch-free where the type has a vectorisable form.
+    fn ln_of_normal<A: Arithmetic>(self) -> Self;
 
     /// The larger of the two; `other` where `self` is NaN. Compiles to one instruction.
     #[inline(always)]
@@ -96,7 +98,7 @@ pub trait Float:
 }
 
 macro_rules! float {
-    ($t:ident, $gemm:path, |$x:ident, $a:ident| $exp:expr, $sigmoid:expr, $tanh:expr, $ln_1p:expr) => {
+    ($t:ident, $gemm:path, |$x:ident, $a:ident| $exp:expr, $sigmoid:expr, $tanh:expr, $ln_1p:expr, $ln:expr) => {
         impl Float for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -150,6 +152,11 @@ macro_rules! float {
             fn ln(self) -> Self {
                 $t::ln(self)
             }
+            #[inline(always)]
+            fn ln_of_normal<$a: Arithmetic>(self) -> Self {
+                let $x = self;
+                $ln
+            }
             unsafe fn gemm(
                 (m, k, n): (usize, usize, usize),
                 alpha: Self,
@@ -171,6 +178,15 @@ float!(
     |x, A| polynomial::exp::<A>(x),
     polynomial::sigmoid::<A>(x),
     polynomial::tanh::<A>(x),
-    polynomial::ln_1p::<A>(x)
+    polynomial::ln_1p::<A>(x),
+    polynomial::ln::<A>(x)
 );
-float!(f64, matrixmultiply::dgemm, |x, A| f64::exp(x), 1.0 / (1.0 + f64::exp(-x)), f64::tanh(x), f64::ln_1p(x));
+float!(
+    f64,
+    matrixmultiply::dgemm,
+    |x, A| f64::exp(x),
+    1.0 / (1.0 + f64::exp(-x)),
+    f64::tanh(x),
+    f64::ln_1p(x),
+    f64::ln(x)
+);

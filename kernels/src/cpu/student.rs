@@ -2,7 +2,7 @@
 //! the two halves of t-SNE's gradient (van der Maaten 2014, "Accelerating t-SNE using tree-based algorithms", section 4).
 
 use super::lanes::{Lanes, TO_L1, prefetch, sum_of_lanes};
-use crate::multiversion;
+use crate::{Float, multiversion};
 
 /// Bodies side by side, and their numbers are padded to a multiple of this with bodies of no mass.
 pub use super::lanes::LANES;
@@ -65,6 +65,34 @@ const GATHERED: usize = 256;
 /// processor does not foresee these two by itself.
 const AHEAD: usize = 1024;
 
+/// Calls `each` with the coordinates and weights of the neighbours `row` among `points`, [`LANES`] at a time.
+#[inline(always)]
+fn along<T: Float>(
+    places: &mut [[T; 2]; GATHERED],
+    springs: Springs<T>,
+    row: &[usize],
+    points: &[[T; 2]],
+    mut each: impl FnMut([&[T; LANES]; 3]),
+) {
+    let row = row[0]..row[1];
+    let (indices, weights) = (&springs.neighbours[row.clone()], &springs.weights[row]);
+    for (indices, weights) in indices.chunks(LANES).zip(weights.chunks(LANES)) {
+        prefetch::<TO_L1, u32>(indices.as_ptr().wrapping_add(AHEAD));
+        prefetch::<TO_L1, T>(weights.as_ptr().wrapping_add(AHEAD));
+    }
+    for (indices, weights) in indices.chunks(GATHERED).zip(weights.chunks(GATHERED)) {
+        for (place, &index) in places.iter_mut().zip(indices) {
+            *place = points[index as usize];
+        }
+        let (ps, rest) = weights.as_chunks::<LANES>();
+        assert!(rest.is_empty(), "whole lanes of neighbours");
+        for (places, p) in places.as_chunks::<LANES>().0.iter().zip(ps) {
+            let (x, y) = (places.map(|[x, _]| x), places.map(|[_, y]| y));
+            each([&x, &y, p]);
+        }
+    }
+}
+
 multiversion! {
     /// How neighbours among `points` attract each point of `at`: (Σ p·q·Δx, Σ p·q·Δy), with Δ from the neighbour to the point and its
     /// weight p.
@@ -77,36 +105,48 @@ multiversion! {
         points: &[[T; 2]],
         forces: &mut [[T; 2]],
     ) {
-        let Springs { starts, neighbours, weights } = springs;
-        assert!(starts.len() == at.len() + 1 && forces.len() == at.len(), "neighbours and a force for each point");
+        let rows = springs.starts.windows(2);
+        assert!(rows.len() == at.len() && forces.len() == at.len(), "neighbours and a force for each point");
         let mut near = [[T::ZERO; 2]; GATHERED];
-        let (mut x, mut y) = ([T::ZERO; GATHERED], [T::ZERO; GATHERED]);
         let [zero, one, minus_one] = [T::ZERO, T::ONE, -T::ONE].map(A::Lanes::<T>::splat);
-        for ((place, force), bounds) in at.iter().zip(forces).zip(starts.windows(2)) {
+        for ((place, force), row) in at.iter().zip(forces).zip(rows) {
             let [at_x, at_y] = place.map(A::Lanes::<T>::splat);
             let (mut fx, mut fy) = (zero, zero);
-            let row = bounds[0]..bounds[1];
-            for at in row.clone().step_by(LANES) {
-                prefetch::<TO_L1, u32>(neighbours.as_ptr().wrapping_add(at + AHEAD));
-                prefetch::<TO_L1, T>(weights.as_ptr().wrapping_add(at + AHEAD));
-            }
-            for (indices, weights) in neighbours[row.clone()].chunks(GATHERED).zip(weights[row].chunks(GATHERED)) {
-                for (near, &index) in near.iter_mut().zip(indices) {
-                    *near = points[index as usize];
-                }
-                for ((x, y), near) in x.iter_mut().zip(&mut y).zip(&near[..indices.len()]) {
-                    [*x, *y] = *near;
-                }
-                let (ps, rest) = weights.as_chunks::<LANES>();
-                assert!(rest.is_empty(), "whole lanes of neighbours");
-                for ((x, y), p) in x.as_chunks().0.iter().zip(y.as_chunks().0).zip(ps) {
-                    let [x, y, p] = [x, y, p].map(A::Lanes::<T>::of);
-                    let (dx, dy) = (x.mul_add(minus_one, at_x), y.mul_add(minus_one, at_y));
-                    let pq = p.div(dx.mul_add(dx, dy.mul_add(dy, one)));
-                    (fx, fy) = (pq.mul_add(dx, fx), pq.mul_add(dy, fy));
-                }
-            }
+            along(&mut near, springs, row, points, |lanes| {
+                let [x, y, p] = lanes.map(A::Lanes::<T>::of);
+                let (dx, dy) = (x.mul_add(minus_one, at_x), y.mul_add(minus_one, at_y));
+                let pq = p.div(dx.mul_add(dx, dy.mul_add(dy, one)));
+                (fx, fy) = (pq.mul_add(dx, fx), pq.mul_add(dy, fy));
+            });
             *force = [fx.sum(), fy.sum()];
+        }
+    }
+}
+
+multiversion! {
+    /// How unlikely its neighbours among `points` are to each point of `at`: Σ −p·ln q, of the weights p.
+    ///
+    /// # Panics
+    /// As [`attract`].
+    pub fn cross_entropy<T: Float, A: Arithmetic>(
+        at: &[[T; 2]],
+        springs: Springs<T>,
+        points: &[[T; 2]],
+        sums: &mut [T],
+    ) {
+        let rows = springs.starts.windows(2);
+        assert!(rows.len() == at.len() && sums.len() == at.len(), "neighbours and a sum for each point");
+        let mut near = [[T::ZERO; 2]; GATHERED];
+        for ((&[at_x, at_y], sum), row) in at.iter().zip(sums).zip(rows) {
+            let mut lanes = [T::ZERO; LANES];
+            along(&mut near, springs, row, points, |[x, y, p]| {
+                for l in 0..LANES {
+                    let (dx, dy) = (at_x - x[l], at_y - y[l]);
+                    let inverse_q = A::mul_add(dx, dx, A::mul_add(dy, dy, T::ONE));
+                    lanes[l] = A::mul_add(p[l], inverse_q.ln_of_normal::<A>(), lanes[l]);
+                }
+            });
+            *sum = sum_of_lanes(lanes);
         }
     }
 }

@@ -21,6 +21,13 @@ fn check<A: Arithmetic>() {
     assert!(worst(-12.0, 12.0, tanh::<A>, f64::tanh) < 3e-7);
     assert!(worst(-1e-3, 1e-3, tanh::<A>, f64::tanh) < 3e-7);
     assert!(worst(1e-7, 1.0, ln_1p::<A>, f64::ln_1p) < 2e-7);
+    for (low, high) in [(0.5, 2.0), (0.999, 1.001), (1.0, 1e4), (1e-37, 3e38)] {
+        assert!(worst(low, high, ln::<A>, f64::ln) < 2e-7);
+    }
+    for power in -126..=127 {
+        let x = (f32::from(power as i16) + 0.3).exp2();
+        assert!((f64::from(ln::<A>(x)) / f64::from(x).ln() - 1.0).abs() < 2e-7, "{x}");
+    }
 
     assert_eq!(exp::<A>(-200.0), 0.0);
     assert_eq!(exp::<A>(0.0), 1.0);
@@ -30,6 +37,7 @@ fn check<A: Arithmetic>() {
     assert_eq!((sigmoid::<A>(f32::INFINITY), sigmoid::<A>(0.0)), (1.0, 0.5));
     assert!(sigmoid::<A>(f32::NEG_INFINITY) < 2e-38);
     assert_eq!(ln_1p::<A>(0.0), 0.0);
+    assert_eq!(ln::<A>(1.0), 0.0);
 }
 
 #[test]

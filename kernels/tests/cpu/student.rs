@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn attraction_is_the_plain_sum(
+    fn attraction_and_cross_entropy_are_the_plain_sums(
         points in points(1..40),
         picks in prop::collection::vec(prop::collection::vec(0u32..1000, 0..300), 1..5),
     ) {
@@ -67,21 +67,27 @@ proptest! {
             weights.resize(padded, 0.0);
             starts.push(padded);
         }
-        let mut forces = vec![[f64::NAN; 2]; at.len()];
-        attract(&at, Springs { starts: &starts, neighbours: &neighbours, weights: &weights }, &points, &mut forces);
+        let springs = Springs { starts: &starts, neighbours: &neighbours, weights: &weights };
+        let (mut forces, mut entropies) = (vec![[f64::NAN; 2]; at.len()], vec![f64::NAN; at.len()]);
+        attract(&at, springs, &points, &mut forces);
+        cross_entropy(&at, springs, &points, &mut entropies);
         let narrow_weights: Vec<f32> = weights.iter().map(|&p| p as f32).collect();
         let [narrow_at, narrow_points] = [&at, &points].map(|all| all.iter().map(|&p| narrow(p)).collect::<Vec<_>>());
         let springs = Springs { starts: &starts, neighbours: &neighbours, weights: &narrow_weights };
-        let mut single = vec![[f32::NAN; 2]; at.len()];
+        let (mut single, mut single_entropies) = (vec![[f32::NAN; 2]; at.len()], vec![f32::NAN; at.len()]);
         attract(&narrow_at, springs, &narrow_points, &mut single);
+        cross_entropy(&narrow_at, springs, &narrow_points, &mut single_entropies);
         for (i, place) in at.iter().enumerate() {
-            let (mut expected, mut sum) = ([0.0; 2], 0.0);
+            let (mut expected, mut entropy, mut sum) = ([0.0; 2], 0.0, 0.0);
             for at in starts[i]..starts[i + 1] {
                 let (dx, dy, q) = pair(*place, points[neighbours[at] as usize]);
                 expected[0] += weights[at] * q * dx;
                 expected[1] += weights[at] * q * dy;
+                entropy -= weights[at] * q.ln();
                 sum += weights[at];
             }
+            prop_assert!((entropies[i] - entropy).abs() < 1e-11 * (1.0 + sum));
+            prop_assert!((f64::from(single_entropies[i]) - entropy).abs() < 1e-5 * (1.0 + sum));
             for axis in 0..2 {
                 prop_assert!((forces[i][axis] - expected[axis]).abs() < 1e-11 * (1.0 + sum));
                 prop_assert!((f64::from(single[i][axis]) - expected[axis]).abs() < 1e-5 * (1.0 + sum));
