@@ -37,42 +37,76 @@ impl Affinities {
             }
         });
 
-        // Each element goes to its own row and to its column's.
+        // Where each point is a neighbour: row i has those of point i, as places in `conditional`.
         let mut starts = vec![0; n + 1];
-        for (i, row) in neighbours.indices.chunks_exact(k).enumerate() {
-            starts[i + 1] += k;
-            row.iter().for_each(|&j| starts[j as usize + 1] += 1);
-        }
+        neighbours.indices.iter().for_each(|&j| starts[j as usize + 1] += 1);
         (0..n).for_each(|i| starts[i + 1] += starts[i]);
-        let mut next = starts.clone();
-        let mut elements = vec![(0u32, 0.0f64); 2 * n * k];
-        let mut put = |row: usize, column: usize, value: f64| {
-            elements[next[row]] = (column as u32, value);
-            next[row] += 1;
-        };
-        for (at, (&j, &value)) in neighbours.indices.iter().zip(&conditional).enumerate() {
-            put(at / k, j as usize, value);
-            put(j as usize, at / k, value);
+        let (mut next, mut named) = (starts.clone(), vec![0; n * k]);
+        for (at, &j) in neighbours.indices.iter().enumerate() {
+            let next = &mut next[j as usize];
+            named[*next] = at;
+            *next += 1;
         }
 
         let total: f64 = 2.0 * conditional.iter().sum::<f64>();
-        let mut joint = Affinities { starts: vec![0], columns: Vec::new(), values: Vec::new() };
-        for bounds in starts.windows(2) {
-            let row = &mut elements[bounds[0]..bounds[1]];
-            row.sort_by_key(|&(column, _)| column);
-            for pair in row.chunk_by(|a, b| a.0 == b.0) {
-                joint.columns.push(pair[0].0);
-                joint.values.push((pair.iter().map(|&(_, value)| value).sum::<f64>() / total) as f32);
+        let mut blocks = vec![Block::default(); n.div_ceil(PIECE)];
+        team.pieces([(&mut blocks, 1)], |piece, [block]| {
+            let mut row: Vec<(u32, f64)> = Vec::new();
+            for i in piece * PIECE..n.min((piece + 1) * PIECE) {
+                let own = i * k..(i + 1) * k;
+                row.clear();
+                row.extend(neighbours.indices[own.clone()].iter().copied().zip(conditional[own].iter().copied()));
+                row.extend(named[starts[i]..starts[i + 1]].iter().map(|&at| ((at / k) as u32, conditional[at])));
+                row.sort_unstable_by_key(|&(column, _)| column);
+                block[0].push(&row, total);
             }
-            joint.starts.push(joint.columns.len());
+        });
+        let mut joint = Affinities { starts: vec![0], columns: Vec::new(), values: Vec::new() };
+        for Block { ends, columns, values } in blocks {
+            let before = joint.columns.len();
+            joint.starts.extend(ends.into_iter().map(|end| before + end));
+            joint.columns.extend(columns);
+            joint.values.extend(values);
         }
         joint
+    }
+
+    /// Σ p and Σ p·ln p.
+    pub fn sums(&self, team: &Team) -> [f64; 2] {
+        let mut sums = vec![[0.0; 2]; self.starts.len() - 1];
+        team.pieces([(&mut sums, PIECE)], |piece, [sums]| {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                for p in self.row(piece * PIECE + i).1.iter().map(|&p| f64::from(p)).filter(|&p| p > 0.0) {
+                    *sum = [sum[0] + p, sum[1] + p * p.ln()];
+                }
+            }
+        });
+        sums.iter().fold([0.0; 2], |[total, negative_entropy], sum| [total + sum[0], negative_entropy + sum[1]])
     }
 
     /// Row `i`: columns and values.
     pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
         let range = self.starts[i]..self.starts[i + 1];
         (&self.columns[range.clone()], &self.values[range])
+    }
+}
+
+/// Rows of some points, each with its end.
+#[derive(Debug, Clone, Default)]
+struct Block {
+    ends: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Block {
+    /// Appends a row of columns in order, of which one that two points named has both their values.
+    fn push(&mut self, row: &[(u32, f64)], total: f64) {
+        for pair in row.chunk_by(|a, b| a.0 == b.0) {
+            self.columns.push(pair[0].0);
+            self.values.push((pair.iter().map(|&(_, value)| value).sum::<f64>() / total) as f32);
+        }
+        self.ends.push(self.columns.len());
     }
 }
 

@@ -3,16 +3,18 @@
 //! Neighbours in the data are near each other in a good embedding. Where the points in memory follow the plane, most of a point's
 //! neighbours are in the first-level cache; in the data's order nearly none would be.
 
+use std::ops::Range;
+
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::student::{LANES, Springs, attract};
+use inkgrad_kernels::cpu::student::{LANES, Springs, attract, cross_entropy};
 
 use super::PIECE;
 use super::affinities::Affinities;
 
-/// Affinities in blocks of [`PIECE`] points.
+/// Affinities, in an order of the points that can be changed.
 #[derive(Debug, Default)]
 pub struct Attraction {
-    blocks: Vec<Rows>,
+    rows: Rows,
 }
 
 impl Attraction {
@@ -20,70 +22,102 @@ impl Attraction {
     pub fn arrange(&mut self, affinities: &Affinities, order: &[u32], team: &Team) {
         let mut places = vec![0u32; order.len()];
         order.iter().enumerate().for_each(|(place, &i)| places[i as usize] = place as u32);
-        self.blocks.resize_with(order.len().div_ceil(PIECE), Rows::default);
-        team.pieces([(&mut self.blocks, 1)], |piece, [block]| {
-            let rows = &mut block[0];
-            rows.clear();
+        self.rows.lay_out(order.iter().map(|&i| affinities.row(i as usize).0.len()));
+        let mut blocks = self.rows.blocks(PIECE);
+        team.pieces([(&mut blocks, 1)], |piece, [block]| {
             for &i in order[piece * PIECE..].iter().take(PIECE) {
                 let (columns, values) = affinities.row(i as usize);
-                rows.push(columns.iter().map(|&column| places[column as usize]), values);
+                block[0].fill_row(columns.iter().map(|&column| places[column as usize]), values);
             }
         });
     }
 
     /// Σ p·q·Δ for each of the points from `piece` · [`PIECE`] on, that many at most.
     pub fn forces(&self, piece: usize, points: &[[f32; 2]], forces: &mut [[f32; 2]]) {
-        self.blocks[piece].forces(&points[piece * PIECE..][..forces.len()], points, forces);
+        let range = piece * PIECE..piece * PIECE + forces.len();
+        attract(&points[range.clone()], self.rows.springs(range), points, forces);
     }
 
-    /// The neighbours of the point at a place, where they stand, and the weights; the last ones may be 0.
-    pub fn row(&self, place: usize) -> (&[u32], &[f32]) {
-        self.blocks[place / PIECE].row(place % PIECE)
+    /// Σ −p·ln q of each of these points.
+    pub fn cross_entropy(&self, piece: usize, points: &[[f32; 2]], sums: &mut [f32]) {
+        let range = piece * PIECE..piece * PIECE + sums.len();
+        cross_entropy(&points[range.clone()], self.rows.springs(range), points, sums);
     }
 }
 
-/// The neighbours of some points and their weights, each point's padded to whole lanes.
-#[derive(Debug)]
+/// The neighbours of points and their weights, each point's padded to whole lanes.
+#[derive(Debug, Default)]
 pub struct Rows {
     starts: Vec<usize>,
     neighbours: Vec<u32>,
     weights: Vec<f32>,
 }
 
-impl Default for Rows {
-    fn default() -> Self {
-        Rows { starts: vec![0], neighbours: Vec::new(), weights: Vec::new() }
-    }
+/// The part of some rows that is still to be filled.
+struct Block<'a> {
+    neighbours: &'a mut [u32],
+    weights: &'a mut [f32],
 }
 
 impl Rows {
-    /// Appends the neighbours of one more point, as many as weights.
-    pub fn push(&mut self, neighbours: impl Iterator<Item = u32>, weights: &[f32]) {
-        self.neighbours.extend(neighbours);
-        self.weights.extend_from_slice(weights);
-        let padded = self.weights.len().next_multiple_of(LANES);
-        // Any neighbour will do where the weight is 0; the last one's place is at hand.
-        let last = self.neighbours.last().copied().unwrap_or(0);
-        self.neighbours.resize(padded, last);
-        self.weights.resize(padded, 0.0);
-        self.starts.push(padded);
+    /// The neighbours of one point.
+    pub fn of_one(neighbours: &[u32], weights: &[f32]) -> Self {
+        let mut rows = Rows::default();
+        rows.lay_out([neighbours.len()].into_iter());
+        rows.blocks(1)[0].fill_row(neighbours.iter().copied(), weights);
+        rows
     }
 
-    /// The neighbours and weights of the i-th point; the last weights may be 0.
-    pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
-        let row = self.starts[i]..self.starts[i + 1];
-        (&self.neighbours[row.clone()], &self.weights[row])
+    /// The rows of these points, as kernels take them.
+    pub fn springs(&self, points: Range<usize>) -> Springs<'_, f32> {
+        let starts = &self.starts[points.start..points.end + 1];
+        Springs { starts, neighbours: &self.neighbours, weights: &self.weights }
     }
 
-    /// Σ p·q·Δ for each of the points `at`, with the neighbours among `points`.
-    pub fn forces(&self, at: &[[f32; 2]], points: &[[f32; 2]], forces: &mut [[f32; 2]]) {
-        let Rows { starts, neighbours, weights } = self;
-        attract(at, Springs { starts, neighbours, weights }, points, forces);
+    /// Makes room for rows of these lengths.
+    fn lay_out(&mut self, lengths: impl Iterator<Item = usize>) {
+        self.starts.clear();
+        self.starts.push(0);
+        let mut end = 0;
+        self.starts.extend(lengths.map(|len| {
+            end += len.next_multiple_of(LANES);
+            end
+        }));
+        self.neighbours.resize(end, 0);
+        self.weights.resize(end, 0.0);
     }
 
-    fn clear(&mut self) {
-        self.starts.truncate(1);
-        self.neighbours.clear();
-        self.weights.clear();
+    /// The rows of so many points each, to be filled.
+    fn blocks(&mut self, points: usize) -> Vec<Block<'_>> {
+        let (mut neighbours, mut weights) = (&mut self.neighbours[..], &mut self.weights[..]);
+        let ends = self.starts.iter().skip(points).step_by(points).chain(self.starts.last());
+        let mut start = 0;
+        ends.map(|&end| {
+            let block;
+            (block, start) = (end - start, end);
+            let (these, rest) = std::mem::take(&mut neighbours).split_at_mut(block);
+            neighbours = rest;
+            let (those, rest) = std::mem::take(&mut weights).split_at_mut(block);
+            weights = rest;
+            Block { neighbours: these, weights: those }
+        })
+        .collect()
+    }
+}
+
+impl Block<'_> {
+    /// Fills the next row with neighbours, as many as weights.
+    fn fill_row(&mut self, neighbours: impl Iterator<Item = u32>, weights: &[f32]) {
+        let padded = weights.len().next_multiple_of(LANES);
+        let (row, rest) = std::mem::take(&mut self.neighbours).split_at_mut(padded);
+        self.neighbours = rest;
+        row.iter_mut().zip(neighbours).for_each(|(to, neighbour)| *to = neighbour);
+        // Any neighbour will do where the weight is 0; one of the point's own is at hand.
+        let own = row.first().copied().unwrap_or(0);
+        row[weights.len()..].fill(own);
+        let (row, rest) = std::mem::take(&mut self.weights).split_at_mut(padded);
+        self.weights = rest;
+        row[..weights.len()].copy_from_slice(weights);
+        row[weights.len()..].fill(0.0);
     }
 }

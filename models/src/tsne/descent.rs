@@ -47,6 +47,11 @@ pub struct Descent {
     repulsion: Vec<[f32; 3]>,
     /// Sums of attraction.
     pull: Vec<[f32; 2]>,
+    /// Σ −p·ln q of each point.
+    cross_entropy: Vec<f32>,
+    /// Σ p and Σ p·ln p of all affinities.
+    total: f64,
+    negative_entropy: f64,
 }
 
 impl Descent {
@@ -56,6 +61,7 @@ impl Descent {
         let order: Vec<u32> = (0..n as u32).collect();
         let mut attraction = Attraction::default();
         attraction.arrange(&affinities, &order, team);
+        let [total, negative_entropy] = affinities.sums(team);
         Descent {
             affinities,
             attraction,
@@ -71,6 +77,9 @@ impl Descent {
             sorted_repulsion: vec![[0.0; 3]; n],
             repulsion: vec![[0.0; 3]; n],
             pull: vec![[0.0; 2]; n],
+            cross_entropy: vec![0.0; n],
+            total,
+            negative_entropy,
         }
     }
 
@@ -171,26 +180,12 @@ impl Descent {
         std::mem::swap(&mut self.points, &mut self.next);
     }
 
-    /// Σ p·ln(p / (q / Z)) over the affinities, of which every pair has two.
-    fn divergence_at(&self, z: f64, team: &Team) -> f64 {
-        let mut parts = vec![0.0; self.points.len()];
-        let ln_z = z.ln();
-        team.pieces([(&mut parts, PIECE)], |piece, [parts]| {
-            for (i, part) in parts.iter_mut().enumerate() {
-                let at = piece * PIECE + i;
-                let [x, y] = self.points[at].map(f64::from);
-                let (neighbours, weights) = self.attraction.row(at);
-                for (&neighbour, &p) in neighbours.iter().zip(weights) {
-                    let (neighbour, p) = (neighbour as usize, f64::from(p));
-                    if p > 0.0 && neighbour > at {
-                        let [bx, by] = self.points[neighbour].map(f64::from);
-                        let inverse_q = 1.0 + (x - bx).powi(2) + (y - by).powi(2);
-                        *part += 2.0 * p * ((p * inverse_q).ln() + ln_z);
-                    }
-                }
-            }
-        });
-        parts.iter().sum()
+    /// Σ p·ln(p / (q / Z)) = Σ p·ln p + Σ p·ln Z − Σ p·ln q over the affinities.
+    fn divergence_at(&mut self, z: f64, team: &Team) -> f64 {
+        let Self { attraction, points, cross_entropy, .. } = self;
+        team.pieces([(&mut *cross_entropy, PIECE)], |piece, [sums]| attraction.cross_entropy(piece, points, sums));
+        let cross_entropy: f64 = cross_entropy.iter().map(|&sum| f64::from(sum)).sum();
+        self.negative_entropy + self.total * z.ln() + cross_entropy
     }
 }
 

@@ -10,7 +10,7 @@
 //! New points do not see each other, so that where one comes to lie depends on no other. Forces are exact sums.
 
 use inkgrad_engine::Team;
-use inkgrad_kernels::cpu::student::{Bodies, LANES, repel};
+use inkgrad_kernels::cpu::student::{Bodies, LANES, Springs, attract, repel};
 
 use super::affinities::fit_bandwidth;
 use super::attraction::Rows;
@@ -182,9 +182,7 @@ impl<'a, T: Real> There<'a, T> {
             median(few.map(|&j| self.places[j as usize][axis]).collect())
         });
         let p: Vec<f32> = p.into_iter().map(|p| p as f32).collect();
-        let mut neighbours = Rows::default();
-        neighbours.push(nearest.into_iter(), &p);
-        Affinity { neighbours, start }
+        Affinity { neighbours: Rows::of_one(&nearest, &p), start }
     }
 
     /// Σ q²·Δ over all points, and Σ q.
@@ -197,7 +195,7 @@ impl<'a, T: Real> There<'a, T> {
     /// Σ p·q·Δ over its neighbours.
     fn pull(&self, affinity: &Affinity, at: [f32; 2]) -> [f32; 2] {
         let mut force = [[0.0; 2]];
-        affinity.neighbours.forces(&[at], self.places, &mut force);
+        attract(&[at], affinity.neighbours.springs(0..1), self.places, &mut force);
         force[0]
     }
 
@@ -237,7 +235,7 @@ impl<'a, T: Real> There<'a, T> {
             let p = f64::from(p);
             if p > 0.0 { p * (p.ln() + inverse_w.ln() + ln_z) } else { 0.0 }
         };
-        let (neighbours, weights) = affinity.neighbours.row(0);
+        let Springs { neighbours, weights, .. } = affinity.neighbours.springs(0..1);
         neighbours.iter().zip(weights).map(part).sum()
     }
 }
