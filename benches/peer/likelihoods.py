@@ -5,7 +5,8 @@
 
 Formulas are those of tests/fixtures/objectives.py, which the engine's gradients are compared with. What PyTorch has trained is imported
 into a run, so that one program measures both: `inkgrad evaluate --nll`. A line of the results is a run; those that are there are not
-trained again, so that the same command goes on where it stopped. --objectives and --seeds choose.
+trained again, so that the same command goes on where it stopped. --objectives and --seeds choose. --losses trains nothing and prints the
+loss of each run of --work on the test drawings, by its own objective, with PyTorch's formulas and the same noise for all.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "fixtures"))
 import objectives as fixtures  # noqa: E402  (the folder has to be known first)
 from quality import load  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from torch_models import CnnEncoder, Vae  # noqa: E402
 
 OBJECTIVES = {
@@ -41,8 +43,6 @@ LATENT = 32
 
 def train_torch(args, options, seed, path):
     """Adam at 1e-3, all drawings in a new order each epoch, the last batch smaller."""
-    fixtures.LATENT = LATENT
-    fixtures.SIZES = {"latent": LATENT, "channels": (32, 64, 128), "image": (1, 28, 28)}
     torch.manual_seed(seed)
     images, _ = load(args.data, "train")
     model = Vae(CnnEncoder(**fixtures.SIZES), **fixtures.SIZES)
@@ -92,6 +92,29 @@ def measure(args, side, name, seed):
     return {"side": side, "objective": name, "seed": seed, "seconds": round(seconds, 1), **likelihood(found)}
 
 
+def own_loss(args, side, name, seed):
+    """The loss a drawing of a run that is there, by its own objective once it has warmed up."""
+    options = OBJECTIVES[name]
+    model = Vae(CnnEncoder(**fixtures.SIZES), **fixtures.SIZES)
+    fixtures.add_own(model, options, torch.float32)
+    model.load_state_dict(load_file(args.work / f"{side}-{name}-{seed}" / "model.safetensors"))
+    images, _ = load(args.data, "test")
+    torch.manual_seed(9)
+    # Whole batches alone: some objectives compare the drawings of a batch.
+    batches = [rows for rows in torch.arange(len(images)).split(BATCH) if len(rows) == BATCH]
+    noise = lambda _, shape: torch.randn(shape)
+    with torch.no_grad():
+        total = sum(fixtures.loss(model, images[rows], noise, options, args.epochs)[0].item() for rows in batches)
+    return total / (len(batches) * BATCH)
+
+
+def losses(args, names, seeds):
+    for name in names:
+        found = {side: [own_loss(args, side, name, seed) for seed in seeds] for side in ("pytorch", "inkgrad")}
+        pytorch, inkgrad = map(statistics.mean, found.values())
+        print(f"{name}: {found}, {100 * (inkgrad / pytorch - 1):+.2f} %", flush=True)
+
+
 def likelihood(found):
     """The entry of the scores that has the likelihood."""
     entry = found["likelihood"]
@@ -111,7 +134,8 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--results", required=True, type=Path)
+    parser.add_argument("--results", type=Path, help="where each run has a line")
+    parser.add_argument("--losses", action="store_true", help="print losses of the runs that are there")
     parser.add_argument("--ink", default="target/release/inkgrad")
     parser.add_argument("--work", type=Path, default=Path("target/likelihoods"))
     parser.add_argument("--objectives", default=",".join(OBJECTIVES))
@@ -120,12 +144,20 @@ def main():
     parser.add_argument("--nll", default="425:5000")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    if args.results is None and not args.losses:
+        parser.error("--results or --losses")
     torch.set_num_threads(args.threads)
+    fixtures.LATENT = LATENT
+    fixtures.SIZES = {"latent": LATENT, "channels": (32, 64, 128), "image": (1, 28, 28)}
+    names, seeds = args.objectives.split(","), list(map(int, args.seeds.split(",")))
+    if args.losses:
+        losses(args, names, seeds)
+        return
     args.work.mkdir(parents=True, exist_ok=True)
     results = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.exists() else []
     done = {(r["side"], r["objective"], r["seed"]) for r in results}
-    for seed in map(int, args.seeds.split(",")):
-        for name in args.objectives.split(","):
+    for seed in seeds:
+        for name in names:
             for side in ("inkgrad", "pytorch"):
                 if (side, name, seed) not in done:
                     results.append(measure(args, side, name, seed))
