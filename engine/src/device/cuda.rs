@@ -292,7 +292,7 @@ impl Device for Cuda {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let too_little = || {
             let (needed, free) = (mib(bytes), mib(free as u64));
-            Error::Memory(format!("the GPU has {free} MiB free, {needed} MiB are needed; a smaller --batch-size helps"))
+            Error::Memory(format!("the GPU has {free} MiB free, {needed} MiB are needed; smaller batches take less"))
         };
         if bytes > free as u64 {
             return Err(too_little());
