@@ -54,6 +54,7 @@ pub struct Rows {
 }
 
 /// The part of some rows that is still to be filled.
+#[derive(Default)]
 struct Block<'a> {
     neighbours: &'a mut [u32],
     weights: &'a mut [f32],
@@ -89,35 +90,32 @@ impl Rows {
 
     /// The rows of so many points each, to be filled.
     fn blocks(&mut self, points: usize) -> Vec<Block<'_>> {
-        let (mut neighbours, mut weights) = (&mut self.neighbours[..], &mut self.weights[..]);
-        let ends = self.starts.iter().skip(points).step_by(points).chain(self.starts.last());
-        let mut start = 0;
-        ends.map(|&end| {
-            let block;
-            (block, start) = (end - start, end);
-            let (these, rest) = std::mem::take(&mut neighbours).split_at_mut(block);
-            neighbours = rest;
-            let (those, rest) = std::mem::take(&mut weights).split_at_mut(block);
-            weights = rest;
-            Block { neighbours: these, weights: those }
-        })
-        .collect()
+        let Rows { starts, neighbours, weights } = self;
+        let mut rest = Block { neighbours, weights };
+        let ends = starts.iter().skip(points).step_by(points).chain(starts.last());
+        let firsts = starts[..starts.len() - 1].iter().step_by(points);
+        firsts.zip(ends).map(|(start, end)| rest.take(end - start)).collect()
     }
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
     /// Fills the next row with neighbours, as many as weights.
     fn fill_row(&mut self, neighbours: impl Iterator<Item = u32>, weights: &[f32]) {
-        let padded = weights.len().next_multiple_of(LANES);
-        let (row, rest) = std::mem::take(&mut self.neighbours).split_at_mut(padded);
-        self.neighbours = rest;
-        row.iter_mut().zip(neighbours).for_each(|(to, neighbour)| *to = neighbour);
+        let len = weights.len();
+        let row = self.take(len.next_multiple_of(LANES));
+        row.neighbours.iter_mut().zip(neighbours).for_each(|(to, neighbour)| *to = neighbour);
         // Any neighbour will do where the weight is 0; one of the point's own is at hand.
-        let own = row.first().copied().unwrap_or(0);
-        row[weights.len()..].fill(own);
-        let (row, rest) = std::mem::take(&mut self.weights).split_at_mut(padded);
-        self.weights = rest;
-        row[..weights.len()].copy_from_slice(weights);
-        row[weights.len()..].fill(0.0);
+        let own = row.neighbours.first().copied().unwrap_or(0);
+        row.neighbours[len..].fill(own);
+        row.weights[..len].copy_from_slice(weights);
+        row.weights[len..].fill(0.0);
+    }
+
+    /// Cuts so many elements off the beginning.
+    fn take(&mut self, len: usize) -> Block<'a> {
+        let Block { neighbours, weights } = std::mem::take(self);
+        let ((first, neighbours), (of_first, weights)) = (neighbours.split_at_mut(len), weights.split_at_mut(len));
+        *self = Block { neighbours, weights };
+        Block { neighbours: first, weights: of_first }
     }
 }

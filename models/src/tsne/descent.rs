@@ -47,8 +47,6 @@ pub struct Descent {
     repulsion: Vec<[f32; 3]>,
     /// Sums of attraction.
     pull: Vec<[f32; 2]>,
-    /// Σ −p·ln q of each point.
-    cross_entropy: Vec<f32>,
     /// Σ p and Σ p·ln p of all affinities.
     total: f64,
     negative_entropy: f64,
@@ -77,7 +75,6 @@ impl Descent {
             sorted_repulsion: vec![[0.0; 3]; n],
             repulsion: vec![[0.0; 3]; n],
             pull: vec![[0.0; 2]; n],
-            cross_entropy: vec![0.0; n],
             total,
             negative_entropy,
         }
@@ -181,10 +178,11 @@ impl Descent {
     }
 
     /// Σ p·ln(p / (q / Z)) = Σ p·ln p + Σ p·ln Z − Σ p·ln q over the affinities.
-    fn divergence_at(&mut self, z: f64, team: &Team) -> f64 {
-        let Self { attraction, points, cross_entropy, .. } = self;
-        team.pieces([(&mut *cross_entropy, PIECE)], |piece, [sums]| attraction.cross_entropy(piece, points, sums));
-        let cross_entropy: f64 = cross_entropy.iter().map(|&sum| f64::from(sum)).sum();
+    fn divergence_at(&self, z: f64, team: &Team) -> f64 {
+        let mut parts = vec![0.0; self.points.len()];
+        let fill = |piece, [parts]: [&mut [f32]; 1]| self.attraction.cross_entropy(piece, &self.points, parts);
+        team.pieces([(&mut parts, PIECE)], fill);
+        let cross_entropy: f64 = parts.iter().map(|&part| f64::from(part)).sum();
         self.negative_entropy + self.total * z.ln() + cross_entropy
     }
 }
