@@ -92,13 +92,12 @@ def measure(args, side, name, seed):
     return {"side": side, "objective": name, "seed": seed, "seconds": round(seconds, 1), **likelihood(found)}
 
 
-def own_loss(args, side, name, seed):
+def own_loss(args, images, side, name, seed):
     """The loss a drawing of a run that is there, by its own objective once it has warmed up."""
     options = OBJECTIVES[name]
     model = Vae(CnnEncoder(**fixtures.SIZES), **fixtures.SIZES)
     fixtures.add_own(model, options, torch.float32)
     model.load_state_dict(load_file(args.work / f"{side}-{name}-{seed}" / "model.safetensors"))
-    images, _ = load(args.data, "test")
     torch.manual_seed(9)
     # Whole batches alone: some objectives compare the drawings of a batch.
     batches = [rows for rows in torch.arange(len(images)).split(BATCH) if len(rows) == BATCH]
@@ -109,8 +108,9 @@ def own_loss(args, side, name, seed):
 
 
 def losses(args, names, seeds):
+    images, _ = load(args.data, "test")
     for name in names:
-        found = {side: [own_loss(args, side, name, seed) for seed in seeds] for side in ("pytorch", "inkgrad")}
+        found = {side: [own_loss(args, images, side, name, seed) for seed in seeds] for side in ("pytorch", "inkgrad")}
         pytorch, inkgrad = map(statistics.mean, found.values())
         print(f"{name}: {found}, {100 * (inkgrad / pytorch - 1):+.2f} %", flush=True)
 
